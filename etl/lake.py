@@ -1,0 +1,210 @@
+"""The lake: one Delta table a kind of line, through delta-rs, which syncs nothing by itself.
+
+A *snapshot* is one version of a table: its data files and, for every series, the *watermark*, the
+number of the last segment the table holds, kept as the Delta transaction of app id `<series>`.
+Files and watermarks move together in one commit, so at any version a segment is either wholly in
+the table or not at all.
+
+`connect()` is the way in for a notebook: a DuckDB connection with the live view in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import duckdb
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction
+
+from etl import lake_log
+from etl.tables import PARTITION, Table
+
+_CONFIGURATION = {"delta.checkpointInterval": "100"}
+
+
+class LakeError(Exception):
+    """The lake cannot be read or written; the message says which table and why."""
+
+
+class VersionNotFound(LakeError):
+    """The table has no such version, or no longer the files of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A Parquet file to be committed. `stats`: column -> (min, max), as JSON values."""
+
+    path: Path
+    event_date: str
+    rows: int
+    stats: Mapping[str, tuple[object, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version of one table; `version` is None where the table does not exist yet."""
+
+    table: Table
+    version: int | None
+    files: tuple[str, ...]
+    delta: DeltaTable | None
+
+    def watermark(self, series: str) -> int:
+        """The last segment of `series` that the table holds; 0 for none."""
+        found = self.delta.transaction_version(series) if self.delta else None
+        return found or 0
+
+    def files_since(self, event_date: str) -> list[str]:
+        """The files of partitions from `event_date` on."""
+        marker = f"{PARTITION}="
+        return [
+            file
+            for file in self.files
+            if file.rpartition(marker)[2].partition("/")[0] >= event_date
+        ]
+
+    def relation(self, files: Sequence[str] | None = None) -> str:
+        """SQL text that reads the table (or some of its files) with the table's columns."""
+        chosen = self.files if files is None else files
+        if not chosen:
+            nulls = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in self._columns())
+            return f"(SELECT {nulls} LIMIT 0)"
+        names = ", ".join(name for name, _ in self._columns())
+        listed = ", ".join(quoted(file) for file in chosen)
+        return (
+            f"(SELECT {names} FROM read_parquet([{listed}], hive_partitioning = true, "
+            f"hive_types = {{'{PARTITION}': DATE}}))"
+        )
+
+    def _columns(self) -> Iterable[tuple[str, str]]:
+        return self.table.columns.items()
+
+
+def quoted(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def load(folder: Path, table: Table, version: int | None = None) -> Snapshot:
+    """The table at its newest version, or at `version`. Raises LakeError, VersionNotFound."""
+    try:
+        delta = DeltaTable(folder)
+        if version is not None:
+            # Asked for a version far ahead, delta-rs would look for every one up to it.
+            if not 0 <= version <= delta.version():
+                raise VersionNotFound(f"{table.name} has no version {version}")
+            delta = DeltaTable(folder, version=version)
+    except TableNotFoundError:
+        if version is not None:
+            raise VersionNotFound(f"{table.name} has no version {version}") from None
+        return Snapshot(table, None, (), None)
+    except (DeltaError, OSError) as error:
+        if version is not None:
+            raise VersionNotFound(f"{table.name} has no version {version}") from error
+        raise LakeError(f"table {table.name} at {folder}: {error}") from error
+    # delta-rs gives paths as the path of a URL: a space in the data folder's name comes as %20.
+    files = sorted(unquote(uri) for uri in delta.file_uris())
+    return Snapshot(table, delta.version(), tuple(files), delta)
+
+
+def open_or_create(folder: Path, table: Table) -> Snapshot:
+    """The newest snapshot of a table that is repaired first, and made if it is missing.
+
+    It is durable: what is built on it will not stand alone after a power cut. Raises LakeError.
+    """
+    lake_log.repair(folder)
+    with _lake_errors(table):
+        if not DeltaTable.is_deltatable(str(folder)):
+            DeltaTable.create(
+                folder,
+                schema=table.arrow_schema,
+                mode="ignore",
+                partition_by=[PARTITION],
+                name=table.name,
+                configuration=_CONFIGURATION,
+            )
+    lake_log.sync_newest(folder)
+    return load(folder, table)
+
+
+def commit(
+    folder: Path,
+    snapshot: Snapshot,
+    files: Sequence[DataFile],
+    watermarks: Mapping[str, int],
+    books: Mapping[str, int],
+) -> int:
+    """Add `files` and move the watermarks in one durable commit; returns the new version.
+
+    The files are durable already. Raises CommitFailedError when another commit moved one of
+    these watermarks: nothing was changed, and the caller starts over from a fresh snapshot.
+    Raises LakeError when the outcome is unknown: only a fresh snapshot tells.
+    """
+    if snapshot.delta is None:
+        raise LakeError(f"table {snapshot.table.name} was never made")
+    known = frozenset(os.listdir(folder / lake_log.FOLDER))
+    with _lake_errors(snapshot.table):
+        snapshot.delta.create_write_transaction(
+            [_add_action(folder, file) for file in files],
+            mode="append",
+            schema=snapshot.table.arrow_schema,
+            partition_by=[PARTITION],
+            commit_properties=CommitProperties(
+                app_transactions=[Transaction(series, last) for series, last in watermarks.items()],
+                custom_metadata=lake_log.metadata(books, files=len(files), series=len(watermarks)),
+            ),
+        )
+        snapshot.delta.update_incremental()
+    lake_log.sync(folder, known)
+    return snapshot.delta.version()
+
+
+@contextmanager
+def _lake_errors(table: Table) -> Iterator[None]:
+    try:
+        yield
+    except CommitFailedError:
+        raise
+    except DeltaError as error:
+        raise LakeError(f"table {table.name}: {error}") from error
+
+
+def _add_action(folder: Path, file: DataFile) -> AddAction:
+    stats = {
+        "numRecords": file.rows,
+        "minValues": {column: low for column, (low, _) in file.stats.items()},
+        "maxValues": {column: high for column, (_, high) in file.stats.items()},
+        "nullCount": dict.fromkeys(file.stats, 0),
+    }
+    return AddAction(
+        path=str(file.path.relative_to(folder)),
+        size=file.path.stat().st_size,
+        partition_values={PARTITION: file.event_date},
+        modification_time=int(time.time() * 1000),
+        data_change=True,
+        stats=json.dumps(stats),
+    )
+
+
+def connect(
+    data: str | Path = "data", *, version: int | None = None, directory_url: str | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with the live view: see `etl.live`.
+
+    `version` pins the events to one version of the lake, without the log's tail: the same answer
+    for as long as that version's files are kept. Raises LakeError, VersionNotFound.
+    """
+    from etl import live  # noqa: PLC0415  (live is built on this module)
+
+    folder = Path(data)
+    return live.LiveView(folder, live.open_directory(folder, directory_url)).connect(
+        version=version
+    )

@@ -1,0 +1,153 @@
+"""The transaction log of a Delta table as files: what delta-rs leaves unsynced, what a cut tears.
+
+delta-rs links a commit into `_delta_log` without syncing it. Every writer therefore syncs its own
+commit (`sync`) and, before it builds on one that a killed process may have left (`sync_newest`),
+that one too. So a power cut can tear the newest entry alone, on which nothing rests yet: segments
+are deleted only after a synced commit. `repair` sets a torn one aside and the compaction runs
+again.
+
+Our commits tell in their metadata how many files they add and how many series they move, so one
+that ends early is known even where it ends between two lines.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from etl import durable
+
+log = logging.getLogger(__name__)
+
+FOLDER = "_delta_log"
+_BOOKS_PREFIX = "beaconlog."
+_LAST_CHECKPOINT = "_last_checkpoint"
+
+
+def metadata(books: Mapping[str, int], *, files: int, series: int) -> dict[str, str]:
+    """The metadata of a commit: its books, and what makes its own completeness known."""
+    counts = {**books, "files": files, "series": series}
+    return {f"{_BOOKS_PREFIX}{name}": str(count) for name, count in counts.items()}
+
+
+def books(table: Path) -> Iterator[tuple[int, dict[str, int]]]:
+    """(version, books) of the commits that keep them and are still in the log."""
+    for path in _commits(table / FOLDER):
+        found = _books_of(_actions(path.read_bytes()))
+        if found:
+            yield int(path.stem), found
+
+
+def _books_of(actions: list[dict[str, Any]]) -> dict[str, int]:
+    return {
+        name.removeprefix(_BOOKS_PREFIX): int(count)
+        for action in actions
+        for name, count in action.get("commitInfo", {}).items()
+        if name.startswith(_BOOKS_PREFIX)
+    }
+
+
+def _commits(log_folder: Path) -> list[Path]:
+    return sorted(path for path in log_folder.glob("*.json") if path.stem.isdigit())
+
+
+def _actions(data: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in data.splitlines()]
+
+
+# -- syncing ----------------------------------------------------------------------------------
+
+
+def sync(table: Path, known: frozenset[str]) -> None:
+    """Make durable what a commit left in the log, beyond the names `known` before it."""
+    _sync_names(table, [name for name in os.listdir(table / FOLDER) if name not in known])
+
+
+def sync_newest(table: Path) -> None:
+    """Make durable what a process that was killed while committing may have left unsynced."""
+    newest = (names[-1] for names in _commits_and_checkpoints(table / FOLDER) if names)
+    _sync_names(table, [path.name for path in newest])
+    durable.fsync_path(table)
+    durable.fsync_path(table.parent)
+
+
+def _sync_names(table: Path, names: list[str]) -> None:
+    log_folder = table / FOLDER
+    wanted = {*names, _LAST_CHECKPOINT} if (log_folder / _LAST_CHECKPOINT).exists() else {*names}
+    for name in wanted:
+        durable.fsync_path(log_folder / name)
+    durable.fsync_path(log_folder)
+
+
+def _commits_and_checkpoints(log_folder: Path) -> tuple[list[Path], list[Path]]:
+    return _commits(log_folder), sorted(log_folder.glob("*.checkpoint*.parquet"))
+
+
+# -- after a power cut ------------------------------------------------------------------------
+
+
+def repair(table: Path) -> list[str]:
+    """Set aside a newest commit or checkpoint that a power cut tore; the names set aside."""
+    log_folder = table / FOLDER
+    commits, checkpoints = _commits_and_checkpoints(log_folder)
+    torn = [path for path in commits[-1:] if not _is_whole_commit(path)]
+    versions = {path.stem for path in torn}  # a checkpoint is not read without its commit
+    bad_checkpoints = [
+        path
+        for path in checkpoints[-1:]
+        if path.name.partition(".")[0] in versions or not _is_parquet(path)
+    ]
+    last_checkpoint = log_folder / _LAST_CHECKPOINT
+    if bad_checkpoints or not _is_json(last_checkpoint):
+        torn += [*bad_checkpoints, last_checkpoint]
+    return [path.name for path in torn if _set_aside(path)]
+
+
+def _is_whole_commit(path: Path) -> bool:
+    try:
+        actions = _actions(path.read_bytes())
+    except ValueError:
+        return False
+    kinds = Counter(kind for action in actions for kind in action)
+    if int(path.stem) == 0:
+        return bool(kinds["protocol"] and kinds["metaData"])
+    promised = _books_of(actions)
+    return (
+        bool(actions)
+        and kinds["add"] == promised.get("files", kinds["add"])
+        and kinds["txn"] == promised.get("series", kinds["txn"])
+    )
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        pq.read_table(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False
+    return True
+
+
+def _set_aside(path: Path) -> bool:
+    if not path.exists():
+        return False
+    path.rename(path.with_name(path.name + ".broken"))
+    durable.fsync_path(path.parent)
+    log.error("set aside a torn lake log entry", extra={"fields": {"path": str(path)}})
+    return True

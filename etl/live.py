@@ -1,0 +1,189 @@
+"""The live view: a lake snapshot and the log's tail above that snapshot's watermarks.
+
+Segments are listed first, the snapshot is loaded after, and the watermarks come from that same
+snapshot: a segment compacted in between is in the snapshot, one deleted in between was. So at any
+moment of a compaction every sealed line is seen once. The tail goes through the same duplicate
+rule as compaction. A connection is one moment: it does not change while it is used.
+
+Views: `events`, `rejected`, `tenants`, `products`, `snapshot` (version, tail_events), `stopped`
+(series, segment, reason: what compaction and view alike refuse to read) and the table macro
+`selected(tenant, since, until, with_bots)`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from importlib.resources import files as package_files
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from etl import backlog, lake, segments, staging
+from etl.directory_db import DirectoryDatabase
+from etl.lake import LakeError, Snapshot
+from etl.layout import Layout
+from etl.tables import EVENTS, TABLES
+
+_ATTEMPTS_MAX = 20
+_NAMES_TTL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one connection may use."""
+
+    memory_bytes_max: int = 1 << 30
+    threads_max: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Tenants' slugs and products' names, as of `read_at_s`."""
+
+    tenants: pa.Table
+    products: pa.Table
+    read_at_s: float
+
+
+@dataclass(slots=True)
+class LiveView:
+    """Opens live connections on one data folder; keeps what is worth keeping between them."""
+
+    data: Path
+    directory: DirectoryDatabase | None = None
+    limits: Limits = field(default_factory=Limits)
+    _verified: backlog.Verified = field(default_factory=backlog.Verified)
+    _names: _Names | None = None
+
+    def connect(self, *, version: int | None = None) -> duckdb.DuckDBPyConnection:
+        """A new connection. Raises LakeError, VersionNotFound, DirectoryUnavailable."""
+        for _ in range(_ATTEMPTS_MAX):
+            con = self._new_connection()
+            try:
+                self._fill(con, version)
+            except (FileNotFoundError, duckdb.IOException) as error:
+                con.close()
+                vanished = error
+            except duckdb.Error as error:
+                con.close()
+                raise LakeError(f"the live view cannot be read: {error}") from error
+            else:
+                return con
+        raise LakeError(f"files of the lake or the log cannot be read: {vanished}") from vanished
+
+    def _new_connection(self) -> duckdb.DuckDBPyConnection:
+        layout = Layout(self.data)
+        return duckdb.connect(
+            config={
+                "memory_limit": f"{self.limits.memory_bytes_max // (1 << 20)}MiB",
+                "threads": self.limits.threads_max,
+                "temp_directory": str(layout.spill.absolute()),
+            }
+        )
+
+    def _fill(self, con: duckdb.DuckDBPyConnection, version: int | None) -> None:
+        con.execute("SET TimeZone = 'UTC'")
+        layout = Layout(self.data.absolute())
+        sealed = segments.sealed_everywhere(layout.log) if version is None else {}
+        pins = {table.name: version if table is EVENTS else None for table in TABLES}
+        snapshots = [
+            lake.load(layout.table(table.name), table, pins[table.name]) for table in TABLES
+        ]
+        stopped = self._stage_tail(con, sealed, snapshots)
+        for snapshot in snapshots:
+            name = snapshot.table.name
+            con.execute(f"CREATE TEMP VIEW lake_{name} AS FROM {snapshot.relation()}")
+        con.execute(package_files("etl").joinpath("sql/_views.sql").read_text())
+        self._describe(con, snapshots, stopped)
+        self._add_names(con)
+
+    def _stage_tail(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        sealed: dict[str, list[segments.Sealed]],
+        snapshots: list[Snapshot],
+    ) -> list[backlog.Stopped]:
+        marks = {
+            series: min(snapshot.watermark(series) for snapshot in snapshots) for series in sealed
+        }
+        stopped = self._stage_lines(con, sealed, marks)
+        for snapshot in snapshots:
+            staging.stage_table(con, snapshot.table, snapshot)
+            if snapshot.table is EVENTS:
+                staging.drop_duplicates(con, snapshot)
+        con.execute("DROP TABLE lines")
+        return stopped
+
+    def _stage_lines(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        sealed: dict[str, list[segments.Sealed]],
+        marks: dict[str, int],
+    ) -> list[backlog.Stopped]:
+        self._verified.keep_only({item for listed in sealed.values() for item in listed})
+        while True:
+            readable, stopped = backlog.above(sealed, marks, self._verified)
+            try:
+                staging.stage_lines(con, readable)
+            except staging.SegmentRefused as error:
+                self._verified.refuse(error.segment, error.reason)
+            else:
+                return stopped
+
+    @staticmethod
+    def _describe(
+        con: duckdb.DuckDBPyConnection, snapshots: list[Snapshot], stopped: list[backlog.Stopped]
+    ) -> None:
+        version = next(item.version for item in snapshots if item.table is EVENTS)
+        con.execute(
+            "CREATE TEMP TABLE snapshot AS SELECT $version::BIGINT AS version, "
+            "(SELECT count(*) FROM staged_events) AS tail_events",
+            {"version": version},
+        )
+        con.execute("CREATE TEMP TABLE stopped (series VARCHAR, segment BIGINT, reason VARCHAR)")
+        for item in stopped:
+            con.execute(
+                "INSERT INTO stopped VALUES (?, ?, ?)", [item.series, item.segment, item.reason]
+            )
+
+    def _add_names(self, con: duckdb.DuckDBPyConnection) -> None:
+        names = self._names
+        now_s = time.monotonic()
+        if names is None or now_s - names.read_at_s > _NAMES_TTL_S:
+            names = self._names = _read_names(self.directory, now_s)
+        con.register("directory_tenants", names.tenants)
+        con.register("directory_products", names.products)
+        con.execute("CREATE TEMP VIEW tenants AS FROM directory_tenants")
+        con.execute("CREATE TEMP VIEW products AS FROM directory_products")
+
+
+def open_directory(data: Path, url: str | None) -> DirectoryDatabase:
+    """The directory of a data folder, or the one at `url`."""
+    return DirectoryDatabase(url or Layout(data).directory_url)
+
+
+def _read_names(directory: DirectoryDatabase | None, now_s: float) -> _Names:
+    known = directory is not None and directory.exists()
+    tenants = list(directory.tenants()) if directory and known else []
+    products = list(directory.products()) if directory and known else []
+    return _Names(
+        pa.table(
+            {
+                "id": pa.array([tenant.id for tenant in tenants], pa.int64()),
+                "slug": pa.array([tenant.slug for tenant in tenants], pa.string()),
+                "name": pa.array([tenant.name for tenant in tenants], pa.string()),
+                "status": pa.array([tenant.status for tenant in tenants], pa.string()),
+            }
+        ),
+        pa.table(
+            {
+                "id": pa.array([product.id for product in products], pa.int64()),
+                "tenant_id": pa.array([product.tenant_id for product in products], pa.int64()),
+                "name": pa.array([product.name for product in products], pa.string()),
+                "price": pa.array([product.price for product in products], pa.decimal128(18, 4)),
+            }
+        ),
+        now_s,
+    )

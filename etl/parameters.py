@@ -1,0 +1,125 @@
+"""What a report may be asked: text from a query string or a command line, turned into values.
+
+Every parameter has one parser; a wrong one is named with what it takes, and never echoed.
+"""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+INTERVALS = ("hour", "day", "week", "month")
+_TRUE, _FALSE = ("1", "true", "yes", "on", ""), ("0", "false", "no", "off")
+_ROWS_MAX = 10_000
+ZONE_TAKES = "takes a zone such as UTC or America/Tegucigalpa."
+
+
+class ParameterError(Exception):
+    """Parameters that cannot be used: name -> messages."""
+
+    def __init__(self, errors: Mapping[str, list[str]]) -> None:
+        super().__init__("; ".join(f"{name}: {' '.join(why)}" for name, why in errors.items()))
+        self.errors = dict(errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """[since, until), either end open when None."""
+
+    since: datetime | None
+    until: datetime | None
+
+
+def parse(
+    given: Mapping[str, str], allowed: Mapping[str, object]
+) -> tuple[dict[str, object], zoneinfo.ZoneInfo]:
+    """Parse `given`; those left out take their value from `allowed` (name -> default).
+
+    `from` and `to` are dates or ISO 8601 times in the zone `tz`; a date as `to` includes that
+    day, a time as `to` is excluded. Raises ParameterError naming every wrong one.
+    """
+    errors: dict[str, list[str]] = {
+        name: [f"is not a parameter of this report; it takes {', '.join(allowed)}."]
+        for name in given
+        if name not in allowed
+    }
+    values = dict(allowed)
+    zone = _attempt(errors, "tz", _zone, given.get("tz") or "UTC") or zoneinfo.ZoneInfo("UTC")
+    for name, text in given.items():
+        parser = _parsers(zone).get(name)
+        if name in allowed and parser:
+            values[name] = _attempt(errors, name, parser, text)
+    if errors:
+        raise ParameterError(errors)
+    _check_order(values)
+    return values, zone
+
+
+def _parsers(zone: zoneinfo.ZoneInfo) -> dict[str, Callable[[str], object]]:
+    return {
+        "from": lambda text: _moment(text, zone, timedelta(0)),
+        "to": lambda text: _moment(text, zone, timedelta(days=1)),
+        "interval": _interval,
+        "tz": lambda text: _zone(text).key,
+        "bots": _flag,
+        "limit": _limit,
+        "tenant": str,
+    }
+
+
+def _attempt(
+    errors: dict[str, list[str]], name: str, parser: Callable[[str], Value], text: str
+) -> Value | None:
+    try:
+        return parser(text)
+    except ValueError as error:
+        errors.setdefault(name, [str(error)])
+        return None
+
+
+def _moment(text: str, zone: zoneinfo.ZoneInfo, date_shift: timedelta) -> datetime:
+    try:
+        if len(text) <= len("2026-11-23"):
+            midnight = datetime.combine(date.fromisoformat(text), time(), zone)
+            return (midnight + date_shift).astimezone(UTC)
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("takes a date (2026-11-23) or an ISO 8601 time.") from None
+
+
+def _interval(text: str) -> str:
+    if text not in INTERVALS:
+        raise ValueError(f"takes one of {', '.join(INTERVALS)}.")
+    return text
+
+
+def _zone(text: str) -> zoneinfo.ZoneInfo:
+    try:
+        return zoneinfo.ZoneInfo(text)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(ZONE_TAKES) from None
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in _TRUE + _FALSE:
+        raise ValueError("takes true or false.")
+    return text.lower() in _TRUE
+
+
+def _limit(text: str) -> int:
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(_ROWS_MAX))
+    if not is_number or not 1 <= int(text) <= _ROWS_MAX:
+        raise ValueError(f"takes a number from 1 to {_ROWS_MAX}.")
+    return int(text)
+
+
+def _check_order(values: Mapping[str, object]) -> None:
+    since, until = values.get("from"), values.get("to")
+    if isinstance(since, datetime) and isinstance(until, datetime) and since >= until:
+        raise ParameterError({"to": ["must be later than from."]})

@@ -1,0 +1,266 @@
+"""Claiming a series, and what becomes of a segment that its writer left open.
+
+Claiming and recovering are done under the log's lock, one process at a time; writing a series is
+guarded by the flock on its own `lock` file, held for the life of the writer. So a free flock
+means that nobody writes, and whatever `.open` file lies there is an orphan.
+
+An orphan is verified line by line. A batch is written only after the one before it was durable,
+and its lines tell the number of its first, hence:
+
+- damage that holds no line of a batch before the last one is the tail of a batch that was never
+  acked: its bytes are saved to `.broken`, the file is truncated before them and sealed;
+- damage followed by a later batch's line is corruption of acked data: the damaged bytes are
+  saved to `.broken`, every valid line is written again in a fresh chain with its own ordinals,
+  sealed, and the loss is reported loudly.
+
+A kill at any point leaves the orphan or its sealed successor, so recovery may simply run again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import secrets
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from etl import durable, segments
+from etl.segments import Damage, Line, Position, Sealed
+
+log = logging.getLogger(__name__)
+
+
+class SeriesFormatError(Exception):
+    """A series folder was written by a format that this version does not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What became of one orphan. `corrupt_offsets` lie in data that had been acked."""
+
+    series: str
+    number: int
+    sealed: Sealed | None
+    lines: int
+    torn_bytes: int
+    corrupt_offsets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A series that this process alone writes, for as long as `lock_fd` stays open."""
+
+    folder: Path
+    position: Position
+    lock_fd: int
+    log_lock: Path
+
+    def release(self) -> None:
+        """Let the series go. One that never held a line leaves no folder behind."""
+        with durable.locked(self.log_lock):
+            if set(os.listdir(self.folder)) == {segments.SERIES_FILE, segments.LOCK_FILE}:
+                (self.folder / segments.SERIES_FILE).unlink()
+                (self.folder / segments.LOCK_FILE).unlink()
+                self.folder.rmdir()
+            os.close(self.lock_fd)
+
+
+def claim(log_folder: Path, lock: Path, *, host: str, slot: int) -> Claim:
+    """Recover every orphan of the log, then take a free series of this host and slot, or a new one.
+
+    A series without a readable end (its segments were removed, or the last line is damaged) is
+    left alone for ever: numbering never starts again under an old name.
+    """
+    prefix = f"{_host_name(host)}-w{slot}-"
+    with durable.locked(lock):
+        _recover_free(log_folder)
+        for folder in segments.series_folders(log_folder):
+            taken = _try_claim(folder, lock) if folder.name.startswith(prefix) else None
+            if taken:
+                return taken
+        return _create(log_folder, lock, prefix)
+
+
+def recover_orphans(log_folder: Path, lock: Path) -> list[Recovered]:
+    """Seal what writers that died left open. Series in use are not touched."""
+    if not any(segments.open_in(folder) for folder in segments.series_folders(log_folder)):
+        return []
+    with durable.locked(lock):
+        return _recover_free(log_folder)
+
+
+def _host_name(host: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", host).strip("-.")[:64] or "host"
+
+
+def _recover_free(log_folder: Path) -> list[Recovered]:
+    done: list[Recovered] = []
+    for folder in segments.series_folders(log_folder):
+        if not segments.open_in(folder):
+            continue
+        lock_fd = durable.try_lock(folder / segments.LOCK_FILE)
+        if lock_fd is None:
+            continue
+        try:
+            done += _recover_series(folder)
+        finally:
+            os.close(lock_fd)
+    return done
+
+
+def _try_claim(folder: Path, log_lock: Path) -> Claim | None:
+    lock_fd = durable.try_lock(folder / segments.LOCK_FILE)
+    if lock_fd is None:
+        return None
+    check_format(folder)
+    sealed = segments.sealed_in(folder)
+    position = segments.position_after(sealed[-1]) if sealed else None
+    if position is None:
+        os.close(lock_fd)
+        return None
+    return Claim(folder, position, lock_fd, log_lock)
+
+
+def _create(log_folder: Path, log_lock: Path, prefix: str) -> Claim:
+    folder = log_folder / f"{prefix}{secrets.token_hex(4)}"
+    durable.make_folder(folder)
+    lock_fd = durable.try_lock(folder / segments.LOCK_FILE)
+    if lock_fd is None:
+        raise RuntimeError(f"series {folder.name} was taken the moment it was made")
+    content = {"format": segments.FORMAT_VERSION, "series": folder.name}
+    durable.write_file(folder / segments.SERIES_FILE, json.dumps(content).encode() + b"\n")
+    return Claim(folder, Position(), lock_fd, log_lock)
+
+
+def check_format(folder: Path) -> None:
+    """Raise SeriesFormatError unless the series is of the version this code reads."""
+    path = folder / segments.SERIES_FILE
+    try:
+        version = json.loads(path.read_bytes()).get("format")
+    except (ValueError, AttributeError) as error:
+        raise SeriesFormatError(f"{path}: not a series description") from error
+    if version != segments.FORMAT_VERSION:
+        raise SeriesFormatError(f"{path}: format {version}, this version reads 1")
+
+
+# -- one orphan -------------------------------------------------------------------------------
+
+
+def _recover_series(folder: Path) -> list[Recovered]:
+    check_format(folder)
+    return [_recover_segment(folder, number, path) for number, path in segments.open_in(folder)]
+
+
+def _recover_segment(folder: Path, number: int, path: Path) -> Recovered:
+    data = path.read_bytes()
+    found = list(segments.scan(data, segments.chain_seed(folder.name, number)))
+    torn, corrupt = _judge(found, len(data), _last_seq_before(folder, number))
+    kept = [item for item in found if isinstance(item, Line) and item.offset < torn]
+    _save_broken(folder, number, data, [*corrupt, Damage(torn, len(data))])
+    offsets = tuple(damage.offset for damage in corrupt)
+    if corrupt:
+        _report_loss(folder.name, number, offsets)
+        content = _rechain(folder.name, number, kept)
+        durable.write_file(path, content)
+    elif torn < len(data):
+        content = data[:torn]
+        _truncate(path, torn)
+    else:
+        content = data
+    sealed = _seal(folder, number, path, content) if kept else None
+    if sealed is None:
+        _remove_empty(path)
+    result = Recovered(folder.name, number, sealed, len(kept), len(data) - torn, offsets)
+    _report(result)
+    return result
+
+
+def _last_seq_before(folder: Path, number: int) -> int:
+    """The line number that the segment before ended with; 0 where it is not known."""
+    before = [sealed for sealed in segments.sealed_in(folder) if sealed.number == number - 1]
+    position = segments.position_after(before[0]) if before else None
+    return position.seq - 1 if position else 0
+
+
+def _judge(found: Sequence[Line | Damage], size: int, seq_before: int) -> tuple[int, list[Damage]]:
+    """Where the unacked tail begins (`size`: nowhere), and the damage to acked data before it."""
+    last_batch = max((item.batch for item in found if isinstance(item, Line)), default=0)
+    corrupt: list[Damage] = []
+    for index, item in enumerate(found):
+        if isinstance(item, Line):
+            seq_before = item.seq
+        elif _was_acked(found[index:], seq_before, last_batch):
+            corrupt.append(item)
+        else:
+            return item.offset, corrupt
+    return size, corrupt
+
+
+def _was_acked(damage_on: Sequence[Line | Damage], seq_before: int, last_batch: int) -> bool:
+    """Whether damage holds a line of a batch before the last one."""
+    behind = next((item for item in damage_on if isinstance(item, Line)), None)
+    if behind is None:
+        return False
+    return behind.batch < last_batch or behind.batch > seq_before + 1
+
+
+def _rechain(series: str, number: int, lines: Sequence[Line]) -> bytes:
+    chain, parts = segments.chain_seed(series, number), []
+    for line in lines:
+        part, chain = segments.encode_line(line.payload, chain, line.batch, line.seq)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _save_broken(folder: Path, number: int, data: bytes, damages: Sequence[Damage]) -> None:
+    broken = b"".join(data[damage.offset : damage.end] for damage in damages)
+    if not broken:
+        return
+    path = folder / f"{number:012d}.broken"
+    known = path.read_bytes() if path.exists() else b""
+    if not known.endswith(broken):
+        durable.write_file(path, known + broken)
+
+
+def _truncate(path: Path, size: int) -> None:
+    fd = os.open(path, os.O_RDWR)
+    try:
+        os.ftruncate(fd, size)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _seal(folder: Path, number: int, path: Path, content: bytes) -> Sealed:
+    durable.fsync_path(path)
+    lines, crc = content.count(b"\n"), zlib.crc32(content)
+    target = folder / segments.sealed_name(number, lines, crc)
+    path.rename(target)
+    durable.fsync_path(folder)
+    return Sealed(folder.name, number, lines, crc, target)
+
+
+def _remove_empty(path: Path) -> None:
+    path.unlink()
+    durable.fsync_path(path.parent)
+
+
+def _report_loss(series: str, number: int, offsets: Sequence[int]) -> None:
+    """Tell before the file is rewritten: afterwards the damage is seen no more."""
+    listed = ",".join(map(str, offsets))
+    fields = {"series": series, "segment": number, "corrupt_offsets": listed}
+    log.error("a segment left open has damage in acked data", extra={"fields": fields})
+
+
+def _report(result: Recovered) -> None:
+    fields = {
+        "series": result.series,
+        "segment": result.number,
+        "lines": result.lines,
+        "torn_bytes": result.torn_bytes,
+    }
+    log.warning("recovered a segment left open", extra={"fields": fields})

@@ -1,0 +1,173 @@
+"""Named reports: one SQL file each in `sql/`, the same for HTTP, the command line and notebooks.
+
+A file's header names the report, says what its rows are and lists its parameters; values are
+bound, never pasted into the text.
+
+    from etl import lake, reports
+    con = lake.connect()
+    reports.run(con, "funnel", tenant="la-colmena", tz="America/Tegucigalpa").rows
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files as package_files
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from etl import parameters
+from etl.lake import LakeError, quoted
+from etl.parameters import ParameterError
+
+_HEADER = re.compile(r"-- (?P<name>[a-z-]+): (?P<text>(?s:.)*?)\n-- parameters: (?P<names>.*)\n")
+_DEFAULTS: dict[str, object] = {
+    "tenant": None,
+    "from": None,
+    "to": None,
+    "interval": "day",
+    "tz": "UTC",
+    "bots": False,
+    "limit": 50,
+}
+_ALWAYS_ALLOWED = ("tz",)
+
+
+class UnknownReport(Exception):
+    """There is no report of this name; `known` lists those there are."""
+
+    def __init__(self, known: list[str]) -> None:
+        super().__init__(f"There is no such report. Reports: {', '.join(known)}")
+        self.known = known
+
+
+class ReportTimeout(Exception):
+    """The query was interrupted after its time limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report: its SQL, what it says of itself, and its parameters with their defaults."""
+
+    name: str
+    text: str
+    parameters: dict[str, object]
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A report's rows and what they rest on. `parameters` are as understood, in JSON types."""
+
+    report: str
+    parameters: dict[str, object]
+    table: pa.Table
+    version: int | None
+    tail_events: int
+
+    @property
+    def rows(self) -> list[dict[str, object]]:
+        """The rows as dicts: Decimal, datetime and so on, not text."""
+        rows: list[dict[str, object]] = self.table.to_pylist()
+        return rows
+
+
+def names() -> list[str]:
+    """The reports there are."""
+    stems = (Path(entry.name) for entry in package_files("etl").joinpath("sql").iterdir())
+    return sorted(path.stem for path in stems if path.suffix == ".sql" and path.stem[0] != "_")
+
+
+def load(name: str) -> Report:
+    """The report of that name. Raises UnknownReport."""
+    if name not in names():
+        raise UnknownReport(names())
+    sql = package_files("etl").joinpath("sql", f"{name}.sql").read_text()
+    header = _HEADER.match(sql)
+    if not header:
+        raise ValueError(f"sql/{name}.sql has no header")
+    text = header["text"].replace("\n--", "")
+    listed = [*header["names"].split(", "), *_ALWAYS_ALLOWED]
+    return Report(name, text, {key: _DEFAULTS[key] for key in dict.fromkeys(listed)}, sql)
+
+
+def run(
+    con: duckdb.DuckDBPyConnection, name: str, /, *, timeout_s: float = 30.0, **given: str
+) -> Result:
+    """Run a report with text parameters (`from_` stands for `from`) on a live connection.
+
+    Raises UnknownReport, ParameterError, ReportTimeout.
+    """
+    wanted = {key.rstrip("_"): value for key, value in given.items()}
+    return run_locked(con, name, wanted, timeout_s=timeout_s, lock=None)
+
+
+def run_locked(
+    con: duckdb.DuckDBPyConnection,
+    name: str,
+    given: Mapping[str, str],
+    *,
+    timeout_s: float,
+    lock: Path | None,
+) -> Result:
+    """Run a report; with `lock`, on a connection that from then on reads that folder alone."""
+    report = load(name)
+    values, zone = parameters.parse(given, report.parameters)
+    values["tenant"] = _tenant_id(con, values.get("tenant"))
+    _set_zone(con, zone.key)
+    version, tail_events = con.execute("SELECT version, tail_events FROM snapshot").fetchall()[0]
+    if lock:
+        lock_down(con, lock)
+    bound = {key: value for key, value in values.items() if f"${key}" in report.sql}
+    table = _execute(con, report.sql, bound, timeout_s)
+    shown = {key: _shown(value) for key, value in values.items()}
+    return Result(name, shown, table, version, tail_events)
+
+
+def _set_zone(con: duckdb.DuckDBPyConnection, key: str) -> None:
+    try:
+        con.execute(f"SET TimeZone = {quoted(key)}")
+    except duckdb.Error:  # a few names that Python's zones have and DuckDB's have not
+        raise ParameterError({"tz": [parameters.ZONE_TAKES]}) from None
+
+
+def lock_down(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Let a connection read `folder` and nothing else, for good."""
+    con.execute(f"SET allowed_directories = [{quoted(str(folder.absolute()))}]")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+
+
+def _tenant_id(con: duckdb.DuckDBPyConnection, text: object) -> int | None:
+    if text is None:
+        return None
+    if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 16:
+        return int(text)
+    found = con.execute("SELECT id FROM tenants WHERE slug = $slug", {"slug": text}).fetchone()
+    if not found:
+        raise ParameterError({"tenant": ["takes the id or the slug of a tenant that exists."]})
+    return int(found[0])
+
+
+def _execute(
+    con: duckdb.DuckDBPyConnection, sql: str, bound: Mapping[str, object], timeout_s: float
+) -> pa.Table:
+    timer = threading.Timer(timeout_s, con.interrupt)
+    timer.start()
+    try:
+        return con.sql(sql, params=dict(bound)).to_arrow_table()
+    except duckdb.InterruptException as error:
+        raise ReportTimeout(f"the report took longer than {timeout_s:g} s") from error
+    except duckdb.OutOfMemoryException as error:
+        raise LakeError("the report needs more memory than it may take") from error
+    finally:
+        timer.cancel()
+
+
+def _shown(value: object) -> object:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value

@@ -1,0 +1,51 @@
+-- The duplicate rule, shared by compaction and the live view.
+--
+-- Two events of one tenant with one dedupe_key are the same event when they were received within
+-- the key's window of each other: 24 hours for "id:" keys, 30 days for "tx:" keys. What the lake
+-- holds wins; else the first by (received_at, series, seq). An event that was dropped makes no
+-- other one a duplicate.
+--
+-- In:  staged_events (the rows in question), known (tenant_id, dedupe_key, received_at: the lake's
+--      rows with one of these keys).
+-- Out: duplicates (series, seq: dropped), and staged_events without them.
+
+CREATE OR REPLACE TEMP TABLE duplicates AS
+WITH contested AS (
+    SELECT tenant_id, dedupe_key FROM staged_events
+    WHERE dedupe_key IS NOT NULL
+    GROUP BY ALL HAVING count(*) > 1
+    UNION
+    SELECT tenant_id, dedupe_key FROM known
+),
+in_lake AS (
+    SELECT tenant_id, dedupe_key,
+           list({'at': epoch_us(received_at), 'series': '', 'seq': 0}) AS kept
+    FROM known GROUP BY ALL
+),
+arrived AS (
+    SELECT tenant_id, dedupe_key,
+           list({'at': epoch_us(received_at), 'series': series, 'seq': seq}
+                ORDER BY received_at, series, seq) AS arrivals
+    FROM staged_events SEMI JOIN contested USING (tenant_id, dedupe_key)
+    GROUP BY ALL
+),
+judged AS (
+    SELECT arrivals,
+           list_reduce(
+               arrivals,
+               lambda kept, one: CASE
+                   WHEN len(list_filter(kept, lambda other: abs(other.at - one.at)
+                       <= CASE WHEN starts_with(dedupe_key, 'tx:')
+                               THEN 30 * 86400000000 ELSE 86400000000 END)) > 0
+                   THEN kept ELSE list_append(kept, one) END,
+               coalesce(in_lake.kept, [])) AS kept
+    FROM arrived LEFT JOIN in_lake USING (tenant_id, dedupe_key)
+),
+dropped AS (
+    SELECT unnest(list_filter(arrivals, lambda one: NOT list_contains(kept, one))) AS one
+    FROM judged
+)
+SELECT one.series AS series, one.seq AS seq FROM dropped;
+
+DELETE FROM staged_events USING duplicates
+WHERE staged_events.series = duplicates.series AND staged_events.seq = duplicates.seq;

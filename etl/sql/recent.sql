@@ -1,0 +1,19 @@
+-- recent: the latest events by receipt, newest first.
+-- parameters: tenant, from, to, tz, bots, limit
+SELECT
+    received_at,
+    occurred_at,
+    tenant_id,
+    tenants.slug AS tenant,
+    type,
+    product_id,
+    transaction_id,
+    value,
+    currency,
+    visitor_id,
+    event_id,
+    metadata
+FROM selected($tenant, $from, $to, $bots)
+LEFT JOIN tenants ON tenants.id = tenant_id
+ORDER BY received_at DESC, series, seq DESC
+LIMIT $limit

@@ -1,0 +1,48 @@
+-- top-products: the products that sold and were seen most. Different currencies are never added:
+-- revenue is in the currency the product sold most in; other_revenue lists the others' sums.
+-- parameters: tenant, from, to, bots, limit
+WITH chosen AS (
+    SELECT tenant_id, product_id, type, currency, value
+    FROM selected($tenant, $from, $to, $bots)
+    WHERE product_id IS NOT NULL
+),
+sold AS (
+    SELECT tenant_id, product_id, currency, sum(value) AS revenue,
+           row_number() OVER (PARTITION BY tenant_id, product_id
+                              ORDER BY count(*) DESC, currency) AS ordinal
+    FROM chosen
+    WHERE type IN ('purchase', 'conversion') AND currency IS NOT NULL
+    GROUP BY tenant_id, product_id, currency
+),
+earned AS (
+    SELECT tenant_id, product_id,
+           any_value(revenue) FILTER (ordinal = 1) AS revenue,
+           any_value(currency) FILTER (ordinal = 1) AS currency,
+           string_agg(revenue::DECIMAL(38, 2) || ' ' || currency, ', ' ORDER BY currency)
+               FILTER (ordinal > 1) AS other_revenue
+    FROM sold
+    GROUP BY tenant_id, product_id
+),
+seen AS (
+    SELECT tenant_id, product_id,
+           count(*) FILTER (type = 'view') AS views,
+           count(*) FILTER (type = 'cart_add') AS cart_adds,
+           count(*) FILTER (type IN ('purchase', 'conversion')) AS purchases
+    FROM chosen
+    GROUP BY tenant_id, product_id
+)
+SELECT
+    product_id,
+    products.name AS name,
+    views,
+    cart_adds,
+    purchases,
+    coalesce(revenue, 0) AS revenue,
+    currency,
+    other_revenue,
+    tenant_id
+FROM seen
+LEFT JOIN earned USING (tenant_id, product_id)
+LEFT JOIN products ON products.id = product_id AND products.tenant_id = seen.tenant_id
+ORDER BY purchases DESC, cart_adds DESC, views DESC, tenant_id, product_id
+LIMIT $limit

@@ -1,0 +1,163 @@
+"""Log lines into DuckDB: what compaction and the live view both do with segments.
+
+Columns are listed, never detected, and no line is ever skipped: segments hold only lines that
+the writer serialised, and their files are checked against their names before they are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from importlib.resources import files as package_files
+
+import duckdb
+
+from etl.lake import Snapshot, quoted
+from etl.segments import Sealed
+from etl.tables import EVENTS, PARTITION, TABLES, Table
+
+_LINE_BYTES_MAX = 16 << 20
+_BAD_CONTENT = (duckdb.DataError, duckdb.InvalidInputException)
+_KEY_WINDOWS = {"id:": timedelta(days=1), "tx:": timedelta(days=30)}
+
+
+class SegmentRefused(Exception):
+    """A segment is what its name says, and yet cannot be taken: which, and why."""
+
+    def __init__(self, segment: Sealed, reason: str) -> None:
+        super().__init__(f"segment {segment.series}/{segment.number}: {reason}")
+        self.segment, self.reason = segment, reason
+
+
+def stage_lines(con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
+    """Make the temporary table `lines`: every line of `segments`.
+
+    Raises SegmentRefused naming one that cannot be read whole, or holds lines of a kind that no
+    table keeps; duckdb.IOException when a segment was deleted meanwhile.
+    """
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE sources (path VARCHAR, series VARCHAR, segment BIGINT)"
+    )
+    if segments:
+        rows = [(str(item.path), item.series, item.number) for item in segments]
+        con.executemany("INSERT INTO sources VALUES (?, ?, ?)", rows)
+    try:
+        con.execute(f"CREATE OR REPLACE TEMP TABLE lines AS {_select_lines(segments)}")
+    except _BAD_CONTENT as error:
+        raise _refused_among(con, segments, error) from error
+    _check_counts(con, segments)
+
+
+def _refused_among(
+    con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed], error: Exception
+) -> Exception:
+    for segment in segments:
+        try:
+            con.execute(f"SELECT count(COLUMNS(*)) FROM ({_select_lines([segment])})")
+        except _BAD_CONTENT:
+            return SegmentRefused(segment, "a line cannot be read")
+    return error
+
+
+def _select_lines(segments: Sequence[Sealed]) -> str:
+    names = {field: table.fields[field] for table in TABLES for field in table.fields}
+    fields = ", ".join(f"{name}::{type_} AS {name}" for name, type_ in names.items())
+    return f"""
+        SELECT kind, {fields}, series, segment, _n AS seq,
+               (received_at AT TIME ZONE 'UTC')::DATE AS {PARTITION}
+        FROM {_read_ndjson(segments)} JOIN sources USING (path)
+    """
+
+
+def _read_ndjson(segments: Sequence[Sealed]) -> str:
+    columns = {"kind": "VARCHAR", "_n": "BIGINT"}
+    for table in TABLES:
+        columns |= {field: table.line_type(field) for field in table.fields}
+    if not segments:
+        nulls = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in columns.items())
+        return f"(SELECT {nulls}, NULL::VARCHAR AS path LIMIT 0)"
+    listed = ", ".join(quoted(str(item.path)) for item in segments)
+    typed = ", ".join(f"'{name}': '{type_}'" for name, type_ in columns.items())
+    return (
+        f"read_ndjson([{listed}], columns = {{{typed}}}, filename = 'path', "
+        f"compression = 'uncompressed', maximum_object_size = {_LINE_BYTES_MAX})"
+    )
+
+
+def stage_table(con: duckdb.DuckDBPyConnection, table: Table, snapshot: Snapshot) -> None:
+    """Make the temporary table `staged_<table>`: its rows in `lines` above its watermarks.
+
+    For events, `duplicates` are dropped by the one rule of `sql/_duplicates.sql`.
+    """
+    marks = {series: snapshot.watermark(series) for series in _series(con)}
+    listed = ", ".join(f"({quoted(series)}, {mark})" for series, mark in marks.items())
+    above = f"JOIN (VALUES {listed}) AS marks (series, mark) USING (series)" if marks else ""
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE staged_{table.name} AS
+        SELECT {", ".join(table.columns)} FROM lines {above}
+        WHERE kind = {quoted(table.kind)} {"AND segment > mark" if marks else ""}
+    """)
+
+
+def drop_duplicates(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> int:
+    """Delete from `staged_events` what the lake or an earlier row holds already; how many.
+
+    The rule, and its order, stand in `sql/_duplicates.sql`; ids count for 24 h, transactions for
+    30 days.
+    """
+    con.execute(f"CREATE OR REPLACE TEMP TABLE known AS {_known_keys(con, snapshot)}")
+    con.execute(package_files("etl").joinpath("sql/_duplicates.sql").read_text())
+    return count(con, "duplicates")
+
+
+def _known_keys(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> str:
+    parts = list(_known_keys_by_kind(con, snapshot))
+    return " UNION ALL ".join(parts) or (
+        "SELECT NULL::BIGINT AS tenant_id, NULL::VARCHAR AS dedupe_key, "
+        "NULL::TIMESTAMPTZ AS received_at LIMIT 0"
+    )
+
+
+def _known_keys_by_kind(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[str]:
+    for prefix, window in _KEY_WINDOWS.items():
+        earliest = one_value(
+            con,
+            f"SELECT min({PARTITION}) FROM staged_{EVENTS.name} "
+            f"WHERE starts_with(dedupe_key, '{prefix}')",
+        )
+        files = snapshot.files_since(str(earliest - window)) if isinstance(earliest, date) else []
+        if files:
+            yield f"""
+                SELECT tenant_id, dedupe_key, received_at FROM {snapshot.relation(files)}
+                SEMI JOIN (SELECT tenant_id, dedupe_key FROM staged_{EVENTS.name}
+                           WHERE starts_with(dedupe_key, '{prefix}')) USING (tenant_id, dedupe_key)
+            """
+
+
+def _series(con: duckdb.DuckDBPyConnection) -> list[str]:
+    return [row[0] for row in con.execute("SELECT DISTINCT series FROM sources").fetchall()]
+
+
+def one_value(con: duckdb.DuckDBPyConnection, query: str) -> object:
+    """The single value of a query that yields one row of one column."""
+    row = con.execute(query).fetchone()
+    return row[0] if row else None
+
+
+def count(con: duckdb.DuckDBPyConnection, relation: str) -> int:
+    """How many rows a relation has."""
+    number = one_value(con, f"SELECT count(*) FROM {relation}")
+    return number if isinstance(number, int) else 0
+
+
+def _check_counts(con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
+    kinds = ", ".join(quoted(table.kind) for table in TABLES)
+    counted = con.execute(
+        f"SELECT series, segment, count(*) FROM lines WHERE kind IN ({kinds}) GROUP BY ALL"
+    ).fetchall()
+    read = {(series, number): lines for series, number, lines in counted}
+    for segment in segments:
+        lines = read.get((segment.series, segment.number), 0)
+        if lines != segment.lines:
+            reason = f"{segment.lines - lines} of {segment.lines} lines are of no known kind"
+            raise SegmentRefused(segment, reason)

@@ -1,0 +1,91 @@
+"""The lake's tables: one per `kind` of log line, and how a line's fields become columns.
+
+Every table also has `series`, `segment` and `seq`, which say where a row came from and are unique
+together, and is partitioned by `event_date`, the UTC date of receipt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+PARTITION = "event_date"
+
+_ARROW: dict[str, pa.DataType] = {
+    "VARCHAR": pa.string(),
+    "BIGINT": pa.int64(),
+    "BOOLEAN": pa.bool_(),
+    "DATE": pa.date32(),
+    "DECIMAL(18,4)": pa.decimal128(18, 4),
+    "TIMESTAMPTZ": pa.timestamp("us", tz="UTC"),
+}
+_PROVENANCE = {"series": "VARCHAR", "segment": "BIGINT", "seq": "BIGINT", PARTITION: "DATE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A Delta table fed by the log lines of one kind.
+
+    `fields`: column name -> DuckDB type, in order, named as in the line. `json_fields` are
+    objects in the line and JSON text in the table. `sort` orders the rows of a file.
+    """
+
+    name: str
+    kind: str
+    fields: dict[str, str]
+    json_fields: frozenset[str]
+    sort: tuple[str, ...]
+
+    @property
+    def columns(self) -> dict[str, str]:
+        return {**self.fields, **_PROVENANCE}
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        return pa.schema([(name, _ARROW[type_]) for name, type_ in self.columns.items()])
+
+    def line_type(self, field: str) -> str:
+        """The type a field is read with from the line."""
+        return "JSON" if field in self.json_fields else self.fields[field]
+
+
+EVENTS = Table(
+    name="events",
+    kind="event",
+    fields={
+        "event_id": "VARCHAR",
+        "tenant_id": "BIGINT",
+        "endpoint": "VARCHAR",
+        "type": "VARCHAR",
+        "product_id": "BIGINT",
+        "transaction_id": "VARCHAR",
+        "value": "DECIMAL(18,4)",
+        "currency": "VARCHAR",
+        "occurred_at": "TIMESTAMPTZ",
+        "received_at": "TIMESTAMPTZ",
+        "visitor_id": "VARCHAR",
+        "bot": "BOOLEAN",
+        "metadata": "VARCHAR",
+        "dedupe_key": "VARCHAR",
+    },
+    json_fields=frozenset({"metadata"}),
+    sort=("tenant_id", "received_at", "series", "seq"),
+)
+
+REJECTED = Table(
+    name="rejected",
+    kind="rejected",
+    fields={
+        "received_at": "TIMESTAMPTZ",
+        "endpoint": "VARCHAR",
+        "reason": "VARCHAR",
+        "errors": "VARCHAR",
+        "schema_version": "VARCHAR",
+        "body": "VARCHAR",
+    },
+    json_fields=frozenset({"errors"}),
+    sort=("received_at", "series", "seq"),
+)
+
+TABLES = (EVENTS, REJECTED)

@@ -1,0 +1,1 @@
+"""Everything live: the collector, its HTTP faces, the processes and the command line."""

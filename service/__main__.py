@@ -1,0 +1,5 @@
+"""`python -m service` is `beaconlog`."""
+
+from service.cli import main
+
+main()

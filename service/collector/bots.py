@@ -1,0 +1,65 @@
+"""Whether a user agent is a robot's, by the maintained list of crawler-user-agents.
+
+Counted as bots: crawlers, link previews, monitors, scanners, headless browsers. Not counted:
+- what the list tags only as an HTTP library (curl, python-requests, okhttp ...): that is how a
+  shop's own server talks to the collector;
+- a person in a messenger's in-app browser, whose user agent merely ends in the messenger's name;
+- an empty user agent, which says nothing.
+
+Most of the list is plain words. Looking for those with `in` is several times faster than one
+expression of all of them, and bounds what a flood of made-up user agents can cost.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+from crawleruseragents import CRAWLER_USER_AGENTS_DATA
+
+USER_AGENT_CHARS_MAX = 512
+
+_CACHED_MAX = 10_000
+_NOT_A_BOT_TAGS = {"http-library"}
+# Their link previews begin with the name, their in-app browsers with "Mozilla".
+_MESSENGERS = {"WhatsApp", "Viber"}
+
+_ESCAPED = re.compile(r"\\(\W)")
+_METACHARACTER = re.compile(r"[.^$*+?{}\[\]\\|()]")
+
+
+class _Signatures(NamedTuple):
+    words: tuple[str, ...]
+    expression: re.Pattern[str]
+
+
+def is_bot(user_agent: str) -> bool:
+    """Whether the first 512 characters of the user agent are those of a known robot."""
+    return _matches(user_agent[:USER_AGENT_CHARS_MAX])
+
+
+@lru_cache(maxsize=_CACHED_MAX)
+def _matches(user_agent: str) -> bool:
+    words, expression = _signatures()
+    return any(word in user_agent for word in words) or bool(expression.search(user_agent))
+
+
+@cache
+def _signatures() -> _Signatures:
+    patterns = list(_bot_patterns())
+    expressions = [pattern for pattern in patterns if not _is_word(pattern)]
+    return _Signatures(
+        words=tuple(_ESCAPED.sub(r"\1", pattern) for pattern in patterns if _is_word(pattern)),
+        expression=re.compile("|".join(f"(?:{pattern})" for pattern in expressions)),
+    )
+
+
+def _bot_patterns() -> Iterator[str]:
+    for entry in CRAWLER_USER_AGENTS_DATA:
+        if set(entry["tags"]) != _NOT_A_BOT_TAGS:
+            pattern = entry["pattern"]
+            yield f"^{pattern}" if pattern in _MESSENGERS else pattern
+
+
+def _is_word(pattern: str) -> bool:
+    return not _METACHARACTER.search(_ESCAPED.sub("", pattern))

@@ -1,0 +1,48 @@
+"""Identifiers and moments as the log spells them.
+
+A moment is an integer of microseconds since the Unix epoch, exact in both directions: no floats.
+Event ids are UUIDs of version 7 (RFC 9562): they begin with their moment, so ids made in
+different microseconds sort as text in the order they were made.
+"""
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+_UNIX_MS_END = 1 << 48
+_RANDOM_BITS = 62
+_VERSION = 0x7
+_VARIANT = 0b10
+
+
+def uuid7(unix_us: int, random_bits: Callable[[int], int] = secrets.randbits) -> str:
+    """A UUIDv7 of the moment, in canonical text.
+
+    The microseconds within the millisecond fill the 12 bits after the version as a fraction
+    (RFC 9562, section 6.2, method 3); `random_bits(n)` gives the rest as an integer of n bits.
+    Raises ValueError for a moment before 1970 or beyond 48 bits of milliseconds.
+    """
+    unix_ms, us = divmod(unix_us, 1000)
+    if not 0 <= unix_ms < _UNIX_MS_END:
+        raise ValueError("the moment does not fit a UUIDv7")
+    high = unix_ms << 16 | _VERSION << 12 | (us << 12) // 1000
+    low = _VARIANT << _RANDOM_BITS | random_bits(_RANDOM_BITS)
+    digits = f"{high:016x}{low:016x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def iso_utc(us: int) -> str:
+    """Text such as 2026-11-23T04:10:00.123456Z: 27 characters that sort as the moments do.
+
+    Raises OverflowError for a moment outside the years 1 to 9999.
+    """
+    moment = _EPOCH + timedelta(microseconds=us)
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def us_of(moment: datetime) -> int:
+    """Microseconds since the epoch of an aware datetime. Raises TypeError for a naive one."""
+    return (moment - _EPOCH) // _MICROSECOND

@@ -1,0 +1,337 @@
+"""The endpoints' rules, in the order a reader asks about them; the heart of the collector.
+
+For each request: may this client ask (throttle), what did it send (body, contract), for whom
+(directory), then the record, and the reply once the log has it on disk. Knows no HTTP server: a
+`Submission` comes in, a `Reply` goes out.
+
+Who is at fault is never confused. What a client can mend is a 4xx and is kept in the rejected
+stream with its reason; what it cannot is a 503 with Retry-After, and the client still holds the
+event. Two endpoints never disturb the page they are called from: a conversion answers `skipped`,
+an interaction answers `accepted`, to everything but a throttle or an overload.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from etl.directory_db import DirectoryUnavailable, Tenant
+from etl.segment_writer import DiskFull
+from service.collector import record, throttle
+from service.collector.body import read_body
+from service.collector.bots import is_bot
+from service.collector.client import throttle_key
+from service.collector.clock import Clock
+from service.collector.contract import Contract, Payload, transaction_id_of
+from service.collector.directory import MISS, Directory
+from service.collector.identifiers import uuid7
+from service.collector.journal import Journal, JournalBroken, JournalFull
+from service.collector.record import Visit
+from service.collector.rejected import RejectedStream
+from service.collector.rejection import Rejection
+from service.collector.throttle import Throttle
+from service.collector.visitors import DailySalts, SaltDamagedError, visitor_id
+
+log = logging.getLogger(__name__)
+
+_RETRY_AFTER_S = 2
+_TENANT_NOT_FOUND = Rejection("tenant-not-found", 404, "Tenant not found or not available")
+_PRODUCT_MESSAGE = "The product does not exist for this tenant."
+_PRODUCT_NOT_FOUND = Rejection(
+    "product-not-found", 422, _PRODUCT_MESSAGE, {"product_id": [_PRODUCT_MESSAGE]}
+)
+_DIRECTORY_UNAVAILABLE = Rejection(
+    "directory-unavailable", 503, "The directory cannot be read now; send the event again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One request as the collector sees it. `ip` is the client's, `wants_privacy` GPC or DNT.
+
+    `refused` is what the HTTP side found wrong before the body could be read (its size).
+    """
+
+    body: bytes
+    content_type: str | None
+    content_encoding: str | None
+    ip: str
+    user_agent: str
+    wants_privacy: bool
+    refused: Rejection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer: HTTP status, JSON body and headers."""
+
+    status: int
+    body: Mapping[str, object]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A throttle group: its name in headers, its rate and its buckets. None: not throttled."""
+
+    group: str
+    rate: throttle.Rate
+    buckets: Throttle
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Limits of what is taken, in the units their names say."""
+
+    body_bytes_max: int = 64 << 10
+    occurred_past_max_us: int = 7 * 86_400_000_000
+    occurred_future_max_us: int = 300_000_000
+
+
+class Unavailable(Exception):
+    """The event could not be made durable; the client still holds it and should try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A valid payload and the public tenant it is for."""
+
+    payload: Payload
+    tenant: Tenant
+
+
+class Intake:
+    """The three endpoints. One instance a worker, on the worker's event loop."""
+
+    def __init__(  # noqa: PLR0913  (the collector's parts, passed in)
+        self,
+        *,
+        contract: Contract,
+        directory: Directory,
+        journal: Journal,
+        salts: DailySalts,
+        clock: Clock,
+        bounds: Bounds,
+        api_gate: Gate | None,
+        tenant_gate: Gate | None,
+        rejected: RejectedStream,
+    ) -> None:
+        self._contract = contract
+        self._directory = directory
+        self._journal = journal
+        self._salts = salts
+        self._clock = clock
+        self._bounds = bounds
+        self._api_gate = api_gate
+        self._tenant_gate = tenant_gate
+        self._rejected = rejected
+
+    async def track(self, submission: Submission) -> Reply:
+        """POST /api/v1/analytics/track: 202 with the event's id; 400 to 422, 429, 503."""
+        gate, key = self._api_gate, _ip_key(submission)
+        return await self._behind(gate, key, lambda: self._track(submission))
+
+    async def conversion(self, submission: Submission) -> Reply:
+        """POST /api/v1/analytics/conversion: 200 `ok`, or `skipped` for all that is wrong with
+        the payload; 429, 503."""
+        gate, key = self._api_gate, _ip_key(submission)
+        return await self._behind(gate, key, lambda: self._conversion(submission))
+
+    async def interactions(self, submission: Submission) -> Reply:
+        """POST /api/v1/interactions: 201 `success`, 202 `accepted` where the tenant is not
+        known; 400 to 422, 429, 503."""
+        payload = _checked(self._parse(submission), self._contract.interaction)
+        admitted = await self._admit(payload, self._tenant)
+        key = _ip_key(submission)
+        if isinstance(admitted, Admitted):
+            key = f"tenant:{admitted.tenant.id}"
+        gate = self._tenant_gate
+        return await self._behind(gate, key, lambda: self._interaction(admitted, submission))
+
+    async def _track(self, submission: Submission) -> Reply:
+        payload = _checked(self._parse(submission), self._contract.track)
+        admitted = await self._sell(await self._admit(payload, self._tenant))
+        if admitted is _DIRECTORY_UNAVAILABLE:
+            raise Unavailable(admitted.message)
+        if isinstance(admitted, Rejection):
+            await self._keep_rejected("track", admitted, submission)
+            return _refused(admitted)
+        event_id = await self._store("track", admitted, submission)
+        message = "Event accepted for processing"
+        return Reply(202, {"success": True, "message": message, "event_id": event_id})
+
+    async def _conversion(self, submission: Submission) -> Reply:
+        body = self._parse(submission)
+        payload = _checked(body, self._contract.conversion)
+        admitted = await self._sell(await self._admit(payload, self._tenant_of_slug))
+        if isinstance(admitted, Rejection):
+            await self._keep_rejected("conversion", admitted, submission)
+        else:
+            await self._store("conversion", admitted, submission)
+        status = "skipped" if isinstance(admitted, Rejection) else "ok"
+        return Reply(200, {"status": status, "transaction_id": transaction_id_of(body)})
+
+    async def _interaction(self, admitted: Admitted | Rejection, submission: Submission) -> Reply:
+        sold = await self._sell(admitted)
+        if sold is _PRODUCT_NOT_FOUND and isinstance(admitted, Admitted):
+            sold = replace(admitted, payload=replace(admitted.payload, product_id=None))
+        if isinstance(sold, Rejection):
+            await self._keep_rejected("interactions", sold, submission)
+            silent = sold in (_TENANT_NOT_FOUND, _DIRECTORY_UNAVAILABLE)
+            return Reply(202, {"status": "accepted"}) if silent else _refused(sold)
+        await self._store("interactions", sold, submission)
+        return Reply(201, {"status": "success"})
+
+    # -- the throttle -------------------------------------------------------------------------
+
+    async def _behind(
+        self, gate: Gate | None, key: str, endpoint: Callable[[], Awaitable[Reply]]
+    ) -> Reply:
+        headers, throttled = self._pass(gate, key)
+        if throttled:
+            return throttled
+        try:
+            reply = await endpoint()
+        except Unavailable as error:
+            body = {"success": False, "message": str(error)}
+            reply = Reply(503, body, {"Retry-After": str(_RETRY_AFTER_S)})
+        return replace(reply, headers={**headers, **reply.headers}) if headers else reply
+
+    def _pass(self, gate: Gate | None, key: str) -> tuple[Mapping[str, str], Reply | None]:
+        if gate is None:
+            return {}, None
+        decision = gate.buckets.allow(key, self._clock.monotonic_s())
+        now_unix = self._clock.now_us() / 1e6
+        headers = throttle.headers(gate.group, gate.rate, decision, now_unix)
+        if decision.allowed:
+            return headers, None
+        message = f"Too many requests; try again in {headers['Retry-After']} s"
+        return headers, Reply(429, {"success": False, "message": message}, headers)
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def _parse(self, submission: Submission) -> object | Rejection:
+        return submission.refused or read_body(
+            submission.body,
+            content_type=submission.content_type,
+            content_encoding=submission.content_encoding,
+            bytes_max=self._bounds.body_bytes_max,
+        )
+
+    async def _admit(
+        self, payload: Payload | Rejection, find: Callable[[Any], Awaitable[Tenant | None]]
+    ) -> Admitted | Rejection:
+        """Whose event it is."""
+        if isinstance(payload, Rejection):
+            return payload
+        try:
+            tenant = await find(payload.tenant)
+        except DirectoryUnavailable:
+            return _DIRECTORY_UNAVAILABLE
+        return Admitted(payload, tenant) if tenant else _TENANT_NOT_FOUND
+
+    async def _sell(self, admitted: Admitted | Rejection) -> Admitted | Rejection:
+        """Whether its product, if it names one, is this tenant's."""
+        if isinstance(admitted, Rejection) or admitted.payload.product_id is None:
+            return admitted
+        try:
+            sold = await self._has_product(admitted.tenant, admitted.payload.product_id)
+        except DirectoryUnavailable:
+            return _DIRECTORY_UNAVAILABLE
+        return admitted if sold else _PRODUCT_NOT_FOUND
+
+    async def _tenant(self, key: int | str) -> Tenant | None:
+        known = self._directory.peek_tenant(key)
+        return await self._directory.tenant(key) if known is MISS else known
+
+    async def _tenant_of_slug(self, slug: str) -> Tenant | None:
+        known = self._directory.peek_slug(slug)
+        return await self._directory.tenant_by_slug(slug) if known is MISS else known
+
+    async def _has_product(self, tenant: Tenant, product_id: int) -> bool:
+        known = self._directory.peek_product(tenant.id, product_id)
+        if known is MISS:
+            return await self._directory.has_product(tenant.id, product_id)
+        return known
+
+    # -- storing ------------------------------------------------------------------------------
+
+    async def _store(self, endpoint: str, admitted: Admitted, submission: Submission) -> str:
+        """Make the event durable and return its id. Raises Unavailable."""
+        payload, tenant = admitted.payload, admitted.tenant
+        received_us = self._clock.now_us()
+        visit = Visit(
+            endpoint=endpoint,
+            tenant_id=tenant.id,
+            event_id=payload.event_id or uuid7(received_us),
+            received_us=received_us,
+            occurred_us=self._occurred_us(payload, received_us),
+            visitor_id=self._visitor_id(tenant, submission, received_us),
+            bot=is_bot(submission.user_agent),
+        )
+        try:
+            await self._journal.submit(record.event(payload, visit))
+        except JournalFull as error:
+            raise Unavailable("Overloaded; send the event again.") from error
+        except (DiskFull, JournalBroken) as error:
+            raise Unavailable("The event could not be stored; send it again.") from error
+        return visit.event_id
+
+    def _occurred_us(self, payload: Payload, received_us: int) -> int:
+        claimed_us = payload.timestamp_us
+        if claimed_us is None:
+            return received_us
+        earliest_us = received_us - self._bounds.occurred_past_max_us
+        latest_us = received_us + self._bounds.occurred_future_max_us
+        return claimed_us if earliest_us <= claimed_us <= latest_us else received_us
+
+    def _visitor_id(self, tenant: Tenant, submission: Submission, received_us: int) -> str | None:
+        if submission.wants_privacy:
+            return None
+        day = datetime.fromtimestamp(received_us // 1_000_000, UTC).date()
+        try:
+            salt = self._salts.salt(day)
+        except (OSError, SaltDamagedError) as error:
+            log.error("no visitor id", extra={"fields": {"why": str(error)}})
+            return None
+        return visitor_id(salt, tenant.id, submission.ip, submission.user_agent)
+
+    async def _keep_rejected(
+        self, endpoint: str, refusal: Rejection, submission: Submission
+    ) -> None:
+        """Store a refused payload, if there is room. A payload that was refused for our own
+        fault is the only copy of an event: Unavailable is raised unless it is kept whole."""
+        body = self._text_of(submission)
+        ours = refusal is _DIRECTORY_UNAVAILABLE
+        if ours and len(body) > record.REJECTED_BODY_BYTES_MAX:
+            raise Unavailable(refusal.message)
+        kept = await self._rejected.keep(endpoint, refusal, body)
+        if ours and not kept:
+            raise Unavailable(refusal.message)
+
+    def _text_of(self, submission: Submission) -> bytes:
+        """A body as it is kept: as it was sent, or where it came compressed, what it said."""
+        if not submission.content_encoding:
+            return submission.body
+        said = self._parse(submission)
+        return b"" if isinstance(said, Rejection) else orjson.dumps(said)
+
+
+def _checked(body: object, check: Callable[[object], Payload | Rejection]) -> Payload | Rejection:
+    return body if isinstance(body, Rejection) else check(body)
+
+
+def _ip_key(submission: Submission) -> str:
+    return f"ip:{throttle_key(submission.ip)}"
+
+
+def _refused(refusal: Rejection) -> Reply:
+    body: dict[str, object] = {"success": False, "message": refusal.message}
+    if refusal.errors:
+        body["errors"] = {name: list(messages) for name, messages in refusal.errors.items()}
+    return Reply(refusal.status, body)

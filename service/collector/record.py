@@ -1,0 +1,96 @@
+"""The stored records of the log: what a line holds besides its CRC and ordinals.
+
+Only values that were parsed are serialised, never a client's bytes; fields without a value are
+left out. `schemas/v1/event.json` describes an event's record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from service.collector.contract import Payload
+from service.collector.identifiers import iso_utc
+
+REJECTED_BODY_BYTES_MAX = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What the server adds to a payload. Times in microseconds since the epoch."""
+
+    endpoint: str
+    tenant_id: int
+    event_id: str
+    received_us: int
+    occurred_us: int
+    visitor_id: str | None
+    bot: bool
+
+
+def event(payload: Payload, visit: Visit) -> bytes:
+    """The record of an accepted event."""
+    value = None
+    if payload.value is not None:
+        value = orjson.Fragment(f"{payload.value.normalize():f}")
+    fields = {
+        "kind": "event",
+        "event_id": visit.event_id,
+        "received_at": iso_utc(visit.received_us),
+        "occurred_at": iso_utc(visit.occurred_us),
+        "tenant_id": visit.tenant_id,
+        "endpoint": visit.endpoint,
+        "type": payload.type,
+        "product_id": payload.product_id,
+        "transaction_id": payload.transaction_id,
+        "value": value,
+        "currency": payload.currency,
+        "visitor_id": visit.visitor_id,
+        "bot": visit.bot,
+        "metadata": _metadata(payload, visit),
+        "dedupe_key": dedupe_key(payload),
+    }
+    return orjson.dumps({name: item for name, item in fields.items() if item is not None})
+
+
+def dedupe_key(payload: Payload) -> str | None:
+    """What makes two sendings one event. A transaction outranks the id of the beacon that told
+    of it: a thank-you page loaded twice sends two ids and one transaction."""
+    if payload.transaction_id is not None:
+        return f"tx:{payload.transaction_id}"
+    return f"id:{payload.event_id}" if payload.event_id else None
+
+
+def _metadata(payload: Payload, visit: Visit) -> dict[str, object] | None:
+    metadata = payload.metadata
+    if payload.product_id is not None:
+        metadata = metadata | {"product_id": payload.product_id}
+    if payload.timestamp_us not in (None, visit.occurred_us):
+        metadata = metadata | {"_timestamp": payload.timestamp_text}
+    return metadata or None
+
+
+def rejected(  # noqa: PLR0913  (a record's fields)
+    *,
+    endpoint: str,
+    reason: str,
+    errors: Mapping[str, Sequence[str]],
+    schema_version: str,
+    raw_body: bytes,
+    received_us: int,
+) -> bytes:
+    """The record of a rejected payload, its body as text of up to 8 KiB."""
+    text = raw_body[:REJECTED_BODY_BYTES_MAX].decode(errors="replace").replace("\0", "\ufffd")
+    return orjson.dumps(
+        {
+            "kind": "rejected",
+            "received_at": iso_utc(received_us),
+            "endpoint": endpoint,
+            "reason": reason,
+            "errors": {field: list(messages) for field, messages in errors.items()},
+            "schema_version": schema_version,
+            "body": text,
+        }
+    )

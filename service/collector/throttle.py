@@ -1,0 +1,168 @@
+"""How many requests a key may make: a token bucket per key, with time as an argument.
+
+A bucket holds `burst` tokens and refills at `per_s` tokens a second. It is kept as one number,
+the moment at which it will be full again, so that a decision reads one float and writes at most
+one. A key that is not in the table has a full bucket.
+
+Invariants:
+- over any stretch of time a key is admitted at most burst + per_s * elapsed;
+- a refusal costs nothing: the same request is accepted once `retry_after_s` has passed;
+- a clock that goes back mints no tokens;
+- the table never holds more than `keys_max` keys; the least recently used one goes first.
+"""
+
+import math
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Protocol
+
+PER_S_MAX = 1e6
+REFILL_S_MAX = 30 * 86_400.0
+
+# Above the rounding error of any sum of monotonic seconds, and far below what a client can notice.
+_TOLERANCE_S = 1e-6
+
+_RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) */ *([a-z]+) +burst +([0-9]{1,9})")
+_UNIT_S = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
+
+
+class RateSyntaxError(ValueError):
+    """A rate that cannot be read or held; the message is one line for an operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Tokens a second, and the most that can be saved up.
+
+    Raises RateSyntaxError unless 0 < per_s <= PER_S_MAX, burst >= 1 and an empty bucket is full
+    again within REFILL_S_MAX seconds.
+    """
+
+    per_s: float
+    burst: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.per_s <= PER_S_MAX:
+            raise RateSyntaxError(f"a rate must be above 0 and at most {PER_S_MAX:.0f} a second")
+        if self.burst < 1:
+            raise RateSyntaxError("a burst must be at least 1")
+        if self.refill_s > REFILL_S_MAX:
+            raise RateSyntaxError("a burst must refill within 30 days")
+
+    @property
+    def refill_s(self) -> float:
+        """Seconds an empty bucket takes to be full."""
+        return self.burst / self.per_s
+
+    @classmethod
+    def parse(cls, text: str) -> "Rate":
+        """Read "600/min burst 120" (s, sec, second, min, minute, h, hour).
+
+        Raises RateSyntaxError.
+        """
+        match = _RATE.fullmatch(text.strip().lower())
+        unit_s = _UNIT_S.get(match[2]) if match else None
+        if match is None or unit_s is None:
+            raise RateSyntaxError(f'{text!r} is not a rate such as "600/min burst 120"')
+        return cls(per_s=float(match[1]) / unit_s, burst=int(match[3]))
+
+
+def parse_rate(text: str) -> Rate | None:
+    """Read a rate, or None for "off". Raises RateSyntaxError."""
+    return None if text.strip().lower() == "off" else Rate.parse(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer for one request: whether it may pass, and what its bucket holds afterwards."""
+
+    allowed: bool
+    limit: int
+    remaining: int
+    retry_after_s: float
+    full_after_s: float
+
+
+class Throttle(Protocol):
+    """What decides. One instance is one group: keys of different groups never meet."""
+
+    def allow(self, key: str, now: float, cost: int = 1) -> Decision:
+        """Take `cost` tokens from the key's bucket at `now` (monotonic seconds), or refuse.
+
+        Raises ValueError for a cost outside 1..burst: it could never be accepted.
+        """
+
+
+class MemoryThrottle:
+    """A Throttle within one process. A forgotten key starts again with a full bucket."""
+
+    def __init__(self, rate: Rate, keys_max: int = 100_000) -> None:
+        if keys_max < 1:
+            raise ValueError("keys_max must be at least 1")
+        self._per_s = rate.per_s
+        self._burst = rate.burst
+        self._refill_s = rate.refill_s
+        self._keys_max = keys_max
+        self._latest_s = -math.inf
+        self._full_at_s: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        """How many keys are held."""
+        return len(self._full_at_s)
+
+    def allow(self, key: str, now: float, cost: int = 1) -> Decision:
+        """See Throttle.allow."""
+        if not 1 <= cost <= self._burst:
+            raise ValueError("a cost must be from 1 to the burst")
+        latest_s = self._latest_s = max(self._latest_s, now)
+        full_at_s = max(self._full_at_s.get(key, latest_s), latest_s)
+        spare_s = self._refill_s + _TOLERANCE_S - (full_at_s - latest_s)
+        tokens = min(int(spare_s * self._per_s), self._burst)
+        if tokens < cost:
+            return self._refuse(key, now, cost, tokens)
+        full_at_s += cost / self._per_s
+        self._keep(key, full_at_s)
+        return Decision(
+            allowed=True,
+            limit=self._burst,
+            remaining=tokens - cost,
+            retry_after_s=0.0,
+            full_after_s=full_at_s - now,
+        )
+
+    def _refuse(self, key: str, now: float, cost: int, tokens: int) -> Decision:
+        # A refused key counts as used: being forgotten would hand it a full bucket.
+        self._full_at_s.move_to_end(key)
+        full_after_s = self._full_at_s[key] - now
+        return Decision(
+            allowed=False,
+            limit=self._burst,
+            remaining=tokens,
+            retry_after_s=full_after_s - (self._burst - cost) / self._per_s,
+            full_after_s=full_after_s,
+        )
+
+    def _keep(self, key: str, full_at_s: float) -> None:
+        self._full_at_s[key] = full_at_s
+        self._full_at_s.move_to_end(key)
+        if len(self._full_at_s) > self._keys_max:
+            self._full_at_s.popitem(last=False)
+
+
+def headers(group: str, rate: Rate, decision: Decision, now_unix: float) -> dict[str, str]:
+    """The response headers that tell a client where it stands; `now_unix` in Unix seconds."""
+    told = {
+        "X-RateLimit-Limit": str(decision.limit),
+        "X-RateLimit-Remaining": str(decision.remaining),
+    }
+    if decision.allowed:
+        return told
+    retry_s = max(1, math.ceil(decision.retry_after_s))
+    window_s = max(1, math.ceil(rate.refill_s - _TOLERANCE_S))
+    return told | {
+        "Retry-After": str(retry_s),
+        "X-RateLimit-Reset": str(math.ceil(now_unix + decision.retry_after_s)),
+        "RateLimit-Policy": f'"{group}";q={rate.burst};w={window_s}',
+        "RateLimit": f'"{group}";r={decision.remaining};t={retry_s}',
+    }

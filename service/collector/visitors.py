@@ -1,0 +1,140 @@
+"""Visitors without cookies: an identifier that cannot be traced back once its day is over.
+
+A visitor id is a keyed hash of tenant, IP and user agent under a random salt of the day. The
+salt is what makes it anonymous: it is replaced daily and destroyed once 48 hours have passed
+since its day began (UTC), in the folder and in memory.
+
+The folder holds one file a day, `YYYY-MM-DD`, of 32 random bytes, mode 0600. All processes of a
+machine share it: whoever links the file first decides the day's salt. A salt is durable before
+it is first used, so that a power cut does not count a day's visitors twice.
+"""
+
+import os
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from hashlib import blake2b
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+SALT_BYTES = 32
+SALT_LIFETIME = timedelta(hours=48)
+
+_SALTS_IN_MEMORY_MAX = 2
+_VISITOR_ID_BYTES = 8
+_LENGTH_BYTES = 4
+
+# A salt, or the temporary file of a process killed while making one: it may be a link to a salt.
+_FILE_NAME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\.[a-z0-9_]+\.tmp)?")
+
+
+class SaltDamagedError(Exception):
+    """A salt file that does not hold a salt; remove it to start the day's visitors afresh."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is not a salt of {SALT_BYTES} bytes")
+        self.path = path
+
+
+class DailySalts:
+    """The salts of the days, shared by every process that uses the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use the folder, made if missing. Raises OSError."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder
+        self._in_memory: dict[date, bytes] = {}
+
+    def salt(self, day: date) -> bytes:
+        """The salt of a UTC day, made durably by its first user.
+
+        Raises OSError where the folder cannot be used, SaltDamagedError where the file is not a
+        salt.
+        """
+        salt = self._in_memory.get(day)
+        return self._load(day) if salt is None else salt
+
+    def destroy_old(self, now: datetime) -> list[str]:
+        """Destroy the salts whose days began 48 hours or longer before `now` (aware).
+
+        Every process calls it, for its own memory. Returns the names of the files removed by
+        this call; files that are not ours are left alone. Raises OSError.
+        """
+        self._in_memory = {d: s for d, s in self._in_memory.items() if not _is_over(d, now)}
+        expired = [path for path in self._folder.iterdir() if self._is_expired(path, now)]
+        removed = sorted(path.name for path in expired if _unlink(path))
+        if removed:
+            _sync_folder(self._folder)
+        return removed
+
+    def _load(self, day: date) -> bytes:
+        path = self._folder / day.isoformat()
+        if not path.exists():
+            self._create(path)
+        # The file may be another process's, whose own sync is still to come.
+        _sync_folder(self._folder)
+        salt = path.read_bytes()
+        if len(salt) != SALT_BYTES:
+            raise SaltDamagedError(path)
+        self._remember(day, salt)
+        return salt
+
+    def _create(self, path: Path) -> None:
+        with NamedTemporaryFile(dir=self._folder, prefix=f"{path.name}.", suffix=".tmp") as file:
+            file.write(os.urandom(SALT_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+            try:
+                os.link(file.name, path)
+            except FileExistsError:
+                return  # another process was first: its salt is the day's
+
+    def _remember(self, day: date, salt: bytes) -> None:
+        kept = sorted({**self._in_memory, day: salt}.items())
+        self._in_memory = dict(kept[-_SALTS_IN_MEMORY_MAX:])
+
+    @staticmethod
+    def _is_expired(path: Path, now: datetime) -> bool:
+        day = _day_of(path.name)
+        return day is not None and path.is_file() and _is_over(day, now)
+
+
+def visitor_id(salt: bytes, tenant_id: int, ip: str, user_agent: str) -> str:
+    """16 hex digits, the same for a tenant, address and user agent while the salt is."""
+    digest = blake2b(key=salt, digest_size=_VISITOR_ID_BYTES)
+    for text in (str(tenant_id), ip, user_agent):
+        part = text.encode("utf-8", "surrogatepass")
+        digest.update(len(part).to_bytes(_LENGTH_BYTES) + part)
+    return digest.hexdigest()
+
+
+def wants_privacy(gpc: str | None, dnt: str | None) -> bool:
+    """Whether the headers Sec-GPC or DNT ask not to be counted as a visitor."""
+    return any(value is not None and value.strip() == "1" for value in (gpc, dnt))
+
+
+def _is_over(day: date, now: datetime) -> bool:
+    return now - SALT_LIFETIME >= datetime.combine(day, time(), UTC)
+
+
+def _day_of(name: str) -> date | None:
+    match = _FILE_NAME.fullmatch(name)
+    try:
+        return date.fromisoformat(match[1]) if match else None
+    except ValueError:
+        return None
+
+
+def _unlink(path: Path) -> bool:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False  # another process was first
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,148 @@
+"""Which processes run: collector workers on the public port, one warehouse on the private one.
+
+Everything that can be wrong at a start is found here, before the first process is made, and
+raised as a StartError of one line. The sockets are bound here too and inherited by the processes,
+so a port answers from the first moment, and a restarted worker misses no connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import socket
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from tornado.netutil import bind_sockets
+
+from etl import recovery, segments
+from etl.directory_db import DirectoryUnavailable
+from etl.layout import DataFolderError, Layout
+from etl.recovery import SeriesFormatError
+from service.collector.contract import Contract, SchemaFileError
+from service.collector.throttle import RateSyntaxError, parse_rate
+from service.settings import Settings
+from service.supervisor import Role, Supervisor, signals_held
+
+log = logging.getLogger(__name__)
+
+_BACKLOG = 1024
+_OTHER_DESCRIPTORS = 256
+
+
+class StartError(Exception):
+    """The start is refused; the message is one line that says what to mend."""
+
+
+def serve(settings: Settings) -> int:
+    """Run collectors and the warehouse until told to stop; the exit code."""
+    contract = _check_collector(settings)
+    return _run(settings, partial(_collectors, contract), _warehouse)
+
+
+def collect(settings: Settings) -> int:
+    """Run the collectors alone."""
+    return _run(settings, partial(_collectors, _check_collector(settings)))
+
+
+def warehouse(settings: Settings) -> int:
+    """Run the warehouse alone."""
+    _check_data(settings)
+    return _run(settings, _warehouse)
+
+
+def _run(settings: Settings, *bind_roles: Callable[[Settings], list[Role]]) -> int:
+    # Held before a port is told, so that whoever reads it may stop us at once, and we drain.
+    with signals_held():
+        _allow_descriptors(settings.connections_max + _OTHER_DESCRIPTORS)
+        roles = [role for bind in bind_roles for role in bind(settings)]
+        log.info("data", extra={"fields": {"folder": str(settings.data.absolute())}})
+        return Supervisor(roles).run()
+
+
+def _collectors(contract: Contract, settings: Settings) -> list[Role]:
+    sockets = _bind(settings.host, settings.port, "public")
+    return [
+        Role(f"worker-{slot}", partial(_run_worker, settings, contract, slot, sockets))
+        for slot in range(settings.workers)
+    ]
+
+
+def _warehouse(settings: Settings) -> list[Role]:
+    sockets = _bind(settings.reports_host, settings.reports_port, "reports")
+    return [Role("warehouse", partial(_run_warehouse, settings, sockets))]
+
+
+def _allow_descriptors(wanted: int) -> None:
+    """Raise the process' limit of open files to what its connections may come to."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise StartError(f"connections_max needs {wanted} open files; ulimit -Hn allows {hard}")
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+# Each process imports what its role needs and no more.
+
+
+def _run_worker(
+    settings: Settings,
+    contract: Contract,
+    slot: int,
+    sockets: Sequence[socket.socket],
+    lifeline: int,
+) -> int:
+    from service import worker  # noqa: PLC0415
+
+    return worker.run(settings, contract, slot, sockets, lifeline)
+
+
+def _run_warehouse(settings: Settings, sockets: Sequence[socket.socket], lifeline: int) -> int:
+    from service import warehouse as role  # noqa: PLC0415
+
+    return role.run(settings, sockets, lifeline)
+
+
+def _check_collector(settings: Settings) -> Contract:
+    _check_data(settings)
+    try:
+        for text in (settings.throttle_api, settings.throttle_tenant_aware):
+            parse_rate(text)
+        return Contract.load()
+    except (RateSyntaxError, SchemaFileError) as error:
+        raise StartError(str(error)) from error
+
+
+def _check_data(settings: Settings) -> None:
+    layout = Layout(settings.data.absolute())
+    try:
+        layout.prepare()
+        for folder in segments.series_folders(layout.log):
+            recovery.check_format(folder)
+        prepare_directory(settings)
+    except (DataFolderError, SeriesFormatError, DirectoryUnavailable) as error:
+        raise StartError(str(error)) from error
+
+
+def prepare_directory(settings: Settings) -> None:
+    """Make the directory's tables where they are ours, and see that it can be read."""
+    from service.worker import database  # noqa: PLC0415
+
+    directory = database(settings)
+    try:
+        if not settings.directory_tenants_query and not settings.directory_products_query:
+            directory.create_tables()
+        directory.tenants()
+    finally:
+        directory.dispose()
+
+
+def _bind(host: str, port: int, what: str) -> list[socket.socket]:
+    try:
+        sockets = bind_sockets(port, address=host, backlog=_BACKLOG)
+    except OSError as error:
+        raise StartError(f"{what} port {host}:{port}: {error.strerror or error}") from error
+    address, bound = sockets[0].getsockname()[:2]
+    shown = f"[{address}]" if ":" in address else address
+    log.info("listening", extra={"fields": {"port": what, "url": f"http://{shown}:{bound}"}})
+    return sockets

@@ -1,0 +1,115 @@
+"""Rows in the terminal: a table where it fits, else turned on its side, else a block a row.
+
+Numbers stand right and whole, text and column names wrap at words, columns without any value are
+left out, an empty result is said. In a pipe the width is what the rows need: nothing wraps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from etl.render import plain
+
+Row = Mapping[str, object]
+
+_PIPE_WIDTH = 10_000
+_WRAPPED_TEXT_WIDTH = 12
+_SLUG_WIDTH, _FOLDED_SLUG_WIDTH = 24, 9
+_GAPS = (3, 2, 1)
+
+
+def print_rows(console: Console, title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Print rows under `columns`."""
+    if not rows:
+        console.print(Text(f"{title}: nothing to show"))
+        return
+    filled = [name for name in columns if any(row[name] not in (None, 0, "") for row in rows)]
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    console.print(Text(title, style="bold"))
+    for table in _layouts(filled, rows, console.width):
+        console.print(table)
+        console.print()
+
+
+def _layouts(columns: Sequence[str], rows: Sequence[Row], width: int) -> list[Table]:
+    for gap in _GAPS:
+        widths = _upright_widths(columns, rows, width - gap * len(columns))
+        if widths:
+            return [_upright(columns, rows, widths, gap)]
+    for gap in _GAPS:
+        if sum(part + gap for part in _least_on_its_side(columns, rows)) <= width:
+            return [_on_its_side(columns, rows, gap)]
+    return [_on_its_side(columns, [row], _GAPS[0]) for row in rows]
+
+
+def _upright_widths(columns: Sequence[str], rows: Sequence[Row], room: int) -> list[int]:
+    """Columns' widths, text ones wrapped as far as there is need; none where they do not fit."""
+    widths = [max(_least_cell(name, rows), _longest_word(name)) for name in columns]
+    spare = room - sum(widths)
+    if spare < 0:
+        return []
+    for index, name in enumerate(columns):
+        wanted = max(len(name), *(len(_cell(row[name])) for row in rows))
+        given = min(spare, max(0, wanted - widths[index]))
+        widths[index] += given
+        spare -= given
+    return widths
+
+
+def _upright(columns: Sequence[str], rows: Sequence[Row], widths: Sequence[int], gap: int) -> Table:
+    table = Table(box=None, padding=(0, gap, 0, 0), header_style="bold")
+    for name, width in zip(columns, widths, strict=True):
+        table.add_column(
+            Text(name.replace("_", " ")),
+            justify="right" if _is_numeric(name, rows) else "left",
+            overflow="fold",
+            vertical="top",
+            width=width,
+        )
+    for row in rows:
+        table.add_row(*(Text(_cell(row[name])) for name in columns))
+    return table
+
+
+def _on_its_side(columns: Sequence[str], rows: Sequence[Row], gap: int) -> Table:
+    table = Table(box=None, padding=(0, gap, 0, 0), show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    for _ in rows:
+        table.add_column(justify="right" if len(rows) > 1 else "left", overflow="fold")
+    for name in columns:
+        table.add_row(Text(name.replace("_", " ")), *(Text(_cell(row[name])) for row in rows))
+    return table
+
+
+def _least_cell(name: str, rows: Sequence[Row]) -> int:
+    widest = max(len(_cell(row[name])) for row in rows)
+    return widest if _is_numeric(name, rows) else min(widest, _WRAPPED_TEXT_WIDTH)
+
+
+def _least_on_its_side(columns: Sequence[str], rows: Sequence[Row]) -> list[int]:
+    names = max(len(name) for name in columns)
+    return [names, *(max(_least_side_cell(row[name]) for name in columns) for row in rows)]
+
+
+def _least_side_cell(value: object) -> int:
+    width = len(_cell(value))
+    return _FOLDED_SLUG_WIDTH if isinstance(value, str) and width <= _SLUG_WIDTH else width
+
+
+def _longest_word(name: str) -> int:
+    return max(len(word) for word in name.split("_"))
+
+
+def _cell(value: object) -> str:
+    """A value as text that cannot drive the terminal, whatever a client put into it."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in plain(value))
+
+
+def _is_numeric(name: str, rows: Sequence[Row]) -> bool:
+    return any(isinstance(row[name], int | float | Decimal) for row in rows)

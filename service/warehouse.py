@@ -1,0 +1,120 @@
+"""The warehouse process: compaction on schedule, and reports on the private port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import uvloop
+
+from etl import compact
+from etl.compact import Outcome, Plan
+from etl.lake import LakeError
+from etl.layout import DataFolderError
+from etl.live import Limits, LiveView
+from etl.recovery import SeriesFormatError
+from etl.schedule import Schedule
+from service import logs
+from service.settings import Settings
+from service.stopping import stop_event
+from service.web.reports import ReportDesk, make_app
+from service.web.server import make_server
+from service.worker import database
+
+log = logging.getLogger(__name__)
+
+_DRAIN_S = 7.0
+_POLL_S = 0.02
+_FAILURES = (LakeError, OSError, DataFolderError, SeriesFormatError, compact.CompactionConflict)
+
+
+def run(settings: Settings, sockets: Sequence[socket.socket], lifeline: int) -> int:
+    """Serve until SIGTERM or until the supervisor is gone; the exit code."""
+    logs.configure(
+        log_format=settings.log_format,
+        log_level=settings.log_level,
+        role="warehouse",
+        stream=sys.stderr,
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(settings, sockets, lifeline))
+
+
+async def _serve(settings: Settings, sockets: Sequence[socket.socket], lifeline: int) -> int:
+    stop = stop_event(lifeline)
+    compactor = Compactor(settings)
+    schedule = Schedule()
+    schedule.every(settings.compact_interval_s, "compact", compactor.run)
+    schedule.start()
+    limits = Limits(memory_bytes_max=settings.report_memory_bytes_max)
+    desk = ReportDesk(
+        LiveView(settings.data, database(settings), limits), settings.report_timeout_s
+    )
+    app = make_app(desk, settings.reports_token, compactor.why_not_ready)
+    server = make_server(app, connections_max=settings.connections_max)
+    server.add_sockets(sockets)
+    log.info("reporting")
+    await stop.wait()
+    server.stop()
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + _DRAIN_S
+    while desk.waiting and loop.time() < deadline_s:
+        await asyncio.sleep(_POLL_S)
+    # A compaction that takes longer is cut off: it can be at any instruction.
+    ended = await asyncio.to_thread(schedule.stop, max(0.0, deadline_s - loop.time()))
+    log.info("drained", extra={"fields": {"compaction_cut_off": not ended}})
+    return 0
+
+
+@dataclass(slots=True)
+class Compactor:
+    """The scheduled compaction, and what is wrong with it, if anything."""
+
+    settings: Settings
+    _reasons: list[str] = field(default_factory=list)
+
+    def run(self) -> None:
+        """One run; failures are logged by their cause and tried again at the next time.
+
+        Raises what is none of those; the schedule logs it.
+        """
+        try:
+            outcome = compact.run(self.settings.data, plan(self.settings), time.time())
+        except _FAILURES as error:
+            self._reasons = [f"compaction failed: {error}"]
+            log.error("compaction failed", extra={"fields": {"why": str(error)}})
+            return
+        except Exception:
+            self._reasons = ["compaction failed; the log says why"]
+            raise
+        self._reasons = [
+            f"compaction stopped {item.series} at segment {item.segment}: {item.reason}"
+            for item in outcome.stopped
+        ]
+        if outcome.segments:
+            log.info("compacted", extra={"fields": _fields(outcome)})
+
+    def why_not_ready(self) -> Sequence[str]:
+        """What keeps events from reaching the lake."""
+        return self._reasons
+
+
+def plan(settings: Settings) -> Plan:
+    """What the settings say of compaction."""
+    return Plan(bytes_max=settings.compact_bytes_max, segment_grace_s=settings.segment_grace_s)
+
+
+def _fields(outcome: Outcome) -> dict[str, object]:
+    return {
+        "segments": outcome.segments,
+        "lines": outcome.lines,
+        "rows": outcome.rows,
+        "duplicates": outcome.duplicates,
+        "rejected": outcome.rejected,
+        "version": outcome.version,
+    }

@@ -1,0 +1,1 @@
+"""The only place that knows Tornado: requests are translated here, decided elsewhere."""

@@ -1,0 +1,106 @@
+"""How every answer looks: JSON, no version banner, errors in one shape, one log line at most."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+
+import orjson
+from tornado import web
+
+HEADERS_BYTES_MAX = 8 << 10
+DISCARDED_BYTES_MAX = 16 << 20
+
+log = logging.getLogger(__name__)
+
+
+@web.stream_request_body
+class JsonHandler(web.RequestHandler):
+    """A handler whose answers, the errors included, are JSON objects.
+
+    `ALLOWED` lists the methods a subclass has; any other is answered 405 with `Allow`. Bodies are
+    streamed, so that no route can be made to hold one: up to `body_bytes_max` is kept in `body`,
+    a moderate rest is read and dropped so that the client comes to read its answer.
+    """
+
+    ALLOWED: tuple[str, ...] = ("GET", "HEAD")
+    body_bytes_max = 0
+
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+        self.set_header("Content-Type", "application/json")
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+    def prepare(self) -> None:
+        self.body = bytearray()
+        self.body_bytes = 0
+        declared = self.request.headers.get("Content-Length", "0")
+        if headers_bytes(self.request.headers.get_all()) > HEADERS_BYTES_MAX:
+            self.refuse(431, f"Headers must not exceed {HEADERS_BYTES_MAX} bytes")
+        elif declared.isdigit() and int(declared) > DISCARDED_BYTES_MAX:
+            self.refuse(413, "The body is too large.")
+
+    def data_received(self, chunk: bytes) -> None:
+        self.body_bytes += len(chunk)
+        if self.body_bytes <= self.body_bytes_max:
+            self.body += chunk
+        elif self.body_bytes > DISCARDED_BYTES_MAX and not self._finished:
+            self.refuse(413, "The body is too large.")
+
+    def answer(self, status: int, body: Mapping[str, object]) -> None:
+        """Send a JSON object and end the request."""
+        self.set_status(status)
+        self.finish(orjson.dumps(body))
+
+    def fail(self, status: int, message: str) -> None:
+        """Send an error that is not a report's or an endpoint's own."""
+        self.answer(status, {"success": False, "message": message})
+
+    def refuse(self, status: int, message: str) -> None:
+        """Send an error before the body was read; the connection is of no more use."""
+        self.set_header("Connection", "close")
+        self.fail(status, message)
+
+    def compute_etag(self) -> str | None:
+        return None
+
+    def write_error(self, status_code: int, **_: object) -> None:
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(self.ALLOWED))
+        self.fail(status_code, self._reason)
+
+    def log_exception(self, typ: object, value: object, tb: object) -> None:
+        if not isinstance(value, web.HTTPError):
+            super().log_exception(typ, value, tb)  # type: ignore[arg-type]
+
+
+class NotFoundHandler(JsonHandler):
+    """Every route there is not."""
+
+    def get(self) -> None:
+        self.fail(404, "There is no such route")
+
+    head = post = put = patch = delete = options = get
+
+
+def headers_bytes(headers: Iterable[tuple[str, str]]) -> int:
+    """The bytes that header lines took, separators included."""
+    return sum(len(name) + len(value) + 4 for name, value in headers)
+
+
+def log_request(handler: web.RequestHandler) -> None:
+    """One line a request: our own faults at warning, the rest only at debug.
+
+    A 503 is told once where its cause begins, not by every client that meets it.
+    """
+    status = handler.get_status()
+    level = logging.WARNING if status >= 500 and status != 503 else logging.DEBUG
+    if log.isEnabledFor(level):
+        request = handler.request
+        fields = {
+            "method": request.method,
+            "path": request.path,
+            "status": status,
+            "ms": round(1000 * request.request_time(), 1),
+        }
+        log.log(level, "request", extra={"fields": fields})

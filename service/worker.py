@@ -1,0 +1,183 @@
+"""One collector process: claims its series, serves the public port, drains."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import uvloop
+
+from etl import recovery
+from etl.directory_db import DirectoryDatabase, DirectoryUnavailable
+from etl.layout import Layout
+from etl.recovery import Claim
+from etl.segment_writer import SegmentWriter
+from service import logs
+from service.collector.client import ClientAddress
+from service.collector.clock import Clock
+from service.collector.contract import Contract
+from service.collector.directory import Directory
+from service.collector.identifiers import us_of
+from service.collector.intake import Bounds, Gate, Intake
+from service.collector.journal import Journal
+from service.collector.rejected import ByteBudget, RejectedStream
+from service.collector.throttle import MemoryThrottle, parse_rate
+from service.collector.visitors import DailySalts
+from service.settings import Settings
+from service.stopping import stop_event
+from service.web.collect import InFlight, make_app
+from service.web.server import BoundedServer, make_server
+
+log = logging.getLogger(__name__)
+
+_DRAIN_S = 7.0
+_FAILED_DRAIN_S = 1.0
+_POLL_S = 0.02
+_SALTS_CLEARED_EVERY_S = 3600.0
+_DAY_US = 86_400_000_000
+
+
+def run(
+    settings: Settings,
+    contract: Contract,
+    slot: int,
+    sockets: Sequence[socket.socket],
+    lifeline: int,
+) -> int:
+    """Serve until SIGTERM or until the supervisor is gone; the exit code."""
+    logs.configure(
+        log_format=settings.log_format,
+        log_level=settings.log_level,
+        role=f"worker-{slot}",
+        stream=sys.stderr,
+    )
+    layout = Layout(settings.data.absolute())
+    claim = recovery.claim(layout.log, layout.log_lock, host=socket.gethostname(), slot=slot)
+    worker = _Worker(settings, contract, layout, claim)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(worker.serve(sockets, lifeline))
+    except DirectoryUnavailable as error:
+        log.error("no directory to start with", extra={"fields": {"why": str(error)}})
+        return 1
+
+
+class _Worker:
+    """The parts of one collector, put together from the settings."""
+
+    def __init__(
+        self, settings: Settings, contract: Contract, layout: Layout, claim: Claim
+    ) -> None:
+        self._settings = settings
+        self._contract = contract
+        self._claim = claim
+        self._salts = DailySalts(layout.salts)
+        self._in_flight = InFlight()
+        self._failed = False
+
+    async def serve(self, sockets: Sequence[socket.socket], lifeline: int) -> int:
+        settings = self._settings
+        self._stop = stop_event(lifeline)
+        directory = Directory(database(settings), refresh_s=settings.directory_refresh_s)
+        await directory.start()
+        journal = self._journal()
+        journal.start()
+        clearing = asyncio.create_task(self._clear_salts())
+        app = make_app(
+            self._intake(directory, journal),
+            ClientAddress(settings.trusted_proxies),
+            self._in_flight,
+            lambda: self._why_not_ready(journal),
+            settings.body_bytes_max,
+        )
+        server = make_server(app, connections_max=settings.connections_max)
+        server.add_sockets(sockets)
+        log.info("collecting", extra={"fields": {"series": self._claim.folder.name}})
+        await self._stop.wait()
+        await self._drain(server, journal)
+        clearing.cancel()
+        await directory.stop()
+        self._claim.release()
+        return 1 if self._failed else 0
+
+    def _journal(self) -> Journal:
+        settings = self._settings
+        writer = SegmentWriter(
+            self._claim.folder,
+            self._claim.position,
+            segment_bytes_max=settings.segment_bytes_max,
+            disk_free_bytes_min=settings.disk_free_bytes_min,
+        )
+        return Journal(writer, segment_age_s=settings.segment_age_s, on_broken=self._journal_broke)
+
+    def _why_not_ready(self, journal: Journal) -> list[str]:
+        draining = ["this process is draining"] if self._in_flight.draining else []
+        return draining + journal.why_not_ready()
+
+    def _journal_broke(self) -> None:
+        self._failed = True
+        self._stop.set()
+
+    def _intake(self, directory: Directory, journal: Journal) -> Intake:
+        settings = self._settings
+        clock = Clock(latest_us=_latest_us(self._claim))
+        budget = ByteBudget(settings.rejected_bytes_per_min_max)
+        rejected = RejectedStream(journal, clock, budget, schema_version=self._contract.version)
+        return Intake(
+            contract=self._contract,
+            directory=directory,
+            journal=journal,
+            salts=self._salts,
+            clock=clock,
+            bounds=Bounds(
+                body_bytes_max=settings.body_bytes_max,
+                occurred_past_max_us=int(settings.occurred_past_max_days * _DAY_US),
+                occurred_future_max_us=int(settings.occurred_future_max_s * 1_000_000),
+            ),
+            api_gate=_gate("api", settings.throttle_api),
+            tenant_gate=_gate("tenant-aware", settings.throttle_tenant_aware),
+            rejected=rejected,
+        )
+
+    async def _clear_salts(self) -> None:
+        while True:
+            try:
+                self._salts.destroy_old(datetime.now(UTC))
+            except OSError as error:
+                log.error("old salts were not destroyed", extra={"fields": {"why": str(error)}})
+            await asyncio.sleep(_SALTS_CLEARED_EVERY_S)
+
+    async def _drain(self, server: BoundedServer, journal: Journal) -> None:
+        """Take no new connection, answer what is in flight, seal."""
+        server.stop()
+        self._in_flight.draining = True
+        loop = asyncio.get_running_loop()
+        # After a failure the port is served again by another process, once this one has ended.
+        deadline_s = loop.time() + (_FAILED_DRAIN_S if self._failed else _DRAIN_S)
+        while self._in_flight.requests and loop.time() < deadline_s:
+            await asyncio.sleep(_POLL_S)
+        await journal.close()
+        log.info("drained", extra={"fields": {"cut_off": len(self._in_flight.requests)}})
+
+
+def database(settings: Settings) -> DirectoryDatabase:
+    """The directory's database by the settings."""
+    return DirectoryDatabase(
+        settings.directory_url_or_default,
+        tenants_query=settings.directory_tenants_query or None,
+        products_query=settings.directory_products_query or None,
+    )
+
+
+def _gate(group: str, text: str) -> Gate | None:
+    rate = parse_rate(text)
+    return Gate(group, rate, MemoryThrottle(rate)) if rate else None
+
+
+def _latest_us(claim: Claim) -> int:
+    received_at = claim.position.received_at
+    return us_of(datetime.fromisoformat(received_at)) if received_at else 0

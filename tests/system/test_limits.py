@@ -1,0 +1,76 @@
+"""How long a client may take, and what each port is not for."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING
+
+from wire import CONVERSION, INTERACTIONS, TRACK, Reply, connect, raw_post, read_reply
+
+if TYPE_CHECKING:
+    from conftest import StartService
+
+PATIENCE_S = 30.0
+BODY = b'{"tenant_id":1,"type":"call"}'
+
+
+def read_next(peer: socket.socket) -> Reply:
+    """The answer on a connection that carries one at a time."""
+    response = http.client.HTTPResponse(peer)
+    response.begin()
+    return read_reply(response)
+
+
+def test_a_client_that_never_ends_its_body_is_cut_off(start_service: StartService) -> None:
+    """After 15 s, though it goes on with others; a slow one that ends in time is served."""
+    service = start_service(role="collect")
+    with (
+        closing(connect(service.url, PATIENCE_S)) as never,
+        closing(connect(service.url, PATIENCE_S)) as slow,
+    ):
+        for peer in (never, slow):
+            peer.sendall(raw_post(TRACK, BODY)[:-1])
+        assert service.post(TRACK, BODY).status == 202
+        slow.sendall(BODY[-1:])
+        assert read_next(slow).status == 202
+        assert never.recv(1) == b""
+
+
+def test_a_client_that_is_cut_off_by_a_drain_may_send_again(start_service: StartService) -> None:
+    """Its event was never whole: 503 with Retry-After, and nothing is stored."""
+    service = start_service(role="collect")
+    with closing(connect(service.url, PATIENCE_S)) as peer:
+        peer.sendall(raw_post(TRACK, BODY)[:-1])
+        assert service.post(TRACK, BODY).status == 202
+        assert service.stop() == 0
+        reply = read_next(peer)
+    assert (reply.status, reply.body["success"]) == (503, False)
+    assert int(reply.headers["Retry-After"]) >= 1
+    assert len(service.sealed()) == 1
+    assert " WARN" not in service.log()
+
+
+def test_a_connection_carries_many_requests(start_service: StartService) -> None:
+    """Also after those that were refused, and those sent before the answer to the one before."""
+    service = start_service(role="collect", throttle_api="off")
+    bodies = [BODY, b" " * 100_000, b"{", BODY, b"", BODY] * 5
+    sent = [raw_post(TRACK, body) for body in bodies[:-1]]
+    with closing(connect(service.url)) as peer:
+        peer.sendall(b"".join([*sent, raw_post(TRACK, bodies[-1], "Connection: close")]))
+        answers = b"".join(iter(partial(peer.recv, 65536), b""))
+    answered = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", answers)]
+    assert answered == [202, 413, 400, 202, 400, 202] * 5
+
+
+def test_each_port_is_for_its_own_alone(start_service: StartService) -> None:
+    """Nothing private is told on the public one; no event is taken on the private one."""
+    service = start_service()
+    for path in ("/api/v1/reports", "/api/v1/reports/summary", "/metrics"):
+        assert service.get(path).status == 404
+    body = {"tenant_id": 1, "tenant_slug": "la-colmena", "type": "whatsapp_click"}
+    for path in (TRACK, CONVERSION, INTERACTIONS):
+        assert service.request("POST", path, body, base=service.reports_url).status == 404

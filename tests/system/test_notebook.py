@@ -1,0 +1,82 @@
+"""The quickstart notebook runs on a fresh demo and says what the command line says."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+import traffic_tools as tools
+from nbclient import NotebookClient
+
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "quickstart.ipynb"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small demo's folder."""
+    folder = tmp_path_factory.mktemp("notebook") / "demo"
+    made = tools.run("demo", "--events", 500, data=folder)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return folder
+
+
+@pytest.fixture
+def executed(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The notebook after a run from top to bottom, in a folder and with a home of its own."""
+    for variable in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+        monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
+    monkeypatch.setenv("BEACONLOG_DATA", str(data))
+    resources = {"metadata": {"path": str(tmp_path)}}
+    return NotebookClient(committed(), timeout=120, resources=resources).execute()
+
+
+def test_it_is_kept_without_outputs() -> None:
+    """What a run leaves in the notebook is not committed."""
+    code = [cell for cell in committed().cells if cell.cell_type == "code"]
+    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+
+
+def test_it_shows_the_command_lines_numbers_and_draws_without_a_network(
+    executed: Any, data: Path
+) -> None:
+    """Run from top to bottom, its funnel is the command line's; its charts are pictures."""
+    funnel = {
+        row["step"]: (row["visitors"], row["events"])
+        for row in tools.report("funnel", data=data)["rows"]
+    }
+    assert funnel["purchase"][1] > 0
+    assert shown_steps(output(executed, "funnel", "text/plain")) == funnel
+    snapshot = tools.report("summary", data=data)["snapshot"]
+    assert f"version {snapshot['version']}\n" in streamed(executed, "pin")
+    for chart in ("funnel-chart", "hours-chart"):
+        picture = output(executed, chart, "image/svg+xml")
+        assert picture.startswith("<svg")
+        assert "purchase" in picture
+
+
+def committed() -> Any:
+    """The notebook as it is in the repository."""
+    return nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+
+
+def shown_steps(table: str) -> dict[str, tuple[int, int]]:
+    """Step -> (visitors, events), out of a table drawn with lines."""
+    rows = re.findall(r"│ +([a-z]+) +│ +(\d+) +│ +(\d+) +│", table)
+    return {step: (int(visitors), int(events)) for step, visitors, events in rows}
+
+
+def output(notebook: Any, cell_id: str, kind: str) -> str:
+    """What a cell shows, in one of its forms."""
+    (shown,) = [o.data[kind] for o in cell(notebook, cell_id).outputs if kind in o.get("data", {})]
+    return str(shown)
+
+
+def streamed(notebook: Any, cell_id: str) -> str:
+    """What a cell prints."""
+    return "".join(o.text for o in cell(notebook, cell_id).outputs if o.output_type == "stream")
+
+
+def cell(notebook: Any, cell_id: str) -> Any:
+    (found,) = [one for one in notebook.cells if one.id == cell_id]
+    return found

@@ -1,0 +1,150 @@
+"""What one client or one shop may ask, and how it is told, over HTTP."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from harness import COLMENA_UUID, Service, eventually
+from wire import CONVERSION, INTERACTIONS, TRACK, Reply
+
+if TYPE_CHECKING:
+    from conftest import StartService
+
+CALL = {"tenant_id": 1, "type": "call"}
+VIEW = {"tenant_id": 1, "type": "view"}
+PROXY = "127.0.0.1"
+SCARCE = "1/h burst 2"
+
+
+def ask(service: Service, path: str, body: object, client: str | None = None) -> Reply:
+    """POST it, for a client that the proxy names."""
+    headers: Mapping[str, str | None] = {"X-Forwarded-For": client}
+    return service.post(path, body, headers)
+
+
+def statuses(service: Service, *clients: str | None) -> list[int]:
+    """What a call gets from each client in turn."""
+    return [ask(service, TRACK, CALL, client).status for client in clients]
+
+
+def remaining(reply: Reply) -> int:
+    return int(reply.headers["X-RateLimit-Remaining"])
+
+
+# -- what counts ------------------------------------------------------------------------------
+
+
+def test_every_request_counts_whatever_became_of_it(start_service: StartService) -> None:
+    """Not JSON, another type, too large, unknown shop, skipped: all bear the two headers."""
+    service = start_service(role="collect", throttle_api="1/h burst 50")
+    replies = [
+        service.post(TRACK, b"{"),
+        service.post(TRACK, CALL, {"Content-Type": "image/png"}),
+        service.post(TRACK, b" " * 100_000),
+        service.post(TRACK, {**CALL, "tenant_id": 999}),
+        service.post(TRACK, {}),
+        service.post(CONVERSION, b"{"),
+        service.post(CONVERSION, {"tenant_slug": "la-colmena"}),
+        service.post(TRACK, CALL),
+    ]
+    assert [reply.status for reply in replies] == [400, 415, 413, 404, 422, 200, 200, 202]
+    assert [remaining(reply) for reply in replies] == list(range(49, 41, -1))
+    assert {reply.headers["X-RateLimit-Limit"] for reply in replies} == {"50"}
+
+
+def test_wrong_interactions_count_for_their_sender(start_service: StartService) -> None:
+    """They are no shop's, whichever they name."""
+    service = start_service(role="collect", throttle_tenant_aware=SCARCE, trusted_proxies=PROXY)
+    wrong = [{}, {**VIEW, "type": "purchase"}, b"{"]
+    sent = [ask(service, INTERACTIONS, body, "198.51.100.1") for body in wrong]
+    assert [reply.status for reply in sent] == [422, 422, 429]
+    assert ask(service, INTERACTIONS, VIEW, "198.51.100.1").status == 201
+    assert ask(service, INTERACTIONS, b"{", "198.51.100.2").status == 400
+
+
+def test_a_shop_has_one_bucket_however_it_is_named(start_service: StartService) -> None:
+    """As a number, as digits, from anywhere; tracking has another limit."""
+    service = start_service(role="collect", throttle_tenant_aware=SCARCE, trusted_proxies=PROXY)
+    sent = [
+        ask(service, INTERACTIONS, {"tenant_id": tenant, "type": "view"}, f"198.51.100.{n}")
+        for n, tenant in enumerate([1, "1", "0001", 1.0])
+    ]
+    assert [reply.status for reply in sent] == [201, 201, 429, 429]
+    assert ask(service, TRACK, {"tenant_id": COLMENA_UUID, "type": "call"}).status == 202
+
+
+# -- who is asking ----------------------------------------------------------------------------
+
+
+def test_a_subscribers_whole_ipv6_network_is_one_client(start_service: StartService) -> None:
+    """The /64; its neighbour is another, and IPv4 within IPv6 is IPv4."""
+    service = start_service(role="collect", throttle_api=SCARCE, trusted_proxies=PROXY)
+    here = [f"2001:db8:0:1:{n}::{n}" for n in range(1, 4)]
+    assert statuses(service, *here, "2001:db8:0:2::1") == [202, 202, 429, 202]
+    mapped = ["::ffff:198.51.100.1", "198.51.100.1", "[::ffff:198.51.100.1]:443"]
+    assert statuses(service, *mapped) == [202, 202, 429]
+
+
+def test_of_a_chain_of_proxies_the_last_stranger_is_the_client(
+    start_service: StartService,
+) -> None:
+    """Whatever it wrote itself to the left of its address."""
+    service = start_service(
+        role="collect", throttle_api=SCARCE, trusted_proxies=f"{PROXY},10.0.0.0/8"
+    )
+    invented = [f"203.0.113.{n}, 198.51.100.7, 10.0.0.1, 10.9.9.9" for n in range(3)]
+    assert statuses(service, *invented) == [202, 202, 429]
+    assert statuses(service, "198.51.100.8, 10.0.0.1") == [202]
+
+
+def test_a_client_cannot_hide_behind_rubbish(start_service: StartService) -> None:
+    """What is no address leaves the proxy's, and that is one client too."""
+    service = start_service(role="collect", throttle_api=SCARCE, trusted_proxies=PROXY)
+    assert statuses(service, "unknown", "300.1.1.1", "1.2.3.4, _hidden") == [202, 202, 429]
+
+
+def test_no_other_header_names_the_client(start_service: StartService) -> None:
+    """Not even from a trusted proxy."""
+    service = start_service(role="collect", throttle_api=SCARCE, trusted_proxies=PROXY)
+    others = ["X-Real-IP", "Forwarded", "CF-Connecting-IP"]
+    sent = [service.post(TRACK, CALL, {name: "198.51.100.1"}).status for name in others]
+    assert sent == [202, 202, 429]
+
+
+# -- the refusal ------------------------------------------------------------------------------
+
+
+def test_who_comes_back_when_told_is_taken(start_service: StartService) -> None:
+    """Retry-After is neither too early nor much too late."""
+    service = start_service(role="collect", throttle_api="20/min burst 1")
+    assert service.post(TRACK, CALL).status == 202
+    refused = service.post(TRACK, CALL)
+    assert refused.status == 429
+    again_at_s = time.monotonic() + int(refused.headers["Retry-After"])
+    eventually(lambda: time.monotonic() >= again_at_s)
+    assert service.post(TRACK, CALL).status == 202
+
+
+def test_a_refusal_is_readable_by_the_page_and_stores_nothing(start_service: StartService) -> None:
+    """Nothing of it is in the log, neither as an event nor as rejected."""
+    service = start_service(role="collect", throttle_api=SCARCE, segment_age_s=0.05)
+    for _ in range(2):
+        assert service.post(TRACK, CALL).status == 202
+    for body in (CALL, {}, b"{"):
+        refused = service.post(TRACK, body, {"Origin": "https://shop.example"})
+        assert (refused.status, refused.body["success"]) == (429, False)
+        assert refused.headers["Access-Control-Allow-Origin"] == "*"
+        assert "Retry-After" in refused.headers["Access-Control-Expose-Headers"]
+        assert refused.headers["Content-Type"] == "application/json"
+    assert service.stop() == 0
+    assert (len(service.sealed()), service.sealed("rejected")) == (2, [])
+
+
+def test_preflight_and_health_are_never_throttled(start_service: StartService) -> None:
+    """They cost nothing."""
+    service = start_service(role="collect", throttle_api="1/h burst 1")
+    assert statuses(service, None, None) == [202, 429]
+    assert service.request("OPTIONS", TRACK).status == 204
+    assert service.get("/healthz").status == 200

@@ -1,0 +1,150 @@
+"""What the tests of the log and the lake share: records, sealed segments, one data folder."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from etl import compact, segments
+from etl.compact import Outcome, Plan
+from etl.layout import Layout
+from etl.live import LiveView
+from etl.segment_writer import SegmentWriter
+from etl.segments import Position, Sealed
+
+START = datetime(2026, 11, 23, 4, 10, tzinfo=UTC)
+DAY_S = 86_400.0
+
+UNTIMED = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def at(after_s: float) -> str:
+    """The time `after_s` seconds after START, as records hold it."""
+    moment = START + timedelta(microseconds=round(after_s * 1_000_000))
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def record(**fields: object) -> bytes:
+    """The bytes of a record; fields that are None are left out."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    return json.dumps(given, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def event(after_s: float = 0.0, **fields: object) -> bytes:
+    """An event received (and by default occurred) `after_s` seconds after START."""
+    known = {
+        "kind": "event",
+        "event_id": f"e{after_s:g}",
+        "received_at": at(after_s),
+        "occurred_at": at(after_s),
+        "tenant_id": 1,
+        "endpoint": "track",
+        "type": "call",
+    }
+    return record(**(known | fields))
+
+
+def rejection(after_s: float = 0.0, reason: str = "invalid-payload") -> bytes:
+    """A rejected payload."""
+    return record(
+        kind="rejected",
+        received_at=at(after_s),
+        endpoint="track",
+        reason=reason,
+        errors={"type": ["is required."]},
+        schema_version="v1",
+        body='{"tenant_id":1}',
+    )
+
+
+class Killed(BaseException):
+    """The process died here. No handler of errors sees it."""
+
+
+@contextmanager
+def killed_before(step: int, calls: Sequence[tuple[Any, str]]) -> Iterator[None]:
+    """Die before the `step`-th call, from 1, of any of these functions: (owner, name)."""
+    remaining = step
+
+    def dying(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal remaining
+            remaining -= 1
+            if not remaining:
+                raise Killed
+            return function(*args, **kwargs)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in calls:
+            patch.setattr(owner, name, dying(getattr(owner, name)))
+        yield
+
+
+def flip(path: Path, offset: int, bit: int = 0) -> None:
+    """Flip one bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1 << bit
+    path.write_bytes(data)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A data folder to fill, compact and read."""
+
+    data: Path
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.data.absolute())
+
+    def folder(self, series: str = "h-w0-aa") -> Path:
+        """The folder of a series, made if it is missing."""
+        self.layout.prepare()
+        folder = self.layout.log / series
+        folder.mkdir(exist_ok=True)
+        description = {"format": segments.FORMAT_VERSION, "series": series}
+        (folder / segments.SERIES_FILE).write_text(json.dumps(description))
+        return folder
+
+    def writer(self, series: str = "h-w0-aa") -> SegmentWriter:
+        """A writer that goes on where the series ends."""
+        folder = self.folder(series)
+        sealed = segments.sealed_in(folder)
+        position = segments.position_after(sealed[-1]) if sealed else Position()
+        return SegmentWriter(folder, position, segment_bytes_max=1 << 26, disk_free_bytes_min=0)
+
+    def seal(self, *payloads: bytes, series: str = "h-w0-aa") -> Sealed:
+        """One more sealed segment of one batch."""
+        writer = self.writer(series)
+        writer.commit(payloads)
+        sealed = writer.seal()
+        assert sealed
+        return sealed
+
+    def sealed(self, series: str = "h-w0-aa") -> list[Sealed]:
+        return segments.sealed_in(self.layout.log / series)
+
+    def compact(self, plan: Plan | None = None, *, after_s: float = 0.0) -> Outcome:
+        """One run, `after_s` seconds from now."""
+        return compact.run(self.data, plan or Plan(), time.time() + after_s)
+
+    def query(self, sql: str, *, version: int | None = None) -> list[tuple]:
+        """Rows of the live view. Times as text: DuckDB's need a library we do without."""
+        with LiveView(self.data).connect(version=version) as con:
+            return con.execute(sql).fetchall()
+
+    def event_ids(self, *, version: int | None = None) -> list[str]:
+        rows = self.query("SELECT event_id FROM events ORDER BY ALL", version=version)
+        return [event_id for (event_id,) in rows]

@@ -1,0 +1,128 @@
+"""Deleting compacted segments: late enough, durably known, never the newest."""
+
+import os
+from pathlib import Path
+
+import pytest
+from log_tools import Shop, event, rejection
+
+from etl import cleanup, durable, lake
+from etl.lake import Snapshot
+from etl.tables import TABLES
+
+OLD_S, YOUNG_S, NOW_S = 1_000.0, 2_000.0, 3_000.0
+
+
+@pytest.fixture
+def shop(tmp_path) -> Shop:
+    return Shop(tmp_path / "data")
+
+
+def snapshots(shop: Shop) -> list[Snapshot]:
+    return [lake.load(shop.layout.table(table.name), table) for table in TABLES]
+
+
+def commit_times(shop: Shop, *times_s: float) -> None:
+    """Let the commits of every table be as old as that, from version 0."""
+    for table in TABLES:
+        commits = sorted((shop.layout.table(table.name) / "_delta_log").glob("*.json"))
+        for path, time_s in zip(commits, times_s, strict=True):
+            os.utime(path, (time_s, time_s))
+
+
+def delete(shop: Shop, before_s: float) -> int:
+    return cleanup.delete_compacted(shop.layout, snapshots(shop), before_s=before_s)
+
+
+def numbers(shop: Shop, series: str = "h-w0-aa") -> list[int]:
+    return [segment.number for segment in shop.sealed(series)]
+
+
+def test_nothing_is_deleted_without_a_lake(shop):
+    """A table that is not there holds nothing."""
+    for number in range(3):
+        shop.seal(event(number))
+    assert delete(shop, NOW_S) == 0
+    assert numbers(shop) == [1, 2, 3]
+
+
+def test_a_segment_goes_when_its_commit_is_old_enough(shop):
+    """Not when the newest one is: what a reader may have listed stays for the grace."""
+    shop.seal(event(0))
+    shop.seal(event(1), rejection(1))
+    shop.compact()
+    shop.seal(event(2))
+    shop.compact()
+    shop.seal(event(3))
+    commit_times(shop, 0.0, OLD_S, YOUNG_S)
+    assert delete(shop, OLD_S - 1) == 0
+    assert delete(shop, OLD_S) == 2
+    assert numbers(shop) == [3, 4]
+    assert delete(shop, YOUNG_S) == 1
+    assert numbers(shop) == [4]
+    assert delete(shop, NOW_S) == 0
+
+
+def test_the_newest_of_each_series_stays(shop):
+    """Its numbering goes on from it, however old it is."""
+    for series in ("h-w0-aa", "h-w1-aa"):
+        shop.seal(event(0), series=series)
+        shop.seal(event(1), series=series)
+    shop.compact()
+    commit_times(shop, OLD_S, OLD_S)
+    assert delete(shop, NOW_S) == 2
+    assert (numbers(shop), numbers(shop, "h-w1-aa")) == ([2], [2])
+
+
+def test_what_one_table_does_not_hold_stays(shop, monkeypatch):
+    """The smallest watermark of all tables counts."""
+    commit = lake.commit
+    for number in range(2):
+        shop.seal(event(number), rejection(number))
+
+    def only_events(folder, *arguments):
+        if folder.name == "rejected":
+            raise lake.LakeError("not now")
+        return commit(folder, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lake, "commit", only_events)
+        with pytest.raises(lake.LakeError):
+            shop.compact()
+    assert delete(shop, 1e12) == 0
+    shop.compact()
+    assert delete(shop, 1e12) == 1
+
+
+def test_other_files_of_a_series_stay(shop):
+    """What recovery set aside is for people to look at."""
+    shop.seal(event(0))
+    shop.seal(event(1))
+    for name in ("000000000001.broken", "000000000003.open"):
+        (shop.folder() / name).write_bytes(b"kept")
+    shop.compact()
+    (shop.folder() / "000000000001.broken").write_bytes(b"kept")
+    assert delete(shop, 1e12) == 1
+    assert (shop.folder() / "000000000001.broken").exists()
+
+
+def test_a_segment_that_is_gone_already_is_no_error(shop, monkeypatch):
+    """Deleting may have been interrupted, and is made durable."""
+    synced, fsync_path = [], durable.fsync_path
+    for number in range(3):
+        shop.seal(event(number))
+    shop.compact()
+    unlink = Path.unlink
+
+    def twice(path, **given):
+        unlink(path)
+        unlink(path, **given)
+
+    def noted(path):
+        fsync_path(path)
+        synced.append(path)
+
+    monkeypatch.setattr(Path, "unlink", twice)
+    monkeypatch.setattr(durable, "fsync_path", noted)
+    assert delete(shop, 1e12) == 2
+    assert synced == [shop.layout.log / "h-w0-aa"]

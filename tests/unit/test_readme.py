@@ -1,0 +1,49 @@
+"""The README is complete: every setting, route, command and report is in it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from etl import reports
+from service import settings
+from service.cli import app
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("setting", settings.describe(), ids=lambda item: item.key)
+def test_every_setting_is_documented_with_its_default(setting: settings.Described) -> None:
+    """A setting has a row with its key, default and text."""
+    assert f"| `{setting.key}` | `{setting.default}` | {setting.doc} |" in README
+
+
+@pytest.mark.parametrize("name", reports.names())
+def test_every_report_is_documented(name: str) -> None:
+    """A report has a row."""
+    assert f"| `{name}` |" in README
+
+
+@pytest.mark.parametrize("name", sorted(get_command(app).commands))  # type: ignore[attr-defined]
+def test_every_command_is_documented(name: str) -> None:
+    """A command is shown as it is typed."""
+    assert f"`beaconlog {name}" in README
+
+
+def test_every_route_is_documented() -> None:
+    """A route of either port is named."""
+    sources = [ROOT / "service/web/collect.py", ROOT / "service/web/reports.py"]
+    routes = {
+        route for source in sources for route in re.findall(r'r"(/[a-z0-9/]+)', source.read_text())
+    }
+    assert len(routes) >= 6
+    assert [route for route in routes if route.rstrip("/") not in README] == []
+
+
+def test_every_file_it_points_to_is_there() -> None:
+    """Links and named tests lead somewhere."""
+    named = re.findall(r"\]\(([^)#]+)\)", README) + re.findall(r"`(tests/\S+\.py)`", README)
+    missing = [path for path in named if "://" not in path and not (ROOT / path).exists()]
+    assert missing == []

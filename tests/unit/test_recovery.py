@@ -1,0 +1,468 @@
+"""Claiming a series, and what becomes of a segment that its writer left open."""
+
+import logging
+import multiprocessing
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from log_tools import UNTIMED, Killed, Shop, event, flip, killed_before, rejection
+
+from etl import durable, recovery, segments
+from etl.layout import Layout
+from etl.recovery import Recovered, SeriesFormatError
+from etl.segment_writer import SegmentWriter
+from etl.segments import Line, Position, chain_seed, scan
+
+SERIES = "h-w0-aa"
+STEPS = [
+    (os, "open"),
+    (os, "write"),
+    (os, "fsync"),
+    (os, "ftruncate"),
+    (Path, "rename"),
+    (Path, "replace"),
+    (Path, "unlink"),
+    (durable, "write_file"),
+]
+
+
+@pytest.fixture
+def shop(tmp_path) -> Shop:
+    shop = Shop(tmp_path / "data")
+    shop.folder(SERIES)
+    return shop
+
+
+@pytest.fixture
+def unsynced(monkeypatch) -> None:
+    """For tests that recover hundreds of times: durability is tested elsewhere."""
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, name, lambda fd: None)
+
+
+def left_open(shop: Shop, *sizes: int, series: str = SERIES) -> Path:
+    """An open segment of batches of these sizes, whose writer is gone."""
+    writer = shop.writer(series)
+    sealed = shop.sealed(series)
+    number = sealed[-1].number + 1 if sealed else 1
+    for index, size in enumerate(sizes):
+        writer.commit([event(100 * number + 10 * index + line) for line in range(size)])
+    os.close(writer._fd)
+    return shop.folder(series) / segments.open_name(number)
+
+
+def lines_of(path: Path, number: int = 1, series: str = SERIES) -> list[Line]:
+    found = list(scan(path.read_bytes(), chain_seed(series, number)))
+    assert all(isinstance(item, Line) for item in found)
+    return found
+
+
+def recover(shop: Shop) -> list[Recovered]:
+    return recovery.recover_orphans(shop.layout.log, shop.layout.log_lock)
+
+
+def claim(shop: Shop, slot: int = 0, host: str = "h") -> recovery.Claim:
+    return recovery.claim(shop.layout.log, shop.layout.log_lock, host=host, slot=slot)
+
+
+def broken(shop: Shop, number: int = 1, series: str = SERIES) -> bytes:
+    path = shop.folder(series) / f"{number:012d}.broken"
+    return path.read_bytes() if path.exists() else b""
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".tmp"}
+
+
+# -- torn tails -------------------------------------------------------------------------------
+
+
+def test_an_orphan_without_damage_is_sealed_as_it_is(shop):
+    """Its bytes do not change; nothing is set aside."""
+    path = left_open(shop, 2, 1)
+    data = path.read_bytes()
+    (result,) = recover(shop)
+    assert (result.lines, result.torn_bytes, result.corrupt_offsets) == (3, 0, ())
+    assert shop.sealed() == [result.sealed]
+    assert result.sealed.path.read_bytes() == data
+    segments.verify(result.sealed)
+    assert not path.exists()
+    assert broken(shop) == b""
+
+
+def test_a_last_batch_torn_at_any_byte_leaves_every_acked_batch(shop, unsynced):
+    """The torn line goes to `.broken`; what is sealed verifies and ends with a whole line."""
+    path = left_open(shop, 2, 1, 2)
+    data = path.read_bytes()
+    acked = lines_of(path)[3].offset
+    for size in range(acked, len(data)):
+        shutil.rmtree(shop.folder())
+        shop.folder()
+        path.write_bytes(data[:size])
+        (result,) = recover(shop)
+        assert result.corrupt_offsets == ()
+        segments.verify(result.sealed)
+        kept = result.sealed.path.read_bytes()
+        assert len(kept) >= acked
+        assert kept + broken(shop) == data[:size]
+        assert result.torn_bytes == len(broken(shop))
+
+
+def test_a_torn_first_batch_leaves_no_segment(shop):
+    """Its number and its line numbers are used again."""
+    shop.seal(event(0), event(1))
+    path = left_open(shop, 2)
+    data = path.read_bytes()
+    path.write_bytes(data[:30])
+    (result,) = recover(shop)
+    assert (result.sealed, result.lines, result.torn_bytes) == (None, 0, 30)
+    assert broken(shop, 2) == data[:30]
+    assert segments.open_in(shop.folder()) == []
+    held = claim(shop)
+    assert held.position == Position(2, 3, held.position.received_at)
+    held.release()
+
+
+def test_an_empty_orphan_disappears(shop):
+    """A writer that died between creating the file and its first batch leaves nothing to seal."""
+    (shop.folder() / segments.open_name(1)).touch()
+    (result,) = recover(shop)
+    assert (result.sealed, result.torn_bytes) == (None, 0)
+    assert sorted(entry.name for entry in shop.folder().iterdir()) == ["lock", "series.json"]
+
+
+def test_pages_of_a_torn_batch_may_reach_the_disk_in_any_order(shop):
+    """A hole in the last batch with valid lines of that batch behind it is no loss."""
+    path = left_open(shop, 2, 3)
+    hole = lines_of(path)[2]
+    data = bytearray(path.read_bytes())
+    data[hole.offset : hole.offset + len(hole.data)] = bytes(len(hole.data))
+    path.write_bytes(data)
+    (result,) = recover(shop)
+    assert result.corrupt_offsets == ()
+    assert result.lines == 2
+    assert broken(shop) == bytes(data[hole.offset :])
+
+
+def test_a_hole_in_the_only_batch_of_a_later_segment_is_no_loss(shop):
+    """The segment before tells which line the batch began with."""
+    shop.seal(event(0))
+    path = left_open(shop, 3)
+    flip(path, 60)
+    (result,) = recover(shop)
+    assert (result.sealed, result.corrupt_offsets) == (None, ())
+
+
+# -- damage to acked data ---------------------------------------------------------------------
+
+
+def test_damage_is_told_by_its_batch_from_a_torn_tail(shop, unsynced):
+    """A flip in a batch before the last costs its line alone; in the last one, that line on."""
+    path = left_open(shop, 2, 2, 2)
+    data = path.read_bytes()
+    lines = lines_of(path)
+    for index, line in enumerate(lines):
+        end = line.offset + len(line.data) + 1
+        for offset in (*range(line.offset, end - 1, 4), end - 1):
+            shutil.rmtree(shop.folder())
+            shop.folder()
+            path.write_bytes(data)
+            flip(path, offset, 3)
+            (result,) = recover(shop)
+            kept = [item.payload for item in lines_of(result.sealed.path)]
+            payloads = [item.payload for item in lines]
+            damaged = bytes(
+                [*data[line.offset : offset], data[offset] ^ 8, *data[offset + 1 : end]]
+            )
+            if index < 4:
+                assert result.corrupt_offsets == (line.offset,), offset
+                assert kept == payloads[:index] + payloads[index + 1 :]
+                assert broken(shop) == damaged
+            else:
+                assert result.corrupt_offsets == (), offset
+                assert kept == payloads[:index]
+                assert broken(shop) == damaged + data[end:]
+
+
+@settings(UNTIMED, max_examples=40)
+@given(st.lists(st.integers(1, 4), min_size=2, max_size=5), st.data())
+def test_a_lost_sector_of_acked_data_costs_its_lines_and_at_most_one_more(
+    tmp_path_factory, unsynced, sizes, data
+):
+    """Every other acked line survives, with its own ordinals."""
+    shop = Shop(tmp_path_factory.mktemp("sector") / "data")
+    path = left_open(shop, *sizes)
+    content = bytearray(path.read_bytes())
+    lines = lines_of(path)
+    last_batch = lines[-1].batch
+    acked_end = next(line.offset for line in lines if line.batch == last_batch)
+    start = data.draw(st.integers(0, acked_end - 1))
+    end = data.draw(st.integers(start + 1, acked_end))
+    content[start:end] = bytes(end - start)
+    path.write_bytes(content)
+    hurt = {
+        line.seq for line in lines if line.offset < end and line.offset + len(line.data) + 1 > start
+    }
+    (result,) = recover(shop)
+    kept = {line.seq: line for line in lines_of(result.sealed.path)} if result.sealed else {}
+    if len([line for line in lines if line.batch == last_batch]) > 1:
+        assert set(kept) >= {line.seq for line in lines} - hurt - {max(hurt) + 1}
+        assert result.corrupt_offsets
+    assert all(kept[line.seq].payload == line.payload for line in lines if line.seq in kept)
+
+
+def test_damage_in_acked_data_and_a_torn_tail_are_both_seen(shop):
+    """The one is salvaged, the other cut off; both are in `.broken`."""
+    path = left_open(shop, 2, 1, 2)
+    lines = lines_of(path)
+    flip(path, lines[0].offset + 50)
+    with path.open("r+b") as file:
+        file.truncate(lines[4].offset + 10)
+    (result,) = recover(shop)
+    assert result.corrupt_offsets == (0,)
+    assert result.torn_bytes == 10
+    assert [line.seq for line in lines_of(result.sealed.path)] == [2, 3, 4]
+    assert len(broken(shop)) == len(lines[0].data) + 1 + 10
+
+
+def test_loss_of_acked_data_is_reported_loudly(shop, caplog):
+    """As an error, with series, segment and offset; a torn tail is a warning."""
+    flip(left_open(shop, 1, 1), 50)
+    with caplog.at_level(logging.WARNING):
+        recover(shop)
+    loud = [entry for entry in caplog.records if entry.levelno == logging.ERROR]
+    assert [entry.fields for entry in loud] == [
+        {"series": SERIES, "segment": 1, "corrupt_offsets": "0"}
+    ]
+    caplog.clear()
+    left_open(shop, 1)
+    recover(shop)
+    assert {entry.levelno for entry in caplog.records} == {logging.WARNING}
+
+
+def test_a_salvaged_segment_tells_of_the_lines_it_lacks(shop):
+    """It is what its name says, so the rest is counted; but it does not verify."""
+    path = left_open(shop, 1, 1, 1)
+    flip(path, lines_of(path)[1].offset + 50)
+    (result,) = recover(shop)
+    assert segments.matches_name(result.sealed)
+    with pytest.raises(segments.SegmentCorrupt, match="lines 2 to 2 were lost"):
+        segments.verify(result.sealed)
+
+
+# -- interrupted ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", ["none", "torn", "torn-wholly", "corrupt", "both"])
+def test_recovery_killed_at_any_step_may_simply_run_again(shop, tmp_path, damage):
+    """Its end is the same as if it had run once."""
+    shop.seal(event(0))
+    path = left_open(shop, 2, 2)
+    lines = lines_of(path, 2)
+    if damage in ("corrupt", "both"):
+        flip(path, lines[0].offset + 60)
+    if damage in ("torn", "both", "torn-wholly"):
+        with path.open("r+b") as file:
+            file.truncate(40 if damage == "torn-wholly" else lines[3].offset + 20)
+    template = tmp_path / "template"
+    shutil.copytree(shop.data, template)
+    recover(shop)
+    expected = contents(shop.folder())
+    steps = 0
+    while killed_once(shop, template, steps + 1):
+        steps += 1
+        recover(shop)
+        assert contents(shop.folder()) == expected
+    assert steps >= 5
+
+
+def killed_once(shop: Shop, template: Path, step: int) -> bool:
+    shutil.rmtree(shop.data)
+    shutil.copytree(template, shop.data)
+    try:
+        with killed_before(step, STEPS):
+            recover(shop)
+    except Killed:
+        return True
+    return False
+
+
+def test_a_claim_killed_at_any_step_leaves_a_log_that_can_be_claimed(shop):
+    """A series without a description yet is none; the next claim makes another."""
+    step = 1
+    while True:
+        shutil.rmtree(shop.data)
+        shop.layout.prepare()
+        try:
+            with killed_before(step, [*STEPS, (Path, "mkdir")]):
+                claim(shop).release()
+        except Killed:
+            held = claim(shop)
+            assert held.position == Position()
+            assert held.folder in segments.series_folders(shop.layout.log)
+            held.release()
+            step += 1
+        else:
+            break
+    assert step > 5
+
+
+# -- claiming ---------------------------------------------------------------------------------
+
+
+def test_a_series_goes_on_where_it_ended(shop):
+    """The next number, the next line, and the time before which nothing is received."""
+    shop.seal(event(0), event(1))
+    shop.seal(event(2), rejection(7))
+    held = claim(shop)
+    assert held.folder.name == SERIES
+    assert held.position == Position(3, 5, "2026-11-23T04:10:07.000000Z")
+    held.release()
+
+
+def test_a_claim_recovers_first(shop):
+    """What the writer before left open is sealed, and the series goes on after it."""
+    left_open(shop, 2)
+    held = claim(shop)
+    assert (held.folder.name, held.position.number, held.position.seq) == (SERIES, 2, 3)
+    held.release()
+
+
+def test_a_series_in_use_is_neither_claimed_nor_recovered(shop):
+    """Its open segment belongs to who writes it."""
+    shop.seal(event(0))
+    held = claim(shop)
+    writer = SegmentWriter(
+        held.folder, held.position, segment_bytes_max=1 << 20, disk_free_bytes_min=0
+    )
+    writer.commit([event(1)])
+    other = claim(shop)
+    assert other.folder != held.folder
+    assert other.position == Position()
+    assert recover(shop) == []
+    writer.commit([event(2)])
+    assert writer.seal().lines == 2
+    held.release()
+    other.release()
+
+
+def test_each_slot_and_host_has_its_own_series(shop):
+    """A free series of another slot or host is left to them."""
+    shop.seal(event(0))
+    for slot, host in ((1, "h"), (0, "g"), (0, "h-w0")):
+        held = claim(shop, slot, host)
+        assert held.folder.name != SERIES
+        assert held.folder.name.startswith(f"{host}-w{slot}-")
+        held.release()
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("Shop 1/é", "Shop-1"), ("..", "host"), ("", "host"), ("a" * 300, "a" * 64), ("x.y", "x.y")],
+)
+def test_any_host_name_makes_a_folder_name(shop, host, name):
+    """Whatever the machine is called."""
+    held = claim(shop, 3, host)
+    assert held.folder.name.startswith(f"{name}-w3-")
+    held.release()
+
+
+def test_a_series_whose_segments_were_removed_is_retired(shop):
+    """Numbering never starts again under its name; nor after a damaged end."""
+    removed = shop.seal(event(0))
+    removed.path.unlink()
+    damaged = shop.seal(event(0), series="h-w0-bb")
+    flip(damaged.path, 60)
+    for _ in range(2):
+        held = claim(shop)
+        assert held.folder.name not in (SERIES, "h-w0-bb")
+        held.release()
+
+
+def test_a_wiped_series_comes_back_under_another_name(shop):
+    """The incarnation is random and made with the folder."""
+    first = claim(shop)
+    shutil.rmtree(first.folder)
+    second = claim(shop)
+    assert second.folder.name != first.folder.name
+    second.release()
+    os.close(first.lock_fd)
+
+
+def test_a_series_that_was_never_written_leaves_no_folder(shop):
+    """A service that is started and stopped without traffic piles up nothing."""
+    before = sorted(shop.layout.log.iterdir())
+    claim(shop).release()
+    assert sorted(path for path in shop.layout.log.iterdir() if path.is_dir()) == before
+
+
+@pytest.mark.parametrize("text", ['{"format": 2}', "[]", "not json", ""])
+def test_a_series_of_another_format_is_refused(shop, text):
+    """Neither claimed nor recovered by a version that does not read it."""
+    left_open(shop, 1)
+    (shop.folder() / segments.SERIES_FILE).write_text(text)
+    before = contents(shop.layout.log / SERIES)
+    (shop.layout.log / SERIES / segments.SERIES_FILE).write_text(text)
+    for attempt in (recover, claim):
+        with pytest.raises(SeriesFormatError):
+            attempt(shop)
+    after = contents(shop.layout.log / SERIES)
+    assert {name: after[name] for name in before if name.endswith(".open")} == {
+        name: before[name] for name in before if name.endswith(".open")
+    }
+
+
+def claim_write_release(data: str, rounds: int, barrier, names) -> None:
+    """One of several processes of one slot: claims, writes, leaves the segment sealed or open."""
+    layout = Layout(Path(data))
+    for number in range(rounds):
+        barrier.wait(60)
+        held = recovery.claim(layout.log, layout.log_lock, host="h", slot=0)
+        writer = SegmentWriter(
+            held.folder, held.position, segment_bytes_max=1 << 20, disk_free_bytes_min=0
+        )
+        writer.commit([event(number, event_id=f"{os.getpid()}-{number}")])
+        names.put((number, held.folder.name))
+        barrier.wait(60)
+        if number % 2:
+            writer.seal()
+        else:
+            os.close(writer._fd)
+        held.release()
+
+
+def test_processes_never_share_a_series(shop):
+    """Claimed at once, each has its own; released, they are taken again and nothing is lost."""
+    processes, rounds = 3, 4
+    context = multiprocessing.get_context("spawn")
+    barrier, names = context.Barrier(processes), context.Queue()
+    arguments = (str(shop.data), rounds, barrier, names)
+    started = [
+        context.Process(target=claim_write_release, args=arguments) for _ in range(processes)
+    ]
+    for process in started:
+        process.start()
+    try:
+        claimed = [names.get(timeout=60) for _ in range(processes * rounds)]
+        for process in started:
+            process.join(60)
+    finally:
+        for process in started:
+            process.kill()
+    assert [process.exitcode for process in started] == [0] * processes
+    for number in range(rounds):
+        assert len({name for taken, name in claimed if taken == number}) == processes
+    recover(shop)
+    sealed = [
+        item for listed in segments.sealed_everywhere(shop.layout.log).values() for item in listed
+    ]
+    ids = [
+        line.payload for item in sealed for line in lines_of(item.path, item.number, item.series)
+    ]
+    assert len(ids) == len(set(ids)) == processes * rounds
+    for item in sealed:
+        segments.verify(item)

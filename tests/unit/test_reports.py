@@ -1,0 +1,502 @@
+"""The reports: their numbers on a small set that is checked by hand, and what a query may do."""
+
+import json
+import re
+from datetime import datetime
+from decimal import Decimal
+from importlib.resources import files as package_files
+
+import duckdb
+import pytest
+from log_tools import DAY_S, START, Shop, event
+
+from etl import reports
+from etl.directory_db import DirectoryDatabase, Product, Tenant
+from etl.lake import LakeError
+from etl.live import LiveView
+from etl.parameters import ParameterError
+from etl.reports import ReportTimeout, UnknownReport
+
+TENANTS = [
+    Tenant(1, None, "la-colmena", "La Colmena", "active"),
+    Tenant(2, None, "taller", "Taller", "active"),
+    Tenant(3, None, "nuevo", "Nuevo", "active"),
+]
+PRODUCTS = [
+    Product(7, 1, "Lamp", Decimal("12.5")),
+    Product(8, 1, "Chair", None),
+    Product(7, 2, "Wheel", None),
+]
+SALE = {"endpoint": "conversion", "type": "purchase", "tenant_id": 1}
+
+
+def schema_types() -> set[str]:
+    common = json.loads(package_files("schemas").joinpath("v1/common.json").read_text())
+    return {
+        name for kind in ("trackType", "interactionType") for name in common["$defs"][kind]["enum"]
+    }
+
+
+def street(shop: Shop) -> None:
+    """Two shops: who did what, when; in two series and on two days."""
+    interaction = {"endpoint": "interactions", "tenant_id": 1}
+    first = [
+        event(0, **interaction, type="view", product_id=7, visitor_id="ann"),
+        event(1, **interaction, type="view", product_id=7, visitor_id="bob"),
+        event(2, **interaction, type="whatsapp_click", visitor_id="ann"),
+        event(3, tenant_id=1, type="cart_add", product_id=7, visitor_id="ann"),
+        event(
+            4,
+            **SALE,
+            product_id=7,
+            value=100.5,
+            currency="HNL",
+            transaction_id="T1",
+            visitor_id="ann",
+        ),
+        event(
+            5, **SALE, product_id=8, value=20, currency="USD", transaction_id="T2", visitor_id="bob"
+        ),
+    ]
+    second = [
+        event(DAY_S + 6, **interaction, type="view", product_id=8),
+        event(DAY_S + 7, **interaction, type="view", product_id=7, visitor_id="cat", bot=True),
+        event(DAY_S + 8, tenant_id=1, type="purchase", visitor_id="bob", bot=False),
+        event(DAY_S + 9, tenant_id=2, type="call", product_id=7, visitor_id="dan"),
+        event(DAY_S + 10, tenant_id=2, type="social_share"),
+        event(
+            DAY_S + 11,
+            **SALE | {"tenant_id": 2, "type": "conversion"},
+            value=0.0001,
+            currency="HNL",
+        ),
+    ]
+    shop.seal(*first)
+    shop.seal(*second, series="h-w1-aa")
+
+
+@pytest.fixture
+def shop(tmp_path) -> Shop:
+    shop = Shop(tmp_path / "data")
+    shop.layout.prepare()
+    directory = DirectoryDatabase(shop.layout.directory_url)
+    directory.create_tables()
+    directory.upsert(TENANTS, PRODUCTS)
+    return shop
+
+
+@pytest.fixture(scope="module", params=["log", "lake", "both"])
+def filled(request, tmp_path_factory) -> Shop:
+    """The street in the log, in the lake, or in both."""
+    shop = Shop(tmp_path_factory.mktemp("street") / "data")
+    shop.layout.prepare()
+    directory = DirectoryDatabase(shop.layout.directory_url)
+    directory.create_tables()
+    directory.upsert(TENANTS, PRODUCTS)
+    street(shop)
+    if request.param == "both":
+        away = shop.sealed("h-w1-aa")[0].path
+        elsewhere = away.rename(shop.data / away.name)
+        shop.compact()
+        elsewhere.rename(away)
+    elif request.param == "lake":
+        shop.compact()
+    return shop
+
+
+def result(shop: Shop, name: str, **given: str) -> reports.Result:
+    view = LiveView(shop.data, DirectoryDatabase(shop.layout.directory_url))
+    with view.connect() as con:
+        return reports.run(con, name, **given)
+
+
+def rows(shop: Shop, name: str, **given: str) -> list[tuple]:
+    return [tuple(row.values()) for row in result(shop, name, **given).rows]
+
+
+def refused(shop: Shop, name: str, **given: str) -> dict[str, list[str]]:
+    with pytest.raises(ParameterError) as caught:
+        result(shop, name, **given)
+    return caught.value.errors
+
+
+# -- numbers ----------------------------------------------------------------------------------
+
+
+def test_summary(filled):
+    """Per tenant; a visitor counts once, bots do not count."""
+    ours, theirs = result(filled, "summary").rows
+    nothing = dict.fromkeys(schema_types(), 0)
+    assert ours == nothing | {
+        "tenant_id": 1,
+        "tenant": "la-colmena",
+        "events": 8,
+        "visitors": 2,
+        "view": 3,
+        "whatsapp_click": 1,
+        "cart_add": 1,
+        "purchase": 3,
+        "transactions": 2,
+    }
+    assert theirs == nothing | {
+        "tenant_id": 2,
+        "tenant": "taller",
+        "events": 3,
+        "visitors": 1,
+        "call": 1,
+        "social_share": 1,
+        "conversion": 1,
+        "transactions": 1,
+    }
+
+
+def test_summary_has_a_column_for_every_type_of_the_contract(filled):
+    """A type that is added to the schemas is added here."""
+    columns = set(result(filled, "summary").table.column_names)
+    assert columns - schema_types() == {"tenant_id", "tenant", "events", "visitors", "transactions"}
+    assert schema_types() <= columns
+
+
+def test_funnel(filled):
+    """A visitor counts once a step; without a visitor an event counts alone."""
+    assert rows(filled, "funnel") == [
+        ("view", 2, 3),
+        ("contact", 2, 2),
+        ("cart", 1, 1),
+        ("purchase", 2, 4),
+    ]
+    assert rows(filled, "funnel", tenant="2") == [
+        ("view", 0, 0),
+        ("contact", 1, 1),
+        ("cart", 0, 0),
+        ("purchase", 0, 1),
+    ]
+
+
+def test_funnel_steps_hold_the_types_they_are_described_with(shop):
+    """Every type of the contract is in one step, but for sharing."""
+    steps = {
+        "view": {"view"},
+        "contact": {"whatsapp_click", "call", "call_click", "maps_click", "location_view"},
+        "cart": {"cart_add"},
+        "purchase": {"purchase", "conversion"},
+    }
+    for index, name in enumerate(sorted(schema_types())):
+        shop.seal(*(event(n, type=name, visitor_id=str(n)) for n in range(index + 1)))
+    sizes = {name: index + 1 for index, name in enumerate(sorted(schema_types()))}
+    counted = {step: events for step, _, events in rows(shop, "funnel")}
+    assert counted == {step: sum(sizes[name] for name in types) for step, types in steps.items()}
+    assert schema_types() - set().union(*steps.values()) == {"social_share"}
+
+
+def test_timeseries(filled):
+    """Per bucket and type; what did not happen is left out."""
+    day = datetime(2026, 11, 23, tzinfo=START.tzinfo)
+    next_day = day.replace(day=24)
+    assert rows(filled, "timeseries", tenant="1") == [
+        (day, "cart_add", 1),
+        (day, "purchase", 2),
+        (day, "view", 2),
+        (day, "whatsapp_click", 1),
+        (next_day, "purchase", 1),
+        (next_day, "view", 1),
+    ]
+
+
+def test_top_products(filled):
+    """By tenant and product: two shops may number theirs alike. Currencies are never added."""
+    found = [
+        {name: row[name] for name in row if name != "other_revenue"}
+        for row in result(filled, "top-products").rows
+    ]
+    lamp, chair, wheel = found
+    assert lamp == {
+        "product_id": 7,
+        "name": "Lamp",
+        "views": 2,
+        "cart_adds": 1,
+        "purchases": 1,
+        "revenue": Decimal("100.5"),
+        "currency": "HNL",
+        "tenant_id": 1,
+    }
+    assert (chair["name"], chair["views"], chair["revenue"]) == ("Chair", 1, Decimal(20))
+    assert (wheel["name"], wheel["tenant_id"], wheel["revenue"]) == ("Wheel", 2, 0)
+    assert len(rows(filled, "top-products", limit="1")) == 1
+
+
+def test_revenue(filled):
+    """Per currency, exactly; of conversions, not of what a page says it sold."""
+    assert rows(filled, "revenue") == [
+        ("HNL", 2, Decimal("100.5001")),
+        ("USD", 1, Decimal(20)),
+    ]
+    assert rows(filled, "revenue", tenant="taller") == [("HNL", 1, Decimal("0.0001"))]
+
+
+def test_recent(filled):
+    """By receipt, newest first, with what the tenant is called."""
+    found = result(filled, "recent", limit="3").rows
+    assert [row["type"] for row in found] == ["conversion", "social_share", "call"]
+    assert [row["tenant"] for row in found] == ["taller"] * 3
+    assert len(rows(filled, "recent")) == 11
+
+
+def test_bots_count_when_they_are_asked_for(filled):
+    """Stored, flagged, and left out otherwise; an event without the flag is no bot's."""
+    (with_bots, _) = result(filled, "summary", bots="true").rows
+    assert (with_bots["events"], with_bots["visitors"], with_bots["view"]) == (9, 3, 4)
+    assert len(rows(filled, "recent", bots="1")) == 12
+
+
+def test_a_tenant_is_its_id_or_its_slug(filled):
+    """One that has no events has no rows; one that is not there is a mistake."""
+    assert rows(filled, "summary", tenant="2") == rows(filled, "summary", tenant="taller")
+    assert rows(filled, "summary", tenant="nuevo") == []
+    assert refused(filled, "summary", tenant="nobody").keys() == {"tenant"}
+    assert "nobody" not in str(refused(filled, "summary", tenant="nobody"))
+
+
+def test_a_period_is_of_occurrence(filled):
+    """From is included, until is not; a date as `to` is included as a day."""
+    day = {"from_": "2026-11-23", "to": "2026-11-23"}
+    assert sum(row["events"] for row in result(filled, "summary", **day).rows) == 6
+    assert len(rows(filled, "recent", from_="2026-11-23T04:10:04Z", to="2026-11-24T04:10:08Z")) == 3
+    assert rows(filled, "recent", from_="2026-11-25") == []
+
+
+def test_events_that_occurred_long_before_their_receipt_are_found(shop):
+    """And those that occurred after it: files are left out only where nothing can be missed."""
+    shop.seal(
+        event(10 * DAY_S, occurred_at="2026-11-23T00:00:00Z"),
+        event(0, occurred_at="2026-11-24T04:10:00Z"),
+    )
+    shop.compact()
+    assert len(rows(shop, "recent", from_="2026-11-23", to="2026-11-23")) == 1
+    for zone in ("UTC", "Pacific/Kiritimati", "Etc/GMT+12"):
+        assert len(rows(shop, "recent", from_="2026-11-24T04:10:00Z", tz=zone)) == 1
+
+
+# -- zones ------------------------------------------------------------------------------------
+
+
+def at_times(shop: Shop, *times: str) -> None:
+    shop.seal(*(event(0, occurred_at=time, received_at="2026-11-30T00:00:00Z") for time in times))
+
+
+def buckets(shop: Shop, **given: str) -> list[tuple[str, int]]:
+    return [(bucket.isoformat(), n) for bucket, _, n in rows(shop, "timeseries", **given)]
+
+
+def test_days_are_those_of_the_zone(shop):
+    """Six hours behind UTC, a day ends at six in the morning."""
+    at_times(shop, "2026-11-23T05:59:59.999999Z", "2026-11-23T06:00:00Z")
+    assert buckets(shop) == [("2026-11-23T00:00:00+00:00", 2)]
+    assert buckets(shop, tz="America/Tegucigalpa") == [
+        ("2026-11-22T00:00:00-06:00", 1),
+        ("2026-11-23T00:00:00-06:00", 1),
+    ]
+    local = {"tz": "America/Tegucigalpa", "from_": "2026-11-23"}
+    assert len(rows(shop, "recent", **local)) == 1
+
+
+def test_a_day_that_clocks_go_back_has_25_hours(shop):
+    """It begins with one offset and the next day with another."""
+    at_times(shop, "2026-11-01T04:00:00Z", "2026-11-02T04:59:59Z", "2026-11-02T05:00:00Z")
+    zone = {"tz": "America/New_York"}
+    assert buckets(shop, **zone) == [
+        ("2026-11-01T00:00:00-04:00", 2),
+        ("2026-11-02T00:00:00-05:00", 1),
+    ]
+    assert len(rows(shop, "recent", from_="2026-11-01", to="2026-11-01", **zone)) == 2
+
+
+def test_an_hour_that_comes_twice_is_two_hours(shop):
+    """Half past one, and an hour later half past one again."""
+    at_times(shop, "2026-11-01T05:59:59.999999Z", "2026-11-01T06:30:00Z")
+    assert buckets(shop, tz="America/New_York", interval="hour") == [
+        ("2026-11-01T01:00:00-04:00", 1),
+        ("2026-11-01T01:00:00-05:00", 1),
+    ]
+
+
+def test_hours_are_those_of_the_zone(shop):
+    """Also where it is half an hour off."""
+    at_times(shop, "2026-11-23T05:29:59Z", "2026-11-23T05:30:00Z")
+    assert buckets(shop, tz="Asia/Kolkata", interval="hour") == [
+        ("2026-11-23T10:00:00+05:30", 1),
+        ("2026-11-23T11:00:00+05:30", 1),
+    ]
+
+
+def test_a_day_that_clocks_go_forward_has_23_hours(shop):
+    """Its first and its last moment are of that day."""
+    at_times(shop, "2026-03-08T05:00:00Z", "2026-03-09T03:59:59Z", "2026-03-09T04:00:00Z")
+    zone = {"tz": "America/New_York"}
+    assert buckets(shop, **zone) == [
+        ("2026-03-08T00:00:00-05:00", 2),
+        ("2026-03-09T00:00:00-04:00", 1),
+    ]
+    assert len(rows(shop, "recent", from_="2026-03-08", to="2026-03-08", **zone)) == 2
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected"),
+    [
+        ("hour", [("2026-10-25T22:00:00+00:00", 1), ("2026-11-01T23:00:00+00:00", 1)]),
+        ("week", [("2026-10-19T00:00:00+00:00", 1), ("2026-10-26T00:00:00+00:00", 1)]),
+        ("month", [("2026-10-01T00:00:00+00:00", 1), ("2026-11-01T00:00:00+00:00", 1)]),
+    ],
+)
+def test_intervals(shop, interval, expected):
+    """Weeks begin on Monday."""
+    at_times(shop, "2026-10-25T22:59:00Z", "2026-11-01T23:01:00Z")
+    assert buckets(shop, interval=interval) == expected
+
+
+# -- what a report says of itself -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", reports.names())
+def test_every_report_says_what_its_rows_are(filled, name):
+    """Its header names it; it runs without parameters and with all of them."""
+    report = reports.load(name)
+    assert report.name == name
+    assert report.text.endswith(".")
+    assert "--" not in report.text
+    used = set(re.findall(r"\$(\w+)", report.sql))
+    assert used <= set(report.parameters) == used | {"tz"}
+    given = {"tenant": "1", "from": "2026-11-23", "to": "2026-11-24", "tz": "Asia/Kolkata"}
+    given |= {"interval": "week", "bots": "true", "limit": "5"}
+    result(filled, name)
+    chosen = result(filled, name, **{key: given[key] for key in report.parameters})
+    assert chosen.report == name
+    assert chosen.parameters["tz"] == "Asia/Kolkata"
+
+
+def test_parameters_come_back_as_they_were_understood(filled):
+    """The tenant's id, times in UTC, and the defaults of what was left out."""
+    asked = result(filled, "timeseries", tenant="taller", from_="2026-11-23", tz="Asia/Tokyo")
+    assert asked.parameters == {
+        "tenant": 2,
+        "from": "2026-11-22T15:00:00Z",
+        "to": None,
+        "interval": "day",
+        "tz": "Asia/Tokyo",
+        "bots": False,
+    }
+
+
+def test_a_result_tells_what_it_rests_on(shop):
+    """The version of the lake, and how many events of the tail."""
+    shop.seal(event(0))
+    shop.compact()
+    shop.seal(event(1), event(2))
+    found = result(shop, "summary")
+    assert (found.version, found.tail_events) == (1, 2)
+
+
+@pytest.mark.parametrize("name", ["nothing", "", "_views", "../summary", "summary.sql"])
+def test_a_report_that_does_not_exist_lists_those_that_do(filled, name):
+    """The parts that reports share are none."""
+    with pytest.raises(UnknownReport) as caught:
+        reports.load(name)
+    assert caught.value.known == reports.names()
+    assert "summary" in caught.value.known
+    assert not any(known.startswith("_") for known in caught.value.known)
+
+
+def test_a_zone_that_only_python_knows_is_a_mistake_of_the_asker(filled):
+    """Not an error of the server's."""
+    assert refused(filled, "summary", tz="localtime").keys() == {"tz"}
+
+
+@pytest.mark.parametrize("text", ["x' OR 1=1 --", "'; DROP VIEW events; --", "1; FROM events"])
+def test_values_are_bound_never_pasted(filled, text):
+    """As a tenant they are a slug that does not exist."""
+    assert refused(filled, "summary", tenant=text).keys() == {"tenant"}
+
+
+# -- what a query may do ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def locked(shop) -> duckdb.DuckDBPyConnection:
+    shop.seal(event(0))
+    shop.compact()
+    shop.seal(event(1))
+    with LiveView(shop.data).connect() as con:
+        reports.run_locked(con, "summary", {}, timeout_s=30.0, lock=shop.layout.lake)
+        yield con
+
+
+def test_a_locked_connection_still_answers(locked):
+    """What is in the lake's folder, and what was read before."""
+    assert locked.execute("SELECT count(*) FROM events").fetchone() == (2,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "FROM read_text('{data}/log/h-w0-aa/series.json')",
+        "FROM read_csv('/etc/passwd')",
+        "FROM glob('/etc/*')",
+        "FROM read_text('{data}/lake/../log/h-w0-aa/series.json')",
+        "COPY (SELECT 1) TO '{data}/out.csv'",
+        "ATTACH '{data}/directory.db' AS other (TYPE sqlite)",
+        "ATTACH '{data}/new.db' AS other",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+    ],
+)
+def test_a_locked_connection_reaches_nothing_else(locked, shop, statement):
+    """No file outside the lake, no database, no extension."""
+    with pytest.raises((duckdb.PermissionException, duckdb.IOException)):
+        locked.execute(statement.format(data=shop.data.absolute())).fetchall()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "SET enable_external_access = true",
+        "SET allowed_directories = ['/']",
+        "SET lock_configuration = false",
+        "SET memory_limit = '100GB'",
+        "RESET enable_external_access",
+    ],
+)
+def test_a_locked_connection_stays_locked(locked, setting):
+    """No setting changes any more."""
+    with pytest.raises(duckdb.Error):
+        locked.execute(setting)
+
+
+HEAVY = """-- heavy: too much.
+-- parameters: tenant
+SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range * b.range % 7 = $tenant
+"""
+
+
+def heavy_report(name: str) -> reports.Report:
+    return reports.Report(name, "Too much.", {"tenant": None, "tz": "UTC"}, HEAVY)
+
+
+def test_a_report_that_takes_too_long_is_interrupted(filled, monkeypatch):
+    """The connection, and the next report, are none the worse for it."""
+    with LiveView(filled.data).connect() as con:
+        with monkeypatch.context() as patch:
+            patch.setattr(reports, "load", heavy_report)
+            with pytest.raises(ReportTimeout):
+                reports.run(con, "heavy", timeout_s=0.05, tenant="1")
+        assert len(reports.run(con, "summary").rows) == 2
+
+
+def test_a_report_that_needs_too_much_memory_is_refused(filled, monkeypatch):
+    """With a message that says so."""
+    sql = "SELECT list(range) FROM range(100000000) WHERE $tenant = 1"
+    report = reports.Report("huge", "Huge.", {"tenant": None, "tz": "UTC"}, sql)
+    monkeypatch.setattr(reports, "load", lambda name: report)
+    with LiveView(filled.data).connect() as con:
+        con.execute("SET memory_limit = '32MB'")
+        with pytest.raises(LakeError, match="memory"):
+            reports.run(con, "huge", tenant="1")
