@@ -92,7 +92,7 @@ def _service(folder: Path, config: Path) -> Iterator[str]:
     log = folder / "service.log"
     command = _command(["serve", "--config", str(config), "--data", str(folder)])
     with log.open("w") as stream:
-        process = subprocess.Popen(command, stderr=stream)
+        process = subprocess.Popen(command, stdout=stream, stderr=stream)
     try:
         yield _public_url(process, log)
     finally:

@@ -1,5 +1,6 @@
 """The quickstart notebook runs on a fresh demo and says what the command line says."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ def executed(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any
         monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
     monkeypatch.setenv("BEACONLOG_DATA", str(data))
     resources = {"metadata": {"path": str(tmp_path)}}
-    return NotebookClient(committed(), timeout=120, resources=resources).execute()
+    client = NotebookClient(committed(), timeout=120, resources=resources)
+    return asyncio.run(client.async_execute())  # its own `execute` leaves an event loop open
 
 
 def test_it_is_kept_without_outputs() -> None:

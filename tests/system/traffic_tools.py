@@ -72,14 +72,22 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, whatever its exit code."""
     where = ("--data", data) if data else ()
-    return subprocess.run(
-        command(*arguments, *where),
+    line = command(*arguments, *where)
+    with subprocess.Popen(
+        line,
         env=environment(settings),
-        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=COMMAND_TIMEOUT_S,
-        check=False,
-    )
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=COMMAND_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # what it started would hold the pipes open
+            raise
+    return subprocess.CompletedProcess(line, process.returncode, out, err)
 
 
 def run_json(*arguments: object, data: Path, **settings: object) -> Any:

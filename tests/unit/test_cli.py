@@ -185,7 +185,9 @@ def as_a_person(*arguments: object) -> Ended:
     """Run a command as a process of its own, in the current folder."""
     command = [sys.executable, "-m", "service", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 

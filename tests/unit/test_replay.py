@@ -342,7 +342,7 @@ class TestTheRun:
 
         def hang(connection: int, number: int) -> None:
             asked.set()
-            release.wait()
+            release.wait(30)
 
         def interrupt(done: int) -> None:
             if asked.is_set():
