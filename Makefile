@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install test lint demo clean
+.PHONY: install test soak lint demo clean
 
 install: .venv/.installed
 
@@ -19,6 +19,13 @@ install: .venv/.installed
 
 test: lint
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+SCALE ?= 1
+soak: .venv/.dev
+	@rm -f .soak.ndjson
+	BEACONLOG_SOAK=$(SCALE) BEACONLOG_SOAK_FIGURES=$(CURDIR)/.soak.ndjson \
+		$(BIN)/python -m pytest tests/faults --timeout 0 --durations 0
+	@cat .soak.ndjson
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
