@@ -20,11 +20,11 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from etl import lake, lake_log, segments, staging
+from etl import lake, lake_log, maintain, segments, staging
 from etl.lake import LakeError, Snapshot
 from etl.layout import Layout
 from etl.segments import Sealed, SegmentCorrupt
-from etl.tables import EVENTS, TABLES
+from etl.tables import EVENTS, PARTITION, TABLES
 
 _BATCH_BYTES_MAX = 256 << 20
 
@@ -173,31 +173,23 @@ def _verify_files(folder: Path, snapshot: Snapshot, found: Findings) -> bool:
     books = list(lake_log.books(folder))
     problems = [*_file_problems(folder, snapshot), *_book_problems(snapshot, books)]
     found.problems += problems
-    rows = sum(count for _, _, count in _listed_files(snapshot))
+    rows = sum(file.rows for file in snapshot.listed())
     facts = TableFacts(snapshot.version, len(snapshot.files), rows, len(books))
     found.tables[snapshot.table.name] = facts
     return not problems
 
 
-def _listed_files(snapshot: Snapshot) -> list[tuple[str, int, int]]:
-    """(path, bytes, rows) of every file, as the commits say."""
-    if snapshot.delta is None:
-        return []
-    actions = snapshot.delta.get_add_actions(flatten=True)
-    columns = (actions["path"], actions["size_bytes"], actions["num_records"])
-    return list(zip(*(column.to_pylist() for column in columns), strict=True))
-
-
 def _file_problems(folder: Path, snapshot: Snapshot) -> Iterator[Problem]:
-    for name, size, rows in _listed_files(snapshot):
-        path = folder / name
-        where = f"{snapshot.table.name}/{name}"
+    for file in snapshot.listed():
+        path = folder / file.path
+        where = f"{snapshot.table.name}/{file.path}"
         try:
             held = pq.read_metadata(path).num_rows
-            if path.stat().st_size != size:
-                yield Problem("lake-file-size", f"{where}: not the {size} bytes committed")
-            if held != rows:
-                yield Problem("lake-file-rows", f"{where}: {held} rows, {rows} committed")
+            if path.stat().st_size != file.size_bytes:
+                what = f"{where}: not the {file.size_bytes} bytes committed"
+                yield Problem("lake-file-size", what)
+            if held != file.rows:
+                yield Problem("lake-file-rows", f"{where}: {held} rows, {file.rows} committed")
         except (OSError, ValueError) as error:
             yield Problem("lake-file-unreadable", f"{where}: {error}")
 
@@ -271,8 +263,10 @@ def _compare_table(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, found: Fi
         if table is EVENTS
         else ""
     )
+    retained_from = snapshot.property(maintain.RETAINED_FROM) or "0001-01-01"
     lost = f"""SELECT series, segment, seq FROM expected ANTI JOIN
-        (SELECT series, segment, seq FROM rows {same_key}) USING (series, segment, seq)"""
+        (SELECT series, segment, seq FROM rows {same_key}) USING (series, segment, seq)
+        WHERE {PARTITION} >= '{retained_from}'"""
     invented = (
         "SELECT series, segment, seq FROM rows ANTI JOIN expected USING (series, segment, seq)"
     )

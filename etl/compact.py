@@ -29,7 +29,7 @@ from pathlib import Path
 import duckdb
 from deltalake.exceptions import CommitFailedError
 
-from etl import backlog, cleanup, durable, lake, parquet, recovery, segments, staging
+from etl import backlog, cleanup, duck, durable, lake, parquet, recovery, segments, staging
 from etl.backlog import Stopped
 from etl.lake import LakeError, Snapshot
 from etl.layout import Layout
@@ -88,17 +88,22 @@ def run(data: Path, plan: Plan, now_s: float) -> Outcome:
     layout = Layout(data.absolute())
     layout.prepare()
     with durable.locked(layout.lake_lock):
-        outcome = Outcome()
-        outcome.recovered_segments = len(recovery.recover_orphans(layout.log, layout.log_lock))
-        verified = backlog.Verified()
-        sealed = segments.sealed_everywhere(layout.log)  # what is sealed later is the next run's
-        while _one_pass(layout, plan, sealed, verified, outcome):
-            pass
-        snapshots = _snapshots(layout)
-        outcome.deleted_segments = cleanup.delete_compacted(
-            layout, snapshots, before_s=now_s - plan.segment_grace_s
-        )
-        outcome.version = next(item.version for item in snapshots if item.table is EVENTS)
+        return run_locked(layout, plan, now_s)
+
+
+def run_locked(layout: Layout, plan: Plan, now_s: float) -> Outcome:
+    """As `run`, for a caller that holds the compaction lock."""
+    outcome = Outcome()
+    outcome.recovered_segments = len(recovery.recover_orphans(layout.log, layout.log_lock))
+    verified = backlog.Verified()
+    sealed = segments.sealed_everywhere(layout.log)  # what is sealed later is the next run's
+    while _one_pass(layout, plan, sealed, verified, outcome):
+        pass
+    snapshots = _snapshots(layout)
+    outcome.deleted_segments = cleanup.delete_compacted(
+        layout, snapshots, before_s=now_s - plan.segment_grace_s
+    )
+    outcome.version = next(item.version for item in snapshots if item.table is EVENTS)
     for stopped in outcome.stopped:
         log.error("compaction stopped a series", extra={"fields": _fields(stopped)})
     return outcome
@@ -182,14 +187,9 @@ def _within(dated: Iterable[tuple[str, int, Sealed]], bytes_max: int) -> list[Se
 def _compact(
     layout: Layout, plan: Plan, snapshots: Sequence[Snapshot], chosen: _Pass, outcome: Outcome
 ) -> None:
-    layout.spill.mkdir(exist_ok=True)
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": f"{plan.memory_bytes_max // (1 << 20)}MiB",
-        "threads": plan.threads_max,
-        "temp_directory": str(layout.spill),
-    }
-    with duckdb.connect(config=config) as con:
-        con.execute("SET TimeZone = 'UTC'")
+    with duck.connect(
+        layout.spill, memory_bytes_max=plan.memory_bytes_max, threads_max=plan.threads_max
+    ) as con:
         staging.stage_lines(con, chosen.taken)
         for snapshot in snapshots:
             _compact_table(con, layout, snapshot, chosen, outcome)

@@ -22,12 +22,18 @@ from urllib.parse import unquote
 import duckdb
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction
+from deltalake.transaction import AddAction, RemoveAction
 
 from etl import lake_log
 from etl.tables import PARTITION, Table
 
-_CONFIGURATION = {"delta.checkpointInterval": "100"}
+_CONFIGURATION = {
+    "delta.checkpointInterval": "100",
+    # delta-rs would delete old log entries before the checkpoint that replaces them is durable.
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": "interval 24 hours",
+}
+_MAINTENANCE = "beaconlog-maintenance"
 
 
 class LakeError(Exception):
@@ -49,6 +55,26 @@ class DataFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A file of a snapshot as its commit says; `path` is relative to the table's folder."""
+
+    path: str
+    event_date: str
+    size_bytes: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A commit that replaces files. `is_rewrite`: the rows stay the same."""
+
+    added: Sequence[DataFile]
+    removed: Sequence[ListedFile]
+    is_rewrite: bool
+    books: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One version of one table; `version` is None where the table does not exist yet."""
 
@@ -61,6 +87,24 @@ class Snapshot:
         """The last segment of `series` that the table holds; 0 for none."""
         found = self.delta.transaction_version(series) if self.delta else None
         return found or 0
+
+    def listed(self) -> list[ListedFile]:
+        """Every file, with what its commit says of it, ordered by path."""
+        if self.delta is None:
+            return []
+        found = self.delta.get_add_actions(flatten=True)
+        names = ("path", f"partition.{PARTITION}", "size_bytes", "num_records")
+        columns = [found[name].to_pylist() for name in names]
+        rows = zip(*columns, strict=True)
+        return sorted(
+            (ListedFile(path, str(date), size, count) for path, date, size, count in rows),
+            key=lambda file: file.path,
+        )
+
+    def property(self, name: str) -> str | None:
+        """A property of the table, None where it is not set."""
+        found = self.delta.metadata().configuration.get(name) if self.delta else None
+        return None if found is None else str(found)
 
     def files_since(self, event_date: str) -> list[str]:
         """The files of partitions from `event_date` on."""
@@ -112,6 +156,8 @@ def load(folder: Path, table: Table, version: int | None = None) -> Snapshot:
         raise LakeError(f"table {table.name} at {folder}: {error}") from error
     # delta-rs gives paths as the path of a URL: a space in the data folder's name comes as %20.
     files = sorted(unquote(uri) for uri in delta.file_uris())
+    if version is not None and not all(Path(file).exists() for file in files):
+        raise VersionNotFound(f"{table.name} has no longer the files of version {version}")
     return Snapshot(table, delta.version(), tuple(files), delta)
 
 
@@ -148,23 +194,85 @@ def commit(
     these watermarks: nothing was changed, and the caller starts over from a fresh snapshot.
     Raises LakeError when the outcome is unknown: only a fresh snapshot tells.
     """
-    if snapshot.delta is None:
-        raise LakeError(f"table {snapshot.table.name} was never made")
-    known = frozenset(os.listdir(folder / lake_log.FOLDER))
-    with _lake_errors(snapshot.table):
-        snapshot.delta.create_write_transaction(
-            [_add_action(folder, file) for file in files],
+    actions: list[AddAction | RemoveAction] = [
+        _add_action(folder, file, is_rewrite=False) for file in files
+    ]
+    return _commit(folder, snapshot, actions, watermarks, books)
+
+
+def replace(folder: Path, snapshot: Snapshot, change: Change) -> int:
+    """Replace files of the table in one durable commit; returns the new version.
+
+    delta-rs lets two commits remove the same file. So each of ours moves the version of one
+    application's transaction, and of two from one snapshot the second raises CommitFailedError.
+    """
+    now_ms = int(time.time() * 1000)
+    added = [_add_action(folder, file, is_rewrite=change.is_rewrite) for file in change.added]
+    removed = [
+        RemoveAction(
+            file.path,
+            not change.is_rewrite,
+            now_ms,
+            size=file.size_bytes,
+            partition_values={PARTITION: file.event_date},
+        )
+        for file in change.removed
+    ]
+    turn = {_MAINTENANCE: snapshot.watermark(_MAINTENANCE) + 1}
+    return _commit(folder, snapshot, [*added, *removed], turn, change.books)
+
+
+def _commit(
+    folder: Path,
+    snapshot: Snapshot,
+    actions: Sequence[AddAction | RemoveAction],
+    transactions: Mapping[str, int],
+    books: Mapping[str, int],
+) -> int:
+    delta = _delta_of(snapshot)
+    metadata = lake_log.metadata(
+        books,
+        files=sum(isinstance(action, AddAction) for action in actions),
+        removed=sum(isinstance(action, RemoveAction) for action in actions),
+        series=len(transactions),
+    )
+    with synced(folder, snapshot.table):
+        delta.create_write_transaction(
+            list(actions),
             mode="append",
             schema=snapshot.table.arrow_schema,
             partition_by=[PARTITION],
             commit_properties=CommitProperties(
-                app_transactions=[Transaction(series, last) for series, last in watermarks.items()],
-                custom_metadata=lake_log.metadata(books, files=len(files), series=len(watermarks)),
+                app_transactions=[Transaction(name, last) for name, last in transactions.items()],
+                custom_metadata=metadata,
             ),
         )
-        snapshot.delta.update_incremental()
+        delta.update_incremental()
+    return delta.version()
+
+
+def _delta_of(snapshot: Snapshot) -> DeltaTable:
+    if snapshot.delta is None:
+        raise LakeError(f"table {snapshot.table.name} was never made")
+    return snapshot.delta
+
+
+def set_properties(folder: Path, snapshot: Snapshot, properties: Mapping[str, str]) -> Snapshot:
+    """The snapshot with these properties set, in one durable commit where any is not yet so."""
+    if all(snapshot.property(name) == value for name, value in properties.items()):
+        return snapshot
+    with synced(folder, snapshot.table):
+        _delta_of(snapshot).alter.set_table_properties(dict(properties), raise_if_not_exists=False)
+    return load(folder, snapshot.table)
+
+
+@contextmanager
+def synced(folder: Path, table: Table) -> Iterator[None]:
+    """Make durable what is written to the table's log meanwhile; delta-rs' errors are ours."""
+    known = frozenset(os.listdir(folder / lake_log.FOLDER))
+    with _lake_errors(table):
+        yield
     lake_log.sync(folder, known)
-    return snapshot.delta.version()
 
 
 @contextmanager
@@ -177,7 +285,7 @@ def _lake_errors(table: Table) -> Iterator[None]:
         raise LakeError(f"table {table.name}: {error}") from error
 
 
-def _add_action(folder: Path, file: DataFile) -> AddAction:
+def _add_action(folder: Path, file: DataFile, *, is_rewrite: bool) -> AddAction:
     stats = {
         "numRecords": file.rows,
         "minValues": {column: low for column, (low, _) in file.stats.items()},
@@ -189,7 +297,7 @@ def _add_action(folder: Path, file: DataFile) -> AddAction:
         size=file.path.stat().st_size,
         partition_values={PARTITION: file.event_date},
         modification_time=int(time.time() * 1000),
-        data_change=True,
+        data_change=not is_rewrite,
         stats=json.dumps(stats),
     )
 

@@ -6,8 +6,8 @@ that one too. So a power cut can tear the newest entry alone, on which nothing r
 are deleted only after a synced commit. `repair` sets a torn one aside and the compaction runs
 again.
 
-Our commits tell in their metadata how many files they add and how many series they move, so one
-that ends early is known even where it ends between two lines.
+Our commits tell in their metadata how many files they add and remove and how many series they
+move, so one that ends early is known even where it ends between two lines.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _BOOKS_PREFIX = "beaconlog."
 _LAST_CHECKPOINT = "_last_checkpoint"
 
 
-def metadata(books: Mapping[str, int], *, files: int, series: int) -> dict[str, str]:
+def metadata(books: Mapping[str, int], *, files: int, removed: int, series: int) -> dict[str, str]:
     """The metadata of a commit: its books, and what makes its own completeness known."""
-    counts = {**books, "files": files, "series": series}
+    counts = {**books, "files": files, "removed": removed, "series": series}
     return {f"{_BOOKS_PREFIX}{name}": str(count) for name, count in counts.items()}
 
 
@@ -60,6 +60,12 @@ def _commits(log_folder: Path) -> list[Path]:
 
 def _actions(data: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in data.splitlines()]
+
+
+def has_expired(table: Path, *, before_s: float) -> bool:
+    """Whether an entry other than the newest was written before Unix time `before_s`."""
+    older = _commits(table / FOLDER)[:-1]
+    return any(path.stat().st_mtime < before_s for path in older)
 
 
 # -- syncing ----------------------------------------------------------------------------------
@@ -122,6 +128,7 @@ def _is_whole_commit(path: Path) -> bool:
     return (
         bool(actions)
         and kinds["add"] == promised.get("files", kinds["add"])
+        and kinds["remove"] == promised.get("removed", kinds["remove"])
         and kinds["txn"] == promised.get("series", kinds["txn"])
     )
 

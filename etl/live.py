@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from etl import backlog, lake, segments, staging
+from etl import backlog, duck, lake, segments, staging
 from etl.directory_db import DirectoryDatabase
 from etl.lake import LakeError, Snapshot
 from etl.layout import Layout
@@ -74,17 +74,13 @@ class LiveView:
         raise LakeError(f"files of the lake or the log cannot be read: {vanished}") from vanished
 
     def _new_connection(self) -> duckdb.DuckDBPyConnection:
-        layout = Layout(self.data)
-        return duckdb.connect(
-            config={
-                "memory_limit": f"{self.limits.memory_bytes_max // (1 << 20)}MiB",
-                "threads": self.limits.threads_max,
-                "temp_directory": str(layout.spill.absolute()),
-            }
+        return duck.connect(
+            Layout(self.data).spill,
+            memory_bytes_max=self.limits.memory_bytes_max,
+            threads_max=self.limits.threads_max,
         )
 
     def _fill(self, con: duckdb.DuckDBPyConnection, version: int | None) -> None:
-        con.execute("SET TimeZone = 'UTC'")
         layout = Layout(self.data.absolute())
         sealed = segments.sealed_everywhere(layout.log) if version is None else {}
         pins = {table.name: version if table is EVENTS else None for table in TABLES}

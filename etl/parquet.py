@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -18,32 +19,49 @@ class RowCountMismatch(LakeError):
     """A written file does not hold the rows it was made from."""
 
 
+@dataclass(frozen=True, slots=True)
+class PartitionRows:
+    """Rows of one partition: `relation` is SQL text that gives them with the table's columns."""
+
+    table: Table
+    event_date: str
+    relation: str
+
+
 def write(con: duckdb.DuckDBPyConnection, folder: Path, table: Table, key: str) -> list[DataFile]:
     """Write `staged_<table>`, one file a partition, named by `key`; durable when it returns."""
-    _sweep(folder)
+    sweep(folder)
     staged = f"staged_{table.name}"
     dates = con.execute(f"SELECT DISTINCT {PARTITION}::VARCHAR FROM {staged} ORDER BY 1").fetchall()
-    return [_write_partition(con, folder, table, date, key) for (date,) in dates]
+    partitions = [
+        PartitionRows(table, date, f"(FROM {staged} WHERE {PARTITION} = {quoted(date)})")
+        for (date,) in dates
+    ]
+    return [write_file(con, folder, rows, key) for rows in partitions]
 
 
-def _write_partition(
-    con: duckdb.DuckDBPyConnection, folder: Path, table: Table, date: str, key: str
+def write_file(
+    con: duckdb.DuckDBPyConnection, folder: Path, rows: PartitionRows, key: str
 ) -> DataFile:
-    partition = folder / f"{PARTITION}={date}"
+    """Write rows, sorted, to the file that `key` names in their partition; durable.
+
+    Raises RowCountMismatch when the file does not hold what it was made from.
+    """
+    partition = folder / f"{PARTITION}={rows.event_date}"
     durable.make_folder(partition)  # also where it is: who made it may have died before the sync
     final = partition / f"{key}.parquet"
     temporary = partition / f"{key}.parquet{_TEMPORARY}"
-    rows = f"(FROM staged_{table.name} WHERE {PARTITION} = {quoted(date)})"
-    columns = ", ".join(name for name in table.columns if name != PARTITION)
+    columns = ", ".join(name for name in rows.table.columns if name != PARTITION)
     con.execute(
-        f"COPY (SELECT {columns} FROM {rows} ORDER BY {', '.join(table.sort)}) "
+        f"COPY (SELECT {columns} FROM {rows.relation} ORDER BY {', '.join(rows.table.sort)}) "
         f"TO {quoted(str(temporary))} (FORMAT parquet, COMPRESSION zstd)"
     )
-    _check_rows(con, temporary, count(con, rows))
+    expected = count(con, rows.relation)
+    _check_rows(con, temporary, expected)
     durable.fsync_path(temporary)
     temporary.rename(final)
     durable.fsync_path(partition)
-    return DataFile(final, date, count(con, rows), _stats(con, table, rows))
+    return DataFile(final, rows.event_date, expected, _stats(con, rows.table, rows.relation))
 
 
 def _check_rows(con: duckdb.DuckDBPyConnection, path: Path, expected: int) -> None:
@@ -71,7 +89,7 @@ def _stat_text(table: Table, column: str, bound: str) -> str:
     return f"{bound}({column})"
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what a killed pass left unnamed. The compaction lock is held: nobody writes it."""
+def sweep(folder: Path) -> None:
+    """Remove what a killed run left unnamed. The compaction lock is held: nobody writes it."""
     for leftover in folder.glob(f"{PARTITION}=*/*{_TEMPORARY}"):
         leftover.unlink()

@@ -16,6 +16,8 @@ from etl.lake import Snapshot, quoted
 from etl.segments import Sealed
 from etl.tables import EVENTS, PARTITION, TABLES, Table
 
+ERASED_KIND = "erased"
+"""What is left of a line that was erased: no table keeps it."""
 _LINE_BYTES_MAX = 16 << 20
 _BAD_CONTENT = (duckdb.DataError, duckdb.InvalidInputException)
 _KEY_WINDOWS = {"id:": timedelta(days=1), "tx:": timedelta(days=30)}
@@ -151,7 +153,7 @@ def count(con: duckdb.DuckDBPyConnection, relation: str) -> int:
 
 
 def _check_counts(con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
-    kinds = ", ".join(quoted(table.kind) for table in TABLES)
+    kinds = ", ".join(quoted(kind) for kind in (ERASED_KIND, *(table.kind for table in TABLES)))
     counted = con.execute(
         f"SELECT series, segment, count(*) FROM lines WHERE kind IN ({kinds}) GROUP BY ALL"
     ).fetchall()

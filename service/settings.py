@@ -199,6 +199,15 @@ class Settings:
     segment_grace_s: float = _setting(
         900.0, _SECONDS, "Seconds a compacted segment is kept before it is deleted."
     )
+    maintain_interval_s: float = _setting(
+        3600.0, _POSITIVE_S, "Seconds between two runs of maintenance."
+    )
+    retention_days: int = _setting(
+        0, _integer(0, 36500), "Days of receipt that are kept; 0 keeps all."
+    )
+    snapshot_retention_hours: int = _setting(
+        24, _integer(1, 8760), "Hours for which an older version of the lake can still be read."
+    )
     occurred_past_max_days: float = _setting(
         7.0,
         _number("days", 0, 36500),

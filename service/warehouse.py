@@ -8,11 +8,12 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import uvloop
 
-from etl import compact
+from etl import compact, maintain
 from etl.compact import Outcome, Plan
 from etl.lake import LakeError
 from etl.layout import DataFolderError
@@ -50,6 +51,7 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket], lifeline:
     compactor = Compactor(settings)
     schedule = Schedule()
     schedule.every(settings.compact_interval_s, "compact", compactor.run)
+    schedule.every(settings.maintain_interval_s, "maintain", partial(_maintain, settings))
     schedule.start()
     limits = Limits(memory_bytes_max=settings.report_memory_bytes_max)
     desk = ReportDesk(
@@ -69,6 +71,16 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket], lifeline:
     ended = await asyncio.to_thread(schedule.stop, max(0.0, deadline_s - loop.time()))
     log.info("drained", extra={"fields": {"compaction_cut_off": not ended}})
     return 0
+
+
+def _maintain(settings: Settings) -> None:
+    """One run of maintenance; what fails is logged by its cause and tried again next time."""
+    try:
+        outcome = maintain.run(settings.data, upkeep(settings), time.time())
+    except _FAILURES as error:
+        log.error("maintenance failed", extra={"fields": {"why": str(error)}})
+        return
+    log.info("maintained", extra={"fields": asdict(outcome)})
 
 
 @dataclass(slots=True)
@@ -107,6 +119,14 @@ class Compactor:
 def plan(settings: Settings) -> Plan:
     """What the settings say of compaction."""
     return Plan(bytes_max=settings.compact_bytes_max, segment_grace_s=settings.segment_grace_s)
+
+
+def upkeep(settings: Settings) -> maintain.Plan:
+    """What the settings say of maintenance."""
+    return maintain.Plan(
+        retention_days=settings.retention_days,
+        snapshot_retention_hours=settings.snapshot_retention_hours,
+    )
 
 
 def _fields(outcome: Outcome) -> dict[str, object]:

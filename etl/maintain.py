@@ -1,0 +1,224 @@
+"""Maintenance: what keeps the lake small and quick, and changes no number.
+
+One run, under the compaction lock, for each table:
+
+1. retention: partitions older than `retention_days` are dropped whole;
+2. merge: the small files of a partition are rewritten into few large sorted ones, in a commit that
+   changes no data;
+3. vacuum: files that no version of the last `snapshot_retention_hours` has are deleted;
+4. log clean-up: a checkpoint is made and synced, then entries of `_delta_log` that are older than
+   the same time and before the checkpoint are deleted.
+
+A partition that is still written is merged when it has `merge_files_min` small files, so a file is
+rewritten a bounded number of times; one of a past day is brought to as few files as there can be.
+A kill between any two steps leaves what the next run does again; what was written and not
+committed is deleted by vacuum.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import duckdb
+from deltalake.exceptions import CommitFailedError
+
+from etl import duck, durable, lake, lake_log, parquet, rewrite
+from etl.lake import Change, DataFile, LakeError, ListedFile, Snapshot
+from etl.layout import Layout
+from etl.rewrite import Rewrite
+from etl.tables import EVENTS, PARTITION, TABLES
+
+log = logging.getLogger(__name__)
+
+RETAINED_FROM = "beaconlog.retained_from"
+_DATA_FILES = f"{PARTITION}=*/*.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long data and snapshots are kept, and what counts as a small file."""
+
+    retention_days: int = 0
+    """0 keeps all."""
+    snapshot_retention_hours: int = 24
+    file_bytes_target: int = 256 << 20
+    merge_files_min: int = 8
+    memory_bytes_max: int = 1 << 30
+    threads_max: int = 2
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run did, over all tables; `version` is that of the events."""
+
+    dropped_partitions: int = 0
+    dropped_rows: int = 0
+    merged_files: int = 0
+    written_files: int = 0
+    deleted_files: int = 0
+    deleted_log_entries: int = 0
+    version: int | None = None
+    conflicts: list[str] = field(default_factory=list)
+
+
+def run(data: Path, plan: Plan, now_s: float) -> Outcome:
+    """Maintain every table that there is. `now_s`: Unix time. Raises LakeError; OSError."""
+    layout = Layout(data.absolute())
+    layout.prepare()
+    outcome = Outcome()
+    with durable.locked(layout.lake_lock):
+        for table in TABLES:
+            snapshot = lake.open_or_create(layout.table(table.name), table)
+            _Upkeep(layout, plan, snapshot, outcome, now_s).run()
+        events = lake.load(layout.table(EVENTS.name), EVENTS)
+        outcome.version = events.version
+    return outcome
+
+
+@dataclass(slots=True)
+class _Upkeep:
+    """The run on one table; `snapshot` moves on with each commit."""
+
+    layout: Layout
+    plan: Plan
+    snapshot: Snapshot
+    outcome: Outcome
+    now_s: float
+
+    @property
+    def folder(self) -> Path:
+        return self.layout.table(self.snapshot.table.name)
+
+    def run(self) -> None:
+        now = datetime.fromtimestamp(self.now_s, UTC)
+        today = now.date().isoformat()
+        parquet.sweep(self.folder)
+        try:
+            if self.plan.retention_days:
+                self._drop((now - timedelta(days=self.plan.retention_days)).date().isoformat())
+            for group in list(merge_groups(self.snapshot.listed(), today, self.plan)):
+                self._merge(group)
+        except CommitFailedError as error:
+            # Another one maintains or erases: what it left is for the next run.
+            self.outcome.conflicts.append(f"{self.snapshot.table.name}: {error}")
+            log.warning("maintenance conflict", extra={"fields": {"why": str(error)}})
+        self._vacuum()
+        self._clean_log()
+
+    def _drop(self, before: str) -> None:
+        old = [file for file in self.snapshot.listed() if file.event_date < before]
+        # Told first: whoever compares log and lake must not miss what is being dropped.
+        self.snapshot = lake.set_properties(self.folder, self.snapshot, {RETAINED_FROM: before})
+        if not old:
+            return
+        rows = sum(file.rows for file in old)
+        self._replace([], old, is_rewrite=False, books={"dropped_rows": rows})
+        partitions = {file.event_date for file in old}
+        self.outcome.dropped_partitions += len(partitions)
+        self.outcome.dropped_rows += rows
+        fields = {"table": self.snapshot.table.name, "before": before, "rows": rows}
+        log.info("dropped old partitions", extra={"fields": fields})
+
+    def _merge(self, group: Sequence[ListedFile]) -> None:
+        with duck.connect(
+            self.layout.spill,
+            memory_bytes_max=self.plan.memory_bytes_max,
+            threads_max=self.plan.threads_max,
+        ) as con:
+            try:
+                written = rewrite.run(con, self.folder, self.snapshot, Rewrite(group))
+            except duckdb.Error as error:
+                raise LakeError(f"merging {self.snapshot.table.name}: {error}") from error
+        added = [written] if written else []
+        books = {"merged_rows": sum(file.rows for file in group)}
+        self._replace(added, group, is_rewrite=True, books=books)
+        self.outcome.merged_files += len(group)
+        self.outcome.written_files += len(added)
+
+    def _replace(
+        self,
+        added: Sequence[DataFile],
+        removed: Sequence[ListedFile],
+        *,
+        is_rewrite: bool,
+        books: Mapping[str, int],
+    ) -> None:
+        change = Change(added, removed, is_rewrite, books)
+        lake.replace(self.folder, self.snapshot, change)
+        self.snapshot = lake.load(self.folder, self.snapshot.table)
+
+    def _vacuum(self) -> None:
+        hours = self.plan.snapshot_retention_hours
+        deleted = delete_unreferenced(self.folder, self.snapshot, retention_hours=hours)
+        self.outcome.deleted_files += deleted
+        self.snapshot = lake.load(self.folder, self.snapshot.table)
+
+    def _clean_log(self) -> None:
+        hours = self.plan.snapshot_retention_hours
+        deleted = clean_log(self.folder, self.snapshot, retention_hours=hours, now_s=self.now_s)
+        self.outcome.deleted_log_entries += deleted
+
+
+def merge_groups(
+    listed: Sequence[ListedFile], today: str, plan: Plan
+) -> Iterator[list[ListedFile]]:
+    """The files to be made one, of one partition each, up to `file_bytes_target` together."""
+    for date in sorted({file.event_date for file in listed}):
+        is_over = date < today
+        small_bytes_max = plan.file_bytes_target // (2 if is_over else 8)
+        files_min = 2 if is_over else plan.merge_files_min
+        small = [
+            file for file in listed if file.event_date == date and file.size_bytes < small_bytes_max
+        ]
+        if len(small) >= files_min:
+            yield from _within_target(small, plan.file_bytes_target)
+
+
+def _within_target(files: Sequence[ListedFile], bytes_max: int) -> Iterator[list[ListedFile]]:
+    group: list[ListedFile] = []
+    for file in files:
+        if sum(one.size_bytes for one in group) + file.size_bytes > bytes_max:
+            yield group
+            group = []
+        group.append(file)
+    if len(group) > 1:
+        yield group
+
+
+def delete_unreferenced(folder: Path, snapshot: Snapshot, *, retention_hours: int) -> int:
+    """Delete the files that no version of the last hours has; how many."""
+    if snapshot.delta is None:
+        return 0
+    before = len(list(folder.glob(_DATA_FILES)))
+    vacuum = partial(
+        snapshot.delta.vacuum,
+        retention_hours=retention_hours,
+        enforce_retention_duration=False,
+        full=True,
+    )
+    if not vacuum(dry_run=True):
+        return 0
+    with lake.synced(folder, snapshot.table):
+        vacuum(dry_run=False)
+    return before - len(list(folder.glob(_DATA_FILES)))
+
+
+def clean_log(folder: Path, snapshot: Snapshot, *, retention_hours: int, now_s: float) -> int:
+    """Delete the log entries older than that which a durable checkpoint stands for; how many."""
+    retention = {"delta.logRetentionDuration": f"interval {retention_hours} hours"}
+    snapshot = lake.set_properties(folder, snapshot, retention)
+    expired = lake_log.has_expired(folder, before_s=now_s - retention_hours * 3600)
+    if snapshot.delta is None or not expired:
+        return 0
+    log_folder = folder / lake_log.FOLDER
+    with lake.synced(folder, snapshot.table):
+        snapshot.delta.create_checkpoint()
+    before = len(list(log_folder.iterdir()))
+    with lake.synced(folder, snapshot.table):
+        snapshot.delta.cleanup_metadata()
+    return before - len(list(log_folder.iterdir()))

@@ -1,0 +1,181 @@
+"""Commands on the lake and the log: compact, maintain, erase, check."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.shared import (
+    AsJson,
+    Config,
+    Data,
+    app,
+    load,
+    print_json,
+    require_folder,
+    say,
+    stop,
+    warn,
+)
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from etl.erase import Subject
+
+
+@app.command()
+def compact(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
+    """Move every sealed segment into the lake, now."""
+    from etl import compact as job  # noqa: PLC0415
+    from etl.lake import LakeError  # noqa: PLC0415
+    from etl.layout import DataFolderError  # noqa: PLC0415
+    from etl.recovery import SeriesFormatError  # noqa: PLC0415
+    from service.warehouse import plan  # noqa: PLC0415
+
+    chosen = load({"data": data}, config)
+    require_folder(chosen.data)
+    try:
+        outcome = job.run(chosen.data, plan(chosen), time.time())
+    except (
+        LakeError,
+        DataFolderError,
+        SeriesFormatError,
+        job.CompactionConflict,
+        OSError,
+    ) as error:
+        stop(str(error))
+    if as_json:
+        print_json(asdict(outcome))
+    else:
+        say(
+            f"{outcome.segments} segments, {outcome.lines} lines: {outcome.rows} rows, "
+            f"{outcome.duplicates} duplicates, {outcome.rejected} rejected; "
+            f"lake version {outcome.version}"
+        )
+        for item in outcome.stopped:
+            warn(f"{item.series} stopped at segment {item.segment}: {item.reason}")
+    if outcome.stopped:
+        raise typer.Exit(1)
+
+
+@app.command()
+def maintain(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
+    """Merge small files, drop what is past its retention, delete old snapshots, now."""
+    from etl import maintain as job  # noqa: PLC0415
+    from etl.lake import LakeError  # noqa: PLC0415
+    from etl.layout import DataFolderError  # noqa: PLC0415
+    from service.warehouse import upkeep  # noqa: PLC0415
+
+    chosen = load({"data": data}, config)
+    require_folder(chosen.data)
+    try:
+        outcome = job.run(chosen.data, upkeep(chosen), time.time())
+    except (LakeError, DataFolderError, OSError) as error:
+        stop(str(error))
+    if as_json:
+        print_json(asdict(outcome))
+        return
+    say(
+        f"{outcome.dropped_partitions} partitions dropped, "
+        f"{outcome.merged_files} files merged into {outcome.written_files}, "
+        f"{outcome.deleted_files} files and {outcome.deleted_log_entries} log entries deleted; lake version {outcome.version}"
+    )
+
+
+@app.command()
+def erase(
+    tenant: Annotated[str | None, typer.Option(help="Id or slug.")] = None,
+    visitor: Annotated[str | None, typer.Option(help="A visitor_id: 16 hex digits.")] = None,
+    config: Config = None,
+    data: Data = None,
+    as_json: AsJson = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Erase a tenant or a visitor from lake, rejected records, log and old snapshots.
+
+    Set a tenant inactive first. Exit 1 when something of it is left: run it again.
+    """
+    from etl import compact as compaction  # noqa: PLC0415
+    from etl import erase as job  # noqa: PLC0415
+    from etl.lake import LakeError  # noqa: PLC0415
+    from etl.layout import DataFolderError  # noqa: PLC0415
+    from etl.recovery import SeriesFormatError  # noqa: PLC0415
+    from service.warehouse import plan  # noqa: PLC0415
+
+    chosen = load({"data": data}, config)
+    require_folder(chosen.data)
+    subject = _subject(chosen, tenant, visitor)
+    if sys.stdin.isatty() and not yes:
+        typer.confirm("This cannot be undone. Erase?", abort=True)
+    try:
+        outcome = job.run(chosen.data, subject, plan(chosen), time.time())
+    except (
+        job.EraseRefused,
+        LakeError,
+        DataFolderError,
+        SeriesFormatError,
+        compaction.CompactionConflict,
+        OSError,
+    ) as error:
+        stop(str(error))
+    if as_json:
+        print_json(asdict(outcome))
+    else:
+        say(
+            f"{outcome.rows} events and {outcome.rejected} rejected payloads erased: "
+            f"{outcome.rewritten_files} files rewritten, {outcome.deleted_files} deleted, "
+            f"{outcome.deleted_segments} segments deleted, {outcome.erased_lines} lines replaced"
+        )
+        for path in outcome.remaining:
+            warn(f"still in {path}: received meanwhile? run it again")
+    if outcome.remaining:
+        raise typer.Exit(1)
+
+
+def _subject(chosen: Settings, tenant: str | None, visitor: str | None) -> Subject:
+    import re  # noqa: PLC0415
+
+    from etl.directory_db import DirectoryUnavailable  # noqa: PLC0415
+    from etl.erase import Subject  # noqa: PLC0415
+    from service.worker import database  # noqa: PLC0415
+
+    if (tenant is None) == (visitor is None):
+        stop("erase takes --tenant or --visitor")
+    if visitor is not None:
+        if not re.fullmatch("[0-9a-f]{16}", visitor):
+            stop("--visitor takes a visitor_id: 16 hex digits")
+        return Subject(visitor_id=visitor)
+    directory = database(chosen)
+    try:
+        tenants = directory.tenants() if directory.exists() else []
+    except DirectoryUnavailable as error:
+        stop(str(error))
+    for known in tenants:
+        if tenant in {str(known.id), known.slug}:
+            return Subject(tenant_id=known.id, tenant_names=(str(known.uuid), known.slug))
+    if tenant is None or not re.fullmatch("[0-9]{1,16}", tenant):
+        stop(f"--tenant: no tenant of the directory has this id or slug: {tenant}")
+    return Subject(tenant_id=int(tenant))
+
+
+@app.command()
+def check(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
+    """Verify every segment, the lake, and that they agree; exit 1 if anything is wrong."""
+    from etl import check as verification  # noqa: PLC0415
+
+    chosen = load({"data": data}, config)
+    require_folder(chosen.data)
+    findings = verification.run(chosen.data)
+    if as_json:
+        print_json({"ok": findings.ok, **asdict(findings)})
+    else:
+        for line in verification.describe(findings):
+            say(line)
+        for problem in findings.problems:
+            warn(str(problem))
+    if not findings.ok:
+        raise typer.Exit(1)

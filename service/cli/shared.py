@@ -1,0 +1,66 @@
+"""What the commands share: the application, its options, settings, printing and exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from service import logs, settings
+from service.settings import Settings, SettingsError
+
+app = typer.Typer(
+    name="beaconlog",
+    help="A public analytics collector for multi-tenant shops, and the pipeline behind it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Config = Annotated[Path | None, typer.Option(help="The settings file; beaconlog.toml if present.")]
+Data = Annotated[str | None, typer.Option(help="Folder of all that is stored.", metavar="DIR")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def load(flags: Mapping[str, object], config: Path | None) -> Settings:
+    """The settings these flags give, with the logs set up by them."""
+    try:
+        chosen = settings.load(flags, os.environ, config)
+    except SettingsError as error:
+        stop(str(error))
+    logs.configure(
+        log_format=chosen.log_format, log_level=chosen.log_level, role="main", stream=sys.stderr
+    )
+    return chosen
+
+
+def require_folder(data: Path) -> None:
+    """Stop unless the data folder is there."""
+    if not data.is_dir():
+        stop(f"data folder {data}: there is none; --data names another")
+
+
+def print_json(content: Mapping[str, object]) -> None:
+    """One JSON object on stdout."""
+    say(json.dumps(content))
+
+
+def say(line: str) -> None:
+    """A line on stdout."""
+    typer.echo(line)
+
+
+def warn(line: str) -> None:
+    """A line on stderr."""
+    typer.echo(line, err=True)
+
+
+def stop(reason: str) -> NoReturn:
+    """The command cannot be carried out: one line says why, exit code 2."""
+    typer.echo(f"beaconlog: {reason}", err=True)
+    raise typer.Exit(2)
