@@ -68,6 +68,14 @@ def has_expired(table: Path, *, before_s: float) -> bool:
     return any(path.stat().st_mtime < before_s for path in older)
 
 
+def up_to(table: Path, version: int) -> list[Path]:
+    """The entries and checkpoints of the log that tell the table at `version`."""
+    commits, checkpoints = _commits_and_checkpoints(table / FOLDER)
+    return [
+        path for path in (*commits, *checkpoints) if int(path.name.partition(".")[0]) <= version
+    ]
+
+
 # -- syncing ----------------------------------------------------------------------------------
 
 

@@ -1,10 +1,12 @@
-"""Commands on the lake and the log: compact, maintain, erase, check."""
+"""Commands on the lake and the log: compact, maintain, erase, backup, check."""
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,7 +84,8 @@ def maintain(config: Config = None, data: Data = None, as_json: AsJson = False) 
     say(
         f"{outcome.dropped_partitions} partitions dropped, "
         f"{outcome.merged_files} files merged into {outcome.written_files}, "
-        f"{outcome.deleted_files} files and {outcome.deleted_log_entries} log entries deleted; lake version {outcome.version}"
+        f"{outcome.deleted_files} files and {outcome.deleted_log_entries} log entries deleted; "
+        f"lake version {outcome.version}"
     )
 
 
@@ -160,6 +163,36 @@ def _subject(chosen: Settings, tenant: str | None, visitor: str | None) -> Subje
     if tenant is None or not re.fullmatch("[0-9]{1,16}", tenant):
         stop(f"--tenant: no tenant of the directory has this id or slug: {tenant}")
     return Subject(tenant_id=int(tenant))
+
+
+@app.command()
+def backup(
+    destination: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
+    config: Config = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the data folder while it is written; the copy is a data folder itself.
+
+    beaconlog backup /backup/2026-11-23 && beaconlog check --data /backup/2026-11-23
+    """
+    from etl import backup as job  # noqa: PLC0415
+    from etl.lake import LakeError  # noqa: PLC0415
+    from etl.layout import DataFolderError  # noqa: PLC0415
+
+    chosen = load({"data": data}, config)
+    require_folder(chosen.data)
+    try:
+        copied = job.run(chosen.data, destination)
+    except (job.BackupRefused, LakeError, DataFolderError, OSError, sqlite3.Error) as error:
+        stop(str(error))
+    if as_json:
+        print_json(asdict(copied))
+    else:
+        say(
+            f"{copied.segments} segments, {copied.files} files of the lake with {copied.rows} "
+            f"rows, {copied.bytes} bytes in {destination}"
+        )
 
 
 @app.command()
