@@ -1,4 +1,4 @@
-"""Commands on the lake and the log: compact, maintain, erase, backup, check."""
+"""Commands on the lake and the log: compact, maintain, erase, backup, mend, check."""
 
 from __future__ import annotations
 
@@ -193,6 +193,36 @@ def backup(
             f"{copied.segments} segments, {copied.files} files of the lake with {copied.rows} "
             f"rows, {copied.bytes} bytes in {destination}"
         )
+
+
+@app.command()
+def mend(
+    segment: Annotated[str, typer.Argument(help="SERIES/NUMBER, as `check` names it.")],
+    config: Config = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Mend a sealed segment that is damaged or missing, so that its series can be read on.
+
+    beaconlog mend shop1-w0-5f0c8a3e/42
+    """
+    from etl import mend as job  # noqa: PLC0415
+
+    chosen = load({"data": data}, config)
+    require_folder(chosen.data)
+    series, _, number = segment.rpartition("/")
+    if not series or not number.isdecimal():
+        stop("mend takes SERIES/NUMBER, such as shop1-w0-5f0c8a3e/42")
+    try:
+        mended = job.run(chosen.data, series, int(number))
+    except (job.MendRefused, OSError) as error:
+        stop(str(error))
+    if as_json:
+        print_json(asdict(mended))
+    elif mended.was_missing:
+        say(f"{segment}: an empty segment stands for it; its lines are lost")
+    else:
+        say(f"{segment}: {mended.lines} lines kept, {mended.broken_bytes} damaged bytes set aside")
 
 
 @app.command()
