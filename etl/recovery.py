@@ -157,24 +157,25 @@ def _recover_series(folder: Path) -> list[Recovered]:
 
 def _recover_segment(folder: Path, number: int, path: Path) -> Recovered:
     data = path.read_bytes()
-    found = list(segments.scan(data, segments.chain_seed(folder.name, number)))
-    torn, corrupt = _judge(found, len(data), _last_seq_before(folder, number))
-    kept = [item for item in found if isinstance(item, Line) and item.offset < torn]
-    _save_broken(folder, number, data, [*corrupt, Damage(torn, len(data))])
-    offsets = tuple(damage.offset for damage in corrupt)
-    if corrupt:
+    seed = segments.chain_seed(folder.name, number)
+    verdict = judge(data, seed, _last_seq_before(folder, number))
+    torn = Damage(verdict.torn, len(data))
+    _save_broken(folder, number, data, [*verdict.corrupt, torn])
+    offsets = tuple(damage.offset for damage in verdict.corrupt)
+    if offsets:
         _report_loss(folder.name, number, offsets)
-        content = _rechain(folder.name, number, kept)
+        content = _rechain(folder.name, number, verdict.lines)
         durable.write_file(path, content)
-    elif torn < len(data):
-        content = data[:torn]
-        _truncate(path, torn)
+    elif torn.offset < torn.end:
+        content = data[: torn.offset]
+        _truncate(path, torn.offset)
     else:
         content = data
-    sealed = _seal(folder, number, path, content) if kept else None
+    lines = len(verdict.lines)
+    sealed = _seal(folder, number, path, content) if lines else None
     if sealed is None:
         _remove_empty(path)
-    result = Recovered(folder.name, number, sealed, len(kept), len(data) - torn, offsets)
+    result = Recovered(folder.name, number, sealed, lines, torn.end - torn.offset, offsets)
     _report(result)
     return result
 
@@ -186,18 +187,30 @@ def _last_seq_before(folder: Path, number: int) -> int:
     return position.seq - 1 if position else 0
 
 
-def _judge(found: Sequence[Line | Damage], size: int, seq_before: int) -> tuple[int, list[Damage]]:
-    """Where the unacked tail begins (`size`: nowhere), and the damage to acked data before it."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the bytes of an open segment are: lines to keep, damage to acked data, and `torn`,
+    the offset from which on nothing was ever acked."""
+
+    lines: list[Line]
+    corrupt: list[Damage]
+    torn: int
+
+
+def judge(data: bytes, seed: int, seq_before: int) -> Verdict:
+    """Tell what was acked of an open segment's bytes. `seq_before`: the last line before it."""
+    found = list(segments.scan(data, seed))
     last_batch = max((item.batch for item in found if isinstance(item, Line)), default=0)
-    corrupt: list[Damage] = []
+    verdict = Verdict([], [], len(data))
     for index, item in enumerate(found):
         if isinstance(item, Line):
+            verdict.lines.append(item)
             seq_before = item.seq
         elif _was_acked(found[index:], seq_before, last_batch):
-            corrupt.append(item)
+            verdict.corrupt.append(item)
         else:
-            return item.offset, corrupt
-    return size, corrupt
+            return Verdict(verdict.lines, verdict.corrupt, item.offset)
+    return verdict
 
 
 def _was_acked(damage_on: Sequence[Line | Damage], seq_before: int, last_batch: int) -> bool:
