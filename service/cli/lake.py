@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,27 +32,35 @@ if TYPE_CHECKING:
     from etl.erase import Subject
 
 
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    """What the jobs raise for a reason outside of them is one line and exit code 2."""
+    from etl.backup import BackupRefused  # noqa: PLC0415
+    from etl.compact import CompactionConflict  # noqa: PLC0415
+    from etl.erase import EraseRefused  # noqa: PLC0415
+    from etl.lake import LakeError  # noqa: PLC0415
+    from etl.layout import DataFolderError  # noqa: PLC0415
+    from etl.mend import MendRefused  # noqa: PLC0415
+    from etl.recovery import SeriesFormatError  # noqa: PLC0415
+
+    refused = (BackupRefused, EraseRefused, MendRefused, CompactionConflict)
+    unusable = (LakeError, DataFolderError, SeriesFormatError, OSError, sqlite3.Error)
+    try:
+        yield
+    except (*refused, *unusable) as error:
+        stop(str(error))
+
+
 @app.command()
 def compact(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """Move every sealed segment into the lake, now."""
     from etl import compact as job  # noqa: PLC0415
-    from etl.lake import LakeError  # noqa: PLC0415
-    from etl.layout import DataFolderError  # noqa: PLC0415
-    from etl.recovery import SeriesFormatError  # noqa: PLC0415
     from service.warehouse import plan  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
-    try:
+    with _failures_told():
         outcome = job.run(chosen.data, plan(chosen), time.time())
-    except (
-        LakeError,
-        DataFolderError,
-        SeriesFormatError,
-        job.CompactionConflict,
-        OSError,
-    ) as error:
-        stop(str(error))
     if as_json:
         print_json(asdict(outcome))
     else:
@@ -68,16 +79,12 @@ def compact(config: Config = None, data: Data = None, as_json: AsJson = False) -
 def maintain(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """Merge small files, drop what is past its retention, delete old snapshots, now."""
     from etl import maintain as job  # noqa: PLC0415
-    from etl.lake import LakeError  # noqa: PLC0415
-    from etl.layout import DataFolderError  # noqa: PLC0415
     from service.warehouse import upkeep  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
-    try:
+    with _failures_told():
         outcome = job.run(chosen.data, upkeep(chosen), time.time())
-    except (LakeError, DataFolderError, OSError) as error:
-        stop(str(error))
     if as_json:
         print_json(asdict(outcome))
         return
@@ -102,11 +109,7 @@ def erase(
 
     Set a tenant inactive first. Exit 1 when something of it is left: run it again.
     """
-    from etl import compact as compaction  # noqa: PLC0415
     from etl import erase as job  # noqa: PLC0415
-    from etl.lake import LakeError  # noqa: PLC0415
-    from etl.layout import DataFolderError  # noqa: PLC0415
-    from etl.recovery import SeriesFormatError  # noqa: PLC0415
     from service.warehouse import plan  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
@@ -114,17 +117,8 @@ def erase(
     subject = _subject(chosen, tenant, visitor)
     if sys.stdin.isatty() and not yes:
         typer.confirm("This cannot be undone. Erase?", abort=True)
-    try:
+    with _failures_told():
         outcome = job.run(chosen.data, subject, plan(chosen), time.time())
-    except (
-        job.EraseRefused,
-        LakeError,
-        DataFolderError,
-        SeriesFormatError,
-        compaction.CompactionConflict,
-        OSError,
-    ) as error:
-        stop(str(error))
     if as_json:
         print_json(asdict(outcome))
     else:
@@ -140,8 +134,6 @@ def erase(
 
 
 def _subject(chosen: Settings, tenant: str | None, visitor: str | None) -> Subject:
-    import re  # noqa: PLC0415
-
     from etl.directory_db import DirectoryUnavailable  # noqa: PLC0415
     from etl.erase import Subject  # noqa: PLC0415
     from service.worker import database  # noqa: PLC0415
@@ -177,15 +169,11 @@ def backup(
     beaconlog backup /backup/2026-11-23 && beaconlog check --data /backup/2026-11-23
     """
     from etl import backup as job  # noqa: PLC0415
-    from etl.lake import LakeError  # noqa: PLC0415
-    from etl.layout import DataFolderError  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
-    try:
+    with _failures_told():
         copied = job.run(chosen.data, destination)
-    except (job.BackupRefused, LakeError, DataFolderError, OSError, sqlite3.Error) as error:
-        stop(str(error))
     if as_json:
         print_json(asdict(copied))
     else:
@@ -213,10 +201,8 @@ def mend(
     series, _, number = segment.rpartition("/")
     if not series or not number.isdecimal():
         stop("mend takes SERIES/NUMBER, such as shop1-w0-5f0c8a3e/42")
-    try:
+    with _failures_told():
         mended = job.run(chosen.data, series, int(number))
-    except (job.MendRefused, OSError) as error:
-        stop(str(error))
     if as_json:
         print_json(asdict(mended))
     elif mended.was_missing:
