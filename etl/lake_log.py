@@ -2,9 +2,9 @@
 
 delta-rs links a commit into `_delta_log` without syncing it. Every writer therefore syncs its own
 commit (`sync`) and, before it builds on one that a killed process may have left (`sync_newest`),
-that one too. So a power cut can tear the newest entry alone, on which nothing rests yet: segments
-are deleted only after a synced commit. `repair` sets a torn one aside and the compaction runs
-again.
+that one too. So a power cut can tear the newest entries alone (one, or the two of a vacuum), on
+which nothing rests yet: segments are deleted only after a synced commit. `repair` sets a torn one
+and those after it aside and the compaction runs again.
 
 Our commits tell in their metadata how many files they add and remove and how many series they
 move, so one that ends early is known even where it ends between two lines.
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 FOLDER = "_delta_log"
 _BOOKS_PREFIX = "beaconlog."
 _LAST_CHECKPOINT = "_last_checkpoint"
+_UNSYNCED_MAX = 3
+"""The most commits that one step of ours makes before it syncs: a vacuum makes two."""
 
 
 def metadata(books: Mapping[str, int], *, files: int, removed: int, series: int) -> dict[str, str]:
@@ -86,7 +88,8 @@ def sync(table: Path, known: frozenset[str]) -> None:
 
 def sync_newest(table: Path) -> None:
     """Make durable what a process that was killed while committing may have left unsynced."""
-    newest = (names[-1] for names in _commits_and_checkpoints(table / FOLDER) if names)
+    commits, checkpoints = _commits_and_checkpoints(table / FOLDER)
+    newest = [*commits[-_UNSYNCED_MAX:], *checkpoints[-1:]]
     _sync_names(table, [path.name for path in newest])
     durable.fsync_path(table)
     durable.fsync_path(table.parent)
@@ -108,10 +111,10 @@ def _commits_and_checkpoints(log_folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def repair(table: Path) -> list[str]:
-    """Set aside a newest commit or checkpoint that a power cut tore; the names set aside."""
+    """Set aside newest commits or a checkpoint that a power cut tore; the names set aside."""
     log_folder = table / FOLDER
     commits, checkpoints = _commits_and_checkpoints(log_folder)
-    torn = [path for path in commits[-1:] if not _is_whole_commit(path)]
+    torn = _from_first_torn(commits)
     versions = {path.stem for path in torn}  # a checkpoint is not read without its commit
     bad_checkpoints = [
         path
@@ -122,6 +125,16 @@ def repair(table: Path) -> list[str]:
     if bad_checkpoints or not _is_json(last_checkpoint):
         torn += [*bad_checkpoints, last_checkpoint]
     return [path.name for path in torn if _set_aside(path)]
+
+
+def _from_first_torn(commits: list[Path]) -> list[Path]:
+    """A torn or missing commit was never synced, and so none of those after it."""
+    newest = commits[-_UNSYNCED_MAX:]
+    for index, path in enumerate(newest):
+        is_next = index == 0 or int(path.stem) == int(newest[index - 1].stem) + 1
+        if not is_next or not _is_whole_commit(path):
+            return newest[index:]
+    return []
 
 
 def _is_whole_commit(path: Path) -> bool:

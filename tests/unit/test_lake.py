@@ -167,8 +167,8 @@ def test_the_newest_entry_is_synced_before_it_is_built_upon(shop, synced):
     synced.clear()
     lake.open_or_create(folder(shop), EVENTS)
     checkpoint = "00000000000000000001.checkpoint.parquet"
-    assert set(synced[:3]) == {SECOND, checkpoint, "_last_checkpoint"}
-    assert synced[3:] == [LOG, "events", "lake"]
+    assert set(synced[:4]) == {FIRST, SECOND, checkpoint, "_last_checkpoint"}
+    assert synced[4:] == [LOG, "events", "lake"]
 
 
 # -- after a power cut ------------------------------------------------------------------------
@@ -324,3 +324,27 @@ def test_partitions_are_days(shop):
     day = [("event_date", "=", date(2026, 11, 24))]
     table = DeltaTable(folder(shop)).to_pyarrow_table(filters=day)
     assert table["event_date"].to_pylist() == [date(2026, 11, 24)]
+
+
+@pytest.mark.parametrize("damage", ["torn", "missing"])
+def test_all_commits_of_a_torn_vacuum_are_set_aside(shop, damage):
+    """It makes two, and a power cut may have kept the second of them alone."""
+    shop.seal(event(1))
+    shop.compact()
+    folder = shop.layout.table("events")
+    before = lake.load(folder, EVENTS)
+    delta = DeltaTable(folder)
+    for _ in range(2):
+        delta.create_write_transaction([], "append", EVENTS.arrow_schema, ["event_date"])
+        delta.update_incremental()
+    first, second = sorted((folder / "_delta_log").glob("*.json"))[-2:]
+    if damage == "torn":
+        first.write_bytes(first.read_bytes()[:-5])
+    else:
+        first.unlink()
+    set_aside = lake_log.repair(folder)
+    assert second.name in set_aside
+    assert not second.exists()
+    assert lake.load(folder, EVENTS).version == before.version
+    shop.seal(event(2))
+    assert shop.compact().rows == 1
