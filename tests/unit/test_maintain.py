@@ -4,6 +4,7 @@ import os
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
@@ -12,6 +13,7 @@ from log_tools import DAY_S, Killed, Shop, event, killed_before, rejection
 from etl import check, durable, lake, lake_log, maintain, parquet, rewrite
 from etl.lake import Change, ListedFile, VersionNotFound
 from etl.maintain import Plan
+from etl.rewrite import Rewrite
 from etl.tables import EVENTS
 
 START_S = 1_795_407_000.0  # the day of log_tools.START
@@ -212,7 +214,10 @@ def test_of_two_that_replace_the_same_files_one_is_refused(shop):
     fill(shop, 3)
     folder = shop.layout.table("events")
     first, second = lake.load(folder, EVENTS), lake.load(folder, EVENTS)
-    change = Change([], first.listed()[:1], is_rewrite=False, books={})
+    files = first.listed()
+    with duckdb.connect() as con:
+        merged = rewrite.run(con, folder, first, Rewrite(files[:2]))
+    change = Change([merged], files[:2], is_rewrite=True, books={})
     lake.replace(folder, first, change)
     with pytest.raises(CommitFailedError):
         lake.replace(folder, second, change)

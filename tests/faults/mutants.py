@@ -1,0 +1,198 @@
+"""Seeded bugs: what a careless change would do to the promise, and the tests that must catch it.
+
+Each is a replacement of text in the sources; a text that is not there exactly once fails the suite,
+so the list keeps up with the code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Replace `old`, which occurs once in `file`, by `new`."""
+
+    file: str
+    old: str
+    new: str
+
+    def apply(self, tree: Path) -> None:
+        """Change the file of that tree."""
+        path = tree / self.file
+        text = path.read_text()
+        assert text.count(self.old) == 1, f"{self.file} has {text.count(self.old)} of {self.old!r}"
+        path.write_text(text.replace(self.old, self.new))
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A bug: its patches, and a test, by its node id, that must fail with it."""
+
+    name: str
+    patches: tuple[Patch, ...]
+    caught_by: str
+
+
+def _mutant(name: str, caught_by: str, *patches: tuple[str, str, str]) -> Mutant:
+    return Mutant(name, tuple(Patch(*patch) for patch in patches), caught_by)
+
+
+_WRITER = "etl/segment_writer.py"
+_LAKE = "etl/lake.py"
+
+MUTANTS = (
+    _mutant(
+        "ack before fsync",
+        "tests/unit/test_segment_writer.py::test_a_commit_syncs_the_folder_and_then_the_data",
+        (_WRITER, "        self._sync(os.fdatasync)\n", ""),
+    ),
+    _mutant(
+        "no directory fsync behind a new segment",
+        "tests/unit/test_segment_writer.py::test_a_commit_syncs_the_folder_and_then_the_data",
+        (_WRITER, "0o644)\n            durable.fsync_path(self._folder)\n", "0o644)\n"),
+    ),
+    _mutant(
+        "no directory fsync behind a seal",
+        "tests/unit/test_segment_writer.py::test_a_seal_syncs_the_file_renames_it_and_syncs_the_folder",
+        (
+            _WRITER,
+            "rename(sealed.path)\n            durable.fsync_path(self._folder)\n",
+            "rename(sealed.path)\n",
+        ),
+    ),
+    _mutant(
+        "seal without syncing the file",
+        "tests/unit/test_segment_writer.py::test_a_seal_syncs_the_file_renames_it_and_syncs_the_folder",
+        (_WRITER, "        self._sync(os.fsync)\n", ""),
+    ),
+    _mutant(
+        "reopening an old segment",
+        "tests/unit/test_recovery.py::test_a_claim_recovers_first",
+        (
+            "etl/recovery.py",
+            "    with durable.locked(lock):\n        _recover_free(log_folder)\n        for",
+            "    with durable.locked(lock):\n        for",
+        ),
+        (_WRITER, "os.O_WRONLY | os.O_CREAT | os.O_EXCL", "os.O_WRONLY | os.O_CREAT | os.O_APPEND"),
+    ),
+    _mutant(
+        "blind retry of the commit",
+        "tests/unit/test_compact.py::test_a_real_committer_of_the_same_segments_is_seen",
+        (
+            _LAKE,
+            "    with synced(folder, snapshot.table):\n        delta.create_write",
+            "    with synced(folder, snapshot.table):\n"
+            "        delta.update_incremental()\n        delta.create_write",
+        ),
+    ),
+    _mutant(
+        "delete before the commit is durable",
+        "tests/unit/test_lake.py::test_a_commit_is_durable_when_it_returns",
+        (_LAKE, "        yield\n    lake_log.sync(folder, known)\n", "        yield\n"),
+    ),
+    _mutant(
+        "delete what was just committed",
+        "tests/unit/test_cleanup.py::test_a_segment_goes_when_its_commit_is_old_enough",
+        (
+            "etl/cleanup.py",
+            "[_snapshot_at(layout.table(item.table.name), item, before_s) for item in snapshots]",
+            "list(snapshots)",
+        ),
+    ),
+    _mutant(
+        "live view reading the snapshot before the segments",
+        "tests/unit/test_live.py::test_a_compaction_at_any_moment_changes_no_count",
+        (
+            "etl/live.py",
+            "        sealed = segments.sealed_everywhere(layout.log) if version is None else {}\n",
+            "",
+        ),
+        (
+            "etl/live.py",
+            "        stopped = self._stage_tail(",
+            "        sealed = segments.sealed_everywhere(layout.log) if version is None else {}\n"
+            "        stopped = self._stage_tail(",
+        ),
+    ),
+    _mutant(
+        "watermark per table instead of per series",
+        "tests/unit/test_lake.py::test_files_and_watermarks_are_those_of_the_version",
+        (
+            _LAKE,
+            "self.delta.transaction_version(series) if",
+            'self.delta.transaction_version("table") if',
+        ),
+        (
+            _LAKE,
+            "Transaction(name, last) for name, last in transactions.items()",
+            'Transaction("table", max(transactions.values()))',
+        ),
+    ),
+    _mutant(
+        "CRC not chained",
+        "tests/unit/test_segments.py::test_the_crc_is_what_the_specification_says",
+        ("etl/segments.py", "    crc = zlib.crc32(rest, chain)\n", "    crc = zlib.crc32(rest)\n"),
+        (
+            "etl/segments.py",
+            "any(zlib.crc32(rest, chain) == stored for chain in chains)",
+            "zlib.crc32(rest) == stored",
+        ),
+    ),
+    _mutant(
+        "recovery trusting bytes past the durable offset",
+        "tests/unit/test_recovery.py::test_a_last_batch_torn_at_any_byte_leaves_every_acked_batch",
+        (
+            "etl/recovery.py",
+            "        content = data[: torn.offset]\n        _truncate(path, torn.offset)\n",
+            "        content = data\n",
+        ),
+    ),
+    _mutant(
+        "another duplicate rule in the live view",
+        "tests/unit/test_duplicates.py::test_a_key_counts_for_its_window",
+        (
+            "etl/live.py",
+            "                staging.drop_duplicates(con, snapshot)\n",
+            "                pass\n",
+        ),
+    ),
+    _mutant(
+        "short write ignored",
+        "tests/unit/test_segment_writer.py::test_a_short_write_is_completed",
+        ("etl/durable.py", "        view = view[written:]\n", "        return\n"),
+    ),
+    _mutant(
+        "a failed descriptor synced again",
+        "tests/unit/test_segment_writer.py::test_a_failed_sync_is_no_less_final_when_truncating_fails_too",
+        (
+            _WRITER,
+            "            self._broken = True\n            self._truncate_to_durable()\n",
+            "            sync(self._fd)\n            self._truncate_to_durable()\n",
+        ),
+    ),
+    _mutant(
+        "two processes writing one series",
+        "tests/unit/test_recovery.py::test_a_series_in_use_is_neither_claimed_nor_recovered",
+        (
+            "etl/durable.py",
+            "    except BlockingIOError:\n        os.close(fd)\n        return None\n",
+            "    except BlockingIOError:\n        pass\n",
+        ),
+    ),
+    _mutant(
+        "Parquet not synced before its commit",
+        "tests/unit/test_compact.py::test_everything_is_synced_before_it_is_committed",
+        ("etl/parquet.py", "    durable.fsync_path(temporary)\n", ""),
+    ),
+    _mutant(
+        "two maintainers rewriting the same files",
+        "tests/unit/test_maintain.py::test_of_two_that_replace_the_same_files_one_is_refused",
+        (
+            _LAKE,
+            "    turn = {_MAINTENANCE: snapshot.watermark(_MAINTENANCE) + 1}\n",
+            "    turn: dict[str, int] = {}\n",
+        ),
+    ),
+)
