@@ -95,9 +95,9 @@ def run_locked(layout: Layout, plan: Plan, now_s: float) -> Outcome:
     """As `run`, for a caller that holds the compaction lock."""
     outcome = Outcome()
     outcome.recovered_segments = len(recovery.recover_orphans(layout.log, layout.log_lock))
-    verified = backlog.Verified()
     sealed = segments.sealed_everywhere(layout.log)  # what is sealed later is the next run's
-    while _one_pass(layout, plan, sealed, verified, outcome):
+    job = _Run(layout, plan, sealed, outcome)
+    while _one_pass(job):
         pass
     snapshots = _snapshots(layout)
     outcome.deleted_segments = cleanup.delete_compacted(
@@ -117,30 +117,39 @@ def _snapshots(layout: Layout) -> list[Snapshot]:
     return [lake.open_or_create(layout.table(table.name), table) for table in TABLES]
 
 
-def _one_pass(
-    layout: Layout,
-    plan: Plan,
-    sealed: Mapping[str, list[Sealed]],
-    verified: backlog.Verified,
-    outcome: Outcome,
-) -> bool:
+@dataclass(slots=True)
+class _Run:
+    """What the passes of one run share; `done` is what they have committed."""
+
+    layout: Layout
+    plan: Plan
+    sealed: Mapping[str, list[Sealed]]
+    outcome: Outcome
+    verified: backlog.Verified = field(default_factory=backlog.Verified)
+    done: set[Sealed] = field(default_factory=set)
+
+
+def _one_pass(job: _Run) -> bool:
     """Compact one budget's worth of segments; False when there was nothing to take."""
     conflicts = 0
     while conflicts < _CONFLICTS_MAX:
-        snapshots = _snapshots(layout)
-        chosen, outcome.stopped = _choose(sealed, plan, snapshots, verified)
+        snapshots = _snapshots(job.layout)
+        chosen, job.outcome.stopped = _choose(job.sealed, job.plan, snapshots, job.verified)
         if not chosen.taken:
             return False
+        if job.done.intersection(chosen.taken):
+            raise LakeError("compaction: a commit did not move its watermarks")
         try:
-            _compact(layout, plan, snapshots, chosen, outcome)
+            _compact(job.layout, job.plan, snapshots, chosen, job.outcome)
         except CommitFailedError as error:
             conflicts += 1
             log.warning("compaction conflict", extra={"fields": {"why": str(error)}})
         except staging.SegmentRefused as error:
-            verified.refuse(error.segment, error.reason)
+            job.verified.refuse(error.segment, error.reason)
         except duckdb.Error as error:
             raise LakeError(f"compaction: {error}") from error
         else:
+            job.done.update(chosen.taken)
             return True
     raise CompactionConflict(f"no commit succeeded in {_CONFLICTS_MAX} attempts")
 
