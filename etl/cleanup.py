@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from etl import durable, lake, segments
-from etl.lake import Snapshot
+from etl.lake import Snapshot, VersionNotFound
 from etl.layout import Layout
 
 
@@ -45,5 +45,8 @@ def _snapshot_at(folder: Path, newest: Snapshot, before_s: float) -> Snapshot:
     commits = sorted((folder / "_delta_log").glob("*.json"), reverse=True)
     for commit in commits:
         if commit.stem.isdigit() and commit.stat().st_mtime <= before_s:
-            return lake.load(folder, newest.table, int(commit.stem))
+            try:
+                return lake.load(folder, newest.table, int(commit.stem))
+            except VersionNotFound:
+                break  # what it is made of was deleted: nothing is known of that time
     return Snapshot(newest.table, None, (), None)

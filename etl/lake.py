@@ -29,9 +29,9 @@ from etl.tables import PARTITION, Table
 
 _CONFIGURATION = {
     "delta.checkpointInterval": "100",
-    # delta-rs would delete old log entries before the checkpoint that replaces them is durable.
+    # delta-rs would delete old entries of the log in any order, and before the checkpoint that
+    # stands for them is durable: `lake_log.delete_before` does it.
     "delta.enableExpiredLogCleanup": "false",
-    "delta.logRetentionDuration": "interval 24 hours",
 }
 _MAINTENANCE = "beaconlog-maintenance"
 
@@ -252,6 +252,7 @@ def _commit(
 
 
 def _delta_of(snapshot: Snapshot) -> DeltaTable:
+    """The table behind a snapshot. Raises LakeError where it was never made."""
     if snapshot.delta is None:
         raise LakeError(f"table {snapshot.table.name} was never made")
     return snapshot.delta
@@ -264,6 +265,12 @@ def set_properties(folder: Path, snapshot: Snapshot, properties: Mapping[str, st
     with synced(folder, snapshot.table):
         _delta_of(snapshot).alter.set_table_properties(dict(properties), raise_if_not_exists=False)
     return load(folder, snapshot.table)
+
+
+def checkpoint(folder: Path, table: Table, version: int) -> None:
+    """Make a durable checkpoint of a version, which then needs no commit before it."""
+    with synced(folder, table):
+        DeltaTable(folder, version=version).create_checkpoint()
 
 
 @contextmanager

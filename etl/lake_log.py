@@ -64,18 +64,44 @@ def _actions(data: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in data.splitlines()]
 
 
-def has_expired(table: Path, *, before_s: float) -> bool:
-    """Whether an entry other than the newest was written before Unix time `before_s`."""
-    older = _commits(table / FOLDER)[:-1]
-    return any(path.stat().st_mtime < before_s for path in older)
+def newest_at(table: Path, time_s: float) -> int | None:
+    """The version that was the newest at a Unix time; None where the log starts later."""
+    commits = reversed(_commits(table / FOLDER))
+    return next((_version(path) for path in commits if path.stat().st_mtime <= time_s), None)
+
+
+def oldest(table: Path) -> int | None:
+    """The oldest version that the log still has a commit of."""
+    return next((_version(path) for path in _commits(table / FOLDER)), None)
+
+
+def checkpoints(table: Path) -> list[int]:
+    """The versions that have a checkpoint, in order."""
+    return [_version(path) for path in _commits_and_checkpoints(table / FOLDER)[1]]
+
+
+def delete_before(table: Path, version: int) -> int:
+    """Delete what is older than `version`, which has a durable checkpoint; how many files.
+
+    Oldest first: a log with a gap in it cannot be read, so wherever a kill stops this, what is left
+    has none.
+    """
+    commits, all_checkpoints = _commits_and_checkpoints(table / FOLDER)
+    old = [path for path in (*commits, *all_checkpoints) if _version(path) < version]
+    for path in sorted(old, key=_version):
+        path.unlink()
+    durable.fsync_path(table / FOLDER)
+    return len(old)
+
+
+def _version(path: Path) -> int:
+    return int(path.name.partition(".")[0])
 
 
 def up_to(table: Path, version: int) -> list[Path]:
     """The entries and checkpoints of the log that tell the table at `version`."""
-    commits, checkpoints = _commits_and_checkpoints(table / FOLDER)
-    return [
-        path for path in (*commits, *checkpoints) if int(path.name.partition(".")[0]) <= version
-    ]
+    commits, all_checkpoints = _commits_and_checkpoints(table / FOLDER)
+    return [path for path in (*commits, *all_checkpoints) if _version(path) <= version]
 
 
 # -- syncing ----------------------------------------------------------------------------------
@@ -88,8 +114,8 @@ def sync(table: Path, known: frozenset[str]) -> None:
 
 def sync_newest(table: Path) -> None:
     """Make durable what a process that was killed while committing may have left unsynced."""
-    commits, checkpoints = _commits_and_checkpoints(table / FOLDER)
-    newest = [*commits[-_UNSYNCED_MAX:], *checkpoints[-1:]]
+    commits, all_checkpoints = _commits_and_checkpoints(table / FOLDER)
+    newest = [*commits[-_UNSYNCED_MAX:], *all_checkpoints[-1:]]
     _sync_names(table, [path.name for path in newest])
     durable.fsync_path(table)
     durable.fsync_path(table.parent)
@@ -113,12 +139,12 @@ def _commits_and_checkpoints(log_folder: Path) -> tuple[list[Path], list[Path]]:
 def repair(table: Path) -> list[str]:
     """Set aside newest commits or a checkpoint that a power cut tore; the names set aside."""
     log_folder = table / FOLDER
-    commits, checkpoints = _commits_and_checkpoints(log_folder)
+    commits, all_checkpoints = _commits_and_checkpoints(log_folder)
     torn = _from_first_torn(commits)
     versions = {path.stem for path in torn}  # a checkpoint is not read without its commit
     bad_checkpoints = [
         path
-        for path in checkpoints[-1:]
+        for path in all_checkpoints[-1:]
         if path.name.partition(".")[0] in versions or not _is_parquet(path)
     ]
     last_checkpoint = log_folder / _LAST_CHECKPOINT

@@ -6,8 +6,8 @@ One run, under the compaction lock, for each table:
 2. merge: the small files of a partition are rewritten into few large sorted ones, in a commit that
    changes no data;
 3. vacuum: files that no version of the last `snapshot_retention_hours` has are deleted;
-4. log clean-up: a checkpoint is made and synced, then entries of `_delta_log` that are older than
-   the same time and before the checkpoint are deleted.
+4. log clean-up: a checkpoint is made and synced, then the entries of `_delta_log` are deleted that
+   no version of the same time needs, oldest first.
 
 A partition that is still written is merged when it has `merge_files_min` small files, so a file is
 rewritten a bounded number of times; one of a past day is brought to as few files as there can be.
@@ -209,16 +209,14 @@ def delete_unreferenced(folder: Path, snapshot: Snapshot, *, retention_hours: in
 
 
 def clean_log(folder: Path, snapshot: Snapshot, *, retention_hours: int, now_s: float) -> int:
-    """Delete the log entries older than that which a durable checkpoint stands for; how many."""
-    retention = {"delta.logRetentionDuration": f"interval {retention_hours} hours"}
-    snapshot = lake.set_properties(folder, snapshot, retention)
-    expired = lake_log.has_expired(folder, before_s=now_s - retention_hours * 3600)
-    if snapshot.delta is None or not expired:
+    """Delete the entries of the log that no version of the last hours needs; how many.
+
+    The oldest version needed gets a checkpoint, which stands for all before it.
+    """
+    needed = lake_log.newest_at(folder, now_s - retention_hours * 3600)
+    oldest = lake_log.oldest(folder)
+    if needed is None or oldest is None or oldest >= needed:
         return 0
-    log_folder = folder / lake_log.FOLDER
-    with lake.synced(folder, snapshot.table):
-        snapshot.delta.create_checkpoint()
-    before = len(list(log_folder.iterdir()))
-    with lake.synced(folder, snapshot.table):
-        snapshot.delta.cleanup_metadata()
-    return before - len(list(log_folder.iterdir()))
+    if needed not in lake_log.checkpoints(folder):
+        lake.checkpoint(folder, snapshot.table, needed)
+    return lake_log.delete_before(folder, needed)

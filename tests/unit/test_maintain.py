@@ -168,20 +168,20 @@ def test_a_checkpoint_is_durable_before_entries_go(shop, monkeypatch):
     fill(shop, 2)
     age(shop, hours=30)
     events: list[str] = []
-    sync, clean = durable.fsync_path, DeltaTable.cleanup_metadata
+    sync, delete = durable.fsync_path, lake_log.delete_before
 
     def synced(path: Path) -> None:
         events.append(path.name)
         sync(path)
 
-    def cleaned(table: DeltaTable) -> None:
-        events.append("clean")
-        clean(table)
+    def deleted(table: Path, version: int) -> int:
+        events.append("delete")
+        return delete(table, version)
 
     monkeypatch.setattr(durable, "fsync_path", synced)
-    monkeypatch.setattr(DeltaTable, "cleanup_metadata", cleaned)
+    monkeypatch.setattr(lake_log, "delete_before", deleted)
     keep_up(shop, after_s=time.time() - START_S)
-    before = events[: events.index("clean")]
+    before = events[: events.index("delete")]
     assert any(".checkpoint" in name for name in before)
     assert {"_last_checkpoint", lake_log.FOLDER} <= set(before)
 

@@ -1,0 +1,51 @@
+"""Strike at every call of a scenario: what the tests of kills and of disk errors share."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+TIMEOUT_S = 290
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`faultshim.c` as a library."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        missing = "no C compiler: the calls cannot be struck at"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    library = tmp_path_factory.mktemp("shim") / "faultshim.so"
+    options = ["-O1", "-shared", "-fPIC", "-o", library, HERE / "faultshim.c", "-ldl"]
+    subprocess.run([compiler, *options], check=True)
+    return library
+
+
+def strike_all(shim: Path, folder: Path, name: str, mode: str) -> dict[str, Any]:
+    """Every call of a scenario struck at once each; what came of it."""
+    paths = [ROOT, ROOT / "tests" / "unit"]
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": str(shim),
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+    }
+    done = subprocess.run(
+        [sys.executable, HERE / "scenarios.py", name, mode, folder],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout.splitlines()[-1]) | {"stderr": done.stderr[-4000:]}

@@ -1,0 +1,26 @@
+"""SIGKILL before every call that changes the disk.
+
+Attacked: ingest and seal, recovery, compaction with commit and deletion, maintenance, erasure, by
+`faultshim.c`, in whichever thread and library the call is made. Must hold, after an ordinary
+restart: what was acked is there once, nothing that was never sent, `check` finds nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from scale import figures
+from strikes import shim, strike_all  # noqa: F401
+
+CALLS_MIN = {"ingest": 20, "recovery": 10, "compaction": 30, "maintenance": 30, "erasure": 30}
+
+
+@pytest.mark.parametrize("name", CALLS_MIN)
+def test_a_kill_at_any_call_is_survived(name: str, shim: Path, tmp_path: Path) -> None:
+    """Before each of them, once; after the last one nothing is left to be done."""
+    with figures(f"SIGKILL at every call of {name}") as counts:
+        result = strike_all(shim, tmp_path, name, "kill")
+        counts["calls"] = result["struck"]
+    assert result["failures"] == [], result["stderr"]
+    assert result["struck"] >= CALLS_MIN[name], "the calls were not seen"
