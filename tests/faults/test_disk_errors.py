@@ -24,4 +24,4 @@ def test_an_error_at_any_write_or_sync_is_survived(
         result = strike_all(shim, tmp_path, name, mode)
         counts["calls"] = result["struck"]
     assert result["failures"] == [], result["stderr"]
-    assert result["struck"] >= 8, "the calls were not seen"
+    assert result["struck"] >= 6, "the calls were not seen"

@@ -1,0 +1,254 @@
+"""The clients' side of an attack: numbered events, what was promised for them, what is shown.
+
+All of it is kept outside the server. Every event has a number in its metadata. The odd ones carry
+an event id of the client's; of those that go unanswered half are sent again, soon or after the
+next start, until they are answered, and of those that are answered a few, as if the answer had
+been lost. The others have the id that the server answers with, and are sent once, so that no
+duplicate rule could hide one that was stored twice.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlencode, urlsplit
+from uuid import UUID
+
+import traffic_tools as tools
+from http_tools import TRACK
+from traffic_tools import Client, Service
+
+NUMBER = "(metadata->>'number')::BIGINT"
+_SHOP = f"id,uuid,slug,name,status\n1,{UUID(int=1)},shop,Shop,active\n"
+_WAIT_FOR_ACKS_S = 90.0
+_SEND_AGAIN_EVERY = 16
+_ANSWERED_SENT_AGAIN_EVERY = 64
+
+
+def open_shop(folder: Path) -> Path:
+    """A new data folder under `folder`, with one shop in its directory."""
+    folder.mkdir()
+    tenants, products = folder / "tenants.csv", folder / "products.csv"
+    tenants.write_text(_SHOP)
+    products.write_text("id,tenant_id,name,price\n")
+    tools.import_directory(tenants, products, data=folder / "data")
+    return folder / "data"
+
+
+class Load:
+    """Numbered events, sent for as long as they are wanted; and what came of them.
+
+    `sent`: every number below it was sent, or was about to be. `acked`: number -> event id.
+    """
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.acked: dict[int, str] = {}
+        self.unanswered: set[int] = set()
+        self.sent_again = 0
+        self._turn = 0
+        self._to_send_again: list[int] = []
+        self._is_over = True
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def on(self, url: str, *, clients: int) -> Iterator[None]:
+        """Clients that send to a service until this is left, each on a connection of its own."""
+        self._is_over = False
+        with tools.crew(self._drive, range(clients), url=url, clients=clients):
+            try:
+                yield
+            finally:
+                self._is_over = True
+
+    def wait_for_acks(self, count: int) -> None:
+        """Let so many more be acked."""
+        target = len(self.acked) + count
+        tools.eventually(
+            lambda: len(self.acked) >= target,
+            timeout_s=_WAIT_FOR_ACKS_S,
+            what=f"{count} more acks",
+        )
+
+    def _drive(self, client: Client, _: int) -> None:
+        while not self._is_over:
+            self._send(client, self._draw())
+
+    def _draw(self) -> int:
+        with self._lock:
+            self._turn += 1
+            if self._to_send_again and self._turn % _SEND_AGAIN_EVERY == 0:
+                self.sent_again += 1
+                return self._to_send_again.pop(0)
+            self.sent += 1
+            return self.sent - 1
+
+    def _send(self, client: Client, number: int) -> None:
+        body: dict[str, Any] = {"tenant_id": 1, "type": "call", "metadata": {"number": number}}
+        if number % 2:
+            body["event_id"] = str(UUID(int=number))
+        try:
+            status, answer = client.post(TRACK, body, {})
+        except (OSError, http.client.HTTPException):
+            self._note_unanswered(number)
+            return
+        assert status in (202, 503), (status, answer)
+        if status == 202:
+            self._note_acked(number, answer["event_id"])
+
+    def _note_acked(self, number: int, event_id: str) -> None:
+        with self._lock:
+            is_first = number not in self.acked
+            known = self.acked.setdefault(number, event_id)
+            if is_first and number % _ANSWERED_SENT_AGAIN_EVERY == 1:
+                self._to_send_again.append(number)
+        assert known == event_id, f"{number} was acked as {known}, and then as {event_id}"
+
+    def _note_unanswered(self, number: int) -> None:
+        with self._lock:
+            self.unanswered.add(number)
+            if number % 4 == 1:
+                self._to_send_again.append(number)
+
+
+def disagreements(stored: Iterable[tuple[int, str]], load: Load) -> list[str]:
+    """What was stored that the clients know nothing of, or the other way round.
+
+    `stored`: (number, event id) of every event. Ask when no client is sending.
+    """
+    rows = list(stored)
+    times = Counter(number for number, _ in rows)
+    found = {
+        "acked and lost": load.acked.keys() - times.keys(),
+        "stored twice": {number for number, count in times.items() if count > 1},
+        "stored under another id": {
+            n for n, event_id in rows if load.acked.get(n, event_id) != event_id
+        },
+        "never sent": {number for number in times if not 0 <= number < load.sent},
+    }
+    return [f"{what}: {number}" for what, numbers in found.items() for number in sorted(numbers)]
+
+
+# -- readers ----------------------------------------------------------------------------------
+
+_PYTHON_READER = f"""
+import json, sys
+from etl import lake
+
+for line in sys.stdin:
+    with lake.connect(sys.argv[1], version=json.loads(line)) as con:
+        version, tail = con.execute("SELECT version, tail_events FROM snapshot").fetchone()
+        digest = con.execute("SELECT sum(hash(events)::HUGEINT)::VARCHAR FROM events").fetchone()
+        numbers = con.execute("SELECT list({NUMBER}) FROM events").fetchone()
+    print(json.dumps([version, tail, sorted(numbers[0] or []), digest[0]]), flush=True)
+"""
+
+
+def reports_url(service: Service) -> str:
+    """Where the private port listens."""
+
+    def told() -> re.Match[str] | None:
+        return re.search(r"port=reports url=(\S+)", service.log.read_text())
+
+    found = tools.eventually(told, timeout_s=tools.START_TIMEOUT_S, what="the port is told")
+    return str(found[1])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a read showed; `numbers` only where the reader is given them."""
+
+    version: int | None
+    tail: int
+    count: int
+    digest: str | None
+    numbers: list[int] | None
+
+
+class Reader(Protocol):
+    """One way to ask."""
+
+    way: str
+
+    def read(self, version: int | None) -> Answer | None:
+        """The live view, or a pinned version; None when the answer was cut off."""
+
+
+class HttpReader:
+    """Asks for the summary on one connection, opened again when the warehouse was killed."""
+
+    way = "http"
+
+    def __init__(self, url: str) -> None:
+        self._http = http.client.HTTPConnection(urlsplit(url).netloc, timeout=tools.HTTP_TIMEOUT_S)
+
+    def read(self, version: int | None) -> Answer | None:
+        pin = {} if version is None else {"version": version}
+        try:
+            self._http.request(
+                "GET", "/api/v1/reports/summary?" + urlencode({"bots": "true"} | pin)
+            )
+            response = self._http.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException):
+            self._http.close()
+            return None
+        assert response.status == 200, (response.status, body)
+        found = json.loads(body)
+        snapshot, rows = found["snapshot"], found["rows"]
+        count = sum(row["events"] for row in rows)
+        return Answer(snapshot["version"], snapshot["tail_events"], count, json.dumps(rows), None)
+
+    def close(self) -> None:
+        self._http.close()
+
+
+class PythonReader:
+    """Asks with `lake.connect()`, in a process that knows nothing but the data folder."""
+
+    way = "python"
+
+    def __init__(self, data: Path) -> None:
+        # A file: in `python -c` DuckDB believes a person is there, and draws a progress bar.
+        script = data.with_name("reader.py")
+        script.write_text(_PYTHON_READER)
+        self._process = subprocess.Popen(
+            [sys.executable, script, data],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def read(self, version: int | None) -> Answer:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(version) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "the reader ended: its traceback is above"
+        at, tail, numbers, digest = json.loads(line)
+        return Answer(at, tail, len(numbers), digest, numbers)
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Stop it wherever it is, and let it go on."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
