@@ -20,9 +20,10 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from etl import lake, lake_log, maintain, segments, staging
+from etl import lake, lake_log, maintain, recovery_record, segments, staging
 from etl.lake import LakeError, Snapshot
 from etl.layout import Layout
+from etl.recovery_record import Decision
 from etl.segments import Sealed, SegmentCorrupt
 from etl.tables import EVENTS, PARTITION, TABLES
 
@@ -57,7 +58,7 @@ class TableFacts:
 
 @dataclass(slots=True)
 class Findings:
-    """What was verified, in numbers, and what is wrong."""
+    """What was verified, in numbers; what recovery took out of segments; and what is wrong."""
 
     series: int = 0
     segments: int = 0
@@ -66,6 +67,7 @@ class Findings:
     open_segments: int = 0
     broken_files: int = 0
     compared_lines: int = 0
+    recovered: list[Decision] = field(default_factory=list)
     tables: dict[str, TableFacts] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
@@ -97,6 +99,7 @@ def describe(found: Findings) -> Iterator[str]:
         f"log: {found.series} series, {found.segments} sealed segments, {found.lines} lines, "
         f"{found.bytes} bytes verified; {found.open_segments} open, {found.broken_files} set aside"
     )
+    yield from map(_describe_recovered, found.recovered)
     for name, facts in found.tables.items():
         yield (
             f"{name}: version {facts.version}, {facts.files} files, {facts.rows} rows, "
@@ -104,6 +107,15 @@ def describe(found: Findings) -> Iterator[str]:
         )
     yield f"agreement: {found.compared_lines} lines of kept segments found in the lake"
     yield "all is well" if found.ok else f"{len(found.problems)} problems"
+
+
+def _describe_recovered(decision: Decision) -> str:
+    offsets = ", ".join(map(str, decision.corrupt_offsets))
+    damage = f"; damage in acked data at bytes {offsets}" if offsets else ""
+    return (
+        f"recovered {decision.series}/{decision.segment}: {decision.lines} lines kept, "
+        f"{decision.torn_bytes} bytes of an unacked tail set aside{damage}"
+    )
 
 
 # -- the log ----------------------------------------------------------------------------------
@@ -116,6 +128,7 @@ def _verify_log(
         found.series += 1
         found.open_segments += len(segments.open_in(folder))
         found.broken_files += len(list(folder.glob("*.broken*")))
+        found.recovered += recovery_record.read(folder)
     for listed in sealed.values():
         for segment in listed:
             if _verify_segment(segment, found):

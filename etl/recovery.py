@@ -14,6 +14,9 @@ and its lines tell the number of its first, hence:
   sealed, and the loss is reported loudly.
 
 A kill at any point leaves the orphan or its sealed successor, so recovery may simply run again.
+
+What was decided is logged and, where bytes were taken out, kept for `beaconlog check`: see
+`etl.recovery_record`.
 """
 
 from __future__ import annotations
@@ -28,7 +31,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl import durable, segments
+from etl import durable, recovery_record, segments
+from etl.recovery_record import Decision
 from etl.segments import Damage, Line, Position, Sealed
 
 log = logging.getLogger(__name__)
@@ -40,14 +44,10 @@ class SeriesFormatError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What became of one orphan. `corrupt_offsets` lie in data that had been acked."""
+    """What became of one orphan; `sealed` is None where no line was left."""
 
-    series: str
-    number: int
+    decision: Decision
     sealed: Sealed | None
-    lines: int
-    torn_bytes: int
-    corrupt_offsets: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +160,11 @@ def _recover_segment(folder: Path, number: int, path: Path) -> Recovered:
     seed = segments.chain_seed(folder.name, number)
     verdict = judge(data, seed, _last_seq_before(folder, number))
     torn = Damage(verdict.torn, len(data))
+    decision = _decide(folder.name, number, verdict, torn)
     _save_broken(folder, number, data, [*verdict.corrupt, torn])
-    offsets = tuple(damage.offset for damage in verdict.corrupt)
-    if offsets:
-        _report_loss(folder.name, number, offsets)
+    recovery_record.keep(folder, decision)
+    _report(decision)
+    if verdict.corrupt:
         content = _rechain(folder.name, number, verdict.lines)
         durable.write_file(path, content)
     elif torn.offset < torn.end:
@@ -171,13 +172,15 @@ def _recover_segment(folder: Path, number: int, path: Path) -> Recovered:
         _truncate(path, torn.offset)
     else:
         content = data
-    lines = len(verdict.lines)
-    sealed = _seal(folder, number, path, content) if lines else None
+    sealed = _seal(folder, number, path, content) if verdict.lines else None
     if sealed is None:
         _remove_empty(path)
-    result = Recovered(folder.name, number, sealed, lines, torn.end - torn.offset, offsets)
-    _report(result)
-    return result
+    return Recovered(decision, sealed)
+
+
+def _decide(series: str, number: int, verdict: Verdict, torn: Damage) -> Decision:
+    offsets = tuple(damage.offset for damage in verdict.corrupt)
+    return Decision(series, number, len(verdict.lines), torn.end - torn.offset, offsets)
 
 
 def _last_seq_before(folder: Path, number: int) -> int:
@@ -262,18 +265,16 @@ def _remove_empty(path: Path) -> None:
     durable.fsync_path(path.parent)
 
 
-def _report_loss(series: str, number: int, offsets: Sequence[int]) -> None:
-    """Tell before the file is rewritten: afterwards the damage is seen no more."""
-    listed = ",".join(map(str, offsets))
-    fields = {"series": series, "segment": number, "corrupt_offsets": listed}
-    log.error("a segment left open has damage in acked data", extra={"fields": fields})
-
-
-def _report(result: Recovered) -> None:
+def _report(decision: Decision) -> None:
+    """One line, loud where acked data was damaged."""
     fields = {
-        "series": result.series,
-        "segment": result.number,
-        "lines": result.lines,
-        "torn_bytes": result.torn_bytes,
+        "series": decision.series,
+        "segment": decision.segment,
+        "lines": decision.lines,
+        "torn_bytes": decision.torn_bytes,
     }
-    log.warning("recovered a segment left open", extra={"fields": fields})
+    if decision.corrupt_offsets:
+        fields["corrupt_offsets"] = ",".join(map(str, decision.corrupt_offsets))
+        log.error("a segment left open has damage in acked data", extra={"fields": fields})
+    else:
+        log.warning("recovered a segment left open", extra={"fields": fields})

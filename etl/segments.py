@@ -7,6 +7,7 @@ A *series* is the output of one writer at a time. Its folder holds
     000000000042.open                            the segment being written
     000000000041-n12345-c74e1f792.ndjson         a sealed segment: line count and CRC-32 of the file
     000000000042.broken                          bytes that recovery took out of a segment
+    recovered.ndjson                             what it decided, see `etl.recovery_record`
 
 Numbers start at 1 and have no gaps; a sealed segment never changes; readers never read an
 `.open` one. The newest sealed segment of a series is never deleted: numbering goes on from it.

@@ -217,8 +217,8 @@ def test_recovery_saves_the_damaged_bytes_and_reports_them(
     (recovered,) = recovery.recover_orphans(shop.layout.log, shop.layout.log_lock)
     hit = whole[: bit // 8].count(b"\n")
     offset = sum(map(len, lines[:hit]))
-    assert (recovered.corrupt_offsets, recovered.torn_bytes) == ((offset,), 0)
-    assert recovered.lines == len(lines) - 1
+    assert (recovered.decision.corrupt_offsets, recovered.decision.torn_bytes) == ((offset,), 0)
+    assert recovered.decision.lines == len(lines) - 1
     broken = shop.folder() / "000000000001.broken"
     assert broken.read_bytes() == flipped(whole, bit)[offset : offset + len(broken.read_bytes())]
     assert str(offset) in str(

@@ -14,6 +14,7 @@ from log_tools import DAY_S, Shop, event, flip, record, rejection
 from etl import check, lake, segments
 from etl.check import Findings, Problem
 from etl.compact import Plan
+from etl.recovery_record import Decision
 from etl.tables import EVENTS, TABLES
 
 
@@ -204,6 +205,25 @@ def test_lines_that_recovery_could_not_save_are_told(shop):
     (problem,) = problems(shop)
     assert (problem.what, problem.segment) == ("segment-corrupt", 1)
     assert problem.detail == "lines 2 to 2 were lost to damage"
+    found = check.run(shop.data)
+    offset = found.recovered[0].corrupt_offsets[0]
+    assert found.recovered == [Decision("h-w0-aa", 1, 2, 0, (offset,))]
+    assert f"damage in acked data at bytes {offset}" in "".join(check.describe(found))
+
+
+def test_an_unacked_tail_that_recovery_cut_off_is_told_and_is_no_problem(shop):
+    """With its segment and its bytes."""
+    writer = shop.writer()
+    writer.commit([event(0)])
+    os.close(writer._fd)
+    with (shop.folder() / segments.open_name(1)).open("ab") as file:
+        file.write(b'{"_c":"torn')
+    shop.compact()
+    found = check.run(shop.data)
+    assert (found.ok, found.broken_files) == (True, 1)
+    assert found.recovered == [Decision("h-w0-aa", 1, 1, 11, ())]
+    told = "recovered h-w0-aa/1: 1 lines kept, 11 bytes of an unacked tail set aside"
+    assert told in list(check.describe(found))
 
 
 def test_lines_of_an_unknown_kind_are_found(shop):

@@ -1,5 +1,6 @@
 """Claiming a series, and what becomes of a segment that its writer left open."""
 
+import errno
 import logging
 import multiprocessing
 import os
@@ -11,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_tools import UNTIMED, Killed, Shop, event, flip, killed_before, rejection
 
-from etl import durable, recovery, segments
+from etl import durable, recovery, recovery_record, segments
 from etl.layout import Layout
 from etl.recovery import Recovered, SeriesFormatError
+from etl.recovery_record import Decision
 from etl.segment_writer import SegmentWriter
 from etl.segments import Line, Position, chain_seed, scan
 
@@ -86,7 +88,11 @@ def test_an_orphan_without_damage_is_sealed_as_it_is(shop):
     path = left_open(shop, 2, 1)
     data = path.read_bytes()
     (result,) = recover(shop)
-    assert (result.lines, result.torn_bytes, result.corrupt_offsets) == (3, 0, ())
+    assert (result.decision.lines, result.decision.torn_bytes, result.decision.corrupt_offsets) == (
+        3,
+        0,
+        (),
+    )
     assert shop.sealed() == [result.sealed]
     assert result.sealed.path.read_bytes() == data
     segments.verify(result.sealed)
@@ -104,12 +110,12 @@ def test_a_last_batch_torn_at_any_byte_leaves_every_acked_batch(shop, unsynced):
         shop.folder()
         path.write_bytes(data[:size])
         (result,) = recover(shop)
-        assert result.corrupt_offsets == ()
+        assert result.decision.corrupt_offsets == ()
         segments.verify(result.sealed)
         kept = result.sealed.path.read_bytes()
         assert len(kept) >= acked
         assert kept + broken(shop) == data[:size]
-        assert result.torn_bytes == len(broken(shop))
+        assert result.decision.torn_bytes == len(broken(shop))
 
 
 def test_a_torn_first_batch_leaves_no_segment(shop):
@@ -119,7 +125,7 @@ def test_a_torn_first_batch_leaves_no_segment(shop):
     data = path.read_bytes()
     path.write_bytes(data[:30])
     (result,) = recover(shop)
-    assert (result.sealed, result.lines, result.torn_bytes) == (None, 0, 30)
+    assert (result.sealed, result.decision.lines, result.decision.torn_bytes) == (None, 0, 30)
     assert broken(shop, 2) == data[:30]
     assert segments.open_in(shop.folder()) == []
     held = claim(shop)
@@ -131,7 +137,7 @@ def test_an_empty_orphan_disappears(shop):
     """A writer that died between creating the file and its first batch leaves nothing to seal."""
     (shop.folder() / segments.open_name(1)).touch()
     (result,) = recover(shop)
-    assert (result.sealed, result.torn_bytes) == (None, 0)
+    assert (result.sealed, result.decision.torn_bytes) == (None, 0)
     assert sorted(entry.name for entry in shop.folder().iterdir()) == ["lock", "series.json"]
 
 
@@ -143,8 +149,8 @@ def test_pages_of_a_torn_batch_may_reach_the_disk_in_any_order(shop):
     data[hole.offset : hole.offset + len(hole.data)] = bytes(len(hole.data))
     path.write_bytes(data)
     (result,) = recover(shop)
-    assert result.corrupt_offsets == ()
-    assert result.lines == 2
+    assert result.decision.corrupt_offsets == ()
+    assert result.decision.lines == 2
     assert broken(shop) == bytes(data[hole.offset :])
 
 
@@ -154,7 +160,7 @@ def test_a_hole_in_the_only_batch_of_a_later_segment_is_no_loss(shop):
     path = left_open(shop, 3)
     flip(path, 60)
     (result,) = recover(shop)
-    assert (result.sealed, result.corrupt_offsets) == (None, ())
+    assert (result.sealed, result.decision.corrupt_offsets) == (None, ())
 
 
 # -- damage to acked data ---------------------------------------------------------------------
@@ -179,11 +185,11 @@ def test_damage_is_told_by_its_batch_from_a_torn_tail(shop, unsynced):
                 [*data[line.offset : offset], data[offset] ^ 8, *data[offset + 1 : end]]
             )
             if index < 4:
-                assert result.corrupt_offsets == (line.offset,), offset
+                assert result.decision.corrupt_offsets == (line.offset,), offset
                 assert kept == payloads[:index] + payloads[index + 1 :]
                 assert broken(shop) == damaged
             else:
-                assert result.corrupt_offsets == (), offset
+                assert result.decision.corrupt_offsets == (), offset
                 assert kept == payloads[:index]
                 assert broken(shop) == damaged + data[end:]
 
@@ -211,7 +217,7 @@ def test_a_lost_sector_of_acked_data_costs_its_lines_and_at_most_one_more(
     kept = {line.seq: line for line in lines_of(result.sealed.path)} if result.sealed else {}
     if len([line for line in lines if line.batch == last_batch]) > 1:
         assert set(kept) >= {line.seq for line in lines} - hurt - {max(hurt) + 1}
-        assert result.corrupt_offsets
+        assert result.decision.corrupt_offsets
     assert all(kept[line.seq].payload == line.payload for line in lines if line.seq in kept)
 
 
@@ -223,8 +229,8 @@ def test_damage_in_acked_data_and_a_torn_tail_are_both_seen(shop):
     with path.open("r+b") as file:
         file.truncate(lines[4].offset + 10)
     (result,) = recover(shop)
-    assert result.corrupt_offsets == (0,)
-    assert result.torn_bytes == 10
+    assert result.decision.corrupt_offsets == (0,)
+    assert result.decision.torn_bytes == 10
     assert [line.seq for line in lines_of(result.sealed.path)] == [2, 3, 4]
     assert len(broken(shop)) == len(lines[0].data) + 1 + 10
 
@@ -236,7 +242,7 @@ def test_loss_of_acked_data_is_reported_loudly(shop, caplog):
         recover(shop)
     loud = [entry for entry in caplog.records if entry.levelno == logging.ERROR]
     assert [entry.fields for entry in loud] == [
-        {"series": SERIES, "segment": 1, "corrupt_offsets": "0"}
+        {"series": SERIES, "segment": 1, "lines": 1, "torn_bytes": 0, "corrupt_offsets": "0"}
     ]
     caplog.clear()
     left_open(shop, 1)
@@ -252,6 +258,65 @@ def test_a_salvaged_segment_tells_of_the_lines_it_lacks(shop):
     assert segments.matches_name(result.sealed)
     with pytest.raises(segments.SegmentCorrupt, match="lines 2 to 2 were lost"):
         segments.verify(result.sealed)
+
+
+# -- what is kept of it -----------------------------------------------------------------------
+
+
+def test_what_was_taken_out_is_kept_for_the_operator(shop):
+    """Oldest first, with the offsets in the segment as it was."""
+    flip(left_open(shop, 1, 1), 50)
+    recover(shop)
+    path = left_open(shop, 1, 1)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 1)
+    size = torn_bytes_of(path, 2)
+    recover(shop)
+    assert recovery_record.read(shop.folder()) == [
+        Decision(SERIES, 1, 1, 0, (0,)),
+        Decision(SERIES, 2, 1, size, ()),
+    ]
+
+
+def torn_bytes_of(path: Path, number: int) -> int:
+    """The bytes of a segment that belong to no line."""
+    (torn,) = [
+        item
+        for item in scan(path.read_bytes(), chain_seed(SERIES, number))
+        if not isinstance(item, Line)
+    ]
+    return torn.end - torn.offset
+
+
+def test_a_segment_that_is_sealed_as_it_is_needs_no_space(shop, monkeypatch):
+    """It can be recovered on a full disk."""
+    left_open(shop, 2)
+    monkeypatch.setattr(os, "write", refuse_for_want_of_space)
+    (result,) = recover(shop)
+    assert result.sealed
+    assert recovery_record.read(shop.folder()) == []
+
+
+def refuse_for_want_of_space(fd: int, data: bytes) -> int:
+    raise OSError(errno.ENOSPC, "full")
+
+
+def test_of_many_decisions_the_last_thousand_are_kept(shop):
+    """The file does not grow for ever."""
+    for number in range(1, 1_003):
+        recovery_record.keep(shop.folder(), Decision(SERIES, number, 0, 7, ()))
+    kept = recovery_record.read(shop.folder())
+    assert [decision.segment for decision in kept] == list(range(3, 1_003))
+
+
+@pytest.mark.parametrize("line", [b"{", b"7", b"{}", b'{"corrupt_offsets": [], "x": 1}', b"\xff"])
+def test_a_line_that_is_no_decision_is_passed_over(shop, line):
+    """A damaged record must not keep a service from its start."""
+    whole = Decision(SERIES, 1, 0, 7, ())
+    recovery_record.keep(shop.folder(), whole)
+    with (shop.folder() / recovery_record.NAME).open("ab") as file:
+        file.write(line + b"\n")
+    assert recovery_record.read(shop.folder()) == [whole]
 
 
 # -- interrupted ------------------------------------------------------------------------------
