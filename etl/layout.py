@@ -72,6 +72,11 @@ class Layout:
         for folder in (self.root, self.log, self.lake, self.salts):
             self._make_writable(folder)
 
+    def refuse_full_disk(self) -> None:
+        """Raise DataFolderError where no byte is free: SQLite would speak of an I/O error."""
+        if not os.statvfs(self.root).f_bavail:
+            raise DataFolderError(f"data folder {self.root}: its disk is full; free some space")
+
     @staticmethod
     def _make_writable(folder: Path) -> None:
         try:

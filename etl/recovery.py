@@ -116,13 +116,15 @@ def _try_claim(folder: Path, log_lock: Path) -> Claim | None:
     lock_fd = durable.try_lock(folder / segments.LOCK_FILE)
     if lock_fd is None:
         return None
-    check_format(folder)
-    sealed = segments.sealed_in(folder)
-    position = segments.position_after(sealed[-1]) if sealed else None
-    if position is None:
-        os.close(lock_fd)
-        return None
-    return Claim(folder, position, lock_fd, log_lock)
+    position = None
+    try:
+        check_format(folder)
+        sealed = segments.sealed_in(folder)
+        position = segments.position_after(sealed[-1]) if sealed else None
+    finally:
+        if position is None:
+            os.close(lock_fd)
+    return Claim(folder, position, lock_fd, log_lock) if position else None
 
 
 def _create(log_folder: Path, log_lock: Path, prefix: str) -> Claim:

@@ -117,6 +117,7 @@ def _check_data(settings: Settings) -> None:
     layout = Layout(settings.data.absolute())
     try:
         layout.prepare()
+        layout.refuse_full_disk()
         for folder in segments.series_folders(layout.log):
             recovery.check_format(folder)
         prepare_directory(settings)

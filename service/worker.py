@@ -6,29 +6,30 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import uvloop
 
 from etl import recovery
 from etl.directory_db import DirectoryDatabase, DirectoryUnavailable
-from etl.layout import Layout
+from etl.layout import DataFolderError, Layout
 from etl.recovery import Claim
 from etl.segment_writer import SegmentWriter
-from service import logs
+from service import logs, waiting
 from service.collector.client import ClientAddress
 from service.collector.clock import Clock
 from service.collector.contract import Contract
 from service.collector.directory import Directory
 from service.collector.identifiers import us_of
-from service.collector.intake import Bounds, Gate, Intake
+from service.collector.intake import Bounds, Closed, Endpoints, Gate, Intake
 from service.collector.journal import Journal
 from service.collector.rejected import ByteBudget, RejectedStream
 from service.collector.throttle import MemoryThrottle, parse_rate
 from service.collector.visitors import DailySalts
 from service.settings import Settings
 from service.stopping import stop_event
+from service.waiting import NotYet
 from service.web.collect import InFlight, make_app
 from service.web.server import BoundedServer, make_server
 
@@ -55,60 +56,74 @@ def run(
         role=f"worker-{slot}",
         stream=sys.stderr,
     )
-    layout = Layout(settings.data.absolute())
-    claim = recovery.claim(layout.log, layout.log_lock, host=socket.gethostname(), slot=slot)
-    worker = _Worker(settings, contract, layout, claim)
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(worker.serve(sockets, lifeline))
-    except DirectoryUnavailable as error:
-        log.error("no directory to start with", extra={"fields": {"why": str(error)}})
-        return 1
+    worker = _Worker(settings, contract, slot)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(worker.serve(sockets, lifeline))
 
 
 class _Worker:
     """The parts of one collector, put together from the settings."""
 
-    def __init__(
-        self, settings: Settings, contract: Contract, layout: Layout, claim: Claim
-    ) -> None:
+    def __init__(self, settings: Settings, contract: Contract, slot: int) -> None:
         self._settings = settings
         self._contract = contract
-        self._claim = claim
-        self._salts = DailySalts(layout.salts)
+        self._slot = slot
+        self._layout = Layout(settings.data.absolute())
+        self._salts = DailySalts(self._layout.salts)
         self._in_flight = InFlight()
         self._failed = False
 
     async def serve(self, sockets: Sequence[socket.socket], lifeline: int) -> int:
-        settings = self._settings
         self._stop = stop_event(lifeline)
-        directory = Directory(database(settings), refresh_s=settings.directory_refresh_s)
-        await directory.start()
-        journal = self._journal()
+        begun = await waiting.begun(self._begin, self._stop, sockets, self._closed)
+        if begun is None:
+            return 0
+        directory, claim = begun
+        journal = self._journal(claim)
         journal.start()
         clearing = asyncio.create_task(self._clear_salts())
-        app = make_app(
-            self._intake(directory, journal),
-            ClientAddress(settings.trusted_proxies),
-            self._in_flight,
-            lambda: self._why_not_ready(journal),
-            settings.body_bytes_max,
+        server = self._server(
+            self._intake(directory, journal, claim), lambda: self._why_not_ready(journal)
         )
-        server = make_server(app, connections_max=settings.connections_max)
         server.add_sockets(sockets)
-        log.info("collecting", extra={"fields": {"series": self._claim.folder.name}})
+        log.info("collecting", extra={"fields": {"series": claim.folder.name}})
         await self._stop.wait()
         await self._drain(server, journal)
         clearing.cancel()
         await directory.stop()
-        self._claim.release()
+        claim.release()
         return 1 if self._failed else 0
 
-    def _journal(self) -> Journal:
+    async def _begin(self) -> tuple[Directory, Claim]:
+        """The directory, read, and a series of the log. Raises NotYet."""
+        settings, layout = self._settings, self._layout
+        directory = Directory(database(settings), refresh_s=settings.directory_refresh_s)
+        host = socket.gethostname()
+        try:
+            layout.refuse_full_disk()
+            await directory.start()
+            claim = recovery.claim(layout.log, layout.log_lock, host=host, slot=self._slot)
+        except (DataFolderError, DirectoryUnavailable, OSError) as error:
+            await directory.stop()
+            raise NotYet(str(error)) from error
+        return directory, claim
+
+    def _closed(self, why_not_ready: Callable[[], Sequence[str]]) -> BoundedServer:
+        return self._server(Closed(), why_not_ready)
+
+    def _server(
+        self, endpoints: Endpoints, why_not_ready: Callable[[], Sequence[str]]
+    ) -> BoundedServer:
+        settings = self._settings
+        clients = ClientAddress(settings.trusted_proxies)
+        app = make_app(endpoints, clients, self._in_flight, why_not_ready, settings.body_bytes_max)
+        return make_server(app, connections_max=settings.connections_max)
+
+    def _journal(self, claim: Claim) -> Journal:
         settings = self._settings
         writer = SegmentWriter(
-            self._claim.folder,
-            self._claim.position,
+            claim.folder,
+            claim.position,
             segment_bytes_max=settings.segment_bytes_max,
             disk_free_bytes_min=settings.disk_free_bytes_min,
         )
@@ -122,9 +137,9 @@ class _Worker:
         self._failed = True
         self._stop.set()
 
-    def _intake(self, directory: Directory, journal: Journal) -> Intake:
+    def _intake(self, directory: Directory, journal: Journal, claim: Claim) -> Intake:
         settings = self._settings
-        clock = Clock(latest_us=_latest_us(self._claim))
+        clock = Clock(latest_us=_latest_us(claim))
         budget = ByteBudget(settings.rejected_bytes_per_min_max)
         rejected = RejectedStream(journal, clock, budget, schema_version=self._contract.version)
         return Intake(

@@ -16,7 +16,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -105,8 +105,26 @@ class Admitted:
     tenant: Tenant
 
 
+class Endpoints(Protocol):
+    """The three endpoints, each a request's reply."""
+
+    async def track(self, submission: Submission) -> Reply: ...
+    async def conversion(self, submission: Submission) -> Reply: ...
+    async def interactions(self, submission: Submission) -> Reply: ...
+
+
+class Closed:
+    """The endpoints while there is nothing to store with: the client keeps its event."""
+
+    async def track(self, _: Submission) -> Reply:
+        """Every event is refused alike."""
+        return _unavailable("The service is not ready; send the event again.")
+
+    conversion = interactions = track
+
+
 class Intake:
-    """The three endpoints. One instance a worker, on the worker's event loop."""
+    """The three endpoints at work. One instance a worker, on the worker's event loop."""
 
     def __init__(  # noqa: PLR0913  (the collector's parts, passed in)
         self,
@@ -198,8 +216,7 @@ class Intake:
         try:
             reply = await endpoint()
         except Unavailable as error:
-            body = {"success": False, "message": str(error)}
-            reply = Reply(503, body, {"Retry-After": str(_RETRY_AFTER_S)})
+            reply = _unavailable(str(error))
         return replace(reply, headers={**headers, **reply.headers}) if headers else reply
 
     def _pass(self, gate: Gate | None, key: str) -> tuple[Mapping[str, str], Reply | None]:
@@ -328,6 +345,11 @@ def _checked(body: object, check: Callable[[object], Payload | Rejection]) -> Pa
 
 def _ip_key(submission: Submission) -> str:
     return f"ip:{throttle_key(submission.ip)}"
+
+
+def _unavailable(message: str) -> Reply:
+    body = {"success": False, "message": message}
+    return Reply(503, body, {"Retry-After": str(_RETRY_AFTER_S)})
 
 
 def _refused(refusal: Rejection) -> Reply:

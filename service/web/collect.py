@@ -12,7 +12,7 @@ from tornado import httputil, web
 from tornado.routing import URLSpec
 
 from service.collector.client import ClientAddress
-from service.collector.intake import Intake, Reply, Submission
+from service.collector.intake import Endpoints, Reply, Submission
 from service.collector.rejection import Rejection
 from service.collector.visitors import wants_privacy
 from service.web.answers import JsonHandler, NotFoundHandler, log_request
@@ -36,7 +36,7 @@ class InFlight:
 
 
 def make_app(
-    intake: Intake,
+    intake: Endpoints,
     clients: ClientAddress,
     in_flight: InFlight,
     why_not_ready: Callable[[], Sequence[str]],

@@ -9,6 +9,9 @@
  * mode: 0 count, 1 SIGKILL before the call; 2 EIO and 3 ENOSPC, where writes and syncs alone are
  * counted; 4 half of a write, where writes are. Each counted call is a line of the log: ordinal, name,
  * path. A strike is marked with '!'.
+ *
+ * Of a process that cannot be armed from within, FAULTSHIM_FOLDER names the folder and FAULTSHIM_WHILE
+ * a file: as long as that is there every write and every sync fails with EIO.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -19,13 +22,14 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { COUNT, KILL, FAIL_EIO, FAIL_ENOSPC, HALF };
+enum { COUNT, KILL, FAIL_EIO, FAIL_ENOSPC, HALF, WHILE };
 enum { GO_ON, STRUCK };
 
 static char root[PATH_MAX];
@@ -43,6 +47,17 @@ void faultshim_arm(const char *folder, const char *log, long at, int how) {
     mode = how;
     atomic_store(&seen, 0);
     log_fd = REAL(open)(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
+    root_length = strlen(root);
+}
+
+static const char *while_there;
+
+__attribute__((constructor)) static void arm_from_environment(void) {
+    const char *folder = getenv("FAULTSHIM_FOLDER");
+    while_there = getenv("FAULTSHIM_WHILE");
+    if (!folder || !while_there) return;
+    snprintf(root, sizeof root, "%s/", folder);
+    mode = WHILE;
     root_length = strlen(root);
 }
 
@@ -70,6 +85,12 @@ static int strike(const char *name, const char *path, int kind) {
     if (!root_length || strncmp(path, root, root_length) != 0) return GO_ON;
     if (mode > KILL && kind == OTHER) return GO_ON;
     if (mode == HALF && kind != WRITES) return GO_ON;
+    if (mode == WHILE) {
+        int before = errno;
+        int failing = access(while_there, F_OK) == 0;
+        errno = failing ? EIO : before;
+        return failing ? STRUCK : GO_ON;
+    }
     long ordinal = atomic_fetch_add(&seen, 1) + 1;
     int struck = mode != COUNT && ordinal == strike_at;
     int before = errno;

@@ -38,7 +38,7 @@ _ANSWERED_SENT_AGAIN_EVERY = 64
 
 def open_shop(folder: Path) -> Path:
     """A new data folder under `folder`, with one shop in its directory."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     tenants, products = folder / "tenants.csv", folder / "products.csv"
     tenants.write_text(_SHOP)
     products.write_text("id,tenant_id,name,price\n")

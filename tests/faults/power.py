@@ -140,7 +140,7 @@ def plugged(folder: Path, filesystem: Filesystem) -> Iterator[Disk]:
         file.truncate(_IMAGE_BYTES)
     subprocess.run([maker, "-q", image], check=True, capture_output=True)
     disk = Disk(image, folder, filesystem)
-    with _guarded(folder):
+    with guarded(folder):
         try:
             disk.plug()
             yield disk
@@ -150,7 +150,7 @@ def plugged(folder: Path, filesystem: Filesystem) -> Iterator[Disk]:
 
 
 @contextmanager
-def _guarded(folder: Path) -> Iterator[None]:
+def guarded(folder: Path) -> Iterator[None]:
     """Unmount `folder` even when this process is killed: then the guard's input ends."""
     line = ["sh", "-c", 'read _; umount --lazy "$0" 2>/dev/null', folder]
     with subprocess.Popen(line, stdin=subprocess.PIPE, start_new_session=True):

@@ -10,8 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from scale import figures
+import traffic_tools as tools
+from ledger import Load, open_shop
+from scale import figures, rounds
 from strikes import shim, strike_all  # noqa: F401
+from test_full_disk import judge, wait_until
 
 
 @pytest.mark.parametrize("mode", ["eio", "enospc", "half"])
@@ -25,3 +28,28 @@ def test_an_error_at_any_write_or_sync_is_survived(
         counts["calls"] = result["struck"]
     assert result["failures"] == [], result["stderr"]
     assert result["struck"] >= 6, "the calls were not seen"
+
+
+def test_a_service_whose_disk_fails_refuses_and_comes_back(
+    shim: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every write and sync fails for a while: 503, not ready; then again as if nothing had been."""
+    data, failing, load = open_shop(tmp_path / "shop"), tmp_path / "failing", Load()
+    monkeypatch.setenv("LD_PRELOAD", str(shim))
+    monkeypatch.setenv("FAULTSHIM_FOLDER", str(data / "log"))
+    monkeypatch.setenv("FAULTSHIM_WHILE", str(failing))
+    settings = {"segment_age_s": 0.1, "segment_grace_s": 0, "compact_interval_s": 0.5}
+    with tools.running("serve", data, **settings) as service:
+        with figures("a disk that fails for a while") as counts, load.on(service.url, clients=2):
+            for _ in range(rounds(3, 50)):
+                load.wait_for_acks(100)
+                failing.touch()
+                wait_until(service, status=503)
+                acked = len(load.acked)
+                wait_until(service, status=503)
+                assert len(load.acked) == acked, "acked what no disk has"
+                failing.unlink()
+                wait_until(service, status=200)
+            counts |= {"acked": len(load.acked), "unanswered": len(load.unanswered)}
+        service.drain()
+    judge(data, load)
