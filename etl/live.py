@@ -109,7 +109,6 @@ class LiveView:
             staging.stage_table(con, snapshot.table, snapshot)
             if snapshot.table is EVENTS:
                 staging.drop_duplicates(con, snapshot)
-        con.execute("DROP TABLE lines")
         return stopped
 
     def _stage_lines(

@@ -46,6 +46,7 @@ _SEALED = re.compile(r"(\d{12})-n([0-9]+)-c([0-9a-f]{8})\.ndjson")
 _OPEN = re.compile(r"(\d{12})\.open")
 _HEAD = re.compile(rb'\{"_c":"([0-9a-f]{8})"(?=,)')
 _CRC_DIGITS = re.compile(rb"[0-9a-f]{8}")
+_CHUNK_BYTES = 1 << 20
 _ORDINALS = re.compile(rb',"_b":(\d+),"_n":(\d+),')
 _HEAD_BYTES = len('{"_c":"00000000"')
 _CHAINS_MAX = 64
@@ -239,8 +240,12 @@ def _chains_of_damage(damaged: bytes, chains: Sequence[int]) -> list[int]:
 
 def matches_name(segment: Sealed) -> bool:
     """Whether the file's line count and CRC are those of its name. Raises FileNotFoundError."""
-    data = segment.path.read_bytes()
-    return zlib.crc32(data) == segment.crc and data.count(b"\n") == segment.lines
+    crc = lines = 0
+    with segment.path.open("rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            crc = zlib.crc32(chunk, crc)
+            lines += chunk.count(b"\n")
+    return (crc, lines) == (segment.crc, segment.lines)
 
 
 def verify(segment: Sealed) -> int:

@@ -87,22 +87,28 @@ def _read_ndjson(segments: Sequence[Sealed]) -> str:
 
 
 def stage_table(con: duckdb.DuckDBPyConnection, table: Table, snapshot: Snapshot) -> None:
-    """Make the temporary table `staged_<table>`: its rows in `lines` above its watermarks.
+    """Make the view `staged_<table>`: its rows in `lines` above its watermarks.
 
     For events, `duplicates` are dropped by the one rule of `sql/_duplicates.sql`.
     """
-    marks = {series: snapshot.watermark(series) for series in _series(con)}
-    listed = ", ".join(f"({quoted(series)}, {mark})" for series, mark in marks.items())
-    above = f"JOIN (VALUES {listed}) AS marks (series, mark) USING (series)" if marks else ""
     con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE staged_{table.name} AS
-        SELECT {", ".join(table.columns)} FROM lines {above}
-        WHERE kind = {quoted(table.kind)} {"AND segment > mark" if marks else ""}
+        CREATE OR REPLACE TEMP VIEW staged_{table.name} AS
+        SELECT {", ".join(table.columns)} FROM lines
+        WHERE {" AND ".join([f"kind = {quoted(table.kind)}", *_unseen(con, snapshot)])}
     """)
 
 
+def _unseen(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[str]:
+    """Conditions that leave out what the table has of the staged segments: mostly nothing."""
+    firsts = con.execute("SELECT series, min(segment) FROM sources GROUP BY series").fetchall()
+    for series, first in firsts:
+        mark = snapshot.watermark(series)
+        if mark >= first:
+            yield f"NOT (series = {quoted(series)} AND segment <= {mark})"
+
+
 def drop_duplicates(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> int:
-    """Delete from `staged_events` what the lake or an earlier row holds already; how many.
+    """Delete from `lines` the events that the lake or an earlier row holds already; how many.
 
     The rule, and its order, stand in `sql/_duplicates.sql`; ids count for 24 h, transactions for
     30 days.
@@ -134,10 +140,6 @@ def _known_keys_by_kind(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> I
                 SEMI JOIN (SELECT tenant_id, dedupe_key FROM staged_{EVENTS.name}
                            WHERE starts_with(dedupe_key, '{prefix}')) USING (tenant_id, dedupe_key)
             """
-
-
-def _series(con: duckdb.DuckDBPyConnection) -> list[str]:
-    return [row[0] for row in con.execute("SELECT DISTINCT series FROM sources").fetchall()]
 
 
 def one_value(con: duckdb.DuckDBPyConnection, query: str) -> object:

@@ -70,7 +70,7 @@ EVENTS = Table(
         "dedupe_key": "VARCHAR",
     },
     json_fields=frozenset({"metadata"}),
-    sort=("tenant_id", "received_at", "series", "seq"),
+    sort=("tenant_id", "received_at", "seq"),
 )
 
 REJECTED = Table(
@@ -85,7 +85,7 @@ REJECTED = Table(
         "body": "VARCHAR",
     },
     json_fields=frozenset({"errors"}),
-    sort=("received_at", "series", "seq"),
+    sort=("received_at", "seq"),
 )
 
 TABLES = (EVENTS, REJECTED)

@@ -5,9 +5,9 @@
 -- holds wins; else the first by (received_at, series, seq). An event that was dropped makes no
 -- other one a duplicate.
 --
--- In:  staged_events (the rows in question), known (tenant_id, dedupe_key, received_at: the lake's
---      rows with one of these keys).
--- Out: duplicates (series, seq: dropped), and staged_events without them.
+-- In:  lines, and of them staged_events (the rows in question); known (tenant_id, dedupe_key,
+--      received_at: the lake's rows with one of these keys).
+-- Out: duplicates (series, seq: dropped), and lines without them.
 
 CREATE OR REPLACE TEMP TABLE duplicates AS
 WITH contested AS (
@@ -47,5 +47,5 @@ dropped AS (
 )
 SELECT one.series AS series, one.seq AS seq FROM dropped;
 
-DELETE FROM staged_events USING duplicates
-WHERE staged_events.series = duplicates.series AND staged_events.seq = duplicates.seq;
+DELETE FROM lines USING duplicates
+WHERE lines.series = duplicates.series AND lines.seq = duplicates.seq;

@@ -65,9 +65,10 @@ def kept_by_rule(con, lake: Iterable[Arrival], arrivals: Sequence[Arrival]) -> s
     """Which arrivals the SQL keeps."""
     keys = {(one.tenant_id, one.key) for one in arrivals}
     stored(con, "known", [one for one in lake if one.key and (one.tenant_id, one.key) in keys])
-    stored(con, "staged_events", arrivals)
+    stored(con, "lines", arrivals)
+    con.execute("CREATE OR REPLACE TEMP VIEW staged_events AS FROM lines")
     con.execute(RULE)
-    found = set(con.execute("SELECT series, seq FROM staged_events").fetchall())
+    found = set(con.execute("SELECT series, seq FROM lines").fetchall())
     dropped = con.execute("SELECT count(*) FROM duplicates").fetchone()[0]
     assert len(found) + dropped == len(arrivals)
     return {one for one in arrivals if (one.series, one.seq) in found}
