@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install test soak lint demo clean
+.PHONY: install test soak bench lint demo clean
 
 install: .venv/.installed
 
@@ -26,6 +26,10 @@ soak: .venv/.dev
 	BEACONLOG_SOAK=$(SCALE) BEACONLOG_SOAK_FIGURES=$(CURDIR)/.soak.ndjson \
 		$(BIN)/python -m pytest tests/faults --timeout 0 --durations 0
 	@cat .soak.ndjson
+
+bench: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[bench]"
+	$(BIN)/python -m benchmarks.run
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
