@@ -25,7 +25,7 @@ from service.collector.identifiers import us_of
 from service.collector.intake import Bounds, Gate, Intake
 from service.collector.journal import Journal
 from service.collector.rejected import ByteBudget, RejectedStream
-from service.collector.throttle import MemoryThrottle, parse_rate
+from service.collector.shared_throttle import SharedThrottle, SharedThrottles
 from service.collector.visitors import DailySalts
 from service.settings import Settings
 from service.stopping import stop_event
@@ -41,9 +41,10 @@ _SALTS_CLEARED_EVERY_S = 3600.0
 _DAY_US = 86_400_000_000
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917  (what the processes of a start have in common, and its slot)
     settings: Settings,
     contract: Contract,
+    throttles: SharedThrottles,
     slot: int,
     sockets: Sequence[socket.socket],
     lifeline: int,
@@ -57,7 +58,7 @@ def run(
     )
     layout = Layout(settings.data.absolute())
     claim = recovery.claim(layout.log, layout.log_lock, host=socket.gethostname(), slot=slot)
-    worker = _Worker(settings, contract, layout, claim)
+    worker = _Worker(settings, contract, throttles, layout, claim)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(worker.serve(sockets, lifeline))
@@ -70,10 +71,16 @@ class _Worker:
     """The parts of one collector, put together from the settings."""
 
     def __init__(
-        self, settings: Settings, contract: Contract, layout: Layout, claim: Claim
+        self,
+        settings: Settings,
+        contract: Contract,
+        throttles: SharedThrottles,
+        layout: Layout,
+        claim: Claim,
     ) -> None:
         self._settings = settings
         self._contract = contract
+        self._throttles = throttles
         self._claim = claim
         self._salts = DailySalts(layout.salts)
         self._in_flight = InFlight()
@@ -138,8 +145,8 @@ class _Worker:
                 occurred_past_max_us=int(settings.occurred_past_max_days * _DAY_US),
                 occurred_future_max_us=int(settings.occurred_future_max_s * 1_000_000),
             ),
-            api_gate=_gate("api", settings.throttle_api),
-            tenant_gate=_gate("tenant-aware", settings.throttle_tenant_aware),
+            api_gate=_gate("api", self._throttles.api),
+            tenant_gate=_gate("tenant-aware", self._throttles.tenant_aware),
             rejected=rejected,
         )
 
@@ -173,9 +180,8 @@ def database(settings: Settings) -> DirectoryDatabase:
     )
 
 
-def _gate(group: str, text: str) -> Gate | None:
-    rate = parse_rate(text)
-    return Gate(group, rate, MemoryThrottle(rate)) if rate else None
+def _gate(group: str, throttle: SharedThrottle | None) -> Gate | None:
+    return None if throttle is None else Gate(group, throttle.rate, throttle)
 
 
 def _latest_us(claim: Claim) -> int:
