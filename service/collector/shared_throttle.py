@@ -54,7 +54,7 @@ class SharedThrottle:
         if keys_max < 1:
             raise ValueError("keys_max must be at least 1")
         self._rate = rate
-        self._secret = os.urandom(_SECRET_BYTES)
+        self._keyed = blake2b(digest_size=_WORD_BYTES, key=os.urandom(_SECRET_BYTES))
         self._row_slots = min(keys_max, _ROW_SLOTS_MAX)
         self._rows = keys_max // self._row_slots
         self._row_of_tags = Struct(f"{self._row_slots}Q")
@@ -93,10 +93,9 @@ class SharedThrottle:
             lockf(self._file, LOCK_UN, 1, row)
 
     def _tag(self, key: str) -> int:
-        digest = blake2b(
-            key.encode("utf-8", "surrogatepass"), digest_size=_WORD_BYTES, key=self._secret
-        ).digest()
-        return int.from_bytes(digest, "big") or _NO_TAG + 1
+        keyed = self._keyed.copy()
+        keyed.update(key.encode("utf-8", "surrogatepass"))
+        return int.from_bytes(keyed.digest(), "big") or _NO_TAG + 1
 
     def _decide(self, tag: int, first: int, now: float, cost: int) -> Decision:
         latest_s = self._latest_s[0] = max(self._latest_s[0], now)
