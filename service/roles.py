@@ -2,7 +2,8 @@
 
 Everything that can be wrong at a start is found here, before the first process is made, and
 raised as a StartError of one line. The sockets are bound here too and inherited by the processes,
-so a port answers from the first moment, and a restarted worker misses no connection.
+so a port answers from the first moment, and a restarted worker misses no connection. So are the
+throttle's buckets: a limit holds over all workers, and outlives each.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from etl.directory_db import DirectoryUnavailable
 from etl.layout import DataFolderError, Layout
 from etl.recovery import SeriesFormatError
 from service.collector.contract import Contract, SchemaFileError
+from service.collector.shared_throttle import SharedThrottles
 from service.collector.throttle import RateSyntaxError, parse_rate
 from service.settings import Settings
 from service.supervisor import Role, Supervisor, signals_held
@@ -61,11 +63,22 @@ def _run(settings: Settings, *bind_roles: Callable[[Settings], list[Role]]) -> i
 
 
 def _collectors(contract: Contract, settings: Settings) -> list[Role]:
+    throttles = _throttles(settings)
     sockets = _bind(settings.host, settings.port, "public")
     return [
-        Role(f"worker-{slot}", partial(_run_worker, settings, contract, slot, sockets))
+        Role(f"worker-{slot}", partial(_run_worker, settings, contract, throttles, slot, sockets))
         for slot in range(settings.workers)
     ]
+
+
+def _throttles(settings: Settings) -> SharedThrottles:
+    try:
+        return SharedThrottles.of(
+            api=parse_rate(settings.throttle_api),
+            tenant_aware=parse_rate(settings.throttle_tenant_aware),
+        )
+    except OSError as error:
+        raise StartError(f"no shared memory for the throttle: {error.strerror}") from error
 
 
 def _warehouse(settings: Settings) -> list[Role]:
@@ -85,16 +98,17 @@ def _allow_descriptors(wanted: int) -> None:
 # Each process imports what its role needs and no more.
 
 
-def _run_worker(
+def _run_worker(  # noqa: PLR0913, PLR0917  (handed on as they are)
     settings: Settings,
     contract: Contract,
+    throttles: SharedThrottles,
     slot: int,
     sockets: Sequence[socket.socket],
     lifeline: int,
 ) -> int:
     from service import worker  # noqa: PLC0415
 
-    return worker.run(settings, contract, slot, sockets, lifeline)
+    return worker.run(settings, contract, throttles, slot, sockets, lifeline)
 
 
 def _run_warehouse(settings: Settings, sockets: Sequence[socket.socket], lifeline: int) -> int:

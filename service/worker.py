@@ -25,7 +25,7 @@ from service.collector.identifiers import us_of
 from service.collector.intake import Bounds, Closed, Endpoints, Gate, Intake
 from service.collector.journal import Journal
 from service.collector.rejected import ByteBudget, RejectedStream
-from service.collector.throttle import MemoryThrottle, parse_rate
+from service.collector.shared_throttle import SharedThrottle, SharedThrottles
 from service.collector.visitors import DailySalts
 from service.settings import Settings
 from service.stopping import stop_event
@@ -42,9 +42,10 @@ _SALTS_CLEARED_EVERY_S = 3600.0
 _DAY_US = 86_400_000_000
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917  (what the processes of a start have in common, and its slot)
     settings: Settings,
     contract: Contract,
+    throttles: SharedThrottles,
     slot: int,
     sockets: Sequence[socket.socket],
     lifeline: int,
@@ -56,7 +57,7 @@ def run(
         role=f"worker-{slot}",
         stream=sys.stderr,
     )
-    worker = _Worker(settings, contract, slot)
+    worker = _Worker(settings, contract, throttles, slot)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(worker.serve(sockets, lifeline))
 
@@ -64,9 +65,12 @@ def run(
 class _Worker:
     """The parts of one collector, put together from the settings."""
 
-    def __init__(self, settings: Settings, contract: Contract, slot: int) -> None:
+    def __init__(
+        self, settings: Settings, contract: Contract, throttles: SharedThrottles, slot: int
+    ) -> None:
         self._settings = settings
         self._contract = contract
+        self._throttles = throttles
         self._slot = slot
         self._layout = Layout(settings.data.absolute())
         self._salts = DailySalts(self._layout.salts)
@@ -153,8 +157,8 @@ class _Worker:
                 occurred_past_max_us=int(settings.occurred_past_max_days * _DAY_US),
                 occurred_future_max_us=int(settings.occurred_future_max_s * 1_000_000),
             ),
-            api_gate=_gate("api", settings.throttle_api),
-            tenant_gate=_gate("tenant-aware", settings.throttle_tenant_aware),
+            api_gate=_gate("api", self._throttles.api),
+            tenant_gate=_gate("tenant-aware", self._throttles.tenant_aware),
             rejected=rejected,
         )
 
@@ -188,9 +192,8 @@ def database(settings: Settings) -> DirectoryDatabase:
     )
 
 
-def _gate(group: str, text: str) -> Gate | None:
-    rate = parse_rate(text)
-    return Gate(group, rate, MemoryThrottle(rate)) if rate else None
+def _gate(group: str, throttle: SharedThrottle | None) -> Gate | None:
+    return None if throttle is None else Gate(group, throttle.rate, throttle)
 
 
 def _latest_us(claim: Claim) -> int:

@@ -9,16 +9,19 @@ Invariants:
 - a refusal costs nothing: the same request is accepted once `retry_after_s` has passed;
 - a clock that goes back mints no tokens;
 - the table never holds more than `keys_max` keys; the least recently used one goes first.
+
+A throttle within one process is here; `shared_throttle` holds a limit across processes.
 """
 
 import math
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 PER_S_MAX = 1e6
 REFILL_S_MAX = 30 * 86_400.0
+KEYS_MAX = 100_000
 
 # Above the rounding error of any sum of monotonic seconds, and far below what a client can notice.
 _TOLERANCE_S = 1e-6
@@ -29,6 +32,16 @@ _UNIT_S = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "h
 
 class RateSyntaxError(ValueError):
     """A rate that cannot be read or held; the message is one line for an operator."""
+
+
+class Decision(NamedTuple):
+    """The answer for one request: whether it may pass, and what its bucket holds afterwards."""
+
+    allowed: bool
+    limit: int
+    remaining: int
+    retry_after_s: float
+    full_after_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +80,53 @@ class Rate:
             raise RateSyntaxError(f'{text!r} is not a rate such as "600/min burst 120"')
         return cls(per_s=float(match[1]) / unit_s, burst=int(match[3]))
 
+    def take(
+        self, cost: int, full_at_s: float, *, latest_s: float, now: float
+    ) -> tuple[Decision, float]:
+        """Take `cost` tokens, or none, from a bucket that is full at `full_at_s`.
+
+        The decision, and the moment at which the bucket is full after it. `latest_s` is the latest
+        moment known, so at least `now`, from which the decision's seconds are counted. Raises
+        ValueError for a cost outside 1..burst: it could never be accepted.
+        """
+        if not 1 <= cost <= self.burst:
+            raise ValueError("a cost must be from 1 to the burst")
+        full_at_s = max(full_at_s, latest_s)
+        spare_s = max(0.0, self.refill_s + _TOLERANCE_S - (full_at_s - latest_s))
+        tokens = min(int(spare_s * self.per_s), self.burst)
+        if tokens < cost:
+            return self._refusal(cost, tokens, full_at_s - now), full_at_s
+        full_at_s += cost / self.per_s
+        decision = Decision(
+            allowed=True,
+            limit=self.burst,
+            remaining=tokens - cost,
+            retry_after_s=0.0,
+            full_after_s=full_at_s - now,
+        )
+        return decision, full_at_s
+
+    def _refusal(self, cost: int, tokens: int, full_after_s: float) -> Decision:
+        return Decision(
+            allowed=False,
+            limit=self.burst,
+            remaining=tokens,
+            retry_after_s=full_after_s - (self.burst - cost) / self.per_s,
+            full_after_s=full_after_s,
+        )
+
 
 def parse_rate(text: str) -> Rate | None:
     """Read a rate, or None for "off". Raises RateSyntaxError."""
     return None if text.strip().lower() == "off" else Rate.parse(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The answer for one request: whether it may pass, and what its bucket holds afterwards."""
-
-    allowed: bool
-    limit: int
-    remaining: int
-    retry_after_s: float
-    full_after_s: float
-
-
 class Throttle(Protocol):
     """What decides. One instance is one group: keys of different groups never meet."""
+
+    @property
+    def rate(self) -> Rate:
+        """What each key of the group may take."""
 
     def allow(self, key: str, now: float, cost: int = 1) -> Decision:
         """Take `cost` tokens from the key's bucket at `now` (monotonic seconds), or refuse.
@@ -97,12 +138,10 @@ class Throttle(Protocol):
 class MemoryThrottle:
     """A Throttle within one process. A forgotten key starts again with a full bucket."""
 
-    def __init__(self, rate: Rate, keys_max: int = 100_000) -> None:
+    def __init__(self, rate: Rate, keys_max: int = KEYS_MAX) -> None:
         if keys_max < 1:
             raise ValueError("keys_max must be at least 1")
-        self._per_s = rate.per_s
-        self._burst = rate.burst
-        self._refill_s = rate.refill_s
+        self._rate = rate
         self._keys_max = keys_max
         self._latest_s = -math.inf
         self._full_at_s: OrderedDict[str, float] = OrderedDict()
@@ -111,39 +150,21 @@ class MemoryThrottle:
         """How many keys are held."""
         return len(self._full_at_s)
 
+    @property
+    def rate(self) -> Rate:
+        """See Throttle.rate."""
+        return self._rate
+
     def allow(self, key: str, now: float, cost: int = 1) -> Decision:
         """See Throttle.allow."""
-        if not 1 <= cost <= self._burst:
-            raise ValueError("a cost must be from 1 to the burst")
         latest_s = self._latest_s = max(self._latest_s, now)
-        full_at_s = max(self._full_at_s.get(key, latest_s), latest_s)
-        spare_s = self._refill_s + _TOLERANCE_S - (full_at_s - latest_s)
-        tokens = min(int(spare_s * self._per_s), self._burst)
-        if tokens < cost:
-            return self._refuse(key, now, cost, tokens)
-        full_at_s += cost / self._per_s
+        full_at_s = self._full_at_s.get(key, latest_s)
+        decision, full_at_s = self._rate.take(cost, full_at_s, latest_s=latest_s, now=now)
         self._keep(key, full_at_s)
-        return Decision(
-            allowed=True,
-            limit=self._burst,
-            remaining=tokens - cost,
-            retry_after_s=0.0,
-            full_after_s=full_at_s - now,
-        )
-
-    def _refuse(self, key: str, now: float, cost: int, tokens: int) -> Decision:
-        # A refused key counts as used: being forgotten would hand it a full bucket.
-        self._full_at_s.move_to_end(key)
-        full_after_s = self._full_at_s[key] - now
-        return Decision(
-            allowed=False,
-            limit=self._burst,
-            remaining=tokens,
-            retry_after_s=full_after_s - (self._burst - cost) / self._per_s,
-            full_after_s=full_after_s,
-        )
+        return decision
 
     def _keep(self, key: str, full_at_s: float) -> None:
+        # A refused key counts as used: being forgotten would hand it a full bucket.
         self._full_at_s[key] = full_at_s
         self._full_at_s.move_to_end(key)
         if len(self._full_at_s) > self._keys_max:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from harness import COLMENA_UUID, Service, eventually
@@ -148,3 +152,50 @@ def test_preflight_and_health_are_never_throttled(start_service: StartService) -
     assert statuses(service, None, None) == [202, 429]
     assert service.request("OPTIONS", TRACK).status == 204
     assert service.get("/healthz").status == 200
+
+
+# -- many workers -----------------------------------------------------------------------------
+
+
+@contextmanager
+def halted(pid: int) -> Iterator[None]:
+    """Only the other workers answer."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_what_one_worker_took_another_does_not_give(start_service: StartService) -> None:
+    """A client has one bucket, and a shop too, whichever worker answers."""
+    service = start_service(
+        role="collect", workers=2, throttle_api="1/h burst 3", throttle_tenant_aware=SCARCE
+    )
+    one, other = service.children()
+    with halted(one):
+        assert statuses(service, None, None) == [202, 202]
+        assert ask(service, INTERACTIONS, VIEW).status == 201
+    with halted(other):
+        assert statuses(service, None, None) == [202, 429]
+        assert [ask(service, INTERACTIONS, VIEW).status for _ in range(2)] == [201, 429]
+    with halted(one):
+        assert statuses(service, None) == [429]
+
+
+def test_many_connections_to_two_workers_get_one_burst(start_service: StartService) -> None:
+    """Not one request more or less, however they fall on the workers."""
+    service = start_service(role="collect", workers=2, throttle_api="1/h burst 60")
+    with ThreadPoolExecutor(32) as clients:
+        sent = list(clients.map(lambda _: service.post(TRACK, CALL).status, range(200)))
+    assert (sent.count(202), sent.count(429)) == (60, 140)
+
+
+def test_a_restarted_worker_remembers_who_came_before(start_service: StartService) -> None:
+    """Killing a worker gives nobody a second burst."""
+    service = start_service(role="collect", throttle_api=SCARCE)
+    assert statuses(service, None, None, None) == [202, 202, 429]
+    (worker,) = service.children()
+    os.kill(worker, signal.SIGKILL)
+    eventually(lambda: [pid for pid in service.children() if pid != worker])
+    assert statuses(service, None) == [429]
