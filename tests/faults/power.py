@@ -244,6 +244,7 @@ def bench(errors: Path) -> Iterator[Bench]:
         errors.open("w") as stream,
         subprocess.Popen(
             [sys.executable, __file__],
+            env={key: text for key, text in os.environ.items() if "BEACONLOG" not in key},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stream,
