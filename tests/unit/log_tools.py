@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from etl import compact, segments
+from etl import compact, durable, segments
 from etl.compact import Outcome, Plan
 from etl.layout import Layout
 from etl.live import LiveView
@@ -114,8 +114,10 @@ class Shop:
         self.layout.prepare()
         folder = self.layout.log / series
         folder.mkdir(exist_ok=True)
-        description = {"format": segments.FORMAT_VERSION, "series": series}
-        (folder / segments.SERIES_FILE).write_text(json.dumps(description))
+        described = folder / segments.SERIES_FILE
+        if not described.exists():
+            content = {"format": segments.FORMAT_VERSION, "series": series}
+            described.write_text(json.dumps(content))
         return folder
 
     def writer(self, series: str = "h-w0-aa") -> SegmentWriter:
@@ -126,10 +128,11 @@ class Shop:
         return SegmentWriter(folder, position, segment_bytes_max=1 << 26, disk_free_bytes_min=0)
 
     def seal(self, *payloads: bytes, series: str = "h-w0-aa") -> Sealed:
-        """One more sealed segment of one batch."""
-        writer = self.writer(series)
-        writer.commit(payloads)
-        sealed = writer.seal()
+        """One more sealed segment of one batch, written as a worker does: the series locked."""
+        with durable.locked(self.folder(series) / segments.LOCK_FILE):
+            writer = self.writer(series)
+            writer.commit(payloads)
+            sealed = writer.seal()
         assert sealed
         return sealed
 
