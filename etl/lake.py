@@ -84,9 +84,15 @@ class Snapshot:
     delta: DeltaTable | None
 
     def watermark(self, series: str) -> int:
-        """The last segment of `series` that the table holds; 0 for none."""
-        found = self.delta.transaction_version(series) if self.delta else None
-        return found or 0
+        """The last segment of `series` that the table holds; 0 for none.
+
+        delta-rs reads it from the log now: raises LakeError where an entry of this version was
+        taken away meanwhile. Whoever holds no lock loads the table again.
+        """
+        if self.delta is None:
+            return 0
+        with _lake_errors(self.table):
+            return self.delta.transaction_version(series) or 0
 
     def listed(self) -> list[ListedFile]:
         """Every file, with what its commit says of it, ordered by path."""
@@ -154,8 +160,9 @@ def load(folder: Path, table: Table, version: int | None = None) -> Snapshot:
         if version is not None:
             raise VersionNotFound(f"{table.name} has no version {version}") from error
         raise LakeError(f"table {table.name} at {folder}: {error}") from error
-    # delta-rs gives paths as the path of a URL: a space in the data folder's name comes as %20.
-    files = sorted(unquote(uri) for uri in delta.file_uris())
+    with _lake_errors(table):
+        # The path of a URL: a space in the data folder's name comes as %20.
+        files = sorted(unquote(uri) for uri in delta.file_uris())
     if version is not None and not all(Path(file).exists() for file in files):
         raise VersionNotFound(f"{table.name} has no longer the files of version {version}")
     return Snapshot(table, delta.version(), tuple(files), delta)

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from etl import backlog, duck, lake, segments, staging
 from etl.directory_db import DirectoryDatabase
-from etl.lake import LakeError, Snapshot
+from etl.lake import LakeError, Snapshot, VersionNotFound
 from etl.layout import Layout
 from etl.tables import EVENTS, TABLES
 
@@ -63,7 +63,10 @@ class LiveView:
             con = self._new_connection()
             try:
                 self._fill(con, version)
-            except (FileNotFoundError, duckdb.IOException) as error:
+            except VersionNotFound:
+                con.close()
+                raise
+            except (FileNotFoundError, duckdb.IOException, LakeError) as error:
                 con.close()
                 vanished = error
             except duckdb.Error as error:

@@ -273,6 +273,23 @@ def test_an_unreadable_table_is_an_error_of_the_lake(shop):
         shop.query("FROM events")
 
 
+def test_an_entry_that_is_set_aside_meanwhile_is_done_without(shop, monkeypatch):
+    """A commit that was not durable at a power cut: the tables are loaded again without it."""
+    shop.seal(event(0), rejection(1))
+    shop.compact()
+    load, entries = lake.load, shop.layout.table("events") / "_delta_log"
+
+    def load_and_set_aside(*args) -> lake.Snapshot:
+        snapshot = load(*args)
+        for path in entries.glob("*1.json"):
+            path.rename(path.with_suffix(".aside"))
+        return snapshot
+
+    monkeypatch.setattr(lake, "load", load_and_set_aside)
+    assert shop.query(COUNTS) == [(1, 1)]
+    assert shop.query("FROM snapshot") == [(0, 1)]
+
+
 # -- names and limits -------------------------------------------------------------------------
 
 
