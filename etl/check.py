@@ -29,6 +29,7 @@ from etl.tables import EVENTS, PARTITION, TABLES
 
 _BATCH_BYTES_MAX = 256 << 20
 _ATTEMPTS_MAX = 3
+_UNREADABLE = "table-unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,9 @@ def run(data: Path) -> Findings:
         try:
             _verify(layout, found)
         except LakeError as error:
-            moved = error
-        else:
-            return found
-    found.problems.append(Problem("table-unreadable", str(moved)))
+            found.problems.append(Problem(_UNREADABLE, str(error)))
+        if not any(problem.what == _UNREADABLE for problem in found.problems):
+            break
     return found
 
 
@@ -195,7 +195,7 @@ def _load_tables(layout: Layout, found: Findings) -> Iterator[Snapshot]:
         try:
             yield lake.load(layout.table(table.name), table)
         except LakeError as error:
-            found.problems.append(Problem("table-unreadable", str(error)))
+            found.problems.append(Problem(_UNREADABLE, str(error)))
 
 
 def _verify_files(folder: Path, snapshot: Snapshot, found: Findings) -> bool:

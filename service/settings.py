@@ -225,6 +225,11 @@ class Settings:
     rejected_bytes_per_min_max: int = _setting(
         16 * _MIB, _bytes(0), "Rejected payloads a worker stores in a minute; the rest is dropped."
     )
+    http_server: str = _setting(
+        "fast",
+        _choice("fast", "tornado"),
+        "Server of the public port: ours on httptools, or Tornado's own.",
+    )
     connections_max: int = _setting(
         1024, _integer(1, 1_000_000), "Connections a worker holds at once."
     )

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
-from tornado.httpserver import HTTPServer
+from service.web.server import Server
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ async def begun(
     begin: Callable[[], Awaitable[T]],
     stop: asyncio.Event,
     sockets: Sequence[socket.socket],
-    make_server: Callable[[Callable[[], Sequence[str]]], HTTPServer],
+    make_server: Callable[[Callable[[], Sequence[str]]], Server],
 ) -> T | None:
     """What `begin` comes to, tried again for as long as it raises NotYet; None once `stop` is set.
 
@@ -59,8 +59,8 @@ async def _is_set_within(stop: asyncio.Event, timeout_s: float) -> bool:
 
 
 @asynccontextmanager
-async def _answering(server: HTTPServer, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
-    server.add_sockets([one.dup() for one in sockets])  # it closes what it listens on
+async def _answering(server: Server, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
+    server.listen([one.dup() for one in sockets])  # it closes what it listens on
     try:
         yield
     finally:

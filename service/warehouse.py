@@ -24,7 +24,7 @@ from service import logs
 from service.settings import Settings
 from service.stopping import stop_event
 from service.web.reports import ReportDesk, make_app
-from service.web.server import make_server
+from service.web.server import BoundedServer
 from service.worker import database
 
 log = logging.getLogger(__name__)
@@ -58,8 +58,8 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket], lifeline:
         LiveView(settings.data, database(settings), limits), settings.report_timeout_s
     )
     app = make_app(desk, settings.reports_token, compactor.why_not_ready)
-    server = make_server(app, connections_max=settings.connections_max)
-    server.add_sockets(sockets)
+    server = BoundedServer(app, connections_max=settings.connections_max)
+    server.listen(sockets)
     log.info("reporting")
     await stop.wait()
     server.stop()

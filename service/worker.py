@@ -30,8 +30,9 @@ from service.collector.visitors import DailySalts
 from service.settings import Settings
 from service.stopping import stop_event
 from service.waiting import NotYet
-from service.web.collect import InFlight, make_app
-from service.web.server import BoundedServer, make_server
+from service.web.collect import InFlight, Port, ingest_routes, make_app
+from service.web.fast.server import FastServer
+from service.web.server import BoundedServer, Server
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class _Worker:
         server = self._server(
             self._intake(directory, journal, claim), lambda: self._why_not_ready(journal)
         )
-        server.add_sockets(sockets)
+        server.listen(sockets)
         log.info("collecting", extra={"fields": {"series": claim.folder.name}})
         await self._stop.wait()
         await self._drain(server, journal)
@@ -112,16 +113,22 @@ class _Worker:
             raise NotYet(str(error)) from error
         return directory, claim
 
-    def _closed(self, why_not_ready: Callable[[], Sequence[str]]) -> BoundedServer:
+    def _closed(self, why_not_ready: Callable[[], Sequence[str]]) -> Server:
         return self._server(Closed(), why_not_ready)
 
-    def _server(
-        self, endpoints: Endpoints, why_not_ready: Callable[[], Sequence[str]]
-    ) -> BoundedServer:
+    def _server(self, endpoints: Endpoints, why_not_ready: Callable[[], Sequence[str]]) -> Server:
         settings = self._settings
-        clients = ClientAddress(settings.trusted_proxies)
-        app = make_app(endpoints, clients, self._in_flight, why_not_ready, settings.body_bytes_max)
-        return make_server(app, connections_max=settings.connections_max)
+        port = Port(
+            routes=ingest_routes(endpoints),
+            clients=ClientAddress(settings.trusted_proxies),
+            in_flight=self._in_flight,
+            why_not_ready=why_not_ready,
+            body_bytes_max=settings.body_bytes_max,
+        )
+        app = make_app(port)
+        if settings.http_server == "fast":
+            return FastServer(app, port, connections_max=settings.connections_max)
+        return BoundedServer(app, connections_max=settings.connections_max)
 
     def _journal(self, claim: Claim) -> Journal:
         settings = self._settings
@@ -170,7 +177,7 @@ class _Worker:
                 log.error("old salts were not destroyed", extra={"fields": {"why": str(error)}})
             await asyncio.sleep(_SALTS_CLEARED_EVERY_S)
 
-    async def _drain(self, server: BoundedServer, journal: Journal) -> None:
+    async def _drain(self, server: Server, journal: Journal) -> None:
         """Take no new connection, answer what is in flight, seal."""
         server.stop()
         self._in_flight.draining = True
@@ -181,6 +188,7 @@ class _Worker:
             await asyncio.sleep(_POLL_S)
         await journal.close()
         log.info("drained", extra={"fields": {"cut_off": len(self._in_flight.requests)}})
+        await server.cut_off()
 
 
 def database(settings: Settings) -> DirectoryDatabase:

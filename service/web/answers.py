@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping
 
 import orjson
 from tornado import web
 
-HEADERS_BYTES_MAX = 8 << 10
-DISCARDED_BYTES_MAX = 16 << 20
+from service.web.limits import DISCARDED_BYTES_MAX, HEADERS_BYTES_MAX
 
 log = logging.getLogger(__name__)
+
+JSON_HEADERS = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff"}
 
 
 @web.stream_request_body
@@ -28,8 +30,8 @@ class JsonHandler(web.RequestHandler):
 
     def set_default_headers(self) -> None:
         self.clear_header("Server")
-        self.set_header("Content-Type", "application/json")
-        self.set_header("X-Content-Type-Options", "nosniff")
+        for name, text in JSON_HEADERS.items():
+            self.set_header(name, text)
 
     def prepare(self) -> None:
         self.body = bytearray()
@@ -89,18 +91,20 @@ def headers_bytes(headers: Iterable[tuple[str, str]]) -> int:
 
 
 def log_request(handler: web.RequestHandler) -> None:
+    """As log_answer, of a request that Tornado's application has answered."""
+    request = handler.request
+    began_s = time.monotonic() - request.request_time()
+    log_answer(request.method or "", request.path, handler.get_status(), began_s)
+
+
+def log_answer(method: str, path: str, status: int, began_s: float) -> None:
     """One line a request: our own faults at warning, the rest only at debug.
 
-    A 503 is told once where its cause begins, not by every client that meets it.
+    A 503 is told once where its cause begins, not by every client that meets it. `began_s` is
+    monotonic.
     """
-    status = handler.get_status()
     level = logging.WARNING if status >= 500 and status != 503 else logging.DEBUG
     if log.isEnabledFor(level):
-        request = handler.request
-        fields = {
-            "method": request.method,
-            "path": request.path,
-            "status": status,
-            "ms": round(1000 * request.request_time(), 1),
-        }
+        ms = round(1000 * (time.monotonic() - began_s), 1)
+        fields = {"method": method, "path": path, "status": status, "ms": ms}
         log.log(level, "request", extra={"fields": fields})

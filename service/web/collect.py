@@ -5,63 +5,82 @@ A handler turns a request into a `Submission`, asks the intake, and writes its `
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tornado import httputil, web
-from tornado.routing import URLSpec
 
 from service.collector.client import ClientAddress
 from service.collector.intake import Endpoints, Reply, Submission
 from service.collector.rejection import Rejection
 from service.collector.visitors import wants_privacy
-from service.web.answers import JsonHandler, NotFoundHandler, log_request
+from service.web.answers import JSON_HEADERS, JsonHandler, NotFoundHandler, log_request
 from service.web.ops import HealthHandler, ReadyHandler
 
 CORS_MAX_AGE_S = 600
 
-_RETRY_AFTER_S = 2
-_TOO_LARGE = Rejection("body-too-large", 413, "The body is too large.")
+TOO_LARGE = Rejection("body-too-large", 413, "The body is too large.")
 _SKIPPED = {"status": "skipped", "transaction_id": None}
 
-Endpoint = Callable[[Submission], Awaitable[Reply]]
+ANSWER_HEADERS = {
+    **JSON_HEADERS,
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": (
+        "Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+    ),
+}
+_RETRY_AFTER_S = 2
+
+Endpoint = Callable[[Submission], Coroutine[object, None, Reply]]
 
 
 @dataclass(slots=True)
 class InFlight:
     """The requests that have begun and not ended, and whether the worker is draining."""
 
-    requests: set[web.RequestHandler] = field(default_factory=set)
+    requests: set[object] = field(default_factory=set)
     draining: bool = False
 
 
-def make_app(
-    intake: Endpoints,
-    clients: ClientAddress,
-    in_flight: InFlight,
-    why_not_ready: Callable[[], Sequence[str]],
-    body_bytes_max: int,
-) -> web.Application:
+@dataclass(frozen=True, slots=True)
+class IngestRoute:
+    """A path that takes events. `unread` is the 200 of an endpoint that never tells a page of a
+    request it could not read."""
+
+    path: str
+    endpoint: Endpoint
+    unread: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """What the public port is made of, the same for either server."""
+
+    routes: Sequence[IngestRoute]
+    clients: ClientAddress
+    in_flight: InFlight
+    why_not_ready: Callable[[], Sequence[str]]
+    body_bytes_max: int
+
+
+def ingest_routes(intake: Endpoints) -> list[IngestRoute]:
+    """The routes of the three endpoints."""
+    return [
+        IngestRoute(r"/api/v1/analytics/track", intake.track),
+        IngestRoute(r"/api/v1/analytics/conversion", intake.conversion, _SKIPPED),
+        IngestRoute(r"/api/v1/interactions", intake.interactions),
+    ]
+
+
+def make_app(port: Port) -> web.Application:
     """The Tornado application of the public port."""
-    ready = {"why_not_ready": why_not_ready}
-
-    def ingest(
-        path: str, endpoint: Endpoint, unread: Mapping[str, object] | None = None
-    ) -> URLSpec:
-        parts = {
-            "endpoint": endpoint,
-            "unread": unread,
-            "clients": clients,
-            "in_flight": in_flight,
-            "body_bytes_max": body_bytes_max,
-        }
-        return web.url(path, IngestHandler, parts)
-
+    ready = {"why_not_ready": port.why_not_ready}
     return web.Application(
         [
-            ingest(r"/api/v1/analytics/track", intake.track),
-            ingest(r"/api/v1/analytics/conversion", intake.conversion, _SKIPPED),
-            ingest(r"/api/v1/interactions", intake.interactions),
+            *(
+                web.url(one.path, IngestHandler, {"port": port, "route": one})
+                for one in port.routes
+            ),
             web.url(r"/healthz", HealthHandler),
             web.url(r"/readyz", ReadyHandler, ready),
         ],
@@ -71,34 +90,20 @@ def make_app(
 
 
 class IngestHandler(JsonHandler):
-    """POST one event. Any origin may, without credentials.
-
-    `unread` is the 200 of an endpoint that never tells a page of a request it could not read.
-    """
+    """POST one event. Any origin may, without credentials."""
 
     ALLOWED = ("POST", "OPTIONS")
 
-    def initialize(
-        self,
-        endpoint: Endpoint,
-        unread: Mapping[str, object] | None,
-        clients: ClientAddress,
-        in_flight: InFlight,
-        body_bytes_max: int,
-    ) -> None:
-        self._endpoint = endpoint
-        self._unread = unread
-        self._clients = clients
-        self._in_flight = in_flight
-        self.body_bytes_max = body_bytes_max
+    def initialize(self, port: Port, route: IngestRoute) -> None:
+        self._route = route
+        self._clients = port.clients
+        self._in_flight = port.in_flight
+        self.body_bytes_max = port.body_bytes_max
 
     def set_default_headers(self) -> None:
         super().set_default_headers()
-        self.set_header("Access-Control-Allow-Origin", "*")
-        self.set_header(
-            "Access-Control-Expose-Headers",
-            "Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset",
-        )
+        for name, text in ANSWER_HEADERS.items():
+            self.set_header(name, text)
 
     def prepare(self) -> None:
         self._in_flight.requests.add(self)
@@ -107,11 +112,11 @@ class IngestHandler(JsonHandler):
         super().prepare()
 
     def refuse(self, status: int, message: str) -> None:
-        if self._unread is None or self.request.method != "POST":
+        if self._route.unread is None or self.request.method != "POST":
             super().refuse(status, message)
         else:
             self.set_header("Connection", "close")
-            self.answer(200, self._unread)
+            self.answer(200, self._route.unread)
 
     def write_error(self, status_code: int, **details: object) -> None:
         if self._in_flight.draining and status_code == 500:
@@ -135,7 +140,7 @@ class IngestHandler(JsonHandler):
         self.set_status(204)
 
     async def post(self) -> None:
-        reply = await self._endpoint(self._submission())
+        reply = await self._route.endpoint(self._submission())
         for name, value in reply.headers.items():
             self.set_header(name, value)
         self.answer(reply.status, reply.body)
@@ -150,7 +155,7 @@ class IngestHandler(JsonHandler):
             ip=self._client_ip(headers),
             user_agent=headers.get("User-Agent", ""),
             wants_privacy=wants_privacy(headers.get("Sec-GPC"), headers.get("DNT")),
-            refused=_TOO_LARGE if too_large else None,
+            refused=TOO_LARGE if too_large else None,
         )
 
     def _client_ip(self, headers: httputil.HTTPHeaders) -> str:

@@ -1,4 +1,4 @@
-"""Tornado's HTTP server within the limits of a public port.
+"""Tornado's HTTP server within the limits of a public port, and what any server here can do.
 
 Header flood: past 8 KiB the application answers 431; past 64 KiB the connection is cut. What is
 not HTTP is answered 400 and the connection closed. A new connection has `HEADER_TIMEOUT_S` to send
@@ -9,37 +9,40 @@ a connection is answered 503 and closed.
 from __future__ import annotations
 
 import asyncio
+import socket
 from asyncio import Future
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
-import orjson
 from tornado import httputil, iostream, web
 from tornado.httpserver import HTTPServer
 
-HEADER_TIMEOUT_S = 10.0
-BODY_TIMEOUT_S = 15.0
-KEEP_ALIVE_S = 75.0
-_HEADERS_CUT_BYTES = 64 << 10
+from service.web.limits import (
+    BODY_TIMEOUT_S,
+    HEADER_TIMEOUT_S,
+    HEADERS_CUT_BYTES,
+    KEEP_ALIVE_S,
+)
+from service.web.wire import BAD_REQUEST, BUSY
+
 _BODY_CUT_BYTES = 1 << 40
-
-
-def _last_words(status: str, message: str, *headers: str) -> bytes:
-    """A whole answer for a connection that ends with it."""
-    body = orjson.dumps({"success": False, "message": message})
-    head = [
-        f"HTTP/1.1 {status}",
-        "Content-Type: application/json",
-        f"Content-Length: {len(body)}",
-        "Connection: close",
-        *headers,
-    ]
-    return "\r\n".join([*head, "", ""]).encode() + body
-
-
-_BUSY = _last_words("503 Service Unavailable", "Too many connections", "Retry-After: 2")
-_BAD_REQUEST = _last_words("400 Bad Request", "The request is not valid HTTP")
 _BAD_REQUEST_BARE = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+
+
+class Server(Protocol):
+    """An HTTP server that may be stopped in steps."""
+
+    def listen(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept connections on these, which are the server's from now on."""
+
+    def stop(self) -> None:
+        """Accept no more and close what it listened on; connections stay."""
+
+    async def close_all_connections(self) -> None:
+        """Close them, whatever they wait for."""
+
+    async def cut_off(self) -> None:
+        """The process ends: tell whoever still waits to send the event again."""
 
 
 class BoundedServer(HTTPServer):
@@ -52,16 +55,23 @@ class BoundedServer(HTTPServer):
             app,
             idle_connection_timeout=KEEP_ALIVE_S,
             body_timeout=BODY_TIMEOUT_S,
-            max_header_size=_HEADERS_CUT_BYTES,
+            max_header_size=HEADERS_CUT_BYTES,
             # The application counts bodies itself, to answer them.
             max_body_size=_BODY_CUT_BYTES,
         )
         self._connections_max = connections_max
         self._first_headers: dict[object, asyncio.TimerHandle] = {}
 
+    def listen(self, sockets: Sequence[socket.socket]) -> None:  # type: ignore[override]
+        """See Server.listen."""
+        self.add_sockets(sockets)
+
+    async def cut_off(self) -> None:
+        """See Server.cut_off: the handlers do, once their tasks are cancelled."""
+
     def handle_stream(self, stream: iostream.IOStream, address: Any) -> None:
         if len(self._connections) >= self._connections_max:
-            stream.write(_BUSY).add_done_callback(lambda _: stream.close())
+            stream.write(BUSY).add_done_callback(lambda _: stream.close())
             return
         _explain_bad_requests(stream)
         loop = asyncio.get_running_loop()
@@ -91,7 +101,7 @@ def _explain_bad_requests(stream: iostream.IOStream) -> None:
     write = stream.write
 
     def explained(data: bytes | memoryview) -> Future[None]:
-        return write(_BAD_REQUEST if data == _BAD_REQUEST_BARE else data)
+        return write(BAD_REQUEST if data == _BAD_REQUEST_BARE else data)
 
     stream.write = explained  # type: ignore[method-assign]
 
@@ -113,8 +123,3 @@ class _HeadersSeen(httputil.HTTPMessageDelegate):
     ) -> Any:
         self._seen()
         return self._inner.headers_received(start_line, headers)
-
-
-def make_server(app: web.Application, *, connections_max: int) -> BoundedServer:
-    """A server for `app`; the caller adds the sockets."""
-    return BoundedServer(app, connections_max=connections_max)

@@ -141,7 +141,6 @@ def test_another_method_is_refused_where_conversions_are_taken(shared: Shared) -
 
 ODD = {
     "HTTP/1.0": raw_post(TRACK, CALL).replace(b"HTTP/1.1", b"HTTP/1.0", 1),
-    "the same length twice": raw_post(TRACK, CALL, f"Content-Length: {len(CALL)}"),
     "chunks": raw_post(TRACK, chunked(CALL), "Transfer-Encoding: chunked", length=False),
     "an unknown expectation": raw_post(TRACK, CALL, "Expect: the-unexpected"),
     "an upgrade": raw_post(TRACK, CALL, "Connection: Upgrade", "Upgrade: h2c"),

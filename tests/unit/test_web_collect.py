@@ -13,7 +13,7 @@ from tornado.web import Application
 
 from service.collector.client import ClientAddress
 from service.collector.intake import Reply, Submission
-from service.web.collect import InFlight, make_app
+from service.web.collect import InFlight, Port, ingest_routes, make_app
 
 PATHS = {
     "track": "/api/v1/analytics/track",
@@ -59,9 +59,10 @@ class Worker:
         self.reasons: list[str] = []
         intake: Any = self.intake
         clients = ClientAddress(["127.0.0.1", "::1"])
-        self.app = make_app(
-            intake, clients, self.in_flight, lambda: self.reasons, body_bytes_max=BODY_BYTES_MAX
+        self.port = Port(
+            ingest_routes(intake), clients, self.in_flight, lambda: self.reasons, BODY_BYTES_MAX
         )
+        self.app = make_app(self.port)
 
 
 @pytest.fixture

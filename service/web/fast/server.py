@@ -1,0 +1,120 @@
+"""The fast server: listens, keeps its connections and their time, and opens exchanges.
+
+One connection is accepted at a time, so that workers that listen on one socket take turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Sequence
+
+from tornado import httputil
+
+from service.web.collect import ANSWER_HEADERS, Port
+from service.web.fast.connection import Connection
+from service.web.fast.exchange import Exchange, Peer, Request
+from service.web.fast.ingest import IngestExchange
+from service.web.fast.tornado_exchange import TornadoExchange
+from service.web.wire import Heads
+
+log = logging.getLogger(__name__)
+
+_TICK_S = 1.0
+
+
+class FastServer:
+    """A server.Server and the Host of its connections. Made and used on a running loop."""
+
+    def __init__(
+        self, app: httputil.HTTPServerConnectionDelegate, port: Port, *, connections_max: int
+    ) -> None:
+        self.tick = 0
+        self._app = app
+        self._port = port
+        self._routes = {one.path.encode(): one for one in port.routes}
+        self._heads = Heads(ANSWER_HEADERS)
+        self._connections_max = connections_max
+        self._connections: set[Connection] = set()
+        self._sockets: list[socket.socket] = []
+        self._accepting: set[asyncio.Task[object]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(_TICK_S, self._sweep)
+
+    # -- see server.Server --------------------------------------------------------------------
+
+    def listen(self, sockets: Sequence[socket.socket]) -> None:
+        """See Server.listen."""
+        for one in sockets:
+            one.settimeout(0)
+            self._sockets.append(one)
+            self._loop.add_reader(one, self._accept, one)
+
+    def stop(self) -> None:
+        """See Server.stop."""
+        for one in self._sockets:
+            self._loop.remove_reader(one)
+            one.close()
+        self._sockets.clear()
+
+    async def close_all_connections(self) -> None:
+        """See Server.close_all_connections."""
+        self._timer.cancel()
+        for connection in list(self._connections):
+            connection.cut_off()
+        await asyncio.sleep(0)
+
+    async def cut_off(self) -> None:
+        """See Server.cut_off."""
+        await self.close_all_connections()
+
+    # -- see connection.Host --------------------------------------------------------------------
+
+    def admit(self, connection: Connection) -> bool:
+        """See Host.admit."""
+        if len(self._connections) >= self._connections_max:
+            return False
+        self._connections.add(connection)
+        return True
+
+    def forget(self, connection: Connection) -> None:
+        """See Host.forget."""
+        self._connections.discard(connection)
+
+    def open(self, peer: Peer, request: Request) -> Exchange:
+        """See Host.open."""
+        if request.method == b"POST":
+            route = self._routes.get(request.path)
+            if route:
+                return IngestExchange(peer, self._port, route, request, self._heads)
+        return TornadoExchange(peer, self._app, request)
+
+    # -- its own ------------------------------------------------------------------------------
+
+    def _accept(self, listening: socket.socket) -> None:
+        try:
+            accepted, _ = listening.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return  # another worker's, or gone already
+        except OSError as error:
+            log.error("no connection can be accepted", extra={"fields": {"why": str(error)}})
+            self._loop.remove_reader(listening)
+            self._loop.call_later(_TICK_S, self._accept_again, listening)
+            return
+        accepted.settimeout(0)
+        accepting = self._loop.connect_accepted_socket(lambda: Connection(self), accepted)
+        task = self._loop.create_task(accepting)
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+
+    def _accept_again(self, listening: socket.socket) -> None:
+        if listening in self._sockets:
+            self._loop.add_reader(listening, self._accept, listening)
+
+    def _sweep(self) -> None:
+        self.tick += 1
+        self._heads.expire()
+        for connection in list(self._connections):
+            connection.sweep(self.tick)
+        self._timer = self._loop.call_later(_TICK_S, self._sweep)
