@@ -76,6 +76,7 @@ def _throttles(settings: Settings) -> SharedThrottles:
         return SharedThrottles.of(
             api=parse_rate(settings.throttle_api),
             tenant_aware=parse_rate(settings.throttle_tenant_aware),
+            processes=settings.workers,
         )
     except OSError as error:
         raise StartError(f"no shared memory for the throttle: {error.strerror}") from error

@@ -37,11 +37,14 @@ def read_body(
     """The JSON value in `raw`, of at most `bytes_max` bytes once decompressed, or a Rejection."""
     if not _is_json_type(content_type or ""):
         return _MEDIA_TYPE_UNSUPPORTED
-    plain = _decoded(raw, (content_encoding or "").strip().lower(), bytes_max)
+    encoding = content_encoding.strip().lower() if content_encoding else ""
+    plain = _decoded(raw, encoding, bytes_max)
     return plain if isinstance(plain, Rejection) else _parsed(plain)
 
 
 def _is_json_type(content_type: str) -> bool:
+    if content_type in _PLAIN_TYPES:
+        return True
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type in _PLAIN_TYPES:
         return True

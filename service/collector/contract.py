@@ -8,7 +8,6 @@ values as read_body makes them. Nothing here knows which tenants or products exi
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from importlib.abc import Traversable
@@ -39,6 +38,7 @@ _VALUE_STEP = Decimal("0.0001")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FOLDER = files("schemas") / "v1"
+_TRACKED_TIMESTAMP = ("timestamp",)
 
 _Document: TypeAlias = dict[str, Any]
 
@@ -52,8 +52,7 @@ class SchemaFileError(Exception):
         self.why = why
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(NamedTuple):
     """One client's event, valid and normalised.
 
     `tenant` is an id, a slug (conversions), or for tracked events a UUID in lower case or a
@@ -212,15 +211,15 @@ def _compiled(document: _Document, shared: _Document) -> jsonschema_rs.Validator
 
 
 def _tracked(body: _Document) -> Payload:
-    timestamp_us, timestamp_text = _moment(body, ("timestamp",))
+    timestamp_us, timestamp_text = _moment(body, _TRACKED_TIMESTAMP)
     return Payload(
-        tenant=_tenant(body["tenant_id"]),
-        type=body["type"],
-        product_id=_integer(body.get("product_id")),
-        metadata=dict(body.get("metadata") or {}),
-        event_id=_lower(body.get("event_id")),
-        timestamp_us=timestamp_us,
-        timestamp_text=timestamp_text,
+        _tenant(body["tenant_id"]),
+        body["type"],
+        _integer(body.get("product_id")),
+        dict(body.get("metadata") or {}),
+        _lower(body.get("event_id")),
+        timestamp_us,
+        timestamp_text,
     )
 
 

@@ -8,6 +8,7 @@ different microseconds sort as text in the order they were made.
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -16,6 +17,7 @@ _UNIX_MS_END = 1 << 48
 _RANDOM_BITS = 62
 _VERSION = 0x7
 _VARIANT = 0b10
+_SECONDS_CACHED_MAX = 64
 
 
 def uuid7(unix_us: int, random_bits: Callable[[int], int] = secrets.randbits) -> str:
@@ -30,8 +32,13 @@ def uuid7(unix_us: int, random_bits: Callable[[int], int] = secrets.randbits) ->
         raise ValueError("the moment does not fit a UUIDv7")
     high = unix_ms << 16 | _VERSION << 12 | (us << 12) // 1000
     low = _VARIANT << _RANDOM_BITS | random_bits(_RANDOM_BITS)
-    digits = f"{high:016x}{low:016x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return "%08x-%04x-%04x-%04x-%012x" % (  # noqa: UP031 (half the time of an f-string)
+        high >> 32,
+        high >> 16 & 0xFFFF,
+        high & 0xFFFF,
+        low >> 48,
+        low & 0xFFFFFFFFFFFF,
+    )
 
 
 def iso_utc(us: int) -> str:
@@ -39,8 +46,13 @@ def iso_utc(us: int) -> str:
 
     Raises OverflowError for a moment outside the years 1 to 9999.
     """
-    moment = _EPOCH + timedelta(microseconds=us)
-    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
+    second, fraction = divmod(us, 1_000_000)
+    return f"{_second(second)}.{fraction:06d}Z"
+
+
+@lru_cache(maxsize=_SECONDS_CACHED_MAX)
+def _second(unix_s: int) -> str:
+    return (_EPOCH + timedelta(seconds=unix_s)).isoformat(timespec="seconds")[:-6]
 
 
 def us_of(moment: datetime) -> int:

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any, Protocol
+from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -40,6 +41,8 @@ from service.collector.visitors import DailySalts, SaltDamagedError, visitor_id
 log = logging.getLogger(__name__)
 
 _RETRY_AFTER_S = 2
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_DAY_US = 86_400_000_000
 _TENANT_NOT_FOUND = Rejection("tenant-not-found", 404, "Tenant not found or not available")
 _PRODUCT_MESSAGE = "The product does not exist for this tenant."
 _PRODUCT_NOT_FOUND = Rejection(
@@ -50,8 +53,7 @@ _DIRECTORY_UNAVAILABLE = Rejection(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(NamedTuple):
     """One request as the collector sees it. `ip` is the client's, `wants_privacy` GPC or DNT.
 
     `refused` is what the HTTP side found wrong before the body could be read (its size).
@@ -66,13 +68,15 @@ class Submission:
     refused: Rejection | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Reply(NamedTuple):
     """An answer: HTTP status, JSON body and headers."""
 
     status: int
     body: Mapping[str, object]
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = _NO_HEADERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,7 @@ class Unavailable(Exception):
     """The event could not be made durable; the client still holds it and should try again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """A valid payload and the public tenant it is for."""
 
     payload: Payload
@@ -165,8 +168,9 @@ class Intake:
         known; 400 to 422, 429, 503."""
         payload = _checked(self._parse(submission), self._contract.interaction)
         admitted = await self._admit(payload, self._tenant)
-        key = _ip_key(submission)
-        if isinstance(admitted, Admitted):
+        if isinstance(admitted, Rejection):
+            key = _ip_key(submission)
+        else:
             key = f"tenant:{admitted.tenant.id}"
         gate = self._tenant_gate
         return await self._behind(gate, key, lambda: self._interaction(admitted, submission))
@@ -197,7 +201,7 @@ class Intake:
     async def _interaction(self, admitted: Admitted | Rejection, submission: Submission) -> Reply:
         sold = await self._sell(admitted)
         if sold is _PRODUCT_NOT_FOUND and isinstance(admitted, Admitted):
-            sold = replace(admitted, payload=replace(admitted.payload, product_id=None))
+            sold = admitted._replace(payload=admitted.payload._replace(product_id=None))
         if isinstance(sold, Rejection):
             await self._keep_rejected("interactions", sold, submission)
             silent = sold in (_TENANT_NOT_FOUND, _DIRECTORY_UNAVAILABLE)
@@ -210,23 +214,23 @@ class Intake:
     async def _behind(
         self, gate: Gate | None, key: str, endpoint: Callable[[], Awaitable[Reply]]
     ) -> Reply:
-        headers, throttled = self._pass(gate, key)
+        standing, throttled = self._pass(gate, key)
         if throttled:
             return throttled
         try:
-            reply = await endpoint()
+            status, body, headers = await endpoint()
         except Unavailable as error:
-            reply = _unavailable(str(error))
-        return replace(reply, headers={**headers, **reply.headers}) if headers else reply
+            status, body, headers = _unavailable(str(error))
+        return Reply(status, body, {**standing, **headers} if headers else standing)
 
     def _pass(self, gate: Gate | None, key: str) -> tuple[Mapping[str, str], Reply | None]:
         if gate is None:
-            return {}, None
+            return _NO_HEADERS, None
         decision = gate.buckets.allow(key, self._clock.monotonic_s())
-        now_unix = self._clock.now_us() / 1e6
-        headers = throttle.headers(gate.group, gate.rate, decision, now_unix)
         if decision.allowed:
-            return headers, None
+            return throttle.standing(decision), None
+        now_unix = self._clock.now_us() / 1e6
+        headers = throttle.refusal(gate.group, gate.rate, decision, now_unix)
         message = f"Too many requests; try again in {headers['Retry-After']} s"
         return headers, Reply(429, {"success": False, "message": message}, headers)
 
@@ -283,13 +287,13 @@ class Intake:
         payload, tenant = admitted.payload, admitted.tenant
         received_us = self._clock.now_us()
         visit = Visit(
-            endpoint=endpoint,
-            tenant_id=tenant.id,
-            event_id=payload.event_id or uuid7(received_us),
-            received_us=received_us,
-            occurred_us=self._occurred_us(payload, received_us),
-            visitor_id=self._visitor_id(tenant, submission, received_us),
-            bot=is_bot(submission.user_agent),
+            endpoint,
+            tenant.id,
+            payload.event_id or uuid7(received_us),
+            received_us,
+            self._occurred_us(payload, received_us),
+            self._visitor_id(tenant, submission, received_us),
+            is_bot(submission.user_agent),
         )
         try:
             await self._journal.submit(record.event(payload, visit))
@@ -310,7 +314,7 @@ class Intake:
     def _visitor_id(self, tenant: Tenant, submission: Submission, received_us: int) -> str | None:
         if submission.wants_privacy:
             return None
-        day = datetime.fromtimestamp(received_us // 1_000_000, UTC).date()
+        day = date.fromordinal(_EPOCH_DAY + received_us // _DAY_US)
         try:
             salt = self._salts.salt(day)
         except (OSError, SaltDamagedError) as error:

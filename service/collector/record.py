@@ -7,7 +7,7 @@ left out. `schemas/v1/event.json` describes an event's record.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
@@ -17,8 +17,7 @@ from service.collector.identifiers import iso_utc
 REJECTED_BODY_BYTES_MAX = 8192
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """What the server adds to a payload. Times in microseconds since the epoch."""
 
     endpoint: str
@@ -35,11 +34,13 @@ def event(payload: Payload, visit: Visit) -> bytes:
     value = None
     if payload.value is not None:
         value = orjson.Fragment(f"{payload.value.normalize():f}")
+    received_at = iso_utc(visit.received_us)
+    is_now = visit.occurred_us == visit.received_us
     fields = {
         "kind": "event",
         "event_id": visit.event_id,
-        "received_at": iso_utc(visit.received_us),
-        "occurred_at": iso_utc(visit.occurred_us),
+        "received_at": received_at,
+        "occurred_at": received_at if is_now else iso_utc(visit.occurred_us),
         "tenant_id": visit.tenant_id,
         "endpoint": visit.endpoint,
         "type": payload.type,

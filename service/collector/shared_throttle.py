@@ -46,14 +46,16 @@ _ALWAYS_FULL_S = -math.inf
 class SharedThrottle:
     """A Throttle for every process forked after it was made; as exact as one within one process.
 
-    Holds at most `keys_max` keys. `now` must be of a clock that the processes share, as
-    `time.monotonic` is within one boot of a machine.
+    Holds at most `keys_max` keys. Of `processes`, how many decide at a time, one alone locks
+    nothing: what takes its place after it finds the buckets as it left them. `now` must be of a
+    clock that the processes share, as `time.monotonic` is within one boot of a machine.
     """
 
-    def __init__(self, rate: Rate, keys_max: int = KEYS_MAX) -> None:
+    def __init__(self, rate: Rate, keys_max: int = KEYS_MAX, *, processes: int = 2) -> None:
         if keys_max < 1:
             raise ValueError("keys_max must be at least 1")
         self._rate = rate
+        self._is_shared = processes > 1
         self._keyed = blake2b(digest_size=_WORD_BYTES, key=os.urandom(_SECRET_BYTES))
         self._row_slots = min(keys_max, _ROW_SLOTS_MAX)
         self._rows = keys_max // self._row_slots
@@ -86,6 +88,8 @@ class SharedThrottle:
         """See Throttle.allow."""
         tag = self._tag(key)
         row = tag % self._rows
+        if not self._is_shared:
+            return self._decide(tag, row * self._row_slots, now, cost)
         lockf(self._file, LOCK_EX, 1, row)
         try:
             return self._decide(tag, row * self._row_slots, now, cost)
@@ -135,9 +139,10 @@ class SharedThrottles:
     tenant_aware: SharedThrottle | None
 
     @classmethod
-    def of(cls, *, api: Rate | None, tenant_aware: Rate | None) -> SharedThrottles:
+    def of(cls, *, api: Rate | None, tenant_aware: Rate | None, processes: int) -> SharedThrottles:
         """Buckets for each group that has a rate."""
-        return cls(
-            api=None if api is None else SharedThrottle(api),
-            tenant_aware=None if tenant_aware is None else SharedThrottle(tenant_aware),
-        )
+
+        def buckets(rate: Rate | None) -> SharedThrottle | None:
+            return None if rate is None else SharedThrottle(rate, processes=processes)
+
+        return cls(buckets(api), buckets(tenant_aware))

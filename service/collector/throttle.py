@@ -171,17 +171,19 @@ class MemoryThrottle:
             self._full_at_s.popitem(last=False)
 
 
-def headers(group: str, rate: Rate, decision: Decision, now_unix: float) -> dict[str, str]:
-    """The response headers that tell a client where it stands; `now_unix` in Unix seconds."""
-    told = {
+def standing(decision: Decision) -> dict[str, str]:
+    """The response headers that tell every client where it stands."""
+    return {
         "X-RateLimit-Limit": str(decision.limit),
         "X-RateLimit-Remaining": str(decision.remaining),
     }
-    if decision.allowed:
-        return told
+
+
+def refusal(group: str, rate: Rate, decision: Decision, now_unix: float) -> dict[str, str]:
+    """The response headers of a refusal; `now_unix` in Unix seconds."""
     retry_s = max(1, math.ceil(decision.retry_after_s))
     window_s = max(1, math.ceil(rate.refill_s - _TOLERANCE_S))
-    return told | {
+    return standing(decision) | {
         "Retry-After": str(retry_s),
         "X-RateLimit-Reset": str(math.ceil(now_unix + decision.retry_after_s)),
         "RateLimit-Policy": f'"{group}";q={rate.burst};w={window_s}',

@@ -100,16 +100,14 @@ class DailySalts:
 
 def visitor_id(salt: bytes, tenant_id: int, ip: str, user_agent: str) -> str:
     """16 hex digits, the same for a tenant, address and user agent while the salt is."""
-    digest = blake2b(key=salt, digest_size=_VISITOR_ID_BYTES)
-    for text in (str(tenant_id), ip, user_agent):
-        part = text.encode("utf-8", "surrogatepass")
-        digest.update(len(part).to_bytes(_LENGTH_BYTES) + part)
-    return digest.hexdigest()
+    parts = [text.encode("utf-8", "surrogatepass") for text in (str(tenant_id), ip, user_agent)]
+    message = b"".join([len(part).to_bytes(_LENGTH_BYTES) + part for part in parts])
+    return blake2b(message, key=salt, digest_size=_VISITOR_ID_BYTES).hexdigest()
 
 
 def wants_privacy(gpc: str | None, dnt: str | None) -> bool:
     """Whether the headers Sec-GPC or DNT ask not to be counted as a visitor."""
-    return any(value is not None and value.strip() == "1" for value in (gpc, dnt))
+    return (gpc is not None and gpc.strip() == "1") or (dnt is not None and dnt.strip() == "1")
 
 
 def _is_over(day: date, now: datetime) -> bool:

@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib.resources import files
@@ -146,7 +145,7 @@ class Collector:
 
     def send(self, endpoint: str, body: object, **changes: Any) -> Reply:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        submission = replace(SUBMISSION, body=raw, **changes)
+        submission = SUBMISSION._replace(body=raw, **changes)
         ask: Callable[[Submission], Awaitable[Reply]] = getattr(self.intake, endpoint)
 
         async def asked() -> Reply:

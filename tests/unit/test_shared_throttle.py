@@ -149,12 +149,14 @@ def test_is_never_unlimited() -> None:
 def test_groups_do_not_share() -> None:
     """Each group with a rate has buckets of its own; one without has none."""
     rate = Rate(per_s=1, burst=1)
-    groups = SharedThrottles.of(api=rate, tenant_aware=rate)
+    groups = SharedThrottles.of(api=rate, tenant_aware=rate, processes=2)
     assert groups.api is not None
     assert groups.tenant_aware is not None
     assert groups.api.allow("a", 0.0).allowed
     assert groups.tenant_aware.allow("a", 0.0).allowed
-    assert SharedThrottles.of(api=None, tenant_aware=None) == SharedThrottles(None, None)
+    assert SharedThrottles.of(api=None, tenant_aware=None, processes=1) == SharedThrottles(
+        None, None
+    )
 
 
 def test_leaves_no_descriptor_behind() -> None:

@@ -73,6 +73,9 @@ class Host(Protocol):
     def forget(self, connection: Connection) -> None:
         """The connection is gone."""
 
+    def flush_soon(self, connection: Connection) -> None:
+        """Have the connection send what is due, once a turn."""
+
     def open(self, peer: Peer, request: Request) -> Exchange:
         """Begin a request whose head has arrived."""
 
@@ -163,7 +166,7 @@ class Connection(asyncio.Protocol):
         for exchange in self._queue:
             if exchange.answer is None:
                 exchange.answer, exchange.closes = STOPPING, True
-        self._flush()
+        self.flush()
         if not self._has_ended:
             self._close()
 
@@ -172,7 +175,7 @@ class Connection(asyncio.Protocol):
     def answered(self, exchange: Exchange) -> None:
         """See Peer.answered."""
         if self._queue and self._queue[0] is exchange:
-            self._flush()
+            self._host.flush_soon(self)
 
     def drained(self) -> None:
         """See Peer.drained."""
@@ -284,7 +287,7 @@ class Connection(asyncio.Protocol):
             exchange.lost()
         else:
             exchange.closes = self._is_over = True
-            self._flush()
+            self.flush()
             return
         self.refuse(exchange, BAD_REQUEST)
 
@@ -380,7 +383,7 @@ class Connection(asyncio.Protocol):
 
     # -- writing ------------------------------------------------------------------------------
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """Send every answer that is due."""
         queue, due, closes = self._queue, [], False
         while queue and not closes:

@@ -1,6 +1,7 @@
 """The fast server: listens, keeps its connections and their time, and opens exchanges.
 
-One connection is accepted at a time, so that workers that listen on one socket take turns.
+Connections are accepted one in a turn of the loop, so that workers that listen on one socket share
+them; a worker that holds many takes more in a turn, because its turns are long.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from service.web.wire import Heads
 log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
+_HELD_AN_ACCEPT = 4
 
 
 class FastServer:
@@ -38,6 +40,7 @@ class FastServer:
         self._connections_max = connections_max
         self._connections: set[Connection] = set()
         self._sockets: list[socket.socket] = []
+        self._due: list[Connection] = []
         self._accepting: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(_TICK_S, self._sweep)
@@ -82,6 +85,12 @@ class FastServer:
         """See Host.forget."""
         self._connections.discard(connection)
 
+    def flush_soon(self, connection: Connection) -> None:
+        """See Host.flush_soon."""
+        if not self._due:
+            self._loop.call_soon(self._flush)
+        self._due.append(connection)
+
     def open(self, peer: Peer, request: Request) -> Exchange:
         """See Host.open."""
         if request.method == b"POST":
@@ -93,24 +102,36 @@ class FastServer:
     # -- its own ------------------------------------------------------------------------------
 
     def _accept(self, listening: socket.socket) -> None:
+        for _ in range(1 + len(self._connections) // _HELD_AN_ACCEPT):
+            if not self._accept_one(listening):
+                return
+
+    def _accept_one(self, listening: socket.socket) -> bool:
         try:
             accepted, _ = listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return  # another worker's, or gone already
+            return False  # another worker's, or gone already
         except OSError as error:
             log.error("no connection can be accepted", extra={"fields": {"why": str(error)}})
             self._loop.remove_reader(listening)
             self._loop.call_later(_TICK_S, self._accept_again, listening)
-            return
+            return False
         accepted.settimeout(0)
         accepting = self._loop.connect_accepted_socket(lambda: Connection(self), accepted)
         task = self._loop.create_task(accepting)
         self._accepting.add(task)
         task.add_done_callback(self._accepting.discard)
+        return True
 
     def _accept_again(self, listening: socket.socket) -> None:
         if listening in self._sockets:
             self._loop.add_reader(listening, self._accept, listening)
+
+    def _flush(self) -> None:
+        """One answer right after the other: a client that sleeps is costly to wake for each."""
+        due, self._due = self._due, []
+        for connection in due:
+            connection.flush()
 
     def _sweep(self) -> None:
         self.tick += 1
