@@ -174,6 +174,8 @@ class Connection(asyncio.Protocol):
 
     def answered(self, exchange: Exchange) -> None:
         """See Peer.answered."""
+        if exchange.closes:
+            self._is_over = True
         if self._queue and self._queue[0] is exchange:
             self._host.flush_soon(self)
 
