@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import re
 import socket
-from contextlib import closing
+import threading
+from collections import Counter
+from contextlib import ExitStack, closing
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from wire import CONVERSION, INTERACTIONS, TRACK, Reply, connect, raw_post, read_reply
 
@@ -26,17 +28,23 @@ def read_next(peer: socket.socket) -> Reply:
 
 
 def test_a_client_that_never_ends_its_body_is_cut_off(start_service: StartService) -> None:
-    """After 15 s, though it goes on with others; a slow one that ends in time is served."""
+    """After 15 s, though it goes on with others; a slow one that ends in time is served. For a
+    head it is 10 s, of a connection's second request too."""
     service = start_service(role="collect")
     with (
         closing(connect(service.url, PATIENCE_S)) as never,
         closing(connect(service.url, PATIENCE_S)) as slow,
+        closing(connect(service.url, PATIENCE_S)) as second,
     ):
+        second.sendall(raw_post(TRACK, BODY))
+        assert read_next(second).status == 202
+        second.sendall(raw_post(TRACK, BODY)[:20])
         for peer in (never, slow):
             peer.sendall(raw_post(TRACK, BODY)[:-1])
         assert service.post(TRACK, BODY).status == 202
         slow.sendall(BODY[-1:])
         assert read_next(slow).status == 202
+        assert second.recv(1) == b""
         assert never.recv(1) == b""
 
 
@@ -64,6 +72,51 @@ def test_a_connection_carries_many_requests(start_service: StartService) -> None
         answers = b"".join(iter(partial(peer.recv, 65536), b""))
     answered = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", answers)]
     assert answered == [202, 413, 400, 202, 400, 202] * 5
+
+
+def test_a_client_that_reads_late_gets_every_answer(start_service: StartService) -> None:
+    """In order, however much it asked before it began to read."""
+    service = start_service(role="collect")
+    asked = [b"/healthz", b"/nowhere", b"/readyz"] * 10_000
+    requests = b"".join(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path for path in asked)
+    with closing(connect(service.url, PATIENCE_S)) as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sender = threading.Thread(target=peer.sendall, args=[requests])
+        sender.start()
+        sender.join(1.0)
+        answers = peer.makefile("rb")
+        answered = [http_status(answers) for _ in asked]
+        sender.join()
+    assert answered == [200, 404, 200] * 10_000
+
+
+def http_status(stream: BinaryIO) -> int:
+    """The status of the next answer, which is read to its end."""
+    status = int(stream.readline().split()[1])
+    length = 0
+    while (line := stream.readline()) != b"\r\n":
+        name, _, text = line.partition(b":")
+        if name == b"Content-Length":
+            length = int(text)
+    stream.read(length)
+    return status
+
+
+def test_workers_share_few_connections(start_service: StartService) -> None:
+    """None is left idle by another that takes all."""
+    service = start_service(role="collect", workers=2, throttle_api="off")
+    with ExitStack() as stack:
+        for _ in range(12):
+            peer = stack.enter_context(closing(connect(service.url, PATIENCE_S)))
+            for _ in range(5):
+                peer.sendall(raw_post(TRACK, BODY))
+                assert read_next(peer).status == 202
+        assert service.stop() == 0
+    lines = Counter[str]()
+    for segment in service.data.glob("log/*/*.ndjson"):
+        lines[segment.parent.name] += segment.read_bytes().count(b"\n")
+    assert sum(lines.values()) == 60
+    assert len(lines) == 2
 
 
 def test_each_port_is_for_its_own_alone(start_service: StartService) -> None:

@@ -124,6 +124,7 @@ class Connection(asyncio.Protocol):
         if self._is_over:
             return False
         self._is_over = True
+        self._phase = _Phase.IDLE
         reading, self._reading = self._reading, None
         if reading and reading.answer is None:
             self._queue.remove(reading)

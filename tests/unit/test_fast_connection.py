@@ -1,0 +1,352 @@
+"""The fast server's connection: order, bounds and time, without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.web.fast.connection import LINGER_S, PIPELINED_MAX, Connection
+from service.web.fast.exchange import Peer, Request
+from service.web.limits import (
+    BODY_TIMEOUT_S,
+    HEADER_TIMEOUT_S,
+    HEADERS_CUT_BYTES,
+    KEEP_ALIVE_S,
+)
+from service.web.wire import BAD_REQUEST, BUSY, STOPPING
+
+GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b"
+CHUNKED = b"POST /%d HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
+
+
+class FakeTransport(asyncio.Transport):
+    """Remembers what was asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("192.0.2.1", 1)})
+        self.written = b""
+        self.said: list[str] = []
+        self.unsent_bytes = 0
+
+    def write(self, data: Any) -> None:
+        assert "close" not in self.said
+        self.written += data
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent_bytes
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("pause_reading", "resume_reading", "write_eof", "close", "abort"):
+            return lambda: self.said.append(name)
+        return super().__getattribute__(name)
+
+
+class FakeExchange:
+    """An exchange that is answered when the test says so."""
+
+    def __init__(self, peer: Peer, request: Request) -> None:
+        self.peer, self.request = peer, request
+        self.answer: bytes | None = None
+        self.closes = not request.keeps_alive
+        self.is_full = self.has_ended = self.is_lost = False
+        self.body = b""
+
+    def data(self, chunk: bytes) -> None:
+        self.body += chunk
+
+    def end(self) -> None:
+        self.has_ended = True
+
+    def lost(self) -> None:
+        self.is_lost = True
+
+    def reply(self, answer: bytes) -> None:
+        self.answer = answer
+        self.peer.answered(self)
+
+
+class FakeHost:
+    """A server of one connection."""
+
+    def __init__(self) -> None:
+        self.tick = 0
+        self.is_open = True
+        self.exchanges: list[FakeExchange] = []
+        self.due: list[Connection] = []
+
+    def admit(self, connection: Connection) -> bool:
+        return self.is_open
+
+    def forget(self, connection: Connection) -> None:
+        self.is_open = False
+
+    def flush_soon(self, connection: Connection) -> None:
+        self.due.append(connection)
+
+    def flush(self) -> None:
+        due, self.due = self.due, []
+        for connection in due:
+            connection.flush()
+
+    def open(self, peer: Peer, request: Request) -> FakeExchange:
+        self.exchanges.append(FakeExchange(peer, request))
+        return self.exchanges[-1]
+
+
+class Talk:
+    """A connection and what is around it."""
+
+    def __init__(self, *, is_open: bool = True) -> None:
+        self.host = FakeHost()
+        self.host.is_open = is_open
+        self.transport = FakeTransport()
+        self.connection = Connection(self.host)
+        self.connection.connection_made(self.transport)
+
+    def hear(self, *parts: bytes) -> None:
+        for part in parts:
+            self.connection.data_received(part)
+
+    def reply(self, index: int, answer: bytes) -> None:
+        self.host.exchanges[index].reply(answer)
+        self.host.flush()
+
+    def pass_seconds(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.host.tick += 1
+            self.connection.sweep(self.host.tick)
+
+
+@pytest.fixture
+def talk() -> Talk:
+    return Talk()
+
+
+def bodies(talk: Talk) -> list[tuple[bytes, bytes]]:
+    return [(one.request.target, one.body) for one in talk.host.exchanges if one.has_ended]
+
+
+# -- framing ----------------------------------------------------------------------------------
+
+MESSAGES = st.lists(
+    st.tuples(st.sampled_from((POST, CHUNKED)), st.binary(min_size=1, max_size=40)),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(MESSAGES, st.lists(st.integers(0, 600), max_size=8))
+def test_requests_are_the_same_however_they_are_cut(
+    messages: list[tuple[bytes, bytes]], cuts: list[int]
+) -> None:
+    """Which bytes come together says nothing."""
+    stream = b"".join(
+        form % (number, len(body), body) for number, (form, body) in enumerate(messages)
+    )
+    talk = Talk()
+    at = 0
+    for cut in [*sorted(cut for cut in cuts if cut < len(stream)), len(stream)]:
+        talk.hear(stream[at:cut])
+        at = cut
+    assert bodies(talk) == [(b"/%d" % n, body) for n, (_, body) in enumerate(messages)]
+
+
+def test_headers_are_found_by_name(talk: Talk) -> None:
+    """In any case, repeated ones joined, without blanks around them."""
+    talk.hear(b"GET /a?b HTTP/1.1\r\nHost: a\r\nX-A:  1 \r\nx-a: 2\r\nX-B:\r\n\r\n")
+    request = talk.host.exchanges[0].request
+    assert (request.method, request.path, request.version) == (b"GET", b"/a", "1.1")
+    assert (request.text(b"x-a"), request.text(b"x-b"), request.text(b"x-c")) == ("1,2", "", None)
+
+
+# -- order ------------------------------------------------------------------------------------
+
+
+def test_answers_are_in_the_order_of_the_requests(talk: Talk) -> None:
+    """Whichever is there first."""
+    talk.hear(GET % 1 + GET % 2 + GET % 3)
+    talk.reply(2, b"third")
+    talk.reply(1, b"second")
+    assert talk.transport.written == b""
+    talk.reply(0, b"first")
+    assert talk.transport.written == b"firstsecondthird"
+
+
+def test_what_is_no_request_is_answered_behind_the_requests_before_it(talk: Talk) -> None:
+    """Those are answered first; then the connection ends, lingering."""
+    talk.hear(GET % 1 + b"nonsense\r\n\r\n")
+    talk.host.flush()
+    assert talk.transport.written == b""
+    talk.reply(0, b"first")
+    assert talk.transport.written == b"first" + BAD_REQUEST
+    assert talk.transport.said == ["write_eof"]
+
+
+def test_nothing_is_begun_behind_a_last_request(talk: Talk) -> None:
+    """Not even when it came in the same bytes."""
+    talk.hear(b"GET /1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + GET % 2, GET % 3)
+    talk.reply(0, b"last")
+    assert len(talk.host.exchanges) == 1
+    assert (talk.transport.written, talk.transport.said) == (b"last", ["close"])
+
+
+def test_an_answer_before_the_body_ends_the_connection_slowly(talk: Talk) -> None:
+    """What still comes is dropped, and then the connection is closed."""
+    talk.hear(b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc")
+    talk.host.exchanges[0].closes = True
+    talk.reply(0, b"too large")
+    talk.hear(b"d" * 97 + GET % 2)
+    assert (talk.transport.written, talk.transport.said) == (b"too large", ["write_eof"])
+    talk.pass_seconds(LINGER_S + 1)
+    assert talk.transport.said == ["write_eof", "close"]
+
+
+def test_half_closed_clients_get_their_answers(talk: Talk) -> None:
+    """And a request that will never be whole is given up."""
+    talk.hear(GET % 1 + POST % (2, 9, b"abc"))
+    assert talk.connection.eof_received()
+    assert [one.is_lost for one in talk.host.exchanges] == [False, True]
+    talk.reply(0, b"first")
+    assert (talk.transport.written, talk.transport.said[-1]) == (b"first", "close")
+
+
+# -- bounds -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    with asyncio.Runner() as runner:
+        yield runner.get_loop()
+
+
+def test_requests_without_an_answer_are_bounded(loop: asyncio.AbstractEventLoop) -> None:
+    """The rest waits unparsed, and unread, until some were answered."""
+
+    async def pipeline() -> None:
+        talk = Talk()
+        talk.hear(GET % 7 * 2000)
+        held = len(talk.host.exchanges)
+        assert PIPELINED_MAX <= held < 2000
+        assert talk.transport.said == ["pause_reading"]
+        talk.hear(GET % 7)
+        assert len(talk.host.exchanges) == held
+        answered = 0
+        while answered < 2001:
+            for exchange in talk.host.exchanges[answered:]:
+                exchange.reply(b".")
+                answered += 1
+            talk.host.flush()
+            await asyncio.sleep(0)
+        assert talk.transport.written == b"." * 2001
+        assert talk.transport.said[-1] == "resume_reading"
+
+    loop.run_until_complete(pipeline())
+
+
+def test_a_client_that_does_not_read_is_not_read_from(loop: asyncio.AbstractEventLoop) -> None:
+    """And cut off when it goes on so; when it reads again, all goes on."""
+
+    async def stall() -> None:
+        talk = Talk()
+        talk.connection.pause_writing()
+        talk.hear(GET % 1)
+        assert talk.host.exchanges == []
+        talk.pass_seconds(KEEP_ALIVE_S)
+        assert talk.transport.said == ["pause_reading"]
+        talk.connection.resume_writing()
+        await asyncio.sleep(0)
+        assert len(talk.host.exchanges) == 1
+        assert talk.transport.said[-1] == "resume_reading"
+        talk.connection.pause_writing()
+        talk.transport.unsent_bytes = 1
+        talk.pass_seconds(KEEP_ALIVE_S + 1)
+        assert talk.transport.said[-1] == "abort"
+
+    loop.run_until_complete(stall())
+
+
+def test_a_head_without_end_is_cut(talk: Talk) -> None:
+    """Also one long value, of which the parser tells nothing yet."""
+    talk.hear(b"GET / HTTP/1.1\r\nHost: a\r\nX-A: ")
+    for _ in range(HEADERS_CUT_BYTES // 1000 + 1):
+        talk.hear(b"a" * 1000)
+    assert talk.transport.said == ["abort"]
+
+
+def test_too_many_connections_are_told() -> None:
+    """One that is turned away is heard no more."""
+    talk = Talk(is_open=False)
+    talk.hear(GET % 1)
+    assert (talk.transport.written, talk.transport.said) == (BUSY, ["close"])
+    assert talk.host.exchanges == []
+
+
+# -- time -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before", [b"", GET % 1], ids=["first", "kept alive"])
+@pytest.mark.parametrize(
+    ("part", "timeout_s"),
+    [(b"GET / HTT", HEADER_TIMEOUT_S), (POST % (2, 9, b"abc"), BODY_TIMEOUT_S)],
+    ids=["head", "body"],
+)
+def test_a_slow_request_is_cut(talk: Talk, before: bytes, part: bytes, timeout_s: int) -> None:
+    """From its first byte on, however many come."""
+    if before:
+        talk.hear(before)
+        talk.reply(0, b"first")
+        talk.pass_seconds(KEEP_ALIVE_S - 5)
+    talk.hear(part)
+    talk.pass_seconds(timeout_s)
+    talk.hear(b"x")
+    assert talk.transport.said == []
+    talk.pass_seconds(1)
+    assert talk.transport.said == ["close"]
+
+
+def test_a_silent_client_is_let_go(talk: Talk) -> None:
+    """Soon when it never asked, later when it may ask again, never while it waits."""
+    other = Talk()
+    other.pass_seconds(HEADER_TIMEOUT_S + 1)
+    assert other.transport.said == ["close"]
+    talk.hear(GET % 1)
+    talk.pass_seconds(1000)
+    assert talk.transport.said == []
+    talk.reply(0, b"at last")
+    talk.pass_seconds(KEEP_ALIVE_S)
+    assert talk.transport.said == []
+    talk.pass_seconds(1)
+    assert talk.transport.said == ["close"]
+
+
+# -- ends -------------------------------------------------------------------------------------
+
+
+def test_who_waits_when_the_process_ends_is_told(talk: Talk) -> None:
+    """503, and no more."""
+    talk.hear(GET % 1 + GET % 2)
+    talk.connection.cut_off()
+    assert (talk.transport.written, talk.transport.said[-1]) == (STOPPING, "close")
+    assert [one.is_lost for one in talk.host.exchanges] == [False, True]
+
+
+def test_exchanges_learn_that_their_client_is_gone(talk: Talk) -> None:
+    """An answer that comes later goes nowhere."""
+    talk.hear(GET % 1)
+    talk.connection.connection_lost(None)
+    assert talk.host.exchanges[0].is_lost
+    talk.reply(0, b"late")
+    assert talk.transport.written == b""
+
+
+def test_the_body_of_a_request_that_asks_for_an_upgrade_is_read(talk: Talk) -> None:
+    """No upgrade is offered; what follows on the connection is read too."""
+    upgrade = b"POST /1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+    talk.hear(upgrade + b"Content-Length: 3\r\n\r\nabc" + GET % 2)
+    assert bodies(talk) == [(b"/1", b"abc"), (b"/2", b"")]
