@@ -80,7 +80,7 @@ def test_a_client_that_reads_late_gets_every_answer(start_service: StartService)
     asked = [b"/healthz", b"/nowhere", b"/readyz"] * 10_000
     requests = b"".join(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path for path in asked)
     with closing(connect(service.url, PATIENCE_S)) as peer:
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         sender = threading.Thread(target=peer.sendall, args=[requests])
         sender.start()
         sender.join(1.0)
