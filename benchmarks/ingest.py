@@ -14,6 +14,8 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
+from typing import TypeAlias
 
 from benchmarks.rounds import Result, interleaved, markdown, tell
 from benchmarks.servers import SERVERS, Server, running
@@ -23,6 +25,9 @@ ROUNDS = 5
 SECONDS = 5
 _SCRIPT = Path(__file__).parent / "peers" / "post.lua"
 _YES_NO = {True: "yes", False: "no"}
+Measured: TypeAlias = tuple[list[Result], dict[str, list[tuple[float, float]]]]
+"""Events a second, and beside them p99 in ms and processor time in µs an event, by round."""
+
 _UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
@@ -32,6 +37,7 @@ class Load:
 
     events_per_s: float
     p99_ms: float
+    events: int
 
 
 def run(rounds: int, seconds: int) -> str:
@@ -43,7 +49,7 @@ def run(rounds: int, seconds: int) -> str:
     measured = {count: _measured(present, count, rounds, seconds) for count in CONNECTIONS}
     heads = ["", "validates", "on disk before it answers"]
     for count in CONNECTIONS:
-        heads += [f"events/s at {count}", "ratio", "p99 ms"]
+        heads += [f"events/s at {count}", "ratio", "p99 ms", "CPU µs an event"]
     rows = [
         [server.name, *(_YES_NO[does] for does in (server.validates, server.durable))]
         + [cell for count in CONNECTIONS for cell in _cells(measured[count], server.name)]
@@ -53,29 +59,30 @@ def run(rounds: int, seconds: int) -> str:
     return markdown(heads, rows) + absent
 
 
-def _measured(
-    servers: list[Server], connections: int, rounds: int, seconds: int
-) -> tuple[list[Result], dict[str, list[float]]]:
+def _measured(servers: list[Server], connections: int, rounds: int, seconds: int) -> Measured:
     tell(f"ingest with {connections} connections")
-    p99_ms: dict[str, list[float]] = {}
+    beside: dict[str, list[tuple[float, float]]] = {}
 
     def measure(server: Server) -> float:
-        with running(server) as url:
-            load = wrk(url, server.body, connections, seconds)
-        p99_ms.setdefault(server.name, []).append(load.p99_ms)
+        with running(server) as at_work:
+            before_s = at_work.cpu_s()
+            load = wrk(at_work.url, server.body, connections, seconds)
+            cpu_us = 1e6 * (at_work.cpu_s() - before_s) / load.events
+        beside.setdefault(server.name, []).append((load.p99_ms, cpu_us))
         return load.events_per_s
 
-    return interleaved({one.name: partial(measure, one) for one in servers}, rounds), p99_ms
+    return interleaved({one.name: partial(measure, one) for one in servers}, rounds), beside
 
 
-def _cells(measured: tuple[list[Result], dict[str, list[float]]], name: str) -> list[str]:
-    results, p99_ms = measured
+def _cells(measured: Measured, name: str) -> list[str]:
+    results, beside = measured
     result = next(one for one in results if one.name == name)
-    p99 = sorted(p99_ms[name][1:])
+    p99_ms, cpu_us = (median(values) for values in zip(*beside[name][1:], strict=True))
     return [
         f"{result.median:,.0f}",
         f"{result.ratio_to(results[0]):.2f}",
-        f"{p99[len(p99) // 2]:.1f}",
+        f"{p99_ms:.1f}",
+        f"{cpu_us:.0f}",
     ]
 
 
@@ -90,9 +97,10 @@ def wrk(url: str, body: str, connections: int, seconds: int) -> Load:
         raise RuntimeError(f"{url} did not take every event:\n{done.stdout}")
     rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
     p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", done.stdout)
-    if not rate or not p99:
+    events = re.search(r"(\d+) requests in", done.stdout)
+    if not rate or not p99 or not events:
         raise RuntimeError(f"wrk said:\n{done.stdout}")
-    return Load(float(rate[1]), float(p99[1]) * _UNITS_MS[p99[2]])
+    return Load(float(rate[1]), float(p99[1]) * _UNITS_MS[p99[2]], int(events[1]))
 
 
 if __name__ == "__main__":

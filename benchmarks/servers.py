@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,10 +26,29 @@ NGINX_LUA = Path("/usr/lib/nginx/modules/ngx_http_lua_module.so")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A process of a server. `is_served`: it answers on the port."""
+    """A process of a server, which is there once it listens on `port`."""
 
+    port: int
     line: Sequence[object]
     settings: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server at work: where, and the sessions of its processes."""
+
+    url: str
+    sessions: Sequence[int]
+
+    def cpu_s(self) -> float:
+        """Processor seconds of all its processes so far."""
+        ticks = 0
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                fields = path.read_text().rpartition(")")[2].split()
+                if int(fields[3]) in self.sessions:
+                    ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +68,8 @@ class Server:
 
 
 @contextmanager
-def running(server: Server) -> Iterator[str]:
-    """The server's URL; it is pinned to the first `cpus` of the machine, and killed at the end."""
+def running(server: Server) -> Iterator[Running]:
+    """A server, pinned to the first `cpus` of the machine, and killed at the end."""
     folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"beaconlog-bench-{os.getpid()}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -58,17 +77,19 @@ def running(server: Server) -> Iterator[str]:
     pinned = ["taskset", "-c", ",".join(map(str, range(server.cpus)))]
     try:
         with ExitStack() as stack:
+            sessions = []
             for command in server.commands(port, folder):
                 environment = {key: str(value) for key, value in command.settings.items()}
-                stack.enter_context(_process([*pinned, *command.line], environment, folder))
-            _wait_for(port)
-            yield f"http://127.0.0.1:{port}{server.path}"
+                line = [*pinned, *command.line]
+                sessions.append(stack.enter_context(_process(line, environment, folder)))
+                _wait_for(command.port)
+            yield Running(f"http://127.0.0.1:{port}{server.path}", sessions)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _process(line: Sequence[object], settings: Mapping[str, str], folder: Path) -> Iterator[None]:
+def _process(line: Sequence[object], settings: Mapping[str, str], folder: Path) -> Iterator[int]:
     with (folder / "stderr").open("ab") as stream:
         process = subprocess.Popen(
             [str(word) for word in line],
@@ -78,7 +99,7 @@ def _process(line: Sequence[object], settings: Mapping[str, str], folder: Path) 
             start_new_session=True,
         )
     try:
-        yield
+        yield process.pid
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -128,7 +149,7 @@ def _beaconlog(http_server: str, workers: int) -> Callable[[int, Path], Sequence
             "BEACONLOG_THROTTLE_API": "off",
             "BEACONLOG_THROTTLE_TENANT_AWARE": "60000000/min burst 1000000",
         }
-        return [Command([*beaconlog, "collect", *data], settings)]
+        return [Command(port, [*beaconlog, "collect", *data], settings)]
 
     return commands
 
@@ -138,13 +159,15 @@ def _fastapi(fsync: int) -> Callable[[int, Path], Sequence[Command]]:
         app = "benchmarks.peers.fastapi_app:app"
         line = [sys.executable, "-m", "uvicorn", app, "--port", port, "--no-access-log"]
         settings = {"PEER_LOG": folder / "events.ndjson", "PEER_FSYNC": fsync}
-        return [Command([*line, "--log-level", "error"], settings)]
+        return [Command(port, [*line, "--log-level", "error"], settings)]
 
     return commands
 
 
 def _fastify(port: int, folder: Path) -> Sequence[Command]:
-    return [Command(["node", PEERS / "fastify" / "server.js", port, folder / "events.ndjson"])]
+    return [
+        Command(port, ["node", PEERS / "fastify" / "server.js", port, folder / "events.ndjson"])
+    ]
 
 
 def _nginx(port: int, folder: Path) -> Sequence[Command]:
@@ -152,7 +175,7 @@ def _nginx(port: int, folder: Path) -> Sequence[Command]:
     conf = folder / "nginx.conf"
     conf.write_text(text.replace("@PORT@", str(port)).replace("@FOLDER@", str(folder)))
     folder.chmod(0o777)
-    return [Command(["nginx", "-p", folder, "-c", conf])]
+    return [Command(port, ["nginx", "-p", folder, "-c", conf])]
 
 
 def _webdis(port: int, folder: Path) -> Sequence[Command]:
@@ -172,8 +195,8 @@ def _webdis(port: int, folder: Path) -> Sequence[Command]:
     }
     conf.write_text(json.dumps(known))
     return [
-        Command([*redis, "--appendonly", "yes", "--appendfsync", "always"]),
-        Command(["webdis", conf]),
+        Command(redis_port, [*redis, "--appendonly", "yes", "--appendfsync", "always"]),
+        Command(port, ["webdis", conf]),
     ]
 
 

@@ -23,7 +23,7 @@ class Request:
     @property
     def path(self) -> bytes:
         """The target without its query."""
-        return self.target.partition(b"?")[0]
+        return self.target.partition(b"?")[0] if b"?" in self.target else self.target
 
     def text(self, name: bytes) -> str | None:
         """A header by its lower-case name."""

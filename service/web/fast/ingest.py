@@ -95,18 +95,15 @@ class IngestExchange:
         self._port.in_flight.requests.discard(self)
 
     def _submission(self) -> Submission:
-        request = self._request
-        text = request.text
-        forwarded_for = text(b"x-forwarded-for")
-        too_large = self._body_bytes > self._port.body_bytes_max
+        text = self._request.text
         return Submission(
-            body=bytes(self._body),
-            content_type=text(b"content-type"),
-            content_encoding=text(b"content-encoding"),
-            ip=self._port.clients.resolve(self._peer.address, forwarded_for),
-            user_agent=text(b"user-agent") or "",
-            wants_privacy=wants_privacy(text(b"sec-gpc"), text(b"dnt")),
-            refused=TOO_LARGE if too_large else None,
+            bytes(self._body),
+            text(b"content-type"),
+            text(b"content-encoding"),
+            self._port.clients.resolve(self._peer.address, text(b"x-forwarded-for")),
+            text(b"user-agent") or "",
+            wants_privacy(text(b"sec-gpc"), text(b"dnt")),
+            TOO_LARGE if self._body_bytes > self._port.body_bytes_max else None,
         )
 
     def _step(self, _: object = None) -> None:

@@ -93,10 +93,9 @@ class FastServer:
 
     def open(self, peer: Peer, request: Request) -> Exchange:
         """See Host.open."""
-        if request.method == b"POST":
-            route = self._routes.get(request.path)
-            if route:
-                return IngestExchange(peer, self._port, route, request, self._heads)
+        route = self._routes.get(request.path) if request.method == b"POST" else None
+        if route:
+            return IngestExchange(peer, self._port, route, request, self._heads)
         return TornadoExchange(peer, self._app, request)
 
     # -- its own ------------------------------------------------------------------------------
