@@ -124,23 +124,23 @@ def _wait_for(port: int) -> None:
     raise TimeoutError(f"nothing listens on port {port}")
 
 
+def import_directory(folder: Path) -> None:
+    """Two shops, the first with the product of EVENT, into the data folder `folder`/data."""
+    uuid = "00000000-0000-0000-0000-00000000000"
+    tenants, products = folder / "tenants.csv", folder / "products.csv"
+    tenants.write_text(f"id,uuid,slug,name,status\n1,{uuid}1,a,A,active\n2,{uuid}2,b,B,active\n")
+    products.write_text("id,tenant_id,name,price\n101,1,Miel,280\n")
+    line = [sys.executable, "-m", "service", "directory", "import", tenants, products]
+    line += ["--data", folder / "data"]
+    subprocess.run([str(word) for word in line], check=True, capture_output=True)
+
+
 # -- the candidates ---------------------------------------------------------------------------
 
 
 def _beaconlog(http_server: str, workers: int) -> Callable[[int, Path], Sequence[Command]]:
     def commands(port: int, folder: Path) -> Sequence[Command]:
-        tenants, products = folder / "tenants.csv", folder / "products.csv"
-        tenants.write_text(
-            "id,uuid,slug,name,status\n1,00000000-0000-0000-0000-000000000001,a,A,active\n"
-        )
-        products.write_text("id,tenant_id,name,price\n101,1,Miel,280\n")
-        beaconlog = [sys.executable, "-m", "service"]
-        data = ["--data", folder / "data"]
-        subprocess.run(
-            [*map(str, [*beaconlog, "directory", "import", tenants, products, *data])],
-            check=True,
-            capture_output=True,
-        )
+        import_directory(folder)
         settings = {
             "BEACONLOG_HOST": "127.0.0.1",
             "BEACONLOG_PORT": port,
@@ -149,7 +149,8 @@ def _beaconlog(http_server: str, workers: int) -> Callable[[int, Path], Sequence
             "BEACONLOG_THROTTLE_API": "off",
             "BEACONLOG_THROTTLE_TENANT_AWARE": "60000000/min burst 1000000",
         }
-        return [Command(port, [*beaconlog, "collect", *data], settings)]
+        line = [sys.executable, "-m", "service", "collect", "--data", folder / "data"]
+        return [Command(port, line, settings)]
 
     return commands
 
