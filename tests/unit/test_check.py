@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
-from log_tools import DAY_S, Shop, event, flip, record, rejection
+from log_tools import DAY_S, Shop, event, flip, loaded_and_set_aside, record, rejection
 
 from etl import check, lake, segments
 from etl.check import Findings, Problem
@@ -355,13 +355,5 @@ def test_an_entry_that_is_set_aside_meanwhile_is_no_damage(shop, monkeypatch):
     """A compaction that starts after a power cut does that; all is looked at again."""
     shop.seal(event(0), rejection(1))
     shop.compact()
-    load, entries = lake.load, shop.layout.table("events") / "_delta_log"
-
-    def load_and_set_aside(*args) -> lake.Snapshot:
-        snapshot = load(*args)
-        for path in entries.glob("*1.json"):
-            path.rename(path.with_suffix(".aside"))
-        return snapshot
-
-    monkeypatch.setattr(lake, "load", load_and_set_aside)
+    monkeypatch.setattr(lake, "load", loaded_and_set_aside(shop))
     assert problems(shop) == []

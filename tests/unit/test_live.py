@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import duckdb
 import pytest
-from log_tools import Shop, event, flip, record, rejection
+from log_tools import Shop, event, flip, loaded_and_set_aside, record, rejection
 
 from etl import backlog, compact, lake, live, segments, staging
 from etl.compact import Plan
@@ -277,15 +277,7 @@ def test_an_entry_that_is_set_aside_meanwhile_is_done_without(shop, monkeypatch)
     """A commit that was not durable at a power cut: the tables are loaded again without it."""
     shop.seal(event(0), rejection(1))
     shop.compact()
-    load, entries = lake.load, shop.layout.table("events") / "_delta_log"
-
-    def load_and_set_aside(*args) -> lake.Snapshot:
-        snapshot = load(*args)
-        for path in entries.glob("*1.json"):
-            path.rename(path.with_suffix(".aside"))
-        return snapshot
-
-    monkeypatch.setattr(lake, "load", load_and_set_aside)
+    monkeypatch.setattr(lake, "load", loaded_and_set_aside(shop))
     assert shop.query(COUNTS) == [(1, 1)]
     assert shop.query("FROM snapshot") == [(0, 1)]
 
