@@ -1,7 +1,7 @@
 """One client's connection: bytes to requests, answers to bytes in the order of the requests.
 
-httptools frames; what it lets pass and RFC 9112 does not (a missing or second Host, a coding other
-than chunked, HTTP/0.9 and 2.0) is refused here. Everything a client can make us hold is bounded:
+httptools frames, `head` refuses what it lets pass and should not. Everything a client can make us
+hold is bounded:
 
 - the head of a request: past `HEAD_BYTES_MAX` the connection is cut;
 - what was read and not parsed, and requests begun and not answered: past `PIPELINED_MAX` of them,
@@ -28,6 +28,7 @@ import httptools
 from tornado import web
 
 from service.web.fast.exchange import Exchange, Peer, Request
+from service.web.fast.head import BadRequest, by_name, check
 from service.web.limits import (
     BODY_TIMEOUT_S,
     DISCARDED_BYTES_MAX,
@@ -43,9 +44,6 @@ _SLICE_BYTES = 16 << 10
 _MESSAGE_BYTES_MAX = DISCARDED_BYTES_MAX + (1 << 20)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-# RFC 9112, 3.2: one field line, of uri-host [":" port]; the comma, which RFC 3986 allows in a
-# name, is what a second line would be joined with.
-_HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+;=:\[\]-]*")
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([!-~]{1,8192}) HTTP/1\.[01]\r\n")
 _METHODS = frozenset(method.encode() for method in web.RequestHandler.SUPPORTED_METHODS)
 
@@ -54,10 +52,6 @@ class _Phase(Enum):
     IDLE = auto()
     HEAD = auto()
     BODY = auto()
-
-
-class _BadRequest(Exception):
-    """What is parsed is not a request of HTTP/1.0 or 1.1."""
 
 
 class Host(Protocol):
@@ -238,7 +232,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserInvalidMethodError:
             self._refuse_method(data if is_first else b"")
         except httptools.HttpParserCallbackError as error:
-            if not isinstance(error.__context__, _BadRequest):
+            if not isinstance(error.__context__, BadRequest):
                 raise
             self._refuse()
         except httptools.HttpParserError:
@@ -299,7 +293,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         if self._is_over:
-            raise _BadRequest
+            raise BadRequest
         self._phase = _Phase.HEAD
         self._deadline = self._host.tick + 1 + HEADER_TIMEOUT_S
         self._fed_bytes = 0
@@ -325,8 +319,8 @@ class Connection(asyncio.Protocol):
             self._is_upgrading = True
             return
         version = parser.get_http_version()
-        headers = _by_name(self._fields)
-        _check(version, headers)
+        headers = by_name(self._fields)
+        check(version, headers)
         keeps_alive = parser.should_keep_alive() and not (
             version == "1.0" and b"transfer-encoding" in headers
         )
@@ -452,25 +446,3 @@ class _Refused:
 
     def lost(self) -> None:
         """Nothing was begun."""
-
-
-def _by_name(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    headers = {name.lower(): value.strip() for name, value in fields}
-    if len(headers) == len(fields):
-        return headers
-    joined: dict[bytes, bytes] = {}
-    for field, value in fields:
-        name = field.lower()
-        joined[name] = joined[name] + b"," + value.strip() if name in joined else value.strip()
-    return joined
-
-
-def _check(version: str, headers: dict[bytes, bytes]) -> None:
-    """Refuse what llhttp lets pass. Raises _BadRequest."""
-    host = headers.get(b"host")
-    if version not in ("1.0", "1.1") or (host is None and version == "1.1"):
-        raise _BadRequest
-    if host and not _HOST.fullmatch(host):
-        raise _BadRequest
-    if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
-        raise _BadRequest

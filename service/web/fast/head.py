@@ -1,0 +1,40 @@
+"""The fields of a request's head: found by name, and refused where RFC 9112 says so.
+
+What is refused here llhttp lets pass: a missing or second Host, a coding other than chunked,
+HTTP/0.9 and 2.0.
+"""
+
+from __future__ import annotations
+
+import re
+
+# RFC 9112, 3.2: one field line, of uri-host [":" port]; the comma, which RFC 3986 allows in a
+# name, is what a second line would be joined with.
+_HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+;=:\[\]-]*")
+
+
+class BadRequest(Exception):
+    """What is parsed is not a request of HTTP/1.0 or 1.1."""
+
+
+def by_name(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Values by lower-case name, without blanks around them; repeated ones joined by commas."""
+    headers = {name.lower(): value.strip() for name, value in fields}
+    if len(headers) == len(fields):
+        return headers
+    joined: dict[bytes, bytes] = {}
+    for field, value in fields:
+        name = field.lower()
+        joined[name] = joined[name] + b"," + value.strip() if name in joined else value.strip()
+    return joined
+
+
+def check(version: str, headers: dict[bytes, bytes]) -> None:
+    """Raises BadRequest for a request that is not to be read."""
+    host = headers.get(b"host")
+    if version not in ("1.0", "1.1") or (host is None and version == "1.1"):
+        raise BadRequest
+    if host and not _HOST.fullmatch(host):
+        raise BadRequest
+    if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        raise BadRequest
