@@ -187,6 +187,7 @@ class _Worker:
         loop = asyncio.get_running_loop()
         # After a failure the port is served again by another process, once this one has ended.
         deadline_s = loop.time() + (_FAILED_DRAIN_S if self._failed else _DRAIN_S)
+        await asyncio.sleep(_POLL_S)  # for requests that are on their way already
         while self._in_flight.requests and loop.time() < deadline_s:
             await asyncio.sleep(_POLL_S)
         await journal.close()

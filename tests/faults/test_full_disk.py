@@ -121,9 +121,16 @@ def fill(folder: Path) -> Path:
 
 
 def wait_until(service: Service, *, status: int) -> None:
-    """Until /readyz says so."""
+    """Until /readyz says so. A worker that ends may take a connection with it."""
+
+    def answers() -> bool:
+        try:
+            return request(service.url, "GET", "/readyz").status == status
+        except ConnectionError:
+            return False
+
     tools.eventually(
-        lambda: request(service.url, "GET", "/readyz").status == status,
+        answers,
         timeout_s=PATIENCE_S,
         what=f"/readyz answers {status}",
     )
