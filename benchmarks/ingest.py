@@ -88,7 +88,15 @@ def _cells(measured: Measured, name: str) -> list[str]:
 
 def wrk(url: str, body: str, connections: int, seconds: int) -> Load:
     """One run of wrk, on the machine's last core."""
-    line = ["taskset", "-c", str(len(os.sched_getaffinity(0)) - 1), "wrk", "--latency"]
+    line = [
+        "taskset",
+        "-c",
+        str(len(os.sched_getaffinity(0)) - 1),
+        "wrk",
+        "--latency",
+        "--timeout",
+        "30s",
+    ]
     line += ["-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_SCRIPT), url]
     done = subprocess.run(
         line, env=os.environ | {"BODY": body}, capture_output=True, text=True, check=True

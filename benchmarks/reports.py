@@ -21,7 +21,7 @@ from etl.layout import Layout
 from etl.live import LiveView
 from etl.tables import EVENTS, PARTITION
 
-SIZES = (1_000_000, 10_000_000)
+SIZES = (1_000_000, 10_000_000, 50_000_000)
 DAYS = 30
 FIRST_DAY = date(2026, 10, 1)
 ROUNDS = 7

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import compaction, ingest, reports
+from benchmarks import compaction, freshness, ingest, memory, reports
 from benchmarks.rounds import machine
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -24,6 +24,12 @@ def main() -> None:
         "## Reports\n\nMilliseconds, the opening of the live view included; the shop has "
         f"{reports.SHOP_EVENTS:,} events in every lake.\n",
         reports.run(list(reports.SIZES)),
+        f"## Freshness\n\nFrom an event's ack to the report that shows it, with "
+        f"{freshness.EVENTS_PER_S:,} events/s pouring in, a compaction every 10 s, and the next "
+        "report asked as soon as one is answered; load, service and reports share the cores.\n",
+        freshness.run(freshness.EVENTS_PER_S, freshness.SECONDS),
+        "## Memory of a worker\n\nAfter 3 s of events on 256 connections.\n",
+        memory.run(list(memory.PRODUCTS)),
     ]
     RESULTS.write_text("\n".join(parts))
     print(RESULTS.read_text())
