@@ -60,6 +60,7 @@ class Load:
         self._turn = 0
         self._to_send_again: list[int] = []
         self._is_over = True
+        self._raised: list[Exception] = []
         self._lock = threading.Lock()
 
     @contextmanager
@@ -73,17 +74,23 @@ class Load:
                 self._is_over = True
 
     def wait_for_acks(self, count: int) -> None:
-        """Let so many more be acked."""
+        """Let so many more be acked. Raises what a client raised, if one did."""
         target = len(self.acked) + count
-        tools.eventually(
-            lambda: len(self.acked) >= target,
-            timeout_s=_WAIT_FOR_ACKS_S,
-            what=f"{count} more acks",
-        )
+
+        def are_acked() -> bool:
+            if self._raised:
+                raise self._raised[0]
+            return len(self.acked) >= target
+
+        tools.eventually(are_acked, timeout_s=_WAIT_FOR_ACKS_S, what=f"{count} more acks")
 
     def _drive(self, client: Client, _: int) -> None:
-        while not self._is_over:
-            self._send(client, self._draw())
+        try:
+            while not self._is_over:
+                self._send(client, self._draw())
+        except Exception as error:
+            self._raised.append(error)
+            raise
 
     def _draw(self) -> int:
         with self._lock:

@@ -121,8 +121,8 @@ MUTANTS = (
         "tests/unit/test_lake.py::test_files_and_watermarks_are_those_of_the_version",
         (
             _LAKE,
-            "self.delta.transaction_version(series) if",
-            'self.delta.transaction_version("table") if',
+            "self.delta.transaction_version(series) or 0",
+            'self.delta.transaction_version("table") or 0',
         ),
         (
             _LAKE,

@@ -64,6 +64,8 @@ class FastServer:
     async def close_all_connections(self) -> None:
         """See Server.close_all_connections."""
         self._timer.cancel()
+        # A connection that was accepted just now is ours already.
+        await asyncio.gather(*self._accepting, return_exceptions=True)
         for connection in list(self._connections):
             connection.cut_off()
         await asyncio.sleep(0)
