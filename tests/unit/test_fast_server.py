@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 
 import pytest
 from tornado import web
@@ -47,7 +48,5 @@ def port() -> Port:
 
 
 def _assert_closed(client: socket.socket) -> None:
-    try:
+    with suppress(ConnectionResetError):
         assert client.recv(1) == b""
-    except ConnectionResetError:
-        pass
