@@ -76,8 +76,12 @@ class _Pass:
 
     taken: list[Sealed]
     watermarks: dict[str, int]
-    key: str
-    """Names the pass's files: the same segments always make the same name."""
+
+    def key(self, snapshot: Snapshot) -> str:
+        """Names the pass's files of a table: the same name is always the same rows."""
+        parts = [str(snapshot.version), *snapshot.table.columns]
+        parts += [f"{item.series}/{item.path.name}" for item in self.taken]
+        return hashlib.sha256(";".join(parts).encode()).hexdigest()[:20]
 
 
 def run(data: Path, plan: Plan, now_s: float) -> Outcome:
@@ -168,8 +172,7 @@ def _choose(
     ]
     taken = _within(heapq.merge(*streams, key=lambda dated: dated[0]), plan.bytes_max)
     last = {item.series: item.number for item in taken}
-    ranges = ";".join(f"{name}:{marks[name] + 1}-{last[name]}" for name in sorted(last))
-    return _Pass(taken, last, hashlib.sha256(ranges.encode()).hexdigest()[:20]), stopped
+    return _Pass(taken, last), stopped
 
 
 def _dated(
@@ -224,7 +227,7 @@ def _compact_table(
     staging.stage_table(con, table, snapshot)
     staged = staging.count(con, f"staged_{table.name}")
     duplicates = staging.drop_duplicates(con, snapshot) if table is EVENTS else 0
-    files = parquet.write(con, layout.table(table.name), table, chosen.key)
+    files = parquet.write(con, layout.table(table.name), table, chosen.key(snapshot))
     rows = sum(file.rows for file in files)
     books = {"lines": staged, "rows": rows, "duplicates": duplicates}
     lake.commit(layout.table(table.name), snapshot, files, moved, books)

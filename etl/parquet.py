@@ -1,7 +1,14 @@
-"""Parquet files of one compaction pass: written aside, checked, synced, then named."""
+"""Parquet files of the lake: written aside, checked, synced, then named.
+
+A name says what the file is made of (`key`), so an attempt that ended before its commit leaves the
+file that the next one would make, and no attempt takes the place of a file that another, racing
+with it, has committed.
+"""
 
 from __future__ import annotations
 
+import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +57,7 @@ def write_file(
     partition = folder / f"{PARTITION}={rows.event_date}"
     durable.make_folder(partition)  # also where it is: who made it may have died before the sync
     final = partition / f"{key}.parquet"
-    temporary = partition / f"{key}.parquet{_TEMPORARY}"
+    temporary = partition / f"{key}.{secrets.token_hex(4)}{_TEMPORARY}"
     columns = ", ".join(name for name in rows.table.columns if name != PARTITION)
     con.execute(
         f"COPY (SELECT {columns} FROM {rows.relation} ORDER BY {', '.join(rows.table.sort)}) "
@@ -59,7 +66,11 @@ def write_file(
     expected = count(con, rows.relation)
     _check_rows(con, temporary, expected)
     durable.fsync_path(temporary)
-    temporary.rename(final)
+    try:
+        os.link(temporary, final)
+    except FileExistsError:
+        _check_rows(con, final, expected)
+    temporary.unlink()
     durable.fsync_path(partition)
     return DataFile(final, rows.event_date, expected, _stats(con, rows.table, rows.relation))
 
