@@ -211,7 +211,10 @@ def _compiled(document: _Document, shared: _Document) -> jsonschema_rs.Validator
 
 
 def _tracked(body: _Document) -> Payload:
-    timestamp_us, timestamp_text = _moment(body, _TRACKED_TIMESTAMP)
+    has_timestamp = body.get("timestamp") is not None
+    timestamp_us, timestamp_text = (
+        _moment(body, _TRACKED_TIMESTAMP) if has_timestamp else (None, None)
+    )
     return Payload(
         _tenant(body["tenant_id"]),
         body["type"],

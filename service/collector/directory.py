@@ -213,6 +213,8 @@ class Directory:
 
     def peek_tenant(self, key: int | str) -> Tenant | Miss | None:
         """The public tenant of an id, an id as text or a UUID; None if there is none."""
+        if type(key) is int and (tenant := self._view.snapshot.by_id.get(key)):
+            return tenant
         tenant_key = _tenant_key(key)
         return None if tenant_key is None else self._peek(tenant_key)
 

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from random import Random
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -29,7 +30,7 @@ from service.collector.bots import is_bot
 from service.collector.client import throttle_key
 from service.collector.clock import Clock
 from service.collector.contract import Contract, Payload, transaction_id_of
-from service.collector.directory import MISS, Directory
+from service.collector.directory import MISS, Directory, Miss
 from service.collector.identifiers import uuid7
 from service.collector.journal import Journal, JournalBroken, JournalFull
 from service.collector.record import Visit
@@ -151,6 +152,10 @@ class Intake:
         self._api_gate = api_gate
         self._tenant_gate = tenant_gate
         self._rejected = rejected
+        self._by_id = directory.peek_tenant, directory.tenant
+        self._by_slug = directory.peek_slug, directory.tenant_by_slug
+        # Of this process: what was forked from one state would make the same ids.
+        self._random_bits = Random().getrandbits  # noqa: S311 (unique is enough: no id is secret)
 
     async def track(self, submission: Submission) -> Reply:
         """POST /api/v1/analytics/track: 202 with the event's id; 400 to 422, 429, 503."""
@@ -167,7 +172,7 @@ class Intake:
         """POST /api/v1/interactions: 201 `success`, 202 `accepted` where the tenant is not
         known; 400 to 422, 429, 503."""
         payload = _checked(self._parse(submission), self._contract.interaction)
-        admitted = await self._admit(payload, self._tenant)
+        admitted = await self._admit(payload, *self._by_id)
         if isinstance(admitted, Rejection):
             key = _ip_key(submission)
         else:
@@ -177,7 +182,7 @@ class Intake:
 
     async def _track(self, submission: Submission) -> Reply:
         payload = _checked(self._parse(submission), self._contract.track)
-        admitted = await self._sell(await self._admit(payload, self._tenant))
+        admitted = await self._sell(await self._admit(payload, *self._by_id))
         if admitted is _DIRECTORY_UNAVAILABLE:
             raise Unavailable(admitted.message)
         if isinstance(admitted, Rejection):
@@ -190,7 +195,7 @@ class Intake:
     async def _conversion(self, submission: Submission) -> Reply:
         body = self._parse(submission)
         payload = _checked(body, self._contract.conversion)
-        admitted = await self._sell(await self._admit(payload, self._tenant_of_slug))
+        admitted = await self._sell(await self._admit(payload, *self._by_slug))
         if isinstance(admitted, Rejection):
             await self._keep_rejected("conversion", admitted, submission)
         else:
@@ -245,40 +250,34 @@ class Intake:
         )
 
     async def _admit(
-        self, payload: Payload | Rejection, find: Callable[[Any], Awaitable[Tenant | None]]
+        self,
+        payload: Payload | Rejection,
+        peek: Callable[[Any], Tenant | Miss | None],
+        ask: Callable[[Any], Awaitable[Tenant | None]],
     ) -> Admitted | Rejection:
         """Whose event it is."""
         if isinstance(payload, Rejection):
             return payload
-        try:
-            tenant = await find(payload.tenant)
-        except DirectoryUnavailable:
-            return _DIRECTORY_UNAVAILABLE
+        tenant = peek(payload.tenant)
+        if tenant is MISS:
+            try:
+                tenant = await ask(payload.tenant)
+            except DirectoryUnavailable:
+                return _DIRECTORY_UNAVAILABLE
         return Admitted(payload, tenant) if tenant else _TENANT_NOT_FOUND
 
     async def _sell(self, admitted: Admitted | Rejection) -> Admitted | Rejection:
         """Whether its product, if it names one, is this tenant's."""
         if isinstance(admitted, Rejection) or admitted.payload.product_id is None:
             return admitted
-        try:
-            sold = await self._has_product(admitted.tenant, admitted.payload.product_id)
-        except DirectoryUnavailable:
-            return _DIRECTORY_UNAVAILABLE
+        tenant_id, product_id = admitted.tenant.id, admitted.payload.product_id
+        sold = self._directory.peek_product(tenant_id, product_id)
+        if sold is MISS:
+            try:
+                sold = await self._directory.has_product(tenant_id, product_id)
+            except DirectoryUnavailable:
+                return _DIRECTORY_UNAVAILABLE
         return admitted if sold else _PRODUCT_NOT_FOUND
-
-    async def _tenant(self, key: int | str) -> Tenant | None:
-        known = self._directory.peek_tenant(key)
-        return await self._directory.tenant(key) if known is MISS else known
-
-    async def _tenant_of_slug(self, slug: str) -> Tenant | None:
-        known = self._directory.peek_slug(slug)
-        return await self._directory.tenant_by_slug(slug) if known is MISS else known
-
-    async def _has_product(self, tenant: Tenant, product_id: int) -> bool:
-        known = self._directory.peek_product(tenant.id, product_id)
-        if known is MISS:
-            return await self._directory.has_product(tenant.id, product_id)
-        return known
 
     # -- storing ------------------------------------------------------------------------------
 
@@ -289,7 +288,7 @@ class Intake:
         visit = Visit(
             endpoint,
             tenant.id,
-            payload.event_id or uuid7(received_us),
+            payload.event_id or uuid7(received_us, self._random_bits),
             received_us,
             self._occurred_us(payload, received_us),
             self._visitor_id(tenant, submission, received_us),

@@ -1,9 +1,9 @@
 """Group commit: `submit` returns a future that resolves once the record is on disk.
 
 Records wait in one bounded buffer. One committer takes all of them, writes and syncs them in one
-batch in its own thread, then resolves their futures; while a batch syncs the next one forms, so
-there is no timer and no waiting when there is nothing to wait for. The same committer seals the
-segment on size, on age and on close, so that the writer is never used by two at once.
+batch in its own thread, then resolves the future that they share; while a batch syncs the next one
+forms, so there is no timer and no waiting when there is nothing to wait for. The same committer
+seals the segment on size, on age and on close, so that the writer is never used by two at once.
 
 A batch that the disk has no room for fails with DiskFull and leaves no trace. Any other failure
 breaks the journal: every waiting record fails with JournalBroken, `on_broken` is called once, and
@@ -34,6 +34,14 @@ class JournalBroken(Exception):
     """The log cannot be written any more by this process."""
 
 
+class _Batch(asyncio.Future[None]):
+    """Resolves when a batch is durable, whoever has stopped waiting for it meanwhile."""
+
+    def cancel(self, _: object = None) -> bool:
+        """One that waits cannot cancel it for all: its task is cancelled when the batch is done."""
+        return False
+
+
 class Journal:
     """The durable end of one worker. `start` and `close` it on the loop that submits."""
 
@@ -52,8 +60,6 @@ class Journal:
         self._buffer_bytes_max = buffer_bytes_max
         self._buffer_lines_max = buffer_lines_max
         self._payloads: list[bytes] = []
-        self._waiters: list[asyncio.Future[None]] = []
-        self._in_flight: list[asyncio.Future[None]] = []
         self._buffered_bytes = 0
         self._thread = ThreadPoolExecutor(1, "journal")
         self._wake = asyncio.Event()
@@ -64,11 +70,13 @@ class Journal:
     def start(self) -> None:
         """Start the committer on the running loop."""
         self._loop = asyncio.get_running_loop()
+        self._forming, self._in_flight = _Batch(), _Batch()
         self._committer = self._loop.create_task(self._commit_for_ever())
         self._committer.add_done_callback(self._committer_ended)
 
     def submit(self, payload: bytes) -> asyncio.Future[None]:
-        """Queue one record, a JSON object's bytes. The future resolves after it was synced.
+        """Queue one record, a JSON object's bytes. The future resolves after it was synced; it is
+        that of all the records of the batch.
 
         Raises JournalFull or JournalBroken at once; the future raises DiskFull or JournalBroken.
         """
@@ -79,10 +87,8 @@ class Journal:
             raise JournalFull("the log's buffer is full")
         self._buffered_bytes = bytes_after
         self._payloads.append(payload)
-        waiter = self._loop.create_future()
-        self._waiters.append(waiter)
         self._wake.set()
-        return waiter
+        return self._forming
 
     def why_not_ready(self) -> list[str]:
         """The reasons for which records cannot be taken now; none when they can."""
@@ -116,7 +122,7 @@ class Journal:
 
     async def _commit_batch(self) -> None:
         payloads, self._payloads = self._payloads, []
-        self._in_flight, self._waiters = self._waiters, []
+        self._in_flight, self._forming = self._forming, _Batch()
         self._buffered_bytes = 0
         try:
             await self._loop.run_in_executor(self._thread, self._writer.commit, payloads)
@@ -124,13 +130,10 @@ class Journal:
             if self._refused_at_s == float("-inf"):  # said once, until a batch succeeds
                 log.error("the disk refuses events", extra={"fields": {"why": str(error)}})
             self._refused_at_s = self._loop.time()
-            self._fail_in_flight(error)
+            _fail(self._in_flight, error)
             return
         self._refused_at_s = float("-inf")
-        for waiter in self._in_flight:
-            if not waiter.done():
-                waiter.set_result(None)
-        self._in_flight = []
+        self._in_flight.set_result(None)
         if self._age_timer is None:
             self._age_timer = self._loop.call_later(self._segment_age_s, self._age_reached)
 
@@ -154,13 +157,13 @@ class Journal:
             return
         self._broken = True
         log.critical("the log cannot be written any more", exc_info=error)
-        self._in_flight += self._waiters
-        self._waiters, self._payloads = [], []
-        self._fail_in_flight(JournalBroken("the log cannot be written"))
+        self._payloads = []
+        for batch in (self._in_flight, self._forming):
+            if not batch.done():
+                _fail(batch, JournalBroken("the log cannot be written"))
         self._on_broken()
 
-    def _fail_in_flight(self, error: Exception) -> None:
-        for waiter in self._in_flight:
-            if not waiter.done():
-                waiter.set_exception(error)
-        self._in_flight = []
+
+def _fail(batch: _Batch, error: Exception) -> None:
+    batch.set_exception(error)
+    batch.exception()  # retrieved: whoever waited may have gone

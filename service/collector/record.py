@@ -7,6 +7,7 @@ left out. `schemas/v1/event.json` describes an event's record.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 import orjson
@@ -31,12 +32,9 @@ class Visit(NamedTuple):
 
 def event(payload: Payload, visit: Visit) -> bytes:
     """The record of an accepted event."""
-    value = None
-    if payload.value is not None:
-        value = orjson.Fragment(f"{payload.value.normalize():f}")
     received_at = iso_utc(visit.received_us)
     is_now = visit.occurred_us == visit.received_us
-    fields = {
+    fields: dict[str, object] = {
         "kind": "event",
         "event_id": visit.event_id,
         "received_at": received_at,
@@ -44,16 +42,29 @@ def event(payload: Payload, visit: Visit) -> bytes:
         "tenant_id": visit.tenant_id,
         "endpoint": visit.endpoint,
         "type": payload.type,
-        "product_id": payload.product_id,
-        "transaction_id": payload.transaction_id,
-        "value": value,
-        "currency": payload.currency,
-        "visitor_id": visit.visitor_id,
-        "bot": visit.bot,
-        "metadata": _metadata(payload, visit),
-        "dedupe_key": dedupe_key(payload),
     }
-    return orjson.dumps({name: item for name, item in fields.items() if item is not None})
+    if payload.product_id is not None:
+        fields["product_id"] = payload.product_id
+    if payload.value is not None:
+        fields |= _transaction(payload, payload.value)
+    if visit.visitor_id is not None:
+        fields["visitor_id"] = visit.visitor_id
+    fields["bot"] = visit.bot
+    if metadata := _metadata(payload, visit):
+        fields["metadata"] = metadata
+    if dedupe := dedupe_key(payload):
+        fields["dedupe_key"] = dedupe
+    return orjson.dumps(fields)
+
+
+def _transaction(payload: Payload, value: Decimal) -> dict[str, object]:
+    """What a conversion has and other events have not."""
+    fields: dict[str, object] = {}
+    if payload.transaction_id is not None:
+        fields["transaction_id"] = payload.transaction_id
+    fields["value"] = orjson.Fragment(f"{value.normalize():f}")
+    fields["currency"] = payload.currency
+    return fields
 
 
 def dedupe_key(payload: Payload) -> str | None:
@@ -64,13 +75,13 @@ def dedupe_key(payload: Payload) -> str | None:
     return f"id:{payload.event_id}" if payload.event_id else None
 
 
-def _metadata(payload: Payload, visit: Visit) -> dict[str, object] | None:
+def _metadata(payload: Payload, visit: Visit) -> dict[str, object]:
     metadata = payload.metadata
     if payload.product_id is not None:
         metadata = metadata | {"product_id": payload.product_id}
-    if payload.timestamp_us not in (None, visit.occurred_us):
+    if payload.timestamp_us is not None and payload.timestamp_us != visit.occurred_us:
         metadata = metadata | {"_timestamp": payload.timestamp_text}
-    return metadata or None
+    return metadata
 
 
 def rejected(  # noqa: PLR0913  (a record's fields)

@@ -31,6 +31,7 @@ import os
 import weakref
 from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_UN, lockf
+from functools import lru_cache, partial
 from hashlib import blake2b
 from struct import Struct
 
@@ -39,6 +40,7 @@ from service.collector.throttle import KEYS_MAX, Decision, Rate
 _ROW_SLOTS_MAX = 16
 _WORD_BYTES = 8
 _SECRET_BYTES = 16
+_TAGS_CACHED_MAX = 8192
 _NO_TAG = 0
 _ALWAYS_FULL_S = -math.inf
 
@@ -56,9 +58,10 @@ class SharedThrottle:
             raise ValueError("keys_max must be at least 1")
         self._rate = rate
         self._is_shared = processes > 1
-        self._keyed = blake2b(digest_size=_WORD_BYTES, key=os.urandom(_SECRET_BYTES))
+        keyed = blake2b(digest_size=_WORD_BYTES, key=os.urandom(_SECRET_BYTES))
         self._row_slots = min(keys_max, _ROW_SLOTS_MAX)
         self._rows = keys_max // self._row_slots
+        self._tag = lru_cache(_TAGS_CACHED_MAX)(partial(_tag, keyed))
         self._row_of_tags = Struct(f"{self._row_slots}Q")
         self._row_of_moments = Struct(f"{self._row_slots}d")
         self._map(self._rows * self._row_slots)
@@ -96,16 +99,13 @@ class SharedThrottle:
         finally:
             lockf(self._file, LOCK_UN, 1, row)
 
-    def _tag(self, key: str) -> int:
-        keyed = self._keyed.copy()
-        keyed.update(key.encode("utf-8", "surrogatepass"))
-        return int.from_bytes(keyed.digest(), "big") or _NO_TAG + 1
-
     def _decide(self, tag: int, first: int, now: float, cost: int) -> Decision:
-        latest_s = self._latest_s[0] = max(self._latest_s[0], now)
+        latest_s = self._latest_s[0]
+        if now > latest_s:
+            latest_s = self._latest_s[0] = now
         slot = self._find(tag, first)
         full_at_s = latest_s if slot is None else self._full_at_s[slot]
-        decision, full_at_s = self._rate.take(cost, full_at_s, latest_s=latest_s, now=now)
+        decision, full_at_s = self._rate.take(cost, full_at_s, latest_s, now)
         if slot is None:
             slot = self._claim(tag, first, latest_s)
         self._full_at_s[slot] = full_at_s
@@ -129,6 +129,12 @@ class SharedThrottle:
             moments = self._row_of_moments.unpack_from(self._used_at_s, offset)
             earliest_s = min(moments)
         return moments.index(earliest_s)
+
+
+def _tag(keyed: blake2b, key: str) -> int:
+    hashed = keyed.copy()
+    hashed.update(key.encode("utf-8", "surrogatepass"))
+    return int.from_bytes(hashed.digest(), "big") or _NO_TAG + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class Rate:
         return cls(per_s=float(match[1]) / unit_s, burst=int(match[3]))
 
     def take(
-        self, cost: int, full_at_s: float, *, latest_s: float, now: float
+        self, cost: int, full_at_s: float, latest_s: float, now: float
     ) -> tuple[Decision, float]:
         """Take `cost` tokens, or none, from a bucket that is full at `full_at_s`.
 
@@ -91,20 +91,15 @@ class Rate:
         """
         if not 1 <= cost <= self.burst:
             raise ValueError("a cost must be from 1 to the burst")
+        per_s, burst = self.per_s, self.burst
         full_at_s = max(full_at_s, latest_s)
-        spare_s = max(0.0, self.refill_s + _TOLERANCE_S - (full_at_s - latest_s))
-        tokens = min(int(spare_s * self.per_s), self.burst)
+        spare_s = max(0.0, burst / per_s + _TOLERANCE_S - (full_at_s - latest_s))
+        tokens = min(int(spare_s * per_s), burst)
         if tokens < cost:
             return self._refusal(cost, tokens, full_at_s - now), full_at_s
-        full_at_s += cost / self.per_s
-        decision = Decision(
-            allowed=True,
-            limit=self.burst,
-            remaining=tokens - cost,
-            retry_after_s=0.0,
-            full_after_s=full_at_s - now,
-        )
-        return decision, full_at_s
+        full_at_s += cost / per_s
+        # allowed, limit, remaining, retry_after_s, full_after_s
+        return Decision(True, burst, tokens - cost, 0.0, full_at_s - now), full_at_s  # noqa: FBT003
 
     def _refusal(self, cost: int, tokens: int, full_after_s: float) -> Decision:
         return Decision(
@@ -159,7 +154,7 @@ class MemoryThrottle:
         """See Throttle.allow."""
         latest_s = self._latest_s = max(self._latest_s, now)
         full_at_s = self._full_at_s.get(key, latest_s)
-        decision, full_at_s = self._rate.take(cost, full_at_s, latest_s=latest_s, now=now)
+        decision, full_at_s = self._rate.take(cost, full_at_s, latest_s, now)
         self._keep(key, full_at_s)
         return decision
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from service.web.fast.connection import LINGER_S, PIPELINED_MAX, Connection
 from service.web.fast.exchange import Peer, Request
+from service.web.fast.known_heads import HEAD_BYTES_MAX, HEADS_MAX, KnownHeads
 from service.web.limits import (
     BODY_TIMEOUT_S,
     HEADER_TIMEOUT_S,
@@ -76,6 +77,7 @@ class FakeHost:
 
     def __init__(self) -> None:
         self.tick = 0
+        self.heads = KnownHeads()
         self.is_open = True
         self.exchanges: list[FakeExchange] = []
         self.due: list[Connection] = []
@@ -155,6 +157,96 @@ def test_requests_are_the_same_however_they_are_cut(
         talk.hear(stream[at:cut])
         at = cut
     assert bodies(talk) == [(b"/%d" % n, body) for n, (_, body) in enumerate(messages)]
+
+
+HEADS = (
+    b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n",
+    b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n",
+    b"POST /1 HTTP/1.1\nHost: a\nContent-Length: 8\n\n",
+    b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\n",
+    b"\r\nPOST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n",
+    b"\r\n\r\nPOST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n",
+    b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\n",
+    b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"POST /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"POST /1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n",
+    b"POST /1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\nContent-Length: 4\r\n\r\n",
+    b"POST /1 HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\n",
+    b"POST /1 HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\nContent-Length: 4\r\n\r\n",
+    b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"HEAD /2 HTTP/1.1\r\nHost: a\r\n\r\n",
+)
+TAILS = (
+    b"",
+    b"4444",
+    b"88888888",
+    b"\r\n\r\n",
+    b"\r\n\r\n4444",
+    b"4\r\n4444\r\n0\r\n\r\n",
+    b"\r\n",
+)
+CHUNKS = st.lists(
+    st.lists(st.tuples(st.sampled_from(HEADS), st.sampled_from(TAILS)), min_size=1, max_size=2),
+    min_size=1,
+    max_size=8,
+)
+
+
+class ForgetfulHeads(KnownHeads):
+    """Knows none, so that every request is parsed."""
+
+    def find(self, _: bytes) -> None:
+        return None
+
+
+def heard(chunks: list[bytes], heads: KnownHeads) -> tuple[object, ...]:
+    """What a connection makes of chunks, each of whose requests is answered before the next."""
+    talk = Talk()
+    talk.host.heads = heads
+    for chunk in chunks:
+        if not talk.connection._has_ended:
+            talk.hear(chunk)
+        for one in talk.host.exchanges:
+            if one.has_ended and one.answer is None:
+                one.reply(b"%d" % len(one.body))
+        talk.host.flush()
+    return (
+        [(one.request.fields, one.body, one.has_ended, one.closes) for one in talk.host.exchanges],
+        talk.transport.written,
+        talk.transport.said,
+    )
+
+
+@given(CHUNKS)
+def test_a_head_that_is_known_is_what_the_parser_would_make_of_it(
+    chunks: list[list[tuple[bytes, bytes]]],
+) -> None:
+    """Whatever came before it, and however hostile: known heads change nothing but the time."""
+    stream = [b"".join(head + tail for head, tail in chunk) for chunk in chunks]
+    assert heard(stream, KnownHeads()) == heard(stream, ForgetfulHeads())
+
+
+def test_known_heads_are_found(talk: Talk) -> None:
+    """A head that was heard once; with another body of the same length too."""
+    talk.hear(POST % (1, 4, b"aaaa"), POST % (1, 4, b"bbbb"))
+    first, second = talk.host.exchanges
+    assert second.request is first.request
+    assert bodies(talk) == [(b"/1", b"aaaa"), (b"/1", b"bbbb")]
+
+
+def test_known_heads_are_bounded() -> None:
+    """The oldest goes; a long one is never kept."""
+    talk = Talk()
+    for number in range(HEADS_MAX + 1):
+        talk.hear(POST % (number, 1, b"a"))
+        talk.reply(-1, b"")
+    heads = talk.host.heads
+    assert heads.find(POST % (0, 1, b"a")) is None
+    assert heads.find(POST % (1, 1, b"a")) is not None
+    long = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * HEAD_BYTES_MAX)
+    talk.hear(long)
+    assert heads.find(long) is None
 
 
 def test_headers_are_found_by_name(talk: Talk) -> None:

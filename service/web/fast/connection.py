@@ -29,6 +29,7 @@ from tornado import web
 
 from service.web.fast.exchange import Exchange, Peer, Request
 from service.web.fast.head import BadRequest, by_name, check
+from service.web.fast.known_heads import KnownHeads
 from service.web.limits import (
     BODY_TIMEOUT_S,
     DISCARDED_BYTES_MAX,
@@ -60,6 +61,10 @@ class Host(Protocol):
     @property
     def tick(self) -> int:
         """Seconds since the server began, whole ones."""
+
+    @property
+    def heads(self) -> KnownHeads:
+        """Those of its connections."""
 
     def admit(self, connection: Connection) -> bool:
         """Count a connection; False if there are too many already."""
@@ -110,8 +115,10 @@ class Connection(asyncio.Protocol):
             return
         if self._is_held:
             self._held += data
-        else:
+        elif self._phase is _Phase.BODY or self._fed_bytes or self._is_busy:
             self._take(data)
+        else:
+            self._take_from_its_beginning(data)
 
     def eof_received(self) -> bool:
         """The client has said all it had to; it may still wait for answers."""
@@ -195,6 +202,19 @@ class Connection(asyncio.Protocol):
             or self._is_stalled
             or (reading is not None and reading.is_full)
         )
+
+    def _take_from_its_beginning(self, data: bytes) -> None:
+        """Take what begins with a request, by what is known of its head or by the parser."""
+        known = self._host.heads.find(data)
+        if known is None:
+            self._take(data)
+            if self._phase is _Phase.IDLE and not self._is_over and not self._is_held:
+                self._host.heads.remember(data, self._request)
+            return
+        request, body = known
+        self._begin(request)
+        self.on_body(body)
+        self.on_message_complete()
 
     def _take(self, data: bytes) -> None:
         at = 0
@@ -359,6 +379,7 @@ class Connection(asyncio.Protocol):
     def _begin(self, request: Request) -> None:
         self._phase = _Phase.BODY
         self._deadline = self._host.tick + 1 + BODY_TIMEOUT_S
+        self._request = request
         exchange = self._host.open(self, request)
         self._reading = exchange
         self._queue.append(exchange)

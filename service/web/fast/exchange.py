@@ -19,6 +19,8 @@ class Request:
     headers: Mapping[bytes, bytes]
     headers_bytes: int
     keeps_alive: bool
+    said: object = None
+    """What the exchange of an earlier request with the same head has made of it."""
 
     @property
     def path(self) -> bytes:

@@ -1,8 +1,9 @@
-"""An ingest request of the fast server: its head and body to a submission, the reply to bytes.
+"""Ingest requests of the fast server: head and body to a submission, the reply to bytes.
 
 What `collect.IngestHandler` does, without a handler. The endpoint's coroutine runs at once, and on
 from each future it waits for, without a task: it may await futures alone, and no deadline of
-asyncio's that asks for the current task.
+asyncio's that asks for the current task. Those that wait for one future, as the events of a batch
+do, go on together.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from service.collector.intake import Reply, Submission
 from service.collector.visitors import wants_privacy
 from service.web.answers import log_answer
-from service.web.collect import TOO_LARGE, IngestRoute, Port
+from service.web.collect import ANSWER_HEADERS, TOO_LARGE, IngestRoute, Port
 from service.web.fast.exchange import Peer, Request
 from service.web.limits import DISCARDED_BYTES_MAX, HEADERS_BYTES_MAX
 from service.web.wire import Heads, header_lines
@@ -29,6 +30,56 @@ _CLOSE = b"Connection: close\r\n\r\n"
 _KEEP_ALIVE = b"Connection: Keep-Alive\r\n\r\n"
 _FAILED = Reply(500, {"success": False, "message": "Internal Server Error"})
 
+Step = Callable[[], None]
+
+
+class Ingest:
+    """The ingest routes of one server, and what their exchanges have in common."""
+
+    def __init__(self, port: Port) -> None:
+        self.port = port
+        self.heads = Heads(ANSWER_HEADERS)
+        self._routes = {one.path.encode(): one for one in port.routes}
+        self._waiting: dict[asyncio.Future[Any], list[Step]] = {}
+
+    def open(self, peer: Peer, request: Request) -> IngestExchange | None:
+        """The exchange of a POST to one of the routes; None for any other request."""
+        route = self._routes.get(request.path) if request.method == b"POST" else None
+        return IngestExchange(self, peer, route, request) if route else None
+
+    def after(self, future: asyncio.Future[Any], step: Step) -> None:
+        """Take the step when the future is done, before others that come to wait for it."""
+        steps = self._waiting.get(future)
+        if steps is None:
+            steps = self._waiting[future] = []
+            future.add_done_callback(self._go_on)
+        steps.append(step)
+
+    def _go_on(self, future: asyncio.Future[Any]) -> None:
+        for step in self._waiting.pop(future):
+            step()
+
+
+class _Said(NamedTuple):
+    """What the head of an ingest request says of its event."""
+
+    content_type: str | None
+    content_encoding: str | None
+    forwarded_for: str | None
+    user_agent: str
+    wants_privacy: bool
+
+    @classmethod
+    def of(cls, request: Request) -> _Said:
+        text = request.text
+        return cls(
+            text(b"content-type"),
+            text(b"content-encoding"),
+            text(b"x-forwarded-for"),
+            text(b"user-agent") or "",
+            wants_privacy(text(b"sec-gpc"), text(b"dnt")),
+        )
+
 
 class IngestExchange:
     """An Exchange of a POST to one of the ingest routes."""
@@ -38,7 +89,7 @@ class IngestExchange:
         "_body",
         "_body_bytes",
         "_coroutine",
-        "_heads",
+        "_ingest",
         "_peer",
         "_port",
         "_request",
@@ -49,14 +100,13 @@ class IngestExchange:
 
     is_full = False
 
-    def __init__(
-        self, peer: Peer, port: Port, route: IngestRoute, request: Request, heads: Heads
-    ) -> None:
+    def __init__(self, ingest: Ingest, peer: Peer, route: IngestRoute, request: Request) -> None:
+        port = ingest.port
+        self._ingest = ingest
         self._peer = peer
         self._port = port
         self._route = route
         self._request = request
-        self._heads = heads
         self._body: bytes | bytearray = b""
         self._body_bytes = 0
         self._began_s = time.monotonic()
@@ -95,18 +145,21 @@ class IngestExchange:
         self._port.in_flight.requests.discard(self)
 
     def _submission(self) -> Submission:
-        text = self._request.text
+        said = self._request.said
+        if not isinstance(said, _Said):
+            said = self._request.said = _Said.of(self._request)
+        port = self._port
         return Submission(
             bytes(self._body),
-            text(b"content-type"),
-            text(b"content-encoding"),
-            self._port.clients.resolve(self._peer.address, text(b"x-forwarded-for")),
-            text(b"user-agent") or "",
-            wants_privacy(text(b"sec-gpc"), text(b"dnt")),
-            TOO_LARGE if self._body_bytes > self._port.body_bytes_max else None,
+            said.content_type,
+            said.content_encoding,
+            port.clients.resolve(self._peer.address, said.forwarded_for),
+            said.user_agent,
+            said.wants_privacy,
+            TOO_LARGE if self._body_bytes > port.body_bytes_max else None,
         )
 
-    def _step(self, _: object = None) -> None:
+    def _step(self) -> None:
         """Run the endpoint to its next future, or to its end."""
         try:
             awaited = self._coroutine.send(None)
@@ -116,10 +169,18 @@ class IngestExchange:
             log.error("uncaught exception", exc_info=error)
             reply = _FAILED
         else:
-            _call_back(awaited, self._step)
+            self._wait(awaited)
             return
         self._reply(reply)
         self._peer.answered(self)
+
+    def _wait(self, awaited: Any) -> None:
+        """What a task does with what its coroutine waits for."""
+        if awaited is None:  # it only lets others run
+            asyncio.get_running_loop().call_soon(self._step)
+            return
+        awaited._asyncio_future_blocking = False
+        self._ingest.after(awaited, self._step)
 
     def _reply(self, reply: Reply) -> None:
         self._port.in_flight.requests.discard(self)
@@ -130,7 +191,7 @@ class IngestExchange:
         elif self._request.version == "1.0":
             end = _KEEP_ALIVE
         self.answer = b"%s%sContent-Length: %d\r\n%s%s" % (
-            self._heads.of(reply.status),
+            self._ingest.heads.of(reply.status),
             header_lines(reply.headers) if reply.headers else b"",
             len(body),
             end,
@@ -145,12 +206,3 @@ class IngestExchange:
             self._reply(Reply(status, {"success": False, "message": message}))
         else:
             self._reply(Reply(200, self._route.unread))
-
-
-def _call_back(awaited: Any, step: Callable[[object], None]) -> None:
-    """What a task does with what its coroutine waits for."""
-    if awaited is None:  # it only lets others run
-        asyncio.get_running_loop().call_soon(step, None)
-        return
-    awaited._asyncio_future_blocking = False
-    awaited.add_done_callback(step)

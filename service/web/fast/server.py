@@ -13,16 +13,17 @@ from collections.abc import Sequence
 
 from tornado import httputil
 
-from service.web.collect import ANSWER_HEADERS, Port
+from service.web.collect import Port
 from service.web.fast.connection import Connection
 from service.web.fast.exchange import Exchange, Peer, Request
-from service.web.fast.ingest import IngestExchange
+from service.web.fast.ingest import Ingest
+from service.web.fast.known_heads import KnownHeads
 from service.web.fast.tornado_exchange import TornadoExchange
-from service.web.wire import Heads
 
 log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
+_HEADS_KEPT_S = 60
 _HELD_AN_ACCEPT = 4
 
 
@@ -33,10 +34,9 @@ class FastServer:
         self, app: httputil.HTTPServerConnectionDelegate, port: Port, *, connections_max: int
     ) -> None:
         self.tick = 0
+        self.heads = KnownHeads()
         self._app = app
-        self._port = port
-        self._routes = {one.path.encode(): one for one in port.routes}
-        self._heads = Heads(ANSWER_HEADERS)
+        self._ingest = Ingest(port)
         self._connections_max = connections_max
         self._connections: set[Connection] = set()
         self._sockets: list[socket.socket] = []
@@ -95,10 +95,7 @@ class FastServer:
 
     def open(self, peer: Peer, request: Request) -> Exchange:
         """See Host.open."""
-        route = self._routes.get(request.path) if request.method == b"POST" else None
-        if route:
-            return IngestExchange(peer, self._port, route, request, self._heads)
-        return TornadoExchange(peer, self._app, request)
+        return self._ingest.open(peer, request) or TornadoExchange(peer, self._app, request)
 
     # -- its own ------------------------------------------------------------------------------
 
@@ -136,7 +133,9 @@ class FastServer:
 
     def _sweep(self) -> None:
         self.tick += 1
-        self._heads.expire()
+        self._ingest.heads.expire()
+        if self.tick % _HEADS_KEPT_S == 0:
+            self.heads.forget()
         for connection in list(self._connections):
             connection.sweep(self.tick)
         self._timer = self._loop.call_later(_TICK_S, self._sweep)

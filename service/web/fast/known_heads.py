@@ -1,0 +1,60 @@
+"""Heads of requests that were parsed before, found again by their bytes.
+
+A client that keeps its connection says the same head again and again. What was parsed and checked
+once need not be again: the same bytes are the same request. So a body that is as long as the head
+declares, and in one piece with it, makes a whole request without a parser.
+
+Kept is only what leaves nothing to decide about the message: a head that ended with an empty line
+and was read alone with its body, declares a length or has no body, and asks for nothing of the
+connection. At most `HEADS_MAX` heads of at most `HEAD_BYTES_MAX` each, forgotten by the minute,
+because a head may tell a person's address.
+"""
+
+from __future__ import annotations
+
+from service.web.fast.exchange import Request
+
+HEADS_MAX = 2048
+HEAD_BYTES_MAX = 2048
+_END = b"\r\n\r\n"
+_ASKING = (b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te")
+
+
+class KnownHeads:
+    """The heads of one server."""
+
+    def __init__(self) -> None:
+        self._requests: dict[bytes, tuple[Request, int]] = {}
+
+    def find(self, data: bytes) -> tuple[Request, bytes] | None:
+        """The request that `data` is, and its body; None if a parser must say."""
+        end = data.find(_END) + len(_END)
+        known = self._requests.get(data[:end])
+        if known is None or known[1] != len(data):
+            return None
+        return known[0], data[end:]
+
+    def remember(self, data: bytes, request: Request) -> None:
+        """That the parser found in `data` the whole of `request` and nothing else."""
+        end = data.find(_END) + len(_END)
+        if end > HEAD_BYTES_MAX or not _is_plain(data, end, request):
+            return
+        if len(self._requests) >= HEADS_MAX:
+            del self._requests[next(iter(self._requests))]
+        self._requests[data[:end]] = (request, len(data))
+
+    def forget(self) -> None:
+        """Forget them all."""
+        self._requests.clear()
+
+
+def _is_plain(data: bytes, end: int, request: Request) -> bool:
+    headers = request.headers
+    length = headers.get(b"content-length", b"0")
+    return (
+        request.keeps_alive
+        and data.startswith(b"%s %s HTTP/1.1\r\n" % (request.method, request.target))
+        and length.isdigit()
+        and int(length) == len(data) - end
+        and not any(name in headers for name in _ASKING)
+    )
