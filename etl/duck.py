@@ -17,4 +17,6 @@ def connect(spill: Path, *, memory_bytes_max: int, threads_max: int) -> duckdb.D
         }
     )
     con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET preserve_insertion_order = false")  # what needs an order says so
+    con.execute("SET parquet_metadata_cache = true")  # a report reads its files more than once
     return con

@@ -25,6 +25,7 @@ from etl.directory_db import DirectoryDatabase
 from etl.lake import LakeError, Snapshot, VersionNotFound
 from etl.layout import Layout
 from etl.tables import EVENTS, TABLES
+from etl.tail import Tail
 
 _ATTEMPTS_MAX = 20
 _NAMES_TTL_S = 5.0
@@ -55,6 +56,7 @@ class LiveView:
     directory: DirectoryDatabase | None = None
     limits: Limits = field(default_factory=Limits)
     _verified: backlog.Verified = field(default_factory=backlog.Verified)
+    _tail: Tail = field(default_factory=Tail)
     _names: _Names | None = None
 
     def connect(self, *, version: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -120,11 +122,14 @@ class LiveView:
         sealed: dict[str, list[segments.Sealed]],
         marks: dict[str, int],
     ) -> list[backlog.Stopped]:
-        self._verified.keep_only({item for listed in sealed.values() for item in listed})
+        if sealed:
+            known = {item for listed in sealed.values() for item in listed}
+            self._verified.keep_only(known)
+            self._tail.keep_only(known)
         while True:
             readable, stopped = backlog.above(sealed, marks, self._verified)
             try:
-                staging.stage_lines(con, readable)
+                self._tail.stage(con, readable)
             except staging.SegmentRefused as error:
                 self._verified.refuse(error.segment, error.reason)
             else:

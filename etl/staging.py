@@ -6,11 +6,13 @@ the writer serialised, and their files are checked against their names before th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from importlib.resources import files as package_files
+from types import MappingProxyType
 
 import duckdb
+import pyarrow as pa
 
 from etl.lake import Snapshot, quoted
 from etl.segments import Sealed
@@ -31,8 +33,12 @@ class SegmentRefused(Exception):
         self.segment, self.reason = segment, reason
 
 
-def stage_lines(con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
-    """Make the temporary table `lines`: every line of `segments`.
+def stage_lines(
+    con: duckdb.DuckDBPyConnection,
+    segments: Sequence[Sealed],
+    kept: Mapping[Sealed, pa.Table] = MappingProxyType({}),
+) -> None:
+    """Make the temporary table `lines`: every line of `segments`, those in `kept` from there.
 
     Raises SegmentRefused naming one that cannot be read whole, or holds lines of a kind that no
     table keeps; duckdb.IOException when a segment was deleted meanwhile.
@@ -43,10 +49,17 @@ def stage_lines(con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> N
     if segments:
         rows = [(str(item.path), item.series, item.number) for item in segments]
         con.executemany("INSERT INTO sources VALUES (?, ?, ?)", rows)
+    unread = [item for item in segments if item not in kept]
+    lines = _select_lines(unread)
+    if kept:
+        con.register("kept_lines", pa.concat_tables(kept.values()))
+        lines = f"FROM kept_lines UNION ALL {lines}" if unread else "FROM kept_lines"
     try:
-        con.execute(f"CREATE OR REPLACE TEMP TABLE lines AS {_select_lines(segments)}")
+        con.execute(f"CREATE OR REPLACE TEMP TABLE lines AS {lines}")
     except _BAD_CONTENT as error:
-        raise _refused_among(con, segments, error) from error
+        raise _refused_among(con, unread, error) from error
+    if kept:
+        con.unregister("kept_lines")
     _check_counts(con, segments)
 
 
@@ -113,6 +126,8 @@ def drop_duplicates(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> int:
     The rule, and its order, stand in `sql/_duplicates.sql`; ids count for 24 h, transactions for
     30 days.
     """
+    if not one_value(con, f"SELECT count(dedupe_key) FROM staged_{EVENTS.name}"):
+        return 0
     con.execute(f"CREATE OR REPLACE TEMP TABLE known AS {_known_keys(con, snapshot)}")
     con.execute(package_files("etl").joinpath("sql/_duplicates.sql").read_text())
     return count(con, "duplicates")

@@ -1,23 +1,42 @@
 -- funnel: visitors and events of each step; a visitor counts in every step it took, in any order.
 -- Visitors who asked for privacy have no visitor_id: their events count, they do not.
 -- parameters: tenant, from, to, bots
-WITH steps (ordinal, step, type) AS (
-    VALUES
-        (1, 'view', 'view'),
-        (2, 'contact', 'whatsapp_click'),
-        (2, 'contact', 'call'),
-        (2, 'contact', 'call_click'),
-        (2, 'contact', 'maps_click'),
-        (2, 'contact', 'location_view'),
-        (3, 'cart', 'cart_add'),
-        (4, 'purchase', 'purchase'),
-        (4, 'purchase', 'conversion')
+WITH steps (ordinal, step) AS (
+    VALUES (1, 'view'), (2, 'contact'), (3, 'cart'), (4, 'purchase')
+),
+taken AS (
+    SELECT
+        CASE type
+            WHEN 'view' THEN 1
+            WHEN 'whatsapp_click' THEN 2
+            WHEN 'call' THEN 2
+            WHEN 'call_click' THEN 2
+            WHEN 'maps_click' THEN 2
+            WHEN 'location_view' THEN 2
+            WHEN 'cart_add' THEN 3
+            WHEN 'purchase' THEN 4
+            WHEN 'conversion' THEN 4
+        END AS ordinal,
+        visitor_id
+    FROM selected($tenant, $from, $to, $bots)
+),
+counted AS (
+    SELECT ordinal, count(*) AS events FROM taken GROUP BY ordinal
+),
+-- The steps of a visitor as bits. Its id is a 64-bit hash, so a hash of that tells as many apart.
+walked AS (
+    SELECT bit_or(1 << ordinal) AS path FROM taken
+    WHERE visitor_id IS NOT NULL AND ordinal IS NOT NULL
+    GROUP BY hash(visitor_id)
+),
+paths AS (
+    SELECT path, count(*) AS visitors FROM walked GROUP BY path
 )
 SELECT
     step,
-    count(DISTINCT visitor_id) AS visitors,
-    count(selected.type) AS events
+    coalesce((SELECT sum(visitors) FROM paths WHERE path & (1 << ordinal) > 0), 0)::BIGINT
+        AS visitors,
+    coalesce(events, 0) AS events
 FROM steps
-LEFT JOIN selected($tenant, $from, $to, $bots) AS selected USING (type)
-GROUP BY ordinal, step
+LEFT JOIN counted USING (ordinal)
 ORDER BY ordinal

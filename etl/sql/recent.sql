@@ -1,5 +1,11 @@
 -- recent: the latest events by receipt, newest first.
 -- parameters: tenant, from, to, tz, bots, limit
+WITH newest AS (
+    SELECT received_at, series, seq
+    FROM selected($tenant, $from, $to, $bots)
+    ORDER BY received_at DESC, series, seq DESC
+    LIMIT $limit
+)
 SELECT
     received_at,
     occurred_at,
@@ -14,6 +20,7 @@ SELECT
     event_id,
     metadata
 FROM selected($tenant, $from, $to, $bots)
+SEMI JOIN newest USING (received_at, series, seq)
 LEFT JOIN tenants ON tenants.id = tenant_id
 ORDER BY received_at DESC, series, seq DESC
 LIMIT $limit

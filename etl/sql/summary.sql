@@ -1,23 +1,37 @@
 -- summary: events, visitors, one count per type and transactions, per tenant.
+-- Visitors are counted by hashes of their ids, which are 64-bit hashes themselves.
 -- parameters: tenant, from, to, bots
+WITH counted AS (
+    SELECT tenant_id, type, count(*) AS events, count(*) FILTER (endpoint = 'conversion') AS converted
+    FROM selected($tenant, $from, $to, $bots)
+    GROUP BY tenant_id, type
+),
+seen AS (
+    SELECT DISTINCT tenant_id, hash(visitor_id) AS visitor
+    FROM selected($tenant, $from, $to, $bots)
+    WHERE visitor_id IS NOT NULL
+),
+visiting AS (
+    SELECT tenant_id, count(*) AS visitors FROM seen GROUP BY tenant_id
+)
 SELECT
     tenant_id,
     any_value(tenants.slug) AS tenant,
-    count(*) AS events,
-    count(DISTINCT visitor_id) AS visitors,
-    count(*) FILTER (type = 'view') AS view,
-    count(*) FILTER (type = 'whatsapp_click') AS whatsapp_click,
-    count(*) FILTER (type = 'call') AS call,
-    count(*) FILTER (type = 'call_click') AS call_click,
-    count(*) FILTER (type = 'maps_click') AS maps_click,
-    count(*) FILTER (type = 'location_view') AS location_view,
-    count(*) FILTER (type = 'cart_add') AS cart_add,
-    count(*) FILTER (type = 'social_share') AS social_share,
-    count(*) FILTER (type = 'conversion') AS conversion,
-    count(*) FILTER (type = 'purchase') AS purchase,
-    count(*) FILTER (endpoint = 'conversion' AND type IN ('purchase', 'conversion'))
-        AS transactions
-FROM selected($tenant, $from, $to, $bots)
+    sum(events)::BIGINT AS events,
+    coalesce(any_value(visitors), 0) AS visitors,
+    coalesce(sum(events) FILTER (type = 'view'), 0)::BIGINT AS view,
+    coalesce(sum(events) FILTER (type = 'whatsapp_click'), 0)::BIGINT AS whatsapp_click,
+    coalesce(sum(events) FILTER (type = 'call'), 0)::BIGINT AS call,
+    coalesce(sum(events) FILTER (type = 'call_click'), 0)::BIGINT AS call_click,
+    coalesce(sum(events) FILTER (type = 'maps_click'), 0)::BIGINT AS maps_click,
+    coalesce(sum(events) FILTER (type = 'location_view'), 0)::BIGINT AS location_view,
+    coalesce(sum(events) FILTER (type = 'cart_add'), 0)::BIGINT AS cart_add,
+    coalesce(sum(events) FILTER (type = 'social_share'), 0)::BIGINT AS social_share,
+    coalesce(sum(events) FILTER (type = 'conversion'), 0)::BIGINT AS conversion,
+    coalesce(sum(events) FILTER (type = 'purchase'), 0)::BIGINT AS purchase,
+    coalesce(sum(converted) FILTER (type IN ('purchase', 'conversion')), 0)::BIGINT AS transactions
+FROM counted
+LEFT JOIN visiting USING (tenant_id)
 LEFT JOIN tenants ON tenants.id = tenant_id
 GROUP BY tenant_id
 ORDER BY events DESC, tenant_id

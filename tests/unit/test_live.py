@@ -318,7 +318,7 @@ def test_an_error_of_duckdb_is_an_error_of_the_lake(shop, monkeypatch):
     """Such as memory that does not suffice: it is not tried again and again."""
     attempts = []
 
-    def failing(con, listed):
+    def failing(con, listed, kept):
         attempts.append(listed)
         raise duckdb.OutOfMemoryException("too little")
 
