@@ -24,7 +24,10 @@ class Stopped:
 
 @dataclass(slots=True)
 class Verified:
-    """Checks files against their names, each sealed segment once: it never changes."""
+    """Checks files against the CRC of their names, each sealed segment once: it never changes.
+
+    The count of lines in the name is compared with what is read of them, by staging.
+    """
 
     _intact: set[Sealed] = field(default_factory=set)
     _refused: dict[Sealed, str] = field(default_factory=dict)
@@ -37,7 +40,7 @@ class Verified:
         if segment in self._refused:
             return self._refused[segment]
         known = segment in self._intact and segment.path.exists()
-        if not known and not segments.matches_name(segment):
+        if not known and not segments.has_its_crc(segment):
             return "content is not what the name says"
         self._intact.add(segment)
         return None
