@@ -175,6 +175,7 @@ def _read_names(directory: DirectoryDatabase | None, now_s: float) -> _Names:
         pa.table(
             {
                 "id": pa.array([tenant.id for tenant in tenants], pa.int64()),
+                "uuid": pa.array([tenant.uuid for tenant in tenants], pa.string()),
                 "slug": pa.array([tenant.slug for tenant in tenants], pa.string()),
                 "name": pa.array([tenant.name for tenant in tenants], pa.string()),
                 "status": pa.array([tenant.status for tenant in tenants], pa.string()),

@@ -13,9 +13,12 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 
+ENDPOINTS = ("track", "conversion", "interactions")
 INTERVALS = ("hour", "day", "week", "month")
 _TRUE, _FALSE = ("1", "true", "yes", "on", ""), ("0", "false", "no", "off")
 _ROWS_MAX = 10_000
+_TEXT_CHARS_MAX = 255
+_ID_DIGITS_MAX = 16
 ZONE_TAKES = "takes a zone such as UTC or America/Tegucigalpa."
 
 
@@ -60,6 +63,18 @@ def parse(
     return values, zone
 
 
+def period_before(values: Mapping[str, object], now: datetime) -> datetime | None:
+    """Where the period of the same length that ends at `from` begins; None without a `from`."""
+    since, until = values.get("from"), values.get("to")
+    if not isinstance(since, datetime):
+        return None
+    end = min(until, now) if isinstance(until, datetime) else now
+    try:
+        return since - max(end - since, timedelta(0))
+    except OverflowError:
+        return None
+
+
 def _parsers(zone: zoneinfo.ZoneInfo) -> dict[str, Callable[[str], object]]:
     return {
         "from": lambda text: _moment(text, zone, timedelta(0)),
@@ -69,6 +84,10 @@ def _parsers(zone: zoneinfo.ZoneInfo) -> dict[str, Callable[[str], object]]:
         "bots": _flag,
         "limit": _limit,
         "tenant": str,
+        "endpoint": _endpoint,
+        "type": _text,
+        "product": _product,
+        "source": _text,
     }
 
 
@@ -97,6 +116,24 @@ def _interval(text: str) -> str:
     if text not in INTERVALS:
         raise ValueError(f"takes one of {', '.join(INTERVALS)}.")
     return text
+
+
+def _endpoint(text: str) -> str:
+    if text not in ENDPOINTS:
+        raise ValueError(f"takes one of {', '.join(ENDPOINTS)}.")
+    return text
+
+
+def _text(text: str) -> str:
+    if not 1 <= len(text) <= _TEXT_CHARS_MAX:
+        raise ValueError(f"takes a text of up to {_TEXT_CHARS_MAX} characters.")
+    return text
+
+
+def _product(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS_MAX):
+        raise ValueError("takes the id of a product, a whole number.")
+    return int(text)
 
 
 def _zone(text: str) -> zoneinfo.ZoneInfo:

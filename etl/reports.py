@@ -14,7 +14,7 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.resources import files as package_files
 from pathlib import Path
 
@@ -34,6 +34,10 @@ _DEFAULTS: dict[str, object] = {
     "tz": "UTC",
     "bots": False,
     "limit": 50,
+    "endpoint": None,
+    "type": None,
+    "product": None,
+    "source": None,
 }
 _ALWAYS_ALLOWED = ("tz",)
 
@@ -114,8 +118,12 @@ def run_locked(
     *,
     timeout_s: float,
     lock: Path | None,
+    now: datetime | None = None,
 ) -> Result:
-    """Run a report; with `lock`, on a connection that from then on reads that folder alone."""
+    """Run a report; with `lock`, on a connection that from then on reads that folder alone.
+
+    `now` ends a period that is given no end, where its length matters.
+    """
     report = load(name)
     values, zone = parameters.parse(given, report.parameters)
     values["tenant"] = _tenant_id(con, values.get("tenant"))
@@ -123,7 +131,12 @@ def run_locked(
     version, tail_events = con.execute("SELECT version, tail_events FROM snapshot").fetchall()[0]
     if lock:
         lock_down(con, lock)
-    bound = {key: value for key, value in values.items() if f"${key}" in report.sql}
+    before = parameters.period_before(values, now or datetime.now(UTC))
+    bound = {
+        key: value
+        for key, value in {**values, "before": before}.items()
+        if f"${key}" in report.sql
+    }
     table = _execute(con, report.sql, bound, timeout_s)
     shown = {key: _shown(value) for key, value in values.items()}
     return Result(name, shown, table, version, tail_events)

@@ -1,6 +1,6 @@
 -- funnel: visitors and events of each step; a visitor counts in every step it took, in any order.
 -- Visitors who asked for privacy have no visitor_id: their events count, they do not.
--- parameters: tenant, from, to, bots
+-- parameters: tenant, from, to, bots, endpoint, type, product, source
 WITH steps (ordinal, step) AS (
     VALUES (1, 'view'), (2, 'contact'), (3, 'cart'), (4, 'purchase')
 ),
@@ -18,7 +18,7 @@ taken AS (
             WHEN 'conversion' THEN 4
         END AS ordinal,
         visitor_id
-    FROM selected($tenant, $from, $to, $bots)
+    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
 ),
 counted AS (
     SELECT ordinal, count(*) AS events FROM taken GROUP BY ordinal

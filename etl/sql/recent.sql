@@ -1,8 +1,8 @@
 -- recent: the latest events by receipt, newest first.
--- parameters: tenant, from, to, tz, bots, limit
+-- parameters: tenant, from, to, tz, bots, limit, endpoint, type, product, source
 WITH newest AS (
     SELECT received_at, series, seq
-    FROM selected($tenant, $from, $to, $bots)
+    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
     ORDER BY received_at DESC, series, seq DESC
     LIMIT $limit
 )
@@ -19,7 +19,7 @@ SELECT
     visitor_id,
     event_id,
     metadata
-FROM selected($tenant, $from, $to, $bots)
+FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
 SEMI JOIN newest USING (received_at, series, seq)
 LEFT JOIN tenants ON tenants.id = tenant_id
 ORDER BY received_at DESC, series, seq DESC

@@ -1,37 +1,61 @@
--- summary: events, visitors, one count per type and transactions, per tenant.
+-- summary: events, visitors, one count per type and transactions, per tenant; beside them what the
+-- period of the same length before `from` had, and the change, where `from` says when that ended.
 -- Visitors are counted by hashes of their ids, which are 64-bit hashes themselves.
--- parameters: tenant, from, to, bots
+-- parameters: tenant, from, to, bots, endpoint, type, product, source
 WITH counted AS (
     SELECT tenant_id, type, count(*) AS events, count(*) FILTER (endpoint = 'conversion') AS converted
-    FROM selected($tenant, $from, $to, $bots)
+    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
     GROUP BY tenant_id, type
 ),
 seen AS (
     SELECT DISTINCT tenant_id, hash(visitor_id) AS visitor
-    FROM selected($tenant, $from, $to, $bots)
+    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
     WHERE visitor_id IS NOT NULL
 ),
 visiting AS (
     SELECT tenant_id, count(*) AS visitors FROM seen GROUP BY tenant_id
+),
+before AS (
+    SELECT
+        tenant_id,
+        count(*) AS events_before,
+        count(DISTINCT hash(visitor_id)) FILTER (visitor_id IS NOT NULL) AS visitors_before,
+        count(*) FILTER (endpoint = 'conversion' AND type IN ('purchase', 'conversion'))
+            AS transactions_before
+    FROM selected($tenant, $before, $from, $bots, $endpoint, $type, $product, $source)
+    WHERE $before IS NOT NULL
+    GROUP BY tenant_id
+),
+now AS (
+    SELECT
+        tenant_id,
+        any_value(tenants.slug) AS tenant,
+        sum(events)::BIGINT AS events,
+        coalesce(any_value(visitors), 0) AS visitors,
+        coalesce(sum(events) FILTER (type = 'view'), 0)::BIGINT AS view,
+        coalesce(sum(events) FILTER (type = 'whatsapp_click'), 0)::BIGINT AS whatsapp_click,
+        coalesce(sum(events) FILTER (type = 'call'), 0)::BIGINT AS call,
+        coalesce(sum(events) FILTER (type = 'call_click'), 0)::BIGINT AS call_click,
+        coalesce(sum(events) FILTER (type = 'maps_click'), 0)::BIGINT AS maps_click,
+        coalesce(sum(events) FILTER (type = 'location_view'), 0)::BIGINT AS location_view,
+        coalesce(sum(events) FILTER (type = 'cart_add'), 0)::BIGINT AS cart_add,
+        coalesce(sum(events) FILTER (type = 'social_share'), 0)::BIGINT AS social_share,
+        coalesce(sum(events) FILTER (type = 'conversion'), 0)::BIGINT AS conversion,
+        coalesce(sum(events) FILTER (type = 'purchase'), 0)::BIGINT AS purchase,
+        coalesce(sum(converted) FILTER (type IN ('purchase', 'conversion')), 0)::BIGINT AS transactions
+    FROM counted
+    LEFT JOIN visiting USING (tenant_id)
+    LEFT JOIN tenants ON tenants.id = tenant_id
+    GROUP BY tenant_id
 )
 SELECT
-    tenant_id,
-    any_value(tenants.slug) AS tenant,
-    sum(events)::BIGINT AS events,
-    coalesce(any_value(visitors), 0) AS visitors,
-    coalesce(sum(events) FILTER (type = 'view'), 0)::BIGINT AS view,
-    coalesce(sum(events) FILTER (type = 'whatsapp_click'), 0)::BIGINT AS whatsapp_click,
-    coalesce(sum(events) FILTER (type = 'call'), 0)::BIGINT AS call,
-    coalesce(sum(events) FILTER (type = 'call_click'), 0)::BIGINT AS call_click,
-    coalesce(sum(events) FILTER (type = 'maps_click'), 0)::BIGINT AS maps_click,
-    coalesce(sum(events) FILTER (type = 'location_view'), 0)::BIGINT AS location_view,
-    coalesce(sum(events) FILTER (type = 'cart_add'), 0)::BIGINT AS cart_add,
-    coalesce(sum(events) FILTER (type = 'social_share'), 0)::BIGINT AS social_share,
-    coalesce(sum(events) FILTER (type = 'conversion'), 0)::BIGINT AS conversion,
-    coalesce(sum(events) FILTER (type = 'purchase'), 0)::BIGINT AS purchase,
-    coalesce(sum(converted) FILTER (type IN ('purchase', 'conversion')), 0)::BIGINT AS transactions
-FROM counted
-LEFT JOIN visiting USING (tenant_id)
-LEFT JOIN tenants ON tenants.id = tenant_id
-GROUP BY tenant_id
+    now.*,
+    CASE WHEN $before IS NOT NULL THEN coalesce(events_before, 0) END AS events_before,
+    CASE WHEN $before IS NOT NULL THEN coalesce(visitors_before, 0) END AS visitors_before,
+    CASE WHEN $before IS NOT NULL THEN coalesce(transactions_before, 0) END AS transactions_before,
+    round(events / nullif(events_before, 0) - 1, 4) AS events_change,
+    round(visitors / nullif(visitors_before, 0) - 1, 4) AS visitors_change,
+    round(transactions / nullif(transactions_before, 0) - 1, 4) AS transactions_change
+FROM now
+LEFT JOIN before USING (tenant_id)
 ORDER BY events DESC, tenant_id

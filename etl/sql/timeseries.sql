@@ -1,9 +1,9 @@
 -- timeseries: events per bucket of time and type; buckets without events are left out.
--- parameters: tenant, from, to, interval, tz, bots
+-- parameters: tenant, from, to, interval, tz, bots, endpoint, type, product, source
 WITH counted AS (
     -- Every zone's hours begin at a quarter of an hour: few rows are left to find the bucket of.
     SELECT epoch_us(occurred_at) // 900000000 AS quarter, type, count(*) AS events
-    FROM selected($tenant, $from, $to, $bots)
+    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
     GROUP BY quarter, type
 ),
 placed AS (

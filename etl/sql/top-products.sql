@@ -1,9 +1,9 @@
 -- top-products: the products that sold and were seen most. Different currencies are never added:
 -- revenue is in the currency the product sold most in; other_revenue lists the others' sums.
--- parameters: tenant, from, to, bots, limit
+-- parameters: tenant, from, to, bots, limit, endpoint, type, product, source
 WITH chosen AS (
     SELECT tenant_id, product_id, type, currency, value
-    FROM selected($tenant, $from, $to, $bots)
+    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
     WHERE product_id IS NOT NULL
 ),
 sold AS (

@@ -1,0 +1,24 @@
+-- conversion-rate: transactions per visitor, per tenant; a shop's server that reports a sale is no
+-- visitor, so the rate is one of counts, not of people.
+-- parameters: tenant, from, to, bots, endpoint, type, product, source
+WITH chosen AS (
+    SELECT tenant_id, visitor_id,
+           endpoint = 'conversion' AND type IN ('purchase', 'conversion') AS is_sale
+    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
+),
+counted AS (
+    SELECT tenant_id,
+           count(DISTINCT hash(visitor_id)) FILTER (visitor_id IS NOT NULL) AS visitors,
+           count(*) FILTER (is_sale) AS transactions
+    FROM chosen
+    GROUP BY tenant_id
+)
+SELECT
+    tenant_id,
+    tenants.slug AS tenant,
+    visitors,
+    transactions,
+    round(transactions / nullif(visitors, 0), 4) AS rate
+FROM counted
+LEFT JOIN tenants ON tenants.id = tenant_id
+ORDER BY transactions DESC, visitors DESC, tenant_id

@@ -1,0 +1,33 @@
+-- quality: what came in and what became of it: events accepted, those of them that are bots', and
+-- payloads that were refused, by reason. What a payload says of its shop decides whose it is.
+-- parameters: tenant, from, to, endpoint
+WITH shop AS (
+    SELECT id, uuid, slug FROM tenants WHERE id = $tenant
+),
+refused AS (
+    SELECT reason, try_cast(body AS JSON) AS said
+    FROM rejected
+    WHERE ($from IS NULL OR (received_at >= $from AND event_date >= CAST($from AS DATE)))
+      AND ($to IS NULL OR received_at < $to)
+      AND ($endpoint IS NULL OR endpoint = $endpoint)
+),
+refused_of AS (
+    SELECT reason FROM refused
+    WHERE $tenant IS NULL
+       OR lower(said ->> '$.tenant_id') IN (SELECT unnest([id::VARCHAR, lower(uuid)]) FROM shop)
+       OR said ->> '$.tenant_slug' IN (SELECT slug FROM shop)
+),
+counted AS (
+    SELECT count(*) AS accepted, count(*) FILTER (bot) AS bots
+    FROM selected($tenant, $from, $to, true, $endpoint, NULL, NULL, NULL)
+),
+told AS (
+    SELECT 1 AS ordinal, 'accepted' AS outcome, NULL::VARCHAR AS reason, accepted AS events
+    FROM counted
+    UNION ALL
+    SELECT 2, 'bots', NULL, bots FROM counted
+    UNION ALL
+    SELECT 3, 'rejected', reason, count(*) FROM refused_of GROUP BY reason
+)
+SELECT outcome, reason, events FROM told
+ORDER BY ordinal, events DESC, reason
