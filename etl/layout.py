@@ -39,6 +39,10 @@ class Layout:
         return f"sqlite:///{self.directory_db}"
 
     @property
+    def tokens(self) -> Path:
+        return self.root / "tokens.json"
+
+    @property
     def salts(self) -> Path:
         return self.root / "salts"
 

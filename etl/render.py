@@ -1,4 +1,4 @@
-"""A report's result as JSON or CSV text, the same over HTTP and on the command line.
+"""A report's result as JSON, CSV, Parquet or Arrow, the same over HTTP and on the command line.
 
 Times are ISO 8601 with their offset, money exact decimals without trailing zeros. A CSV cell that
 a spreadsheet would run as a formula is prefixed with an apostrophe.
@@ -8,20 +8,46 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from etl.reports import Result
+
+FORMATS = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+    "arrow": "application/vnd.apache.arrow.stream",
+}
+"""Every form of a result, and its media type."""
 
 # The last four are = + - @ in full width, which spreadsheets in East Asian locales take alike.
 _FORMULA_STARTS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 
 
+def to_bytes(result: Result, form: str) -> bytes:
+    """A result in one of FORMATS."""
+    if form == "json":
+        return to_json(result)
+    if form == "csv":
+        return to_csv(result).encode()
+    sink = io.BytesIO()
+    if form == "parquet":
+        pq.write_table(result.table, sink, compression="zstd")
+    else:
+        with pa.ipc.new_stream(sink, result.table.schema) as stream:
+            stream.write_table(result.table)
+    return sink.getvalue()
+
+
 def to_json(result: Result) -> bytes:
     """{"report", "parameters", "rows": [...], "snapshot": {"version", "tail_events"}}."""
-    rows = [{name: _json_value(value) for name, value in row.items()} for row in result.rows]
+    rows = json_rows(result.rows)
     return orjson.dumps(
         {
             "report": result.report,
@@ -30,6 +56,18 @@ def to_json(result: Result) -> bytes:
             "snapshot": {"version": result.version, "tail_events": result.tail_events},
         }
     )
+
+
+def json_rows(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Rows of values that orjson can write."""
+    return [{name: _json_value(value) for name, value in row.items()} for row in rows]
+
+
+def csv_line(values: Iterable[object]) -> str:
+    """One row of CSV, its line end included."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow([_csv_cell(value) for value in values])
+    return text.getvalue()
 
 
 def to_csv(result: Result) -> str:

@@ -50,6 +50,13 @@ class UnknownReport(Exception):
         self.known = known
 
 
+class NotYours(Exception):
+    """The one who asks may read one tenant, and asked of another, which may not even exist."""
+
+    def __init__(self) -> None:
+        super().__init__("This token reads its own shop only.")
+
+
 class ReportTimeout(Exception):
     """The query was interrupted after its time limit."""
 
@@ -111,7 +118,7 @@ def run(
     return run_locked(con, name, wanted, timeout_s=timeout_s, lock=None)
 
 
-def run_locked(
+def run_locked(  # noqa: PLR0913  (what a question is, and the terms it is answered on)
     con: duckdb.DuckDBPyConnection,
     name: str,
     given: Mapping[str, str],
@@ -119,23 +126,23 @@ def run_locked(
     timeout_s: float,
     lock: Path | None,
     now: datetime | None = None,
+    whose: int | None = None,
 ) -> Result:
     """Run a report; with `lock`, on a connection that from then on reads that folder alone.
 
-    `now` ends a period that is given no end, where its length matters.
+    `now` ends a period that is given no end, where its length matters. `whose`: the tenant that
+    is read whatever is asked; raises NotYours where that is another.
     """
     report = load(name)
     values, zone = parameters.parse(given, report.parameters)
-    values["tenant"] = _tenant_id(con, values.get("tenant"))
+    values["tenant"] = tenant_of(con, values.get("tenant"), whose)
     _set_zone(con, zone.key)
     version, tail_events = con.execute("SELECT version, tail_events FROM snapshot").fetchall()[0]
     if lock:
         lock_down(con, lock)
     before = parameters.period_before(values, now or datetime.now(UTC))
     bound = {
-        key: value
-        for key, value in {**values, "before": before}.items()
-        if f"${key}" in report.sql
+        key: value for key, value in {**values, "before": before}.items() if f"${key}" in report.sql
     }
     table = _execute(con, report.sql, bound, timeout_s)
     shown = {key: _shown(value) for key, value in values.items()}
@@ -154,6 +161,19 @@ def lock_down(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
     con.execute(f"SET allowed_directories = [{quoted(str(folder.absolute()))}]")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
+
+
+def tenant_of(con: duckdb.DuckDBPyConnection, text: object, whose: int | None) -> int | None:
+    """The tenant to read, None for all; see run_locked. Raises ParameterError, NotYours."""
+    if whose is None:
+        return _tenant_id(con, text)
+    try:
+        asked = whose if text is None else _tenant_id(con, text)
+    except ParameterError:
+        raise NotYours from None
+    if asked != whose:
+        raise NotYours
+    return whose
 
 
 def _tenant_id(con: duckdb.DuckDBPyConnection, text: object) -> int | None:

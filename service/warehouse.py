@@ -16,14 +16,17 @@ import uvloop
 from etl import compact, maintain
 from etl.compact import Outcome, Plan
 from etl.lake import LakeError
-from etl.layout import DataFolderError
+from etl.layout import DataFolderError, Layout
 from etl.live import Limits, LiveView
 from etl.recovery import SeriesFormatError
 from etl.schedule import Schedule
 from service import logs
 from service.settings import Settings
 from service.stopping import stop_event
-from service.web.reports import ReportDesk, make_app
+from service.tokens import TokenStore
+from service.web.access import Access
+from service.web.desk import ReportDesk
+from service.web.reports import make_app
 from service.web.server import BoundedServer
 from service.worker import database
 
@@ -57,7 +60,10 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket], lifeline:
     desk = ReportDesk(
         LiveView(settings.data, database(settings), limits), settings.report_timeout_s
     )
-    app = make_app(desk, settings.reports_token, compactor.why_not_ready)
+    access = Access(
+        settings.reports_token, TokenStore(Layout(settings.data).tokens), settings.reports_host
+    )
+    app = make_app(desk, access, compactor.why_not_ready)
     server = BoundedServer(app, connections_max=settings.connections_max)
     server.listen(sockets)
     log.info("reporting")

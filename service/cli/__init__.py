@@ -8,6 +8,7 @@ from service.cli import processes as processes  # isort: skip
 from service.cli import lake as lake  # isort: skip
 from service.cli import reports as reports  # isort: skip
 from service.cli import directory as directory  # isort: skip
+from service.cli import tokens as tokens  # isort: skip
 from service.cli.shared import app
 
 

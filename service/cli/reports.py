@@ -1,16 +1,20 @@
-"""The command `report`."""
+"""The commands `report` and `sql`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from service.cli.shared import Config, Data, app, load, require_folder, say, stop
+from service.cli.shared import AsJson, Config, Data, app, load, require_folder, say, stop, warn
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from etl.reports import Result
 
 
 @app.command()
@@ -26,11 +30,23 @@ def report(
     limit: Annotated[str | None, typer.Option(help="Rows at most.", metavar="N")] = None,
     version: Annotated[int | None, typer.Option(help="Pin a version of the lake.")] = None,
     bots: Annotated[bool, typer.Option("--bots", help="Count bots too.")] = False,
-    form: Annotated[str, typer.Option("--format", help="table, json or csv.")] = "table",
+    endpoint: Annotated[str | None, typer.Option(help="track, conversion or interactions.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="A type of event: view, ...")] = None,
+    product: Annotated[str | None, typer.Option(help="Id of a product.", metavar="ID")] = None,
+    source: Annotated[str | None, typer.Option(help="Where it came from; see sources.")] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="table, json, csv, parquet or arrow.")
+    ] = "table",
+    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to a file instead.")
+    ] = None,
 ) -> None:
     """Print a report of what was sealed up to now.
 
     beaconlog report funnel --tenant la-colmena --from 2026-11-01
+
+    beaconlog report sources --type purchase --format csv -o sources.csv
     """
     given = {
         "tenant": tenant,
@@ -40,22 +56,75 @@ def report(
         "tz": tz,
         "limit": limit,
         "bots": "true" if bots else None,
+        "endpoint": endpoint,
+        "type": type_,
+        "product": product,
+        "source": source,
     }
-    if form not in ("table", "json", "csv"):
-        stop("--format takes table, json or csv")
+    form = "json" if as_json else form
+    _require_form(form, output)
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
-    _print_report(chosen, name, {key: text for key, text in given.items() if text}, version, form)
+    asked = {key: text for key, text in given.items() if text}
+    _print_result(_result(chosen, name, asked, version), form, output)
 
 
-def _print_report(
-    chosen: Settings, name: str, given: Mapping[str, str], version: int | None, form: str
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT.")],
+    config: Config = None,
+    data: Data = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Rows at most.")] = 1_000,
+    as_json: AsJson = False,
 ) -> None:
-    from etl import live, render, reports  # noqa: PLC0415
+    """Run one SELECT over events, rejected, tenants, products and snapshot; it can change nothing.
+
+    beaconlog sql "SELECT type, count(*) FROM events GROUP BY type"
+    """
+    from etl import live, queries, reports  # noqa: PLC0415
+    from etl.directory_db import DirectoryUnavailable  # noqa: PLC0415
+    from etl.lake import LakeError  # noqa: PLC0415
+    from etl.layout import Layout  # noqa: PLC0415
+    from service.tables import print_rows  # noqa: PLC0415
+    from service.worker import database  # noqa: PLC0415
+
+    chosen = load({"data": data}, config)
+    require_folder(chosen.data)
+    limits = live.Limits(memory_bytes_max=chosen.report_memory_bytes_max)
+    view = live.LiveView(chosen.data, database(chosen), limits)
+    try:
+        with view.connect() as con:
+            reports.lock_down(con, Layout(chosen.data).lake)
+            rows = queries.run(con, query, timeout_s=chosen.report_timeout_s, rows_max=limit)
+    except (
+        queries.QueryRefused,
+        reports.ReportTimeout,
+        LakeError,
+        DirectoryUnavailable,
+    ) as error:
+        stop(str(error).partition("\n")[0])
+    if as_json:
+        say(queries.to_json(rows).decode())
+    else:
+        print_rows(Console(), "rows", rows.table.column_names, rows.table.to_pylist())
+    if rows.is_cut:
+        warn(f"the first {limit} rows; --limit gives more")
+
+
+def _require_form(form: str, output: Path | None) -> None:
+    if form not in ("table", "json", "csv", "parquet", "arrow"):
+        stop("--format takes table, json, csv, parquet or arrow")
+    if form == "table" and output:
+        stop("--output takes a --format: json, csv, parquet or arrow")
+    if form in ("parquet", "arrow") and output is None and sys.stdout.isatty():
+        stop(f"{form} is not for a terminal: --output names a file")
+
+
+def _result(chosen: Settings, name: str, given: Mapping[str, str], version: int | None) -> Result:
+    from etl import live, reports  # noqa: PLC0415
     from etl.directory_db import DirectoryUnavailable  # noqa: PLC0415
     from etl.lake import LakeError  # noqa: PLC0415
     from etl.parameters import ParameterError  # noqa: PLC0415
-    from service.tables import print_rows  # noqa: PLC0415
     from service.worker import database  # noqa: PLC0415
 
     limits = live.Limits(memory_bytes_max=chosen.report_memory_bytes_max)
@@ -63,7 +132,7 @@ def _print_report(
     try:
         reports.load(name)
         with view.connect(version=version) as con:
-            result = reports.run_locked(
+            return reports.run_locked(
                 con, name, given, timeout_s=chosen.report_timeout_s, lock=None
             )
     except (
@@ -74,9 +143,21 @@ def _print_report(
         DirectoryUnavailable,
     ) as error:
         stop(str(error))
-    if form == "json":
-        say(render.to_json(result).decode())
-    elif form == "csv":
-        sys.stdout.write(render.to_csv(result))
-    else:
-        print_rows(Console(), name, result.table.column_names, result.rows)
+
+
+def _print_result(result: Result, form: str, output: Path | None) -> None:
+    from etl import render  # noqa: PLC0415
+    from service.tables import print_rows  # noqa: PLC0415
+
+    if form == "table":
+        print_rows(Console(), result.report, result.table.column_names, result.rows)
+        return
+    content = render.to_bytes(result, form)
+    if output is None:
+        end = b"\n" if form == "json" else b""
+        sys.stdout.buffer.write(content + end)
+        return
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        stop(f"{output}: {error.strerror}")

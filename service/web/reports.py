@@ -1,112 +1,48 @@
-"""The private app: reports over HTTP, and health.
-
-A report runs in a small pool of threads, each on a live connection of its own that is locked down
-to the lake's folder, so a heavy one delays neither another nor the health checks.
-"""
+"""The private app: reports, queries and exports over HTTP, and health."""
 
 from __future__ import annotations
 
-import asyncio
-import hmac
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
+import orjson
 from tornado import web
 
-from etl import render, reports
+from etl import queries, reports
 from etl.directory_db import DirectoryUnavailable
 from etl.lake import LakeError, VersionNotFound
-from etl.layout import Layout
-from etl.live import LiveView
 from etl.parameters import ParameterError
-from etl.reports import ReportTimeout, UnknownReport
-from service.web.answers import JsonHandler, NotFoundHandler, log_request
+from etl.queries import QueryRefused
+from etl.reports import NotYours, ReportTimeout, UnknownReport
+from service.web.access import Access, PrivateHandler
+from service.web.answers import NotFoundHandler, log_request
+from service.web.desk import Overloaded, Rendered, ReportDesk
 from service.web.ops import HealthHandler, ReadyHandler
 
-_THREADS = 2
-_WAITING_MAX = 64
-_FORMATS = ("json", "csv")
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A report's answer, ready to send."""
-
-    content_type: str
-    body: bytes
-
-
-class Overloaded(Exception):
-    """More reports wait than will be answered in time."""
-
-
-@dataclass(slots=True)
-class ReportDesk:
-    """Runs reports for the handlers, a bounded number at a time."""
-
-    view: LiveView
-    timeout_s: float
-    _pool: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(_THREADS, "reports")
-    )
-    _waiting: int = 0
-
-    @property
-    def waiting(self) -> int:
-        """How many reports are not answered yet."""
-        return self._waiting
-
-    async def answer(self, name: str, given: Mapping[str, str]) -> Rendered:
-        """Raises Overloaded and what `reports.run_locked` and `LiveView.connect` raise."""
-        if self._waiting >= _WAITING_MAX:
-            raise Overloaded
-        self._waiting += 1
-        try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, self._run, name, dict(given))
-        finally:
-            self._waiting -= 1
-
-    def _run(self, name: str, given: dict[str, str]) -> Rendered:
-        reports.load(name)
-        form = _pick(given, "format", "json", _FORMATS)
-        version = _version(given.pop("version", None))
-        con = self.view.connect(version=version)
-        try:
-            folder = Layout(self.view.data).lake
-            result = reports.run_locked(con, name, given, timeout_s=self.timeout_s, lock=folder)
-        finally:
-            con.close()
-        if form == "csv":
-            return Rendered("text/csv; charset=utf-8", render.to_csv(result).encode())
-        return Rendered("application/json", render.to_json(result))
-
-
-def _pick(given: dict[str, str], name: str, default: str, choices: Sequence[str]) -> str:
-    chosen = given.pop(name, default)
-    if chosen not in choices:
-        raise ParameterError({name: [f"takes one of {', '.join(choices)}."]})
-    return chosen
-
-
-def _version(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise ParameterError({"version": ["takes a version of the lake, a whole number."]})
-    return int(text)
+_SQL_BYTES_MAX = 64 << 10
+_ANSWERED = (
+    NotYours,
+    UnknownReport,
+    ParameterError,
+    VersionNotFound,
+    QueryRefused,
+    ReportTimeout,
+    Overloaded,
+    DirectoryUnavailable,
+    LakeError,
+)
 
 
 def make_app(
-    desk: ReportDesk, token: str, why_not_ready: Callable[[], Sequence[str]]
+    desk: ReportDesk, access: Access, why_not_ready: Callable[[], Sequence[str]]
 ) -> web.Application:
-    """The Tornado application of the private port; an empty `token` asks for none."""
-    private = {"desk": desk, "token": token}
+    """The Tornado application of the private port."""
+    private = {"access": access}
+    asking = {"access": access, "desk": desk}
     return web.Application(
         [
             web.url(r"/api/v1/reports/?", ReportListHandler, private),
-            web.url(r"/api/v1/reports/([^/]+)", ReportHandler, private),
+            web.url(r"/api/v1/reports/([^/]+)", ReportHandler, asking),
+            web.url(r"/api/v1/sql", SqlHandler, asking),
             web.url(r"/healthz", HealthHandler),
             web.url(r"/readyz", ReadyHandler, {"why_not_ready": why_not_ready}),
         ],
@@ -115,26 +51,39 @@ def make_app(
     )
 
 
-class PrivateHandler(JsonHandler):
-    """A handler that asks for the bearer token, when there is one."""
+class AskingHandler(PrivateHandler):
+    """A handler whose answers come from the desk, or an error that says what to do."""
 
-    def initialize(self, desk: ReportDesk, token: str) -> None:
+    def initialize(self, access: Access, desk: ReportDesk) -> None:  # type: ignore[override]
+        super().initialize(access)
         self.desk = desk
-        self._token = token
 
-    def prepare(self) -> None:
-        super().prepare()
-        if not self._finished and not self._is_authorized():
-            self.set_header("WWW-Authenticate", 'Bearer realm="beaconlog"')
-            self.fail(401, "Send the header Authorization: Bearer <reports_token>")
+    def send(self, rendered: Rendered) -> None:
+        """Send an answer, which nobody keeps."""
+        self.set_header("Content-Type", rendered.content_type)
+        self.set_header("Cache-Control", "no-store")
+        self.finish(rendered.body)
 
-    def _is_authorized(self) -> bool:
-        scheme, _, sent = self.request.headers.get("Authorization", "").partition(" ")
-        if not self._token:
-            return True
-        return scheme.lower() == "bearer" and hmac.compare_digest(
-            sent.strip().encode(), self._token.encode()
-        )
+    def tell(self, error: Exception) -> None:
+        """Answer with one of the errors of _ANSWERED."""
+        match error:
+            case UnknownReport():
+                self.answer(404, {"success": False, "message": str(error), "reports": error.known})
+            case NotYours():
+                self.fail(403, str(error))
+            case ParameterError():
+                body = {"success": False, "message": str(error), "errors": error.errors}
+                self.answer(422, body)
+            case VersionNotFound():
+                errors = {"version": [str(error)]}
+                self.answer(422, {"success": False, "message": str(error), "errors": errors})
+            case QueryRefused():
+                self.fail(422, str(error))
+            case ReportTimeout():
+                self.fail(504, f"{error}; ask for a shorter period")
+            case _:
+                self.set_header("Retry-After", "5")
+                self.fail(503, str(error) or "Too many reports are waiting")
 
 
 class ReportListHandler(PrivateHandler):
@@ -153,30 +102,42 @@ class ReportListHandler(PrivateHandler):
         )
 
 
-class ReportHandler(PrivateHandler):
-    """GET /api/v1/reports/<name>: its rows as JSON or, with format=csv, as CSV."""
+class ReportHandler(AskingHandler):
+    """GET /api/v1/reports/<name>: its rows, as JSON or in another `format`."""
 
     async def get(self, name: str) -> None:
-        given = {key: self.get_query_argument(key) for key in self.request.query_arguments}
         try:
-            rendered = await self.desk.answer(name, given)
-        except UnknownReport as error:
-            self.answer(404, {"success": False, "message": str(error), "reports": error.known})
-        except ParameterError as error:
-            body = {"success": False, "message": str(error), "errors": error.errors}
-            self.answer(422, body)
-        except VersionNotFound as error:
-            self.answer(422, _version_error(str(error)))
-        except ReportTimeout as error:
-            self.fail(504, f"{error}; ask for a shorter period")
-        except (Overloaded, DirectoryUnavailable, LakeError) as error:
-            self.set_header("Retry-After", "5")
-            self.fail(503, str(error) or "Too many reports are waiting")
-        else:
-            self.set_header("Content-Type", rendered.content_type)
-            self.set_header("Cache-Control", "no-store")
-            self.finish(rendered.body)
+            given = self.query_parameters()
+            self.send(await self.desk.answer(name, given, self.reader.tenant_id))
+        except _ANSWERED as error:
+            self.tell(error)
 
 
-def _version_error(message: str) -> dict[str, object]:
-    return {"success": False, "message": message, "errors": {"version": [message]}}
+class SqlHandler(AskingHandler):
+    """POST /api/v1/sql {"sql", "limit"?}: one SELECT, for administrators."""
+
+    ALLOWED = ("POST",)
+    body_bytes_max = _SQL_BYTES_MAX
+
+    async def post(self) -> None:
+        if not self.require_admin():
+            return
+        try:
+            sql, rows_max = _query_of(bytes(self.body))
+            self.send(await self.desk.sql(sql, rows_max))
+        except _ANSWERED as error:
+            self.tell(error)
+
+
+def _query_of(body: bytes) -> tuple[str, int]:
+    """Raises ParameterError."""
+    try:
+        sent = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        sent = None
+    if not isinstance(sent, dict) or not isinstance(sent.get("sql"), str):
+        raise ParameterError({"sql": ['takes a text; send JSON such as {"sql": "SELECT 1"}.']})
+    limit = sent.get("limit", queries.ROWS_MAX)
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= queries.ROWS_MAX:
+        raise ParameterError({"limit": [f"takes a number from 1 to {queries.ROWS_MAX}."]})
+    return sent["sql"], limit

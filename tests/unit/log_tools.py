@@ -56,7 +56,9 @@ def event(after_s: float = 0.0, **fields: object) -> bytes:
     return record(**(known | fields))
 
 
-def rejection(after_s: float = 0.0, reason: str = "invalid-payload") -> bytes:
+def rejection(
+    after_s: float = 0.0, reason: str = "invalid-payload", body: str = '{"tenant_id":1}'
+) -> bytes:
     """A rejected payload."""
     return record(
         kind="rejected",
@@ -65,7 +67,7 @@ def rejection(after_s: float = 0.0, reason: str = "invalid-payload") -> bytes:
         reason=reason,
         errors={"type": ["is required."]},
         schema_version="v1",
-        body='{"tenant_id":1}',
+        body=body,
     )
 
 

@@ -319,6 +319,7 @@ def test_a_reports_parameters_are_flags(cli: Cli, shop: Shop) -> None:
     version = shop.compact().version
     flags = ["--tenant", "la-colmena", "--from", "2026-11-01", "--to", "2026-11-30"]
     flags += ["--interval", "month", "--tz", "America/Tegucigalpa", "--bots"]
+    flags += ["--type", "call"]
     flags += ["--version", str(version), "--format", "json", "--data", str(shop.data)]
     answer = cli("report", "timeseries", *flags).json
     assert answer["parameters"] == {
@@ -328,6 +329,10 @@ def test_a_reports_parameters_are_flags(cli: Cli, shop: Shop) -> None:
         "interval": "month",
         "tz": "America/Tegucigalpa",
         "bots": True,
+        "endpoint": None,
+        "type": "call",
+        "product": None,
+        "source": None,
     }
     assert [row["events"] for row in answer["rows"]] == [2]
 

@@ -2,20 +2,20 @@
 
 import json
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.resources import files as package_files
 
 import duckdb
 import pytest
-from log_tools import DAY_S, START, Shop, event
+from log_tools import DAY_S, START, Shop, event, rejection
 
 from etl import reports
 from etl.directory_db import DirectoryDatabase, Product, Tenant
 from etl.lake import LakeError
 from etl.live import LiveView
 from etl.parameters import ParameterError
-from etl.reports import ReportTimeout, UnknownReport
+from etl.reports import NotYours, ReportTimeout, UnknownReport
 
 TENANTS = [
     Tenant(1, None, "la-colmena", "La Colmena", "active"),
@@ -89,10 +89,7 @@ def shop(tmp_path) -> Shop:
 def filled(request, tmp_path_factory) -> Shop:
     """The street in the log, in the lake, or in both."""
     shop = Shop(tmp_path_factory.mktemp("street") / "data")
-    shop.layout.prepare()
-    directory = DirectoryDatabase(shop.layout.directory_url)
-    directory.create_tables()
-    directory.upsert(TENANTS, PRODUCTS)
+    directory_of(shop)
     street(shop)
     if request.param == "both":
         away = shop.sealed("h-w1-aa")[0].path
@@ -102,6 +99,13 @@ def filled(request, tmp_path_factory) -> Shop:
     elif request.param == "lake":
         shop.compact()
     return shop
+
+
+def directory_of(shop: Shop) -> None:
+    shop.layout.prepare()
+    directory = DirectoryDatabase(shop.layout.directory_url)
+    directory.create_tables()
+    directory.upsert(TENANTS, PRODUCTS)
 
 
 def result(shop: Shop, name: str, **given: str) -> reports.Result:
@@ -126,7 +130,10 @@ def refused(shop: Shop, name: str, **given: str) -> dict[str, list[str]]:
 def test_summary(filled):
     """Per tenant; a visitor counts once, bots do not count."""
     ours, theirs = result(filled, "summary").rows
-    nothing = dict.fromkeys(schema_types(), 0)
+    measures = ("events", "visitors", "transactions")
+    nothing = dict.fromkeys(schema_types(), 0) | {
+        f"{measure}_{what}": None for measure in measures for what in ("before", "change")
+    }
     assert ours == nothing | {
         "tenant_id": 1,
         "tenant": "la-colmena",
@@ -153,7 +160,9 @@ def test_summary(filled):
 def test_summary_has_a_column_for_every_type_of_the_contract(filled):
     """A type that is added to the schemas is added here."""
     columns = set(result(filled, "summary").table.column_names)
-    assert columns - schema_types() == {"tenant_id", "tenant", "events", "visitors", "transactions"}
+    measures = {"events", "visitors", "transactions"}
+    compared = {f"{measure}_{what}" for measure in measures for what in ("before", "change")}
+    assert columns - schema_types() == {"tenant_id", "tenant"} | measures | compared
     assert schema_types() <= columns
 
 
@@ -354,6 +363,128 @@ def test_intervals(shop, interval, expected):
     assert buckets(shop, interval=interval) == expected
 
 
+# -- the change ---
+
+
+def test_summary_compares_with_the_period_before(shop):
+    """Of the same length, up to `from`; of an open one, as much as has passed of it."""
+    shop.seal(*(event(second) for second in range(4)), event(DAY_S), event(DAY_S + 1))
+    today = {"from_": "2026-11-24", "to": "2026-11-24"}
+    with LiveView(shop.data).connect() as con:
+        [row] = reports.run_locked(
+            con,
+            "summary",
+            {"from": "2026-11-24", "to": "2026-11-24"},
+            timeout_s=30,
+            lock=None,
+            now=datetime(2026, 11, 30, tzinfo=UTC),
+        ).rows
+    assert (row["events"], row["events_before"], row["events_change"]) == (2, 4, -0.5)
+    with LiveView(shop.data).connect() as con:
+        [row] = reports.run_locked(
+            con,
+            "summary",
+            {"from": "2026-11-24"},
+            timeout_s=30,
+            lock=None,
+            now=datetime(2026, 11, 24, 1, tzinfo=UTC),  # the hour before has none
+        ).rows
+    assert (row["events"], row["events_before"], row["events_change"]) == (2, 0, None)
+    assert result(shop, "summary", **today).rows
+
+
+# -- filters and the rest of the reports ------------------------------------------------------
+
+
+def test_conversion_rate(filled):
+    assert rows(filled, "conversion-rate") == [
+        (1, "la-colmena", 2, 2, 1.0),
+        (2, "taller", 1, 1, 1.0),
+    ]
+
+
+def test_visitors(filled):
+    days = [(row[0].day, *row[1:]) for row in rows(filled, "visitors", tenant="1")]
+    assert days == [(23, 2, 6), (24, 1, 2)]
+
+
+def test_sources(shop):
+    """What the page says it was reached by, else the page before, else nothing."""
+    shop.seal(
+        event(0, metadata={"source": "instagram", "referrer": "a.example"}, visitor_id="ann"),
+        event(1, metadata={"referrer": "a.example"}, visitor_id="ann"),
+        event(2, metadata={"source": ""}, visitor_id="bob"),
+        event(3),
+    )
+    assert rows(shop, "sources") == [
+        ("direct", 1, 2, 0),
+        ("a.example", 1, 1, 0),
+        ("instagram", 1, 1, 0),
+    ]
+    assert rows(shop, "visitors", source="a.example")[0][1:] == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "events"),
+    [
+        ({"type": "view"}, 3),
+        ({"endpoint": "conversion"}, 2),
+        ({"product": "7"}, 4),
+        ({"source": "direct"}, 8),
+        ({"source": "instagram"}, 0),
+        ({"type": "view", "product": "8"}, 1),
+    ],
+)
+def test_filters(filled, given, events):
+    """Of every report; here of one."""
+    assert sum(row[2] for row in rows(filled, "visitors", tenant="1", **given)) == events
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("endpoint", "x"), ("type", ""), ("product", "-1"), ("source", "a" * 256)]
+)
+def test_filters_that_cannot_be_used(filled, name, text):
+    assert list(refused(filled, "summary", **{name: text})) == [name]
+
+
+def test_quality(shop):
+    """Refused payloads by reason; a shop's are those that name it."""
+    shop.seal(
+        event(0, tenant_id=1),
+        event(1, tenant_id=1, bot=True),
+        rejection(reason="product-not-found", body='{"tenant_id": "1"}'),
+        rejection(reason="product-not-found", body='{"tenant_slug": "la-colmena"}'),
+        rejection(reason="not-json", body="{"),
+    )
+    directory_of(shop)
+    told = [("accepted", None, 2), ("bots", None, 1), ("rejected", "product-not-found", 2)]
+    assert rows(shop, "quality") == [*told, ("rejected", "not-json", 1)]
+    assert rows(shop, "quality", tenant="la-colmena") == told
+    assert rows(shop, "quality", tenant="2") == [("accepted", None, 0), ("bots", None, 0)]
+
+
+def test_whose_is_read_whatever_is_asked(filled):
+    """One tenant's reader is told the same of another tenant and of none."""
+    view = LiveView(filled.data, DirectoryDatabase(filled.layout.directory_url))
+    terms = {"timeout_s": 30.0, "lock": None, "whose": 2}
+    for given in ({}, {"tenant": "2"}, {"tenant": "taller"}):
+        with view.connect() as con:
+            found = reports.run_locked(con, "summary", given, **terms)
+        assert [row["tenant_id"] for row in found.rows] == [2]
+    for given in ({"tenant": "1"}, {"tenant": "la-colmena"}, {"tenant": "no-such"}):
+        with view.connect() as con, pytest.raises(NotYours):
+            reports.run_locked(con, "summary", given, **terms)
+
+
+@pytest.mark.parametrize("name", reports.names())
+def test_every_report_reads_one_tenant(filled, name):
+    """So that a tenant's reader may ask for any."""
+    assert "tenant" in reports.load(name).parameters
+    theirs = str(result(filled, name, tenant="2").rows)
+    assert "la-colmena" not in theirs
+    assert "Lamp" not in theirs
+
+
 # -- what a report says of itself -------------------------------------------------------------
 
 
@@ -365,9 +496,10 @@ def test_every_report_says_what_its_rows_are(filled, name):
     assert report.text.endswith(".")
     assert "--" not in report.text
     used = set(re.findall(r"\$(\w+)", report.sql))
-    assert used <= set(report.parameters) == used | {"tz"}
+    assert used - {"before"} <= set(report.parameters) == (used - {"before"}) | {"tz"}
     given = {"tenant": "1", "from": "2026-11-23", "to": "2026-11-24", "tz": "Asia/Kolkata"}
-    given |= {"interval": "week", "bots": "true", "limit": "5"}
+    given |= {"interval": "week", "bots": "true", "limit": "5", "endpoint": "track"}
+    given |= {"type": "view", "product": "7", "source": "direct"}
     result(filled, name)
     chosen = result(filled, name, **{key: given[key] for key in report.parameters})
     assert chosen.report == name
@@ -384,6 +516,10 @@ def test_parameters_come_back_as_they_were_understood(filled):
         "interval": "day",
         "tz": "Asia/Tokyo",
         "bots": False,
+        "endpoint": None,
+        "type": None,
+        "product": None,
+        "source": None,
     }
 
 

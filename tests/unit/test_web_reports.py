@@ -19,7 +19,10 @@ from etl.directory_db import DirectoryDatabase, DirectoryUnavailable, Tenant
 from etl.lake import LakeError
 from etl.live import LiveView
 from etl.reports import ReportTimeout
-from service.web.reports import Overloaded, Rendered, ReportDesk, make_app
+from service.tokens import TokenStore
+from service.web.access import Access
+from service.web.desk import Overloaded, Rendered, ReportDesk
+from service.web.reports import make_app
 
 TOKEN = "correct-horse"
 SECRET = "s3cr3t"
@@ -63,8 +66,9 @@ def reasons() -> list[str]:
 
 
 @pytest.fixture
-def app(desk: ReportDesk, token: str, reasons: list[str]) -> Application:
-    return make_app(desk, token, lambda: reasons)
+def app(desk: ReportDesk, token: str, reasons: list[str], data: Path) -> Application:
+    access = Access(token, TokenStore(data / "tokens.json"), wrong_delay_s=0.0)
+    return make_app(desk, access, lambda: reasons)
 
 
 @pytest.fixture
@@ -271,7 +275,9 @@ class FailingDesk:
     def __init__(self, failure: Exception) -> None:
         self.failure = failure
 
-    async def answer(self, name: str, given: Mapping[str, str]) -> Rendered:
+    async def answer(
+        self, name: str, given: Mapping[str, str], whose: int | None = None
+    ) -> Rendered:
         raise self.failure
 
 
