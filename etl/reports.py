@@ -181,10 +181,10 @@ def _tenant_id(con: duckdb.DuckDBPyConnection, text: object) -> int | None:
         return None
     if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 16:
         return int(text)
-    found = con.execute("SELECT id FROM tenants WHERE slug = $slug", {"slug": text}).fetchone()
+    found = con.execute("SELECT id FROM tenants WHERE slug = $slug", {"slug": text}).fetchall()
     if not found:
         raise ParameterError({"tenant": ["takes the id or the slug of a tenant that exists."]})
-    return int(found[0])
+    return int(found[0][0])
 
 
 def _execute(

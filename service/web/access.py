@@ -74,7 +74,7 @@ class Access:
 
     async def reader(self, request: httputil.HTTPServerRequest) -> Reader:
         """Raises Refused, TokenFileError."""
-        _refuse_foreign_post(request)
+        self.refuse_foreign(request)
         if self.is_open():
             self._refuse_foreign_host(request)
             return Reader()
@@ -82,6 +82,17 @@ class Access:
         if not shown:
             raise Refused(401, "Send the header Authorization: Bearer <token>, or sign in.")
         return await self.judge(shown, request.remote_ip or "")
+
+    def refuse_foreign(self, request: httputil.HTTPServerRequest) -> None:
+        """What changes or runs something is never asked for by a page of another site. Raises
+        Refused."""
+        if request.method != "POST":
+            return
+        origin = request.headers.get("Origin")
+        site = request.headers.get("Sec-Fetch-Site", "same-origin")
+        is_foreign = origin is not None and urlsplit(origin).netloc != request.host
+        if is_foreign or site not in ("same-origin", "none"):
+            raise Refused(403, "This may not be asked for by a page of another site.")
 
     async def judge(self, shown: str, address: str) -> Reader:
         """Whose token this is; a wrong one is told late. Raises Refused, TokenFileError."""
@@ -116,17 +127,6 @@ def shown_token(request: httputil.HTTPServerRequest) -> str:
         return sent.strip()
     cookie = request.cookies.get(COOKIE)
     return cookie.value if cookie else ""
-
-
-def _refuse_foreign_post(request: httputil.HTTPServerRequest) -> None:
-    """What changes or runs something is never asked for by a page of another site."""
-    if request.method != "POST":
-        return
-    origin = request.headers.get("Origin")
-    site = request.headers.get("Sec-Fetch-Site", "same-origin")
-    is_foreign = origin is not None and urlsplit(origin).netloc != request.host
-    if is_foreign or site not in ("same-origin", "none"):
-        raise Refused(403, "This may not be asked for by a page of another site.")
 
 
 class PrivateHandler(JsonHandler):

@@ -7,21 +7,23 @@ heavy one delays neither another nor the health checks. A bounded number waits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import duckdb
+import orjson
 
-from etl import queries, render, reports
+from etl import charts, export, queries, render, reports
 from etl.layout import Layout
 from etl.live import LiveView
 from etl.parameters import ParameterError
 
 _THREADS = 2
 _WAITING_MAX = 64
+_CHART = "vega-lite"
 
 T = TypeVar("T")
 
@@ -64,6 +66,15 @@ class ReportDesk:
         """An administrator's query. Raises Overloaded and what `queries.run` raises."""
         return await self.ask(lambda: self._sql(text, rows_max))
 
+    async def parts(self, given: Mapping[str, str], whose: int | None) -> AsyncGenerator[bytes]:
+        """An export, part after part. Raises Overloaded, and what `export.parts` raises at once."""
+        source = _Source(self.view, dict(given), whose)
+        try:
+            while (part := await self.ask(source.next)) is not None:
+                yield part
+        finally:
+            await self.ask(source.close)
+
     async def ask(self, question: Callable[[], T]) -> T:
         """What the question comes to, in a thread of the pool. Raises Overloaded."""
         if self._waiting >= _WAITING_MAX:
@@ -85,7 +96,7 @@ class ReportDesk:
 
     def _report(self, name: str, given: dict[str, str], whose: int | None) -> Rendered:
         reports.load(name)
-        form = pick(given, "format", "json", list(render.FORMATS))
+        form = pick(given, "format", "json", [*render.FORMATS, _CHART])
         version = version_of(given.pop("version", None))
         with self.connected(version) as con:
             result = reports.run_locked(
@@ -96,6 +107,8 @@ class ReportDesk:
                 lock=Layout(self.view.data).lake,
                 whose=whose,
             )
+        if form == _CHART:
+            return Rendered("application/json", orjson.dumps(charts.spec(result)))
         return Rendered(render.FORMATS[form], render.to_bytes(result, form))
 
     def _sql(self, text: str, rows_max: int) -> Rendered:
@@ -103,6 +116,28 @@ class ReportDesk:
             reports.lock_down(con, Layout(self.view.data).lake)
             result = queries.run(con, text, timeout_s=self.timeout_s, rows_max=rows_max)
         return Rendered("application/json", queries.to_json(result))
+
+
+class _Source:
+    """An export's connection, used by one thread at a time."""
+
+    def __init__(self, view: LiveView, given: dict[str, str], whose: int | None) -> None:
+        self._view, self._given, self._whose = view, given, whose
+        self._con: duckdb.DuckDBPyConnection | None = None
+        self._parts: Iterator[bytes] = iter(())
+
+    def next(self) -> bytes | None:
+        """The next part; None after the last."""
+        if self._con is None:
+            self._con = self._view.connect(version=version_of(self._given.pop("version", None)))
+            reports.lock_down(self._con, Layout(self._view.data).lake)
+            self._parts = export.parts(self._con, self._given, whose=self._whose)
+        return next(self._parts, None)
+
+    def close(self) -> None:
+        """The connection is of no more use."""
+        if self._con is not None:
+            self._con.close()
 
 
 def pick(given: dict[str, str], name: str, default: str, choices: Sequence[str]) -> str:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 
 import orjson
 from tornado import web
+from tornado.iostream import StreamClosedError
 
-from etl import queries, reports
+from etl import export, queries, reports
+from etl.charts import NoChart
 from etl.directory_db import DirectoryUnavailable
 from etl.lake import LakeError, VersionNotFound
 from etl.parameters import ParameterError
 from etl.queries import QueryRefused
 from etl.reports import NotYours, ReportTimeout, UnknownReport
+from service.web import dashboard
 from service.web.access import Access, PrivateHandler
 from service.web.answers import NotFoundHandler, log_request
 from service.web.desk import Overloaded, Rendered, ReportDesk
 from service.web.ops import HealthHandler, ReadyHandler
 
+log = logging.getLogger(__name__)
+
 _SQL_BYTES_MAX = 64 << 10
 _ANSWERED = (
+    NoChart,
     NotYours,
     UnknownReport,
     ParameterError,
@@ -40,9 +48,11 @@ def make_app(
     asking = {"access": access, "desk": desk}
     return web.Application(
         [
+            *dashboard.routes(access),
             web.url(r"/api/v1/reports/?", ReportListHandler, private),
             web.url(r"/api/v1/reports/([^/]+)", ReportHandler, asking),
             web.url(r"/api/v1/sql", SqlHandler, asking),
+            web.url(r"/api/v1/export/events", ExportHandler, asking),
             web.url(r"/healthz", HealthHandler),
             web.url(r"/readyz", ReadyHandler, {"why_not_ready": why_not_ready}),
         ],
@@ -77,7 +87,7 @@ class AskingHandler(PrivateHandler):
             case VersionNotFound():
                 errors = {"version": [str(error)]}
                 self.answer(422, {"success": False, "message": str(error), "errors": errors})
-            case QueryRefused():
+            case QueryRefused() | NoChart():
                 self.fail(422, str(error))
             case ReportTimeout():
                 self.fail(504, f"{error}; ask for a shorter period")
@@ -127,6 +137,38 @@ class SqlHandler(AskingHandler):
             self.send(await self.desk.sql(sql, rows_max))
         except _ANSWERED as error:
             self.tell(error)
+
+
+class ExportHandler(AskingHandler):
+    """GET /api/v1/export/events: the events a report would count, as they are stored."""
+
+    async def get(self) -> None:
+        given = self.query_parameters()
+        try:
+            form = export.form_of(given)
+            self.set_header("Content-Type", export.FORMATS[form])
+            self.set_header("Content-Disposition", f'attachment; filename="events.{form}"')
+            self.set_header("Cache-Control", "no-store")
+            async with aclosing(self.desk.parts(given, self.reader.tenant_id)) as parts:
+                async for part in parts:
+                    self.write(part)
+                    await self.flush()
+        except StreamClosedError:
+            return  # nobody reads on
+        except _ANSWERED as error:
+            self._tell_if_unsent(error)
+        else:
+            self.finish()
+
+    def _tell_if_unsent(self, error: Exception) -> None:
+        """An error after the first part can only be told by an answer that ends too early."""
+        if self._headers_written:
+            log.error("an export was cut off", extra={"fields": {"why": str(error)}})
+            self.request.connection.close()  # type: ignore[union-attr]
+            return
+        self.clear_header("Content-Disposition")
+        self.set_header("Content-Type", "application/json")
+        self.tell(error)
 
 
 def _query_of(body: bytes) -> tuple[str, int]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from log_tools import Shop, event
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
@@ -81,7 +85,7 @@ def made(store: TokenStore, tenant_id: int | None, **given: Any) -> str:
 
 def routes() -> list[str]:
     """Every route that tells of events, as it may be asked for another tenant's."""
-    return [f"/api/v1/reports/{name}" for name in reports.names()]
+    return [f"/api/v1/reports/{name}" for name in reports.names()] + ["/api/v1/export/events"]
 
 
 @pytest.mark.gen_test
@@ -248,3 +252,60 @@ async def test_rows_are_bounded(fetch: Fetch) -> None:
     answer = await fetch(SQL, {"sql": "SELECT range AS n FROM range(10)", "limit": 3})
     found = json.loads(answer.body)
     assert (found["rows"], found["truncated"]) == ([{"n": 0}, {"n": 1}, {"n": 2}], True)
+
+
+# -- exports ----------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("form", ["ndjson", "csv", "parquet", "arrow"])
+async def test_an_export_is_the_events(fetch: Fetch, form: str) -> None:
+    """In each form, those that are chosen."""
+    answer = await fetch(f"/api/v1/export/events?format={form}&tenant=taller")
+    assert answer.code == 200
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="events.{form}"'
+    assert [row["event_id"] for row in rows_of(form, answer.body)] == ["e1"]
+    nothing = await fetch(f"/api/v1/export/events?format={form}&from=2030-01-01")
+    assert rows_of(form, nothing.body) == []
+
+
+def rows_of(form: str, body: bytes) -> list[dict[str, Any]]:
+    if form == "ndjson":
+        return [json.loads(line) for line in body.splitlines()]
+    if form == "csv":
+        return list(csv.DictReader(io.StringIO(body.decode())))
+    if form == "parquet":
+        return list(pq.read_table(io.BytesIO(body)).to_pylist())
+    return list(pa.ipc.open_stream(body).read_all().to_pylist())
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("query", ["format=xml", "tenant=nobody", "from=yesterday", "limit=1"])
+async def test_an_export_that_cannot_be_made_says_why(fetch: Fetch, query: str) -> None:
+    answer = await fetch(f"/api/v1/export/events?{query}")
+    assert answer.code == 422
+    assert query.partition("=")[0] in json.loads(answer.body)["errors"]
+    assert "Content-Disposition" not in answer.headers
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(("form", "begins"), [("parquet", b"PAR1"), ("csv", b"tenant_id,")])
+async def test_reports_in_other_forms(fetch: Fetch, form: str, begins: bytes) -> None:
+    answer = await fetch(f"/api/v1/reports/summary?format={form}")
+    assert answer.body.startswith(begins)
+
+
+@pytest.mark.gen_test
+async def test_charts_are_told_as_vega_lite(fetch: Fetch) -> None:
+    """With their rows; of a report without a chart it is said which have one."""
+    answer = await fetch("/api/v1/reports/funnel?format=vega-lite")
+    spec = json.loads(answer.body)
+    assert spec["mark"]["type"] == "bar"
+    assert [row["step"] for row in spec["data"]["values"]] == [
+        "view",
+        "contact",
+        "cart",
+        "purchase",
+    ]
+    refused = await fetch("/api/v1/reports/recent?format=vega-lite")
+    assert (refused.code, "funnel" in json.loads(refused.body)["message"]) == (422, True)

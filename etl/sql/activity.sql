@@ -1,0 +1,19 @@
+-- activity: events per shop and bucket of time, for a line beside each shop's name.
+-- parameters: tenant, from, to, interval, tz, bots, endpoint, type, product, source
+WITH counted AS (
+    -- Every zone's hours begin at a quarter of an hour: few rows are left to find the bucket of.
+    SELECT tenant_id, epoch_us(occurred_at) // 900000000 AS quarter, count(*) AS events
+    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
+    GROUP BY tenant_id, quarter
+),
+placed AS (
+    SELECT tenant_id, make_timestamptz(quarter * 900000000) AS began_at, events FROM counted
+)
+SELECT
+    tenant_id,
+    CASE WHEN $interval = 'hour' THEN began_at - to_minutes(minute(began_at))
+         ELSE date_trunc($interval, began_at) END AS bucket,
+    sum(events)::BIGINT AS events
+FROM placed
+GROUP BY ALL
+ORDER BY tenant_id, bucket

@@ -1,0 +1,298 @@
+"""The dashboard in a real browser: what it shows is what the reports say; signing in; access."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import traffic_tools as tools
+from axe_playwright_python.sync_playwright import Axe
+from http_tools import INTERACTIONS, request
+from ledger import reports_url
+from playwright.sync_api import Browser, Page, expect
+
+TENANTS = """id,uuid,slug,name,status
+1,00000000-0000-0000-0000-000000000001,la-colmena,La Colmena,active
+2,00000000-0000-0000-0000-000000000002,taller,Taller,active
+"""
+PRODUCTS = "id,tenant_id,name,price\n101,1,Miel de abeja,280\n"
+CONVERSION = "/api/v1/analytics/conversion"
+ZONE = "America/Tegucigalpa"
+PATIENCE_MS = 15_000
+WIDTHS = (1280, 360)
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+class Shop:
+    """A running service with some events, and where its pages are."""
+
+    def __init__(self, service: tools.Service, data: Path) -> None:
+        self.service = service
+        self.data = data
+        self.url = reports_url(service)
+
+    def send(self, path: str, **body: object) -> None:
+        answer = request(self.service.url, "POST", path, json.dumps(body).encode())
+        assert answer.status in (200, 201, 404, 422), answer
+
+    def report(self, name: str, **given: str) -> list[dict[str, object]]:
+        query = "&".join(f"{key}={text}" for key, text in given.items())
+        answer = request(self.url, "GET", f"/api/v1/reports/{name}?{query}")
+        found: list[dict[str, object]] = answer.body["rows"]
+        return found
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two shops."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    for name, text in (("tenants.csv", TENANTS), ("products.csv", PRODUCTS)):
+        (folder / name).write_text(text)
+    tools.import_directory(folder / "tenants.csv", folder / "products.csv", data=folder / "data")
+    return folder / "data"
+
+
+@pytest.fixture(scope="module")
+def shop(data: Path) -> Iterator[Shop]:
+    """It has seen 30 views, 5 clicks, 2 sales and a payload for a product it does not have."""
+    with tools.running("serve", data, segment_age_s=0.2) as service:
+        shop = Shop(service, data)
+        for _ in range(30):
+            shop.send(INTERACTIONS, tenant_id=1, type="view", product_id=101)
+        for _ in range(5):
+            shop.send(INTERACTIONS, tenant_id=1, type="whatsapp_click")
+        for number in range(2):
+            sale = {"transaction_id": f"T-{number}", "value": 280, "product_id": 101}
+            shop.send(CONVERSION, tenant_slug="la-colmena", **sale)
+        shop.send("/api/v1/analytics/track", tenant_id="1", type="cart_add", product_id=999)
+        shop.send(INTERACTIONS, tenant_id=2, type="view")
+        tools.eventually(
+            lambda: sum(int(str(row["events"])) for row in shop.report("summary")) == 38,
+            timeout_s=30,
+            what="every event is in the reports",
+        )
+        yield shop
+
+
+@pytest.fixture(params=WIDTHS)
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """A tab, on a screen and on a phone, in which nothing may go wrong."""
+    viewport = {"width": request.param, "height": 800}
+    context = browser.new_context(viewport=viewport, timezone_id=ZONE)  # type: ignore[arg-type]
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("request", lambda sent: None if _is_own(sent.url) else wrong.append(sent.url))
+    page.set_default_timeout(PATIENCE_MS)
+    yield page
+    context.close()
+    assert wrong == []
+
+
+def _is_own(url: str) -> bool:
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost") or url.startswith("data:")
+
+
+def opened(page: Page, url: str) -> None:
+    """Load a page and wait until its numbers are there."""
+    page.goto(url)
+    page.wait_for_selector("#view:not([aria-busy])")
+
+
+def card(page: Page, name: str) -> str:
+    return page.locator(".card", has_text=name).locator(".number").inner_text()
+
+
+def assert_good(page: Page) -> None:
+    """Nothing sticks out sideways, and axe finds nothing wrong."""
+    wide = page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    assert wide == 0
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_a_shops_page_shows_what_the_reports_say(page: Page, shop: Shop) -> None:
+    """Cards, charts with their tables, products, money, and what was refused in words."""
+    opened(page, f"{shop.url}/?shop=la-colmena")
+    [summary] = shop.report("summary", tenant="la-colmena")
+    assert card(page, "Events") == str(summary["events"]) == "37"
+    assert card(page, "Visitors") == str(summary["visitors"])
+    assert card(page, "Contacts") == "5"
+    assert card(page, "Sales") == "2"
+    assert card(page, "Revenue") == "560 HNL"
+    expect(page.get_by_role("img", name="Events over time: view 30")).to_be_visible()
+    funnel = page.locator("section", has=page.get_by_role("heading", name="Funnel"))
+    funnel.get_by_text("Table").click()
+    assert funnel.locator("tbody tr").count() == 4
+    products = page.locator("section", has=page.get_by_role("heading", name="Top products"))
+    assert products.locator("tbody tr").inner_text().split("\t")[:4] == [
+        "Miel de abeja",
+        "30",
+        "0",
+        "2",
+    ]
+    quality = page.locator("section", has=page.get_by_role("heading", name="Data quality"))
+    expect(quality).to_contain_text("1 was refused: product not found.")
+    expect(page.locator("#snapshot")).to_contain_text("of the lake")
+    assert_good(page)
+
+
+def test_a_new_event_is_seen_without_a_reload(page: Page, shop: Shop) -> None:
+    """Within seconds, in the live strip."""
+    opened(page, f"{shop.url}/?shop=taller")
+    strip = page.get_by_role("region", name="Last 30 minutes")
+    expect(strip).to_contain_text("events in the last 30 minutes")
+    before = len(shop.report("recent", tenant="taller"))
+    shop.send(INTERACTIONS, tenant_id=2, type="maps_click")
+    expect(strip).to_contain_text("maps click")
+    expect(strip.locator("strong")).to_have_text(str(before + 1))
+
+
+def test_all_shops_in_a_table_that_sorts(page: Page, shop: Shop) -> None:
+    """Every choice is in the address, and the way back works."""
+    opened(page, shop.url)
+    names = page.locator("tbody tr td:first-child")
+    assert names.all_inner_texts()[0] == "la-colmena"
+    page.get_by_role("button", name="Shop").click()
+    page.wait_for_url("**sort=-tenant")
+    expect(names.first).to_have_text("taller")
+    assert_good(page)
+    page.get_by_role("link", name="la-colmena").click()
+    page.wait_for_url("**shop=la-colmena**")
+    expect(page.get_by_role("heading", level=1)).to_have_text("la-colmena")
+    page.get_by_role("combobox", name="Period").select_option("today")
+    page.wait_for_url("**period=today**")
+    page.go_back()
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Shops")
+    expect(names.first).to_have_text("taller")
+
+
+def test_a_period_of_ones_own(page: Page, shop: Shop) -> None:
+    """Given in the address; without events it says what to do."""
+    opened(page, f"{shop.url}/?shop=la-colmena&from=2020-01-01&to=2020-01-02")
+    expect(page.locator("#view")).to_contain_text("No events in this period.")
+    expect(page.locator("pre")).to_contain_text("beacon.js")
+    assert page.get_by_label("From", exact=True).input_value() == "2020-01-01"
+    assert_good(page)
+
+
+def test_a_failure_is_told_and_can_be_tried_again(browser: Browser, shop: Shop) -> None:
+    """In words, with a button."""
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.route(
+        "**/api/v1/reports/**",
+        lambda route: route.fulfill(status=503, body='{"message": "Too many reports are waiting"}'),
+    )
+    opened(page, f"{shop.url}/?shop=la-colmena")
+    expect(page.get_by_role("alert")).to_contain_text("Too many reports are waiting")
+    page.unroute("**/api/v1/reports/**")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".card").first).to_be_visible()
+    page.close()
+
+
+def test_the_page_is_there_at_once(browser: Browser, shop: Shop) -> None:
+    """It is small, and its files are found again without being sent again."""
+    page = browser.new_page()
+    sizes: list[int] = []
+    page.on(
+        "response", lambda got: sizes.append(len(got.body())) if "/api/" not in got.url else None
+    )
+    opened(page, f"{shop.url}/?shop=la-colmena")
+    assert 0 < sum(sizes) < 64 << 10
+    page.close()
+    asset = request(shop.url, "GET", "/assets/app.js")
+    again = request(
+        shop.url, "GET", "/assets/app.js", headers={"If-None-Match": asset.headers["etag"]}
+    )
+    assert (again.status, again.body) == (304, b"")
+
+
+# -- signing in -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def guarded(shop: Shop) -> Iterator[tuple[Shop, str, str]]:
+    """The service with a token of each kind; without them again at the end."""
+    mine = tools.run_json("token", "create", "--tenant", "taller", "--json", data=shop.data)
+    all_of_it = tools.run_json("token", "create", "--json", data=shop.data)
+    yield shop, str(mine["token"]), str(all_of_it["token"])
+    for made in (mine, all_of_it):
+        tools.run("token", "revoke", str(made["id"]), data=shop.data)
+
+
+def test_signing_in(page: Page, guarded: tuple[Shop, str, str]) -> None:
+    """With a shop's token: its page, and no other's. The cookie is out of a script's reach."""
+    shop, mine, _ = guarded
+    page.goto(f"{shop.url}/?period=today")
+    assert urlsplit(page.url).path == "/signin"
+    assert parse_qs(urlsplit(page.url).query)["next"] == ["/?period=today"]
+    assert_good(page)
+    page.get_by_label("Token").fill(mine)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"{shop.url}/?period=today")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your shop")
+    expect(page.locator(".card").first).to_be_visible()
+    [cookie] = page.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    assert page.evaluate("document.cookie") == ""
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/signin")
+    assert page.context.cookies() == []
+
+
+def test_a_shops_token_shows_no_other_shop(
+    browser: Browser, guarded: tuple[Shop, str, str]
+) -> None:
+    """It is said, and nothing of it is shown."""
+    shop, mine, all_of_it = guarded
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    cookie = {"name": "beaconlog", "value": mine, "url": shop.url}
+    page.context.add_cookies([cookie])  # type: ignore[list-item]
+    opened(page, f"{shop.url}/?shop=la-colmena")
+    expect(page.get_by_role("alert")).to_contain_text("its own shop only")
+    assert "Miel" not in page.content()
+    page.context.add_cookies([{**cookie, "value": all_of_it}])  # type: ignore[list-item]
+    opened(page, f"{shop.url}/?shop=la-colmena")
+    assert card(page, "Sales") == "2"
+    page.close()
+
+
+def test_a_wrong_token_is_told_late(page: Page, guarded: tuple[Shop, str, str]) -> None:
+    """And nobody is sent to another host by what is asked for next."""
+    shop, mine, _ = guarded
+    page.on("response", lambda got: None)
+    began_s = time.monotonic()
+    wrong = request(
+        shop.url,
+        "POST",
+        "/signin",
+        "token=wrong&next=/",
+        {"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert wrong.status == 401
+    assert time.monotonic() - began_s >= 0.5
+    assert b"unknown, expired or revoked" in wrong.body
+    right = request(
+        shop.url,
+        "POST",
+        "/signin",
+        f"token={mine}&next=//evil.example/",
+        {"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert (right.status, right.headers["location"]) == (303, "/")
+    foreign = request(
+        shop.url, "POST", "/signin", f"token={mine}", {"Origin": "http://evil.example"}
+    )
+    assert foreign.status == 403
