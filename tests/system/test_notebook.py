@@ -1,16 +1,19 @@
-"""The quickstart notebook runs on a fresh demo and says what the command line says."""
+"""The notebooks run on a fresh demo, and say what the command line says."""
 
 import asyncio
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import nbformat
 import pytest
 import traffic_tools as tools
 from nbclient import NotebookClient
 
-NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "quickstart.ipynb"
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+Execute: TypeAlias = Callable[[str], Any]
+NAMES = ("quickstart", "funnel", "quality", "reproducible")
 
 
 @pytest.fixture(scope="module")
@@ -23,26 +26,36 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def executed(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The notebook after a run from top to bottom, in a folder and with a home of its own."""
+def execute(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
+    """Runs a notebook from top to bottom, in a folder and with a home of its own."""
     for variable in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
     monkeypatch.setenv("BEACONLOG_DATA", str(data))
     resources = {"metadata": {"path": str(tmp_path)}}
-    client = NotebookClient(committed(), timeout=120, resources=resources)
-    return asyncio.run(client.async_execute())  # its own `execute` leaves an event loop open
+
+    def executed(name: str) -> Any:
+        client = NotebookClient(committed(name), timeout=120, resources=resources)
+        return asyncio.run(client.async_execute())  # its own `execute` leaves an event loop open
+
+    return executed
 
 
-def test_it_is_kept_without_outputs() -> None:
+def test_every_notebook_is_listed() -> None:
+    assert sorted(NAMES) == sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_kept_without_outputs(name: str) -> None:
     """What a run leaves in the notebook is not committed."""
-    code = [cell for cell in committed().cells if cell.cell_type == "code"]
+    code = [cell for cell in committed(name).cells if cell.cell_type == "code"]
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
 
 
 def test_it_shows_the_command_lines_numbers_and_draws_without_a_network(
-    executed: Any, data: Path
+    execute: Execute, data: Path
 ) -> None:
     """Run from top to bottom, its funnel is the command line's; its charts are pictures."""
+    executed = execute("quickstart")
     funnel = {
         row["step"]: (row["visitors"], row["events"])
         for row in tools.report("funnel", data=data)["rows"]
@@ -57,9 +70,32 @@ def test_it_shows_the_command_lines_numbers_and_draws_without_a_network(
         assert "purchase" in picture
 
 
-def committed() -> Any:
+def test_the_funnel_of_a_day(execute: Execute, data: Path) -> None:
+    """Is that of the command line for the same day; its charts are pictures."""
+    executed = execute("funnel")
+    day = streamed(executed, "day").partition(":")[0]
+    answer = tools.report("funnel", "--from", day, "--to", day, data=data)
+    funnel = {row["step"]: (row["visitors"], row["events"]) for row in answer["rows"]}
+    assert shown_steps(output(executed, "funnel", "text/plain")) == funnel
+    for chart in ("funnel-chart", "cohort-chart"):
+        assert output(executed, chart, "image/svg+xml").startswith("<svg")
+
+
+def test_the_quality_of_the_data(execute: Execute, data: Path) -> None:
+    """The reasons of the command line."""
+    shown = output(execute("quality"), "quality", "text/plain")
+    reasons = [row["reason"] for row in tools.report("quality", data=data)["rows"]]
+    assert all(reason in shown for reason in reasons if reason)
+
+
+def test_a_figure_is_made_again(execute: Execute) -> None:
+    """From a pinned version, and from the same tables by Polars."""
+    assert "Polars and the report agree" in streamed(execute("reproducible"), "agree")
+
+
+def committed(name: str) -> Any:
     """The notebook as it is in the repository."""
-    return nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+    return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)  # type: ignore[no-untyped-call]
 
 
 def shown_steps(table: str) -> dict[str, tuple[int, int]]:
