@@ -1,6 +1,7 @@
 """The README is complete: every setting, route, command and report is in it."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def test_every_command_is_documented(name: str) -> None:
 
 def test_every_route_is_documented() -> None:
     """A route of either port is named."""
-    sources = [ROOT / "service/web/collect.py", ROOT / "service/web/reports.py"]
+    sources = [*(ROOT / "service/web").glob("*.py"), ROOT / "service/web/dashboard/__init__.py"]
     routes = {
         route for source in sources for route in re.findall(r'r"(/[a-z0-9/]+)', source.read_text())
     }
@@ -47,3 +48,16 @@ def test_every_file_it_points_to_is_there() -> None:
     named = re.findall(r"\]\(([^)#]+)\)", README) + re.findall(r"`(tests/\S+\.py)`", README)
     missing = [path for path in named if "://" not in path and not (ROOT / path).exists()]
     assert missing == []
+
+
+def test_the_api_reference_is_up_to_date() -> None:
+    """`python docs/reference.py` would change nothing."""
+    found = runpy.run_path(str(ROOT / "docs/reference.py"))
+    assert (ROOT / "docs/api.md").read_text() == found["text"]()
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_every_page_points_to_what_is_there(page: Path) -> None:
+    """Links lead somewhere."""
+    named = re.findall(r"\]\(([^)#]+)[)#]", page.read_text())
+    assert [path for path in named if "://" not in path and not (page.parent / path).exists()] == []
