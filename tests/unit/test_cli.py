@@ -25,7 +25,7 @@ id,uuid,slug,name,status
 2,,el-faro,El Faro,closed
 """
 PRODUCTS = "id,tenant_id,name,price\n1042,1,Botas,99.50\n"
-COMMANDS = ["serve", "collect", "warehouse", "compact", "report", "check", "replay", "demo"]
+COMMANDS = ["serve", "collect", "warehouse", "compact", "report", "check", "replay", "demo", "sql"]
 
 
 class Ended:
@@ -92,7 +92,9 @@ def test_the_overview_lists_every_command(cli: Cli) -> None:
         assert f" {name} " in ended.out
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "directory import", "directory list"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "directory import", "directory list", "token create"]
+)
 def test_every_command_explains_itself(cli: Cli, command: str) -> None:
     """With -h as with --help."""
     ended = cli(*command.split(), "--help")
@@ -449,3 +451,56 @@ def test_replay_names_a_line_it_cannot_read(cli: Cli, text: str) -> None:
     assert ended.code == 2
     assert "day.ndjson:1: " in ended.err.splitlines()[-1]
     assert "Traceback" not in ended.err
+
+
+# -- sql and tokens ---------------------------------------------------------------------------
+
+
+def test_sql(cli: Cli, shop: Shop) -> None:
+    """One SELECT; what is cut is said on stderr, what is refused in one line."""
+    where = ["--data", str(shop.data)]
+    answer = cli("sql", "SELECT event_id FROM events ORDER BY 1", *where, "--json").json
+    assert answer["columns"] == ["event_id"]
+    assert not answer["truncated"]
+    cut = cli("sql", "SELECT range AS n FROM range(9)", "--limit", "2", *where)
+    assert (cut.code, "the first 2 rows" in cut.err) == (0, True)
+    for query in ("DROP VIEW events", "SELECT nothing", "SELECT * FROM read_csv('/etc/passwd')"):
+        refused = cli("sql", query, *where)
+        assert is_one_line_error(refused)
+
+
+def test_a_report_into_a_file(cli: Cli, shop: Shop) -> None:
+    """In a form that other programs read."""
+    target = shop.data / "summary.parquet"
+    flags = ["--format", "parquet", "-o", str(target), "--data", str(shop.data)]
+    assert cli("report", "summary", *flags).code == 0
+    assert target.read_bytes().startswith(b"PAR1")
+    refused = cli("report", "summary", "-o", str(target), "--data", str(shop.data))
+    assert (refused.code, "--format" in refused.err) == (2, True)
+
+
+def test_tokens(cli: Cli, shop: Shop) -> None:
+    """Made for a shop that exists, listed without their text, revoked once."""
+    cli("directory", "import", _csv("tenants.csv", TENANTS), "--data", shop.data)
+    where = ["--data", str(shop.data)]
+    made = cli("token", "create", "--tenant", "la-colmena", "--expires", "90d", "--json", *where)
+    token = made.json
+    assert (token["tenant_id"], token["state"]) == (1, "valid")
+    [listed] = cli("token", "list", "--json", *where).json["tokens"]
+    assert listed == {key: token[key] for key in token if key != "token"}
+    assert cli("token", "revoke", token["id"], *where).code == 0
+    assert cli("token", "revoke", token["id"], *where).code == 2
+    assert cli("token", "list", "--json", *where).json["tokens"][0]["state"] == "revoked"
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--tenant", "nobody"], "--tenant"),
+        (["--expires", "soon"], "--expires"),
+        (["--expires", "2020-01-01"], "future"),
+    ],
+)
+def test_tokens_that_are_not_made(cli: Cli, shop: Shop, flags: list[str], named: str) -> None:
+    refused = cli("token", "create", *flags, "--data", str(shop.data))
+    assert (refused.code, named in refused.err) == (2, True)
