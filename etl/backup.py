@@ -47,6 +47,8 @@ def run(data: Path, destination: Path) -> Copied:
     copied_segments = _copy_segments(source, target)
     snapshots = [_copy_table(source, target, table.name) for table in TABLES]
     _copy_directory(source, target)
+    if source.tokens.exists():
+        shutil.copy2(source.tokens, target.tokens)
     paths = [path for path in target.root.rglob("*") if path.is_file()]
     for path in [*paths, *(path for path in target.root.rglob("*") if path.is_dir())]:
         durable.fsync_path(path)

@@ -66,6 +66,14 @@ def test_the_directory_is_copied_and_the_salts_are_not(shop, copy):
     assert list(copy.layout.salts.iterdir()) == []
 
 
+def test_tokens_are_copied(shop, copy):
+    """What opened the original opens the copy."""
+    fill(shop)
+    shop.layout.tokens.write_text('{"tokens": []}')
+    backup.run(shop.data, copy.data)
+    assert copy.layout.tokens.read_text() == '{"tokens": []}'
+
+
 def test_what_is_compacted_and_deleted_meanwhile_is_in_it_once(shop, copy, monkeypatch):
     """Between the segments and the snapshot."""
     fill(shop)
