@@ -111,7 +111,7 @@ def test_a_client_that_never_ends_does_not_hold_the_drain(start_service: StartSe
 def test_reports_in_flight_are_answered(start_service: StartService) -> None:
     """Those that wait for their turn too."""
     service = start_service(role="warehouse")
-    ask = b"GET /api/v1/reports/summary HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    ask = b"GET /api/v1/reports/summary HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with ExitStack() as stack:
         peers = [stack.enter_context(connect(service.reports_url, PATIENCE_S)) for _ in range(20)]
         for peer in peers:
