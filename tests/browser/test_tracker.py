@@ -107,7 +107,9 @@ def test_views_within_one_page_are_counted(visit: Visit) -> None:
         "const back = new Promise(done => addEventListener('popstate', done)); history.back(); await back",
     )
     for step in steps:
-        page.evaluate(f"(async () => {{ {step} }})().then(() => new Promise(done => setTimeout(done)))")
+        page.evaluate(
+            f"(async () => {{ {step} }})().then(() => new Promise(done => setTimeout(done)))"
+        )
     views = visit.counted("view", "view", "view", "view")
     paths = [view["metadata"]["path"] for view in views]
     assert paths == ["/spa", "/spa/two", "/spa/three", "/spa/two"]
@@ -117,8 +119,13 @@ def test_views_within_one_page_are_counted(visit: Visit) -> None:
 def test_history_works_as_without_it(visit: Visit) -> None:
     """The same result, the same state, the same errors."""
     page = visit.open()
-    assert page.evaluate("history.pushState({a: 1}, '', '/x') === undefined && history.state.a") == 1
-    for wrong in ("history.pushState(1, '', 'https://other.example/')", "history.pushState.call({})"):
+    assert (
+        page.evaluate("history.pushState({a: 1}, '', '/x') === undefined && history.state.a") == 1
+    )
+    for wrong in (
+        "history.pushState(1, '', 'https://other.example/')",
+        "history.pushState.call({})",
+    ):
         name = page.evaluate(f"(() => {{ try {{ {wrong} }} catch (e) {{ return e.name }} }})()")
         assert name in ("SecurityError", "TypeError")
     visit.counted("view", "view")
