@@ -245,6 +245,22 @@ def test_what_a_closed_tab_could_not_send_the_next_page_sends(visit: Visit) -> N
     visit.counted("view", "call_click", "view")
 
 
+def test_what_a_page_has_not_sent_it_sends_when_it_is_left(visit: Visit) -> None:
+    """The next page has no tracker, and the tab is closed."""
+    blocked = True
+    visit.context.route(
+        f"**{INTERACTIONS}", lambda route: route.abort() if blocked else route.continue_()
+    )
+    page = visit.open()
+    with page.expect_event("requestfailed"):
+        page.evaluate("beacon.track('call_click')")
+    blocked = False
+    page.goto(visit.shop.serve("/plain", "<p>no tracker</p>"))
+    visit.until(lambda: "call_click" in visit.types(), lambda: "it is counted")
+    page.close()
+    visit.counted("view", "call_click")
+
+
 def test_the_latest_50_are_kept(visit: Visit) -> None:
     """An outage does not fill the shop's storage."""
     page = visit.open()
