@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import socket
+import time
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -261,6 +264,20 @@ def test_what_a_page_has_not_sent_it_sends_when_it_is_left(visit: Visit) -> None
     page.goto(visit.shop.serve("/plain", "<p>no tracker</p>"))
     visit.until(lambda: "call_click" in visit.types(), lambda: "it is counted")
     page.close()
+    visit.counted("view", "call_click")
+
+
+def test_what_the_collector_may_have_forgotten_is_not_sent_again(visit: Visit) -> None:
+    """It knows an event_id for a day; what has been kept for nearly that long is given up."""
+    page = visit.page()
+    page.goto(visit.shop.serve("/plain", "<p>no tracker</p>"))
+    for age_h, kind in ((22, "call_click"), (23, "maps_click")):
+        body = {"tenant_id": visit.tenant, "type": kind, "event_id": str(uuid.uuid4())}
+        at_ms = int((time.time() - age_h * 3600) * 1000)
+        key = f"beaconlog:{at_ms}:interactions:{body['event_id']}"
+        page.evaluate("([key, body]) => localStorage[key] = body", [key, json.dumps(body)])
+    page.goto(visit.serve())
+    delivered(visit, page)
     visit.counted("view", "call_click")
 
 
