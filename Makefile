@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install test soak bench lint demo clean
+.PHONY: install test soak bench lint tracker demo clean
 
 install: .venv/.installed
 
@@ -36,6 +36,9 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+tracker: .venv/.dev
+	$(BIN)/python tools/minify_tracker.py
 
 demo: install
 	$(BIN)/beaconlog demo

@@ -1,4 +1,4 @@
-"""The public app: the three ingest endpoints, health, and what HTTP itself can get wrong.
+"""The public app: the three ingest endpoints, the tracker, health, and what HTTP can get wrong.
 
 A handler turns a request into a `Submission`, asks the intake, and writes its `Reply`.
 """
@@ -16,6 +16,7 @@ from service.collector.rejection import Rejection
 from service.collector.visitors import wants_privacy
 from service.web.answers import JSON_HEADERS, JsonHandler, NotFoundHandler, log_request
 from service.web.ops import HealthHandler, ReadyHandler
+from service.web.tracker import BeaconHandler, load_script
 
 CORS_MAX_AGE_S = 600
 
@@ -81,6 +82,7 @@ def make_app(port: Port) -> web.Application:
                 web.url(one.path, IngestHandler, {"port": port, "route": one})
                 for one in port.routes
             ),
+            web.url(r"/beacon\.js", BeaconHandler, {"script": load_script()}),
             web.url(r"/healthz", HealthHandler),
             web.url(r"/readyz", ReadyHandler, ready),
         ],

@@ -1,0 +1,134 @@
+/*
+ * The tracker: counts what happens on a shop's page and sends it to where this script came from.
+ *
+ *   <script defer src="https://stats.example/beacon.js" data-tenant="42" data-slug="la-colmena"></script>
+ *
+ * Invariants:
+ * - The page never notices: nothing throws, whatever is missing, refused or broken.
+ * - An event has its event_id from the start and is kept until the server has answered for good:
+ *   with a status below 429. Until then it is sent again, which may repeat one that did arrive:
+ *   the server counts an id once within 24 hours, so an event is given up before it is that old.
+ * - Kept means in localStorage, one entry an event, the latest 50; each goes when its event has
+ *   arrived. Under Global Privacy Control, or where the browser refuses, it means in memory.
+ * - A request needs no preflight and carries no credentials, and keepalive lets it outlive its
+ *   page: what a page that is being left has not sent, it sends so, from visibilitychange.
+ *
+ * `make tracker` writes the small form, beacon.min.js, which must be below 1 KiB gzipped.
+ */
+(() => {
+  let { dataset: { tenant, slug, product } = {}, src } = document.currentScript || 0;
+  const sending = {};
+  let store = {};
+  let seen;
+
+  const guard = (work) => (...given) => {
+    try {
+      if (tenant > 0) work(...given);
+    } catch {}
+  };
+
+  // A key is beaconlog:<ms since 1970>:<path of the endpoint>:<event_id>; its value is the body.
+  const flush = () =>
+    Object.keys(store)
+      .sort()
+      .reverse()
+      .filter((key) => /^beaconlog:/.test(key))
+      .forEach(async (key, place) => {
+        const [, at, path] = key.split(":");
+        if (sending[key]) return;
+        try {
+          if (
+            place > 49 ||
+            at < new Date() - 8e7 ||
+            (await (sending[key] = fetch(new URL("api/v1/" + path, src), {
+              keepalive: true,
+              method: "POST",
+              credentials: "omit",
+              body: store[key],
+            }))).status < 429
+          )
+            delete store[key];
+        } catch {}
+        delete sending[key];
+      });
+
+  const post = guard((path, event) => {
+    // The UUID of a new blob's address: pages without TLS have no crypto.randomUUID.
+    const event_id = URL.createObjectURL(new Blob()).slice(-36);
+    const body = JSON.stringify({
+      tenant_id: +tenant,
+      tenant_slug: slug,
+      event_id,
+      timestamp: new Date(),
+      ...event,
+    });
+    const key = "beaconlog:" + +new Date() + ":" + path + ":" + event_id;
+    try {
+      store[key] = body;
+    } catch {
+      store = { [key]: body };
+    }
+    flush();
+  });
+
+  const track = guard((type, given) =>
+    post(/^view|_click/.test(type) ? "interactions" : "analytics/track", { type, ...given })
+  );
+
+  // Whatever happens: counts the view of a URL that is new, then the click or what else it is.
+  const listen = guard(({ target, button } = {}) => {
+    const { pathname, search, searchParams, host } = new URL(location);
+    const [, , from] = document.referrer.split("/");
+    if (seen != (seen = pathname + search)) {
+      track("view", {
+        product_id: +product,
+        metadata: {
+          path: pathname,
+          source: searchParams.get("utm_source") || undefined,
+          referrer: from == host ? undefined : from,
+        },
+      });
+      // It was the product of the page that was loaded, not of those navigated to within it.
+      product = {};
+    }
+    if (button < 2)
+      // The nearest element that says what it is decides; a click counts once.
+      for (let type; target && !type; target = target.parentElement) {
+        const { href, dataset: { beacon, product } } = target;
+        type =
+          beacon ||
+          (/^tel:/.test(href)
+            ? "call_click"
+            : /^whatsapp:|^https?:..(wa\.me|api\.whatsapp\.com)\//.test(href)
+            ? "whatsapp_click"
+            : /^geo:|^https?:..(maps\.|(www\.)?(google[a-z.]+\/maps|goo\.gl\/maps|waze\.com))/.test(href) &&
+              "maps_click");
+        if (type) track(type, { product_id: +product });
+      }
+    else flush();
+  });
+
+  // Backs off by doubling, and begins anew, lower, past 100 s.
+  const tick = (wait_ms) => {
+    listen();
+    setTimeout(tick, wait_ms, (2 * wait_ms) % 1e5);
+  };
+
+  self.beacon = {
+    track,
+    conversion: (given) => post("analytics/conversion", given),
+  };
+  guard(() => {
+    for (const name of ["pushState", "replaceState"]) {
+      const original = history[name];
+      history[name] = function (...given) {
+        setTimeout(listen);
+        return original.apply(this, given);
+      };
+    }
+    for (const name of ["click", "auxclick", "popstate", "online", "visibilitychange"])
+      addEventListener(name, listen, true);
+    if (!navigator.globalPrivacyControl) store = localStorage;
+  })();
+  tick(1e3);
+})();

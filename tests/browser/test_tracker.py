@@ -1,0 +1,408 @@
+"""What a page with the tracker in it counts, in a real Chromium, against a real collector."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import traffic_tools
+from http_tools import BROWSER, INTERACTIONS
+from playwright.sync_api import Browser, BrowserContext, Route
+from shop import Shop, Visit, delivered, import_tenants, kept, open_shop
+
+STAY = "<script>addEventListener('click', e => e.preventDefault());"
+STAY += "addEventListener('auxclick', e => e.preventDefault())</script>"
+GPC = "Object.defineProperty(Navigator.prototype, 'globalPrivacyControl', {value: true})"
+NO_STORAGE = "Object.defineProperty(window, 'localStorage', {get() { throw Error('refused') }})"
+FULL = "for (let n = 22; n >= 0; n--) try { for (;;) localStorage['x' + Math.random()]"
+FULL += " = 'x'.repeat(2 ** n) } catch {}"
+TURN = "await new Promise(done => setTimeout(done))"
+BACK = "const back = new Promise(done => addEventListener('popstate', done)); history.back()"
+SETTINGS = {"segment_age_s": 0.1}
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Shop]:
+    with open_shop() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tracker") / "data"
+    import_tenants(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service(data: Path) -> Iterator[traffic_tools.Service]:
+    with traffic_tools.running("serve", data, **SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def tenants() -> Iterator[int]:
+    return itertools.count(1)
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(user_agent=BROWSER)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def visit(
+    tenants: Iterator[int], shop: Shop, service: traffic_tools.Service, context: BrowserContext
+) -> Visit:
+    """A tenant that no other test has, and a browser that knows nothing."""
+    return Visit(next(tenants), shop, service, context)
+
+
+# -- what is counted --------------------------------------------------------------------------
+
+
+def test_a_view_is_counted_with_where_it_came_from(visit: Visit) -> None:
+    """The path, the campaign, the other host; the product of the script's tag."""
+    tag = visit.script(f'data-product="{visit.product}"')
+    url = visit.shop.serve("/miel", tag)
+    visit.page().goto(f"{url}?utm_source=volante&x=1", referer="https://buscador.example/q?a=b")
+    (view,) = visit.counted("view")
+    wanted = {"path": "/miel", "source": "volante", "referrer": "buscador.example"}
+    assert view["metadata"] == wanted | {"product_id": visit.product}
+    assert view["product_id"] == visit.product
+
+
+def test_a_view_from_within_the_shop_has_no_referrer(visit: Visit) -> None:
+    """Nor a source that is not in its URL."""
+    page = visit.open(f'<a href="{visit.serve(path="/two")}">two</a>', "/one")
+    page.click("a")
+    views = visit.counted("view", "view")
+    assert [view["metadata"] for view in views] == [{"path": "/one"}, {"path": "/two"}]
+
+
+def test_views_within_one_page_are_counted(visit: Visit) -> None:
+    """pushState and replaceState to another URL, and back; not to the same one or another #.
+    The product is the first view's only."""
+    page = visit.page()
+    page.goto(visit.shop.serve("/spa", visit.script(f'data-product="{visit.product}"')))
+    steps = (
+        "history.pushState({a: 1}, '', '/spa/two')",
+        "history.replaceState({a: 2}, '', '/spa/two')",
+        "history.pushState(null, '', '#part')",
+        "history.replaceState(null, '', '/spa/three')",
+        f"{BACK}; await back",
+    )
+    for step in steps:
+        page.evaluate(f"async () => {{ {step}; {TURN} }}")
+    views = visit.counted("view", "view", "view", "view")
+    paths = [view["metadata"]["path"] for view in views]
+    assert paths == ["/spa", "/spa/two", "/spa/three", "/spa/two"]
+    assert [view["product_id"] for view in views] == [visit.product, None, None, None]
+
+
+def test_history_works_as_without_it(visit: Visit) -> None:
+    """The same result, the same state, the same errors."""
+    page = visit.open()
+    assert page.evaluate("history.pushState({a: 1}, '', '/x')") is None
+    assert page.evaluate("history.state") == {"a": 1}
+    for wrong in ("history.pushState(1, '', 'https://x.example/')", "history.pushState.call({})"):
+        name = page.evaluate(f"(() => {{ try {{ {wrong} }} catch (e) {{ return e.name }} }})()")
+        assert name in ("SecurityError", "TypeError")
+    visit.counted("view", "view")
+
+
+LINKS = {
+    "https://wa.me/50499990000?text=hola": "whatsapp_click",
+    "http://api.whatsapp.com/send?phone=50499990000": "whatsapp_click",
+    "whatsapp://send?phone=50499990000": "whatsapp_click",
+    "tel:+50499990000": "call_click",
+    "https://maps.google.com/?q=14.1,-87.2": "maps_click",
+    "https://maps.google.hn/?q=14.1,-87.2": "maps_click",
+    "https://www.google.com/maps/place/x": "maps_click",
+    "https://google.com.mx/maps?q=x": "maps_click",
+    "https://maps.app.goo.gl/abc": "maps_click",
+    "https://goo.gl/maps/abc": "maps_click",
+    "https://maps.apple.com/?q=x": "maps_click",
+    "geo:14.1,-87.2": "maps_click",
+    "https://waze.com/ul?ll=14.1,-87.2": "maps_click",
+    "https://www.waze.com/ul?ll=14.1,-87.2": "maps_click",
+    "https://wa.me.example/50499990000": None,
+    "https://www.google.com/search?q=maps": None,
+    "https://goodshop.example/maps": None,
+    "mailto:la@colmena.example": None,
+    "/contact?tel:": None,
+}
+
+
+def test_clicks_on_contact_links_are_counted(visit: Visit) -> None:
+    """By where they lead, on anything inside the link, and on no other link."""
+    html = "".join(f'<p><a href="{href}"><b>{href}</b></a></p>' for href in LINKS)
+    page = visit.open(STAY + html)
+    page.evaluate("document.querySelectorAll('a b').forEach(each => each.click())")
+    found = visit.counted("view", *filter(None, LINKS.values()))
+    assert {row["product_id"] for row in found} == {None}
+
+
+def test_a_click_is_counted_whatever_button_opens_it_and_whoever_stops_it(visit: Visit) -> None:
+    """The middle button too, not the right one; a page that stops the click does not hide it."""
+    stop = "<script>document.addEventListener('click', e => e.stopPropagation(), true)"
+    page = visit.open(
+        f"{STAY}{stop}</script><p><a id=m href='https://wa.me/504'>a</a>"
+        "<p><a id=r href='geo:1,2'>b</a><p><a id=s href='tel:504'>c</a>"
+    )
+    page.click("#m", button="middle")
+    page.click("#r", button="right")
+    page.click("#s")
+    visit.counted("view", "whatsapp_click", "call_click")
+
+
+def test_a_marked_element_is_counted_as_it_says(visit: Visit) -> None:
+    """On it or in it, with its product; a marked link counts once."""
+    page = visit.open(
+        f"{STAY}<button data-beacon=cart_add data-product={visit.product}><b>Add</b></button>"
+        f"<a href='https://wa.me/504' data-beacon=whatsapp_click data-product={visit.product}>w</a>"
+        "<p>nothing</p>"
+    )
+    page.click("b")
+    page.click("a")
+    page.click("p")
+    found = visit.counted("view", "cart_add", "whatsapp_click")
+    by_type = {row["type"]: row["product_id"] for row in found}
+    assert by_type == {"view": None, "cart_add": visit.product, "whatsapp_click": visit.product}
+
+
+def test_a_page_can_count_what_it_wants(visit: Visit) -> None:
+    """track and conversion; neither throws, whatever it is given."""
+    page = visit.open()
+    product = visit.product
+    page.evaluate(f"beacon.track('social_share', {{product_id: {product}, metadata: {{a: 'b'}}}})")
+    sale = f"{{transaction_id: 'T-1', value: 280.5, currency: 'USD', product_id: {product}}}"
+    page.evaluate(f"beacon.conversion({sale})")
+    page.evaluate("const round = {}; round.round = round; beacon.track('call', {metadata: round})")
+    page.evaluate("beacon.track(); beacon.track(Symbol()); beacon.track('no-such-type')")
+    delivered(visit, page)
+    found = {row["type"]: row for row in visit.counted("view", "social_share", "purchase")}
+    assert (found["social_share"]["product_id"], found["social_share"]["metadata"]["a"]) == (
+        product,
+        "b",
+    )
+    bought = found["purchase"]
+    assert (bought["transaction_id"], bought["currency"]) == ("T-1", "USD")
+    assert (float(bought["value"]), bought["product_id"]) == (280.5, product)
+
+
+# -- nothing lost, nothing twice ---------------------------------------------------------------
+
+
+def test_a_tab_closed_right_after_a_click_loses_nothing(visit: Visit) -> None:
+    """Nor does one that closes in the middle of its first view."""
+    for _ in range(5):
+        page = visit.open(f"{STAY}<a href='https://wa.me/504'>w</a>")
+        page.evaluate("document.querySelector('a').click()")
+        page.close()
+    visit.counted(*["view", "whatsapp_click"] * 5)
+
+
+def test_an_offline_spell_loses_nothing(visit: Visit) -> None:
+    """What happens meanwhile is kept, and sent when the browser is online again."""
+    visit.context.clock.install()
+    page = visit.open(f"{STAY}<a href='tel:504'>t</a>")
+    delivered(visit, page)
+    page.clock.pause_at(datetime.now(UTC) + timedelta(seconds=1))  # the timer sends nothing
+    visit.context.set_offline(True)
+    for _ in range(3):
+        page.click("a")
+    page.evaluate("beacon.conversion({transaction_id: 'T-2', value: 5})")
+    assert len(kept(page)) == 4
+    visit.context.set_offline(False)
+    delivered(visit, page)
+    visit.counted("view", "purchase", *["call_click"] * 3)
+
+
+def test_what_a_closed_tab_could_not_send_the_next_page_sends(visit: Visit) -> None:
+    """Offline, clicked, closed; then the shop is visited again."""
+    page = visit.open(f"{STAY}<a href='tel:504'>t</a>")
+    delivered(visit, page)
+    visit.context.set_offline(True)
+    page.click("a")
+    page.close()
+    visit.context.set_offline(False)
+    delivered(visit, visit.open())
+    visit.counted("view", "call_click", "view")
+
+
+def test_what_a_page_has_not_sent_it_sends_when_it_is_left(visit: Visit) -> None:
+    """The next page has no tracker, and the tab is closed."""
+    blocked = True
+    visit.context.route(
+        f"**{INTERACTIONS}", lambda route: route.abort() if blocked else route.continue_()
+    )
+    page = visit.open()
+    with page.expect_event("requestfailed"):
+        page.evaluate("beacon.track('call_click')")
+    blocked = False
+    page.goto(visit.shop.serve("/plain", "<p>no tracker</p>"))
+    visit.until(lambda: "call_click" in visit.types(), lambda: "it is counted")
+    page.close()
+    visit.counted("view", "call_click")
+
+
+def test_what_the_collector_may_have_forgotten_is_not_sent_again(visit: Visit) -> None:
+    """It knows an event_id for a day; what has been kept for nearly that long is given up."""
+    page = visit.page()
+    page.goto(visit.shop.serve("/plain", "<p>no tracker</p>"))
+    for age_h, kind in ((22, "call_click"), (23, "maps_click")):
+        body = {"tenant_id": visit.tenant, "type": kind, "event_id": str(uuid.uuid4())}
+        at_ms = int((time.time() - age_h * 3600) * 1000)
+        key = f"beaconlog:{at_ms}:interactions:{body['event_id']}"
+        page.evaluate("([key, body]) => localStorage[key] = body", [key, json.dumps(body)])
+    page.goto(visit.serve())
+    delivered(visit, page)
+    visit.counted("view", "call_click")
+
+
+def test_the_latest_50_are_kept(visit: Visit) -> None:
+    """An outage does not fill the shop's storage."""
+    page = visit.open()
+    delivered(visit, page)
+    visit.context.set_offline(True)
+    page.evaluate("for (let n = 0; n < 60; n++) beacon.track('call', {metadata: {n}})")
+    visit.until(lambda: len(kept(page)) == 50, lambda: "50 are kept")
+    visit.context.set_offline(False)
+    delivered(visit, page)
+    visit.counted("view", *["call"] * 50)
+
+
+def test_a_retry_of_what_had_arrived_is_not_counted_again(visit: Visit) -> None:
+    """The collector took it, the page never read so."""
+    taken: list[int] = []
+
+    def take_and_hide(route: Route) -> None:
+        if len(taken) < 2:
+            taken.append(route.fetch().status)
+            route.abort()
+        else:
+            route.continue_()
+
+    visit.context.route(f"**{INTERACTIONS}", take_and_hide)
+    page = visit.open()
+    visit.until(lambda: len(taken) == 2, lambda: "it was sent twice")
+    delivered(visit, page)
+    assert taken == [201, 201]
+    visit.counted("view")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_is_refused_for_now_is_sent_again(visit: Visit, status: int) -> None:
+    """Throttled, overloaded."""
+    answers = iter([status, status])
+    allow = {"Access-Control-Allow-Origin": "*"}
+
+    def refuse(route: Route) -> None:
+        now = next(answers, None)
+        if now:
+            route.fulfill(status=now, headers=allow, body="{}")
+        else:
+            route.continue_()
+
+    visit.context.route(f"**{INTERACTIONS}", refuse)
+    page = visit.open()
+    delivered(visit, page)
+    visit.counted("view")
+
+
+def test_what_is_refused_for_good_is_dropped(visit: Visit) -> None:
+    """It would be refused again."""
+    page = visit.open()
+    page.evaluate("beacon.track('no-such-type')")
+    delivered(visit, page)
+    visit.counted("view")
+
+
+def test_a_collector_that_dies_and_comes_back_misses_nothing(
+    tenants: Iterator[int], shop: Shop, context: BrowserContext, tmp_path: Path
+) -> None:
+    """Killed with a page open, started again on the same port."""
+    data, port = tmp_path / "data", _free_port()
+    import_tenants(data)
+    settings: dict[str, Any] = {**SETTINGS, "port": port}
+    with traffic_tools.running("serve", data, **settings) as service:
+        visit = Visit(next(tenants), shop, service, context)
+        page = visit.open(f"{STAY}<a href='tel:504'>t</a>")
+        delivered(visit, page)
+    visit.until(lambda: not _listens(port), lambda: "it is gone")
+    page.click("a")
+    page.click("a")
+    with traffic_tools.running("serve", data, **settings) as service:
+        visit.service = service
+        delivered(visit, page)
+        visit.counted("view", "call_click", "call_click")
+
+
+# -- a page is never disturbed ------------------------------------------------------------------
+
+
+def test_a_page_whose_policy_forbids_requests_has_no_error(visit: Visit) -> None:
+    """Nothing is counted, nothing breaks."""
+    policy = "connect-src 'none'"
+    page = visit.open(f"{STAY}<a href='tel:504'>t</a>", Content_Security_Policy=policy)
+    page.click("a")
+    page.evaluate("beacon.track('call'); history.pushState(null, '', '/elsewhere')")
+    visit.counted()
+
+
+def test_a_script_without_a_tenant_does_nothing(visit: Visit) -> None:
+    """Not even on the console."""
+    page = visit.page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(visit.shop.serve("/none", f"<script src='{visit.service.url}/beacon.js'></script>"))
+    page.evaluate("beacon.track('call'); beacon.conversion({value: 1})")
+    assert (kept(page), said) == ([], [])
+    visit.counted()
+
+
+def test_under_global_privacy_control_nothing_is_stored(visit: Visit) -> None:
+    """On the device; the events go, after an offline spell too."""
+    visit.context.add_init_script(GPC)
+    page = visit.open(f"{STAY}<a href='tel:504'>t</a>")
+    visit.until(lambda: visit.types() == ["view"])
+    visit.context.set_offline(True)
+    page.click("a")
+    assert kept(page) == []
+    visit.context.set_offline(False)
+    visit.counted("view", "call_click")
+    assert kept(page) == []
+    assert visit.context.cookies() == []
+
+
+@pytest.mark.parametrize("broken", [NO_STORAGE, FULL], ids=["refused", "full"])
+def test_a_browser_without_storage_still_counts(visit: Visit, broken: str) -> None:
+    """And sends again, as long as the page is there."""
+    visit.context.add_init_script(broken)
+    page = visit.open(f"{STAY}<a href='tel:504'>t</a>")
+    visit.until(lambda: visit.types() == ["view"])
+    visit.context.set_offline(True)
+    page.click("a")
+    visit.context.set_offline(False)
+    visit.counted("view", "call_click")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
