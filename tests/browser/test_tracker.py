@@ -241,22 +241,6 @@ def test_what_a_closed_tab_could_not_send_the_next_page_sends(visit: Visit) -> N
     visit.counted("view", "call_click", "view")
 
 
-def test_what_a_page_has_not_sent_it_sends_when_it_is_left(visit: Visit) -> None:
-    """The next page has no tracker, and the tab is closed."""
-    blocked = True
-    visit.context.route(
-        f"**{INTERACTIONS}", lambda route: route.abort() if blocked else route.continue_()
-    )
-    page = visit.open()
-    with page.expect_event("requestfailed"):
-        page.evaluate("beacon.track('call_click')")
-    blocked = False
-    page.goto(visit.shop.serve("/plain", "<p>no tracker</p>"))
-    visit.until(lambda: "call_click" in visit.types(), lambda: "it is counted")
-    page.close()
-    visit.counted("view", "call_click")
-
-
 def test_what_the_collector_may_have_forgotten_is_not_sent_again(visit: Visit) -> None:
     """It knows an event_id for a day; what has been kept for nearly that long is given up."""
     page = visit.page()

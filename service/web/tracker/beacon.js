@@ -11,7 +11,7 @@
  * - Kept means in localStorage, one entry an event, the latest 50; each goes when its event has
  *   arrived. Under Global Privacy Control, or where the browser refuses, it means in memory.
  * - A request needs no preflight and carries no credentials, and keepalive lets it outlive its
- *   page: what a page that is being left has not sent, it sends so, from visibilitychange.
+ *   page. What has failed before and is not sent again in time, the next page sends.
  *
  * `make tracker` writes the small form, beacon.min.js, which must be below 1 KiB gzipped.
  */
