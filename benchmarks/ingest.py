@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -66,7 +67,8 @@ def _measured(servers: list[Server], connections: int, rounds: int, seconds: int
     def measure(server: Server) -> float:
         with running(server) as at_work:
             before_s = at_work.cpu_s()
-            load = wrk(at_work.url, server.body, connections, seconds)
+            asked = {"BODY": server.body} | ({"NEW_HEADS": "1"} if server.is_sent_new_heads else {})
+            load = wrk(at_work.url, asked, connections, seconds)
             cpu_us = 1e6 * (at_work.cpu_s() - before_s) / load.events
         beside.setdefault(server.name, []).append((load.p99_ms, cpu_us))
         return load.events_per_s
@@ -86,8 +88,8 @@ def _cells(measured: Measured, name: str) -> list[str]:
     ]
 
 
-def wrk(url: str, body: str, connections: int, seconds: int) -> Load:
-    """One run of wrk, on the machine's last core."""
+def wrk(url: str, asked: Mapping[str, str], connections: int, seconds: int) -> Load:
+    """One run of wrk, on the machine's last core. `asked`: what peers/post.lua reads."""
     line = [
         "taskset",
         "-c",
@@ -99,7 +101,7 @@ def wrk(url: str, body: str, connections: int, seconds: int) -> Load:
     ]
     line += ["-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_SCRIPT), url]
     done = subprocess.run(
-        line, env=os.environ | {"BODY": body}, capture_output=True, text=True, check=True
+        line, env=os.environ | dict(asked), capture_output=True, text=True, check=True
     )
     if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
         raise RuntimeError(f"{url} did not take every event:\n{done.stdout}")

@@ -35,7 +35,7 @@ def _measured(products: int) -> list[str]:
     tell(f"a directory of {products:,} products")
     server = Server("beaconlog", validates=True, durable=True, commands=_collector(products))
     with running(server) as at_work:
-        wrk(at_work.url, EVENT, _CONNECTIONS, _LOAD_S)
+        wrk(at_work.url, {"BODY": EVENT}, _CONNECTIONS, _LOAD_S)
         worker = Path(f"/proc/{_worker_of(at_work.sessions[0])}")
         status, rollup = ((worker / name).read_text() for name in ("status", "smaps_rollup"))
     found = _mib(rollup, "Rss"), _mib(status, "VmHWM"), _mib(rollup, "Private_Dirty")

@@ -62,6 +62,8 @@ class Server:
     cpus: int = 1
     path: str = "/api/v1/interactions"
     body: str = EVENT
+    is_sent_new_heads: bool = False
+    """Whether no two requests have the same head: what is remembered of one is of no use."""
     needs: str = ""
     """How to get it, where it is missing."""
     is_there: Callable[[], bool] = lambda: True
@@ -213,6 +215,13 @@ def _has_fastapi() -> bool:
 
 SERVERS = (
     Server("beaconlog", validates=True, durable=True, commands=_beaconlog("fast", 1)),
+    Server(
+        "beaconlog, no head twice",
+        validates=True,
+        durable=True,
+        commands=_beaconlog("fast", 1),
+        is_sent_new_heads=True,
+    ),
     Server(
         "beaconlog, 2 workers", validates=True, durable=True, commands=_beaconlog("fast", 2), cpus=2
     ),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ _CONFIGURATION = {
     "delta.enableExpiredLogCleanup": "false",
 }
 _MAINTENANCE = "beaconlog-maintenance"
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
 class LakeError(Exception):
@@ -159,7 +161,7 @@ def load(folder: Path, table: Table, version: int | None = None) -> Snapshot:
     except (DeltaError, OSError) as error:
         if version is not None:
             raise VersionNotFound(f"{table.name} has no version {version}") from error
-        raise LakeError(f"table {table.name} at {folder}: {error}") from error
+        raise LakeError(f"table {table.name} at {folder}: {_one_line(error)}") from error
     with _lake_errors(table):
         # The path of a URL: a space in the data folder's name comes as %20.
         files = sorted(unquote(uri) for uri in delta.file_uris())
@@ -296,7 +298,12 @@ def _lake_errors(table: Table) -> Iterator[None]:
     except CommitFailedError:
         raise
     except DeltaError as error:
-        raise LakeError(f"table {table.name}: {error}") from error
+        raise LakeError(f"table {table.name}: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    """delta-rs writes its errors for a terminal: in colour, a cause a line."""
+    return " ".join(_COLOUR.sub("", str(error)).split())
 
 
 def _add_action(folder: Path, file: DataFile, *, is_rewrite: bool) -> AddAction:

@@ -135,5 +135,5 @@ def _next(folder: Path) -> str:
 {name} report timeseries --interval hour --tz America/Tegucigalpa --data {folder}
 {name} report recent --tenant {street.OPEN_SHOPS[0].slug} --limit 5 --data {folder}
 {name} report revenue --format csv --data {folder}
-{name} serve --data {folder}    and then: curl http://127.0.0.1:8081/api/v1/reports/funnel
+{name} serve --data {folder}    and then open http://127.0.0.1:8081/
 head -n 1 {folder}/log/*/*.ndjson    the log is plain NDJSON"""

@@ -348,3 +348,17 @@ def test_all_commits_of_a_torn_vacuum_are_set_aside(shop, damage):
     assert lake.load(folder, EVENTS).version == before.version
     shop.seal(event(2))
     assert shop.compact().rows == 1
+
+
+def test_errors_are_one_line_without_colours(shop, monkeypatch):
+    """Whatever delta-rs makes of them."""
+    shop.layout.prepare()
+    lake.open_or_create(folder(shop), EVENTS)
+
+    def failing(*_, **__):
+        raise DeltaError("cannot write\n  \x1b[31m\u21b3\x1b[0m the disk is full\n")
+
+    monkeypatch.setattr(lake, "DeltaTable", failing)
+    with pytest.raises(LakeError) as caught:
+        lake.load(folder(shop), EVENTS)
+    assert str(caught.value).endswith("cannot write \u21b3 the disk is full")
