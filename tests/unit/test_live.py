@@ -12,6 +12,7 @@ from etl.compact import Plan
 from etl.directory_db import DirectoryDatabase, Product, Tenant
 from etl.lake import LakeError, VersionNotFound
 from etl.live import Limits, LiveView
+from etl.tail import Tail
 
 NO_GRACE = Plan(segment_grace_s=0.0)
 LATER_S = 60.0
@@ -326,3 +327,38 @@ def test_an_error_of_duckdb_is_an_error_of_the_lake(shop, monkeypatch):
     with pytest.raises(LakeError):
         shop.query("FROM events")
     assert len(attempts) == 1
+
+
+# -- the kept tail ----------------------------------------------------------------------------
+
+
+def test_a_segments_lines_are_read_once(shop, monkeypatch):
+    """Later connections are given them; the numbers are the same, duplicates and all."""
+    shop.seal(event(0), event(1, event_id="a", dedupe_key="id:a"))
+    shop.seal(event(2, event_id="a", dedupe_key="id:a"), rejection(3))
+    view = LiveView(shop.data)
+    with view.connect() as con:
+        first = con.sql("FROM events ORDER BY seq").fetchall()
+    read = []
+    select_lines = staging._select_lines
+    monkeypatch.setattr(
+        staging, "_select_lines", lambda segments: read.extend(segments) or select_lines(segments)
+    )
+    shop.seal(event(4))
+    with view.connect() as con:
+        assert con.sql("FROM events ORDER BY seq").fetchall()[: len(first)] == first
+        assert con.sql("SELECT count(*) FROM rejected").fetchall() == [(1,)]
+    assert [segment.number for segment in read] == [3]
+
+
+def test_what_is_kept_of_the_tail_is_bounded_and_let_go(shop):
+    """By its bytes, and with its segment."""
+    for second in range(3):
+        shop.seal(event(second))
+    small, large = Tail(bytes_max=1), Tail()
+    with LiveView(shop.data).connect() as con:
+        for tail in (small, large):
+            tail.stage(con, shop.sealed())
+    assert (len(small._kept), len(large._kept)) == (1, 3)
+    large.keep_only({shop.sealed()[0]})
+    assert list(large._kept) == [shop.sealed()[0]]
