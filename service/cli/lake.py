@@ -19,6 +19,7 @@ from service.cli.shared import (
     Config,
     Data,
     app,
+    busy,
     load,
     print_json,
     require_folder,
@@ -59,7 +60,7 @@ def compact(config: Config = None, data: Data = None, as_json: AsJson = False) -
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
-    with _failures_told():
+    with busy("compacting"), _failures_told():
         outcome = job.run(chosen.data, plan(chosen), time.time())
     if as_json:
         print_json(asdict(outcome))
@@ -83,7 +84,7 @@ def maintain(config: Config = None, data: Data = None, as_json: AsJson = False) 
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
-    with _failures_told():
+    with busy("maintaining"), _failures_told():
         outcome = job.run(chosen.data, upkeep(chosen), time.time())
     if as_json:
         print_json(asdict(outcome))
@@ -117,7 +118,7 @@ def erase(
     subject = _subject(chosen, tenant, visitor)
     if sys.stdin.isatty() and not yes:
         typer.confirm("This cannot be undone. Erase?", abort=True)
-    with _failures_told():
+    with busy("erasing"), _failures_told():
         outcome = job.run(chosen.data, subject, plan(chosen), time.time())
     if as_json:
         print_json(asdict(outcome))
@@ -172,7 +173,7 @@ def backup(
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
-    with _failures_told():
+    with busy("copying"), _failures_told():
         copied = job.run(chosen.data, destination)
     if as_json:
         print_json(asdict(copied))
@@ -201,7 +202,7 @@ def mend(
     series, _, number = segment.rpartition("/")
     if not series or not number.isdecimal():
         stop("mend takes SERIES/NUMBER, such as shop1-w0-5f0c8a3e/42")
-    with _failures_told():
+    with busy("mending"), _failures_told():
         mended = job.run(chosen.data, series, int(number))
     if as_json:
         print_json(asdict(mended))
@@ -218,7 +219,8 @@ def check(config: Config = None, data: Data = None, as_json: AsJson = False) -> 
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
-    findings = verification.run(chosen.data)
+    with busy("verifying"):
+        findings = verification.run(chosen.data)
     if as_json:
         print_json({"ok": findings.ok, **asdict(findings)})
     else:

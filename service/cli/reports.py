@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from service.cli.shared import AsJson, Config, Data, app, load, require_folder, say, stop, warn
+from service.cli.shared import (
+    AsJson,
+    Config,
+    Data,
+    app,
+    busy,
+    load,
+    require_folder,
+    say,
+    stop,
+    warn,
+)
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -93,7 +104,7 @@ def sql(
     limits = live.Limits(memory_bytes_max=chosen.report_memory_bytes_max)
     view = live.LiveView(chosen.data, database(chosen), limits)
     try:
-        with view.connect() as con:
+        with busy("reading"), view.connect() as con:
             reports.lock_down(con, Layout(chosen.data).lake)
             rows = queries.run(con, query, timeout_s=chosen.report_timeout_s, rows_max=limit)
     except (
@@ -131,7 +142,7 @@ def _result(chosen: Settings, name: str, given: Mapping[str, str], version: int 
     view = live.LiveView(chosen.data, database(chosen), limits)
     try:
         reports.load(name)
-        with view.connect(version=version) as con:
+        with busy("reading"), view.connect(version=version) as con:
             return reports.run_locked(
                 con, name, given, timeout_s=chosen.report_timeout_s, lock=None
             )

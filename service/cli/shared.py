@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -43,6 +44,19 @@ def require_folder(data: Path) -> None:
     """Stop unless the data folder is there."""
     if not data.is_dir():
         stop(f"data folder {data}: there is none; --data names another")
+
+
+@contextmanager
+def busy(doing: str) -> Iterator[None]:
+    """Show a terminal that something goes on; a pipe is told nothing."""
+    from rich.console import Console  # noqa: PLC0415  (a few commands need it, all load this)
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(f"{doing} ..."):
+        yield
 
 
 def print_json(content: Mapping[str, object]) -> None:
