@@ -182,7 +182,8 @@ def failing_syncs(pid: int, folder: Path, *, first: int) -> Iterator[None]:
             pytest.skip("strace may not trace another process here")
         yield
     finally:
-        tracer.terminate()
+        # Asked to end, strace may wait for a thread that is ending itself; killed, it lets all go.
+        tracer.kill()
         tracer.wait(PATIENCE_S)
 
 
