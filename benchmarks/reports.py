@@ -45,7 +45,7 @@ def _measured(events: int) -> dict[tuple[str, str], float]:
     with TemporaryDirectory(prefix="beaconlog-bench-") as folder:
         data = Path(folder) / "data"
         tell(f"a lake of {events} events")
-        _fill(data, events)
+        fill(data, events)
         view = LiveView(data)
         return {
             (name, whose): _median_ms(view, name, tenant)
@@ -68,7 +68,7 @@ def _median_ms(view: LiveView, name: str, tenant: str | None) -> float:
     return median(took_ms)
 
 
-def _fill(data: Path, events: int) -> None:
+def fill(data: Path, events: int) -> None:
     layout = Layout(data)
     layout.prepare()
     folder = layout.table(EVENTS.name)

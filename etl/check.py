@@ -4,8 +4,7 @@
   the watermark on;
 - lake: every file of the newest snapshot is there, of the size and rows its commit says;
 - books: for every commit, lines = rows + duplicates;
-- agreement: every line of a compacted segment that is still there is a row of the lake or a
-  duplicate of one, and every row of the lake that came from it is a line of it.
+- agreement: of the compacted segments that are still there, see `etl.agreement`.
 
 It only reads, and may run beside a live service: segments are listed before the snapshot is
 loaded, as for the live view.
@@ -14,68 +13,20 @@ loaded, as for the live view.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import duckdb
 import pyarrow.parquet as pq
 
-from etl import lake, lake_log, maintain, recovery_record, segments, staging
+from etl import agreement, lake, lake_log, recovery_record, segments
+from etl.findings import Findings, Problem, TableFacts
 from etl.lake import LakeError, Snapshot
 from etl.layout import Layout
 from etl.recovery_record import Decision
 from etl.segments import Sealed, SegmentCorrupt
-from etl.tables import EVENTS, PARTITION, TABLES
+from etl.tables import TABLES
 
-_BATCH_BYTES_MAX = 256 << 20
 _ATTEMPTS_MAX = 3
 _UNREADABLE = "table-unreadable"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that is wrong: a stable slug, and where."""
-
-    what: str
-    detail: str
-    series: str | None = None
-    segment: int | None = None
-    offset: int | None = None
-
-    def __str__(self) -> str:
-        place = "" if self.series is None else f" {self.series}/{self.segment}"
-        at = "" if self.offset is None else f" at byte {self.offset}"
-        return f"{self.what}{place}{at}: {self.detail}"
-
-
-@dataclass(slots=True)
-class TableFacts:
-    """What was verified of one table."""
-
-    version: int | None
-    files: int
-    rows: int
-    commits: int
-
-
-@dataclass(slots=True)
-class Findings:
-    """What was verified, in numbers; what recovery took out of segments; and what is wrong."""
-
-    series: int = 0
-    segments: int = 0
-    lines: int = 0
-    bytes: int = 0
-    open_segments: int = 0
-    broken_files: int = 0
-    compared_lines: int = 0
-    recovered: list[Decision] = field(default_factory=list)
-    tables: dict[str, TableFacts] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        return not self.problems
 
 
 def run(data: Path) -> Findings:
@@ -105,8 +56,7 @@ def _verify(layout: Layout, found: Findings) -> None:
         item for item in snapshots if _verify_files(layout.table(item.table.name), item, found)
     ]
     if len(whole) == len(TABLES):
-        for batch in _batches(_compacted(intact, snapshots)):
-            _compare(batch, snapshots, found)
+        agreement.compare(_compacted(intact, snapshots), snapshots, found)
 
 
 def describe(found: Findings) -> Iterator[str]:
@@ -243,66 +193,3 @@ def _compacted(intact: Sequence[Sealed], snapshots: Sequence[Snapshot]) -> Itera
     for segment in intact:
         if segment.number <= min(item.watermark(segment.series) for item in snapshots):
             yield segment
-
-
-def _batches(compacted: Iterator[Sealed]) -> Iterator[list[Sealed]]:
-    batch: list[Sealed] = []
-    total = 0
-    for segment in compacted:
-        size = segment.path.stat().st_size if segment.path.exists() else 0
-        if batch and total + size > _BATCH_BYTES_MAX:
-            yield batch
-            batch, total = [], 0
-        batch.append(segment)
-        total += size
-    if batch:
-        yield batch
-
-
-def _compare(batch: list[Sealed], snapshots: Sequence[Snapshot], found: Findings) -> None:
-    present = [segment for segment in batch if segment.path.exists()]
-    with duckdb.connect() as con:
-        con.execute("SET TimeZone = 'UTC'")
-        try:
-            staging.stage_lines(con, present)
-        except duckdb.IOException:
-            return  # deleted while we looked: compacted for longer than the grace
-        except staging.SegmentRefused as error:
-            where = (error.segment.series, error.segment.number)
-            found.problems.append(Problem("segment-refused", error.reason, *where))
-            return
-        for snapshot in snapshots:
-            try:
-                found.compared_lines += _compare_table(con, snapshot, found)
-            except duckdb.Error as error:
-                detail = f"{snapshot.table.name}: {error}"
-                found.problems.append(Problem("lake-unreadable", detail))
-
-
-def _compare_table(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, found: Findings) -> int:
-    table = snapshot.table
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE rows AS FROM {snapshot.relation()} "
-        "SEMI JOIN sources USING (series, segment)"
-    )
-    con.execute(f"CREATE OR REPLACE TEMP TABLE expected AS FROM lines WHERE kind = '{table.kind}'")
-    same_key = (
-        f"UNION ALL SELECT e.series, e.segment, e.seq FROM expected e SEMI JOIN "
-        f"{snapshot.relation()} l ON l.tenant_id = e.tenant_id AND l.dedupe_key = e.dedupe_key"
-        if table is EVENTS
-        else ""
-    )
-    retained_from = snapshot.property(maintain.RETAINED_FROM) or "0001-01-01"
-    lost = f"""SELECT series, segment, seq FROM expected ANTI JOIN
-        (SELECT series, segment, seq FROM rows {same_key}) USING (series, segment, seq)
-        WHERE {PARTITION} >= '{retained_from}'"""
-    invented = (
-        "SELECT series, segment, seq FROM rows ANTI JOIN expected USING (series, segment, seq)"
-    )
-    for what, query, detail in (
-        ("line-not-in-lake", lost, f"line {{}} is not in {table.name}"),
-        ("row-not-in-log", invented, f"row {{}} of {table.name} is no line of its segment"),
-    ):
-        for series, segment, seq in con.execute(f"{query} LIMIT 100").fetchall():
-            found.problems.append(Problem(what, detail.format(seq), series, segment))
-    return staging.count(con, "expected")

@@ -5,16 +5,17 @@ One pass, under the compaction lock:
 1. recover orphaned segments, load each table; its watermark of a series is in its snapshot;
 2. take the sealed segments above the watermarks, without gaps, verified against their names,
    oldest first, up to `compact_bytes_max`;
-3. DuckDB reads them once; each table's rows, duplicates dropped, sorted, go to Parquet files under
-   temporary names; counts are checked; the files are synced and renamed, their folders synced;
+3. DuckDB reads them once; each table's rows, sorted, duplicates apart from events, go to Parquet
+   files under temporary names; counts are checked; the files are synced and renamed, their folders
+   synced;
 4. one commit a table adds the files and moves the watermarks, and is synced;
 5. segments that every table has held for `segment_grace_s` are deleted, but for the newest of
    each series, from which its numbering goes on.
 
 A kill between any two steps leaves watermarks and files as they were before or after the commit;
 temporary files are swept by the next pass. On a conflict the pass starts over from fresh
-snapshots. For every commit, lines of the table's kind = rows written + duplicates dropped; both
-are in the commit's metadata.
+snapshots. For every commit, lines of the table's kind = rows written + duplicates found; both are
+in the commit's metadata.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from etl.backlog import Stopped
 from etl.lake import LakeError, Snapshot
 from etl.layout import Layout
 from etl.segments import Sealed
-from etl.tables import EVENTS, TABLES
+from etl.tables import EVENTS, REJECTED, TABLES
 
 log = logging.getLogger(__name__)
 
@@ -203,6 +204,7 @@ def _compact(
         layout.spill, memory_bytes_max=plan.memory_bytes_max, threads_max=plan.threads_max
     ) as con:
         staging.stage_lines(con, chosen.taken)
+        staging.stage_tables(con, snapshots)
         for snapshot in snapshots:
             _compact_table(con, layout, snapshot, chosen, outcome)
     outcome.segments += len(chosen.taken)
@@ -224,9 +226,8 @@ def _compact_table(
     }
     if not moved:
         return
-    staging.stage_table(con, table, snapshot)
     staged = staging.count(con, f"staged_{table.name}")
-    duplicates = staging.drop_duplicates(con, snapshot) if table is EVENTS else 0
+    duplicates = staging.mark_duplicates(con, snapshot) if table is EVENTS else 0
     files = parquet.write(con, layout.table(table.name), table, chosen.key(snapshot))
     rows = sum(file.rows for file in files)
     books = {"lines": staged, "rows": rows, "duplicates": duplicates}
@@ -234,5 +235,5 @@ def _compact_table(
     if table is EVENTS:
         outcome.rows += rows
         outcome.duplicates += duplicates
-    else:
+    elif table is REJECTED:
         outcome.rejected += rows

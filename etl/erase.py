@@ -47,7 +47,7 @@ from etl.layout import Layout
 from etl.rewrite import Rewrite
 from etl.segments import Line, Sealed
 from etl.staging import ERASED_KIND
-from etl.tables import EVENTS, TABLES, Table
+from etl.tables import DUPLICATES, EVENTS, REJECTED, TABLES, Table
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,9 @@ class Subject:
             value = str(self.tenant_id) if self.visitor_id is None else quoted(self.visitor_id)
             return f"coalesce({column} = {value}, false)"
         if self.visitor_id is not None:
-            return "false"  # a rejected payload is kept without who sent it
+            return "false"  # neither is kept with who sent it
+        if table is DUPLICATES:
+            return f"tenant_id = {self.tenant_id}"
         return f"coalesce(regexp_matches(body, {quoted(self._tenant_pattern)}), false)"
 
     def is_in(self, data: bytes) -> bool:
@@ -208,7 +210,7 @@ class _Erasure:
     def _count(self, table: Table, rows: int) -> None:
         if table is EVENTS:
             self.outcome.rows += rows
-        else:
+        elif table is REJECTED:
             self.outcome.rejected += rows
 
     def _erase_segments(self, folder: Path, mark: int, keys: set[tuple[int, str]]) -> None:

@@ -5,9 +5,9 @@ snapshot: a segment compacted in between is in the snapshot, one deleted in betw
 moment of a compaction every sealed line is seen once. The tail goes through the same duplicate
 rule as compaction. A connection is one moment: it does not change while it is used.
 
-Views: `events`, `rejected`, `tenants`, `products`, `snapshot` (version, tail_events), `stopped`
-(series, segment, reason: what compaction and view alike refuse to read) and the table macro
-`selected(tenant, since, until, with_bots)`.
+Views: `events`, `rejected`, `duplicates`, `tenants`, `products`, `snapshot` (version,
+tail_events), `stopped` (series, segment, reason: what compaction and view alike refuse to read) and
+the table macro `selected(tenant, since, until, with_bots, of_endpoint, …)`.
 """
 
 from __future__ import annotations
@@ -110,10 +110,9 @@ class LiveView:
             series: min(snapshot.watermark(series) for snapshot in snapshots) for series in sealed
         }
         stopped = self._stage_lines(con, sealed, marks)
-        for snapshot in snapshots:
-            staging.stage_table(con, snapshot.table, snapshot)
-            if snapshot.table is EVENTS:
-                staging.drop_duplicates(con, snapshot)
+        staging.stage_tables(con, snapshots)
+        events = next(one for one in snapshots if one.table is EVENTS)
+        staging.mark_duplicates(con, events)
         return stopped
 
     def _stage_lines(

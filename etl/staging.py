@@ -16,10 +16,11 @@ import pyarrow as pa
 
 from etl.lake import Snapshot, quoted
 from etl.segments import Sealed
-from etl.tables import EVENTS, PARTITION, TABLES, Table
+from etl.tables import DUPLICATES, EVENTS, PARTITION, REJECTED, TABLES, Table
 
 ERASED_KIND = "erased"
 """What is left of a line that was erased: no table keeps it."""
+_WRITTEN_KINDS = (EVENTS.kind, REJECTED.kind, ERASED_KIND)
 _LINE_BYTES_MAX = 16 << 20
 _BAD_CONTENT = (duckdb.DataError, duckdb.InvalidInputException)
 _KEY_WINDOWS = {"id:": timedelta(days=1), "tx:": timedelta(days=30)}
@@ -99,15 +100,43 @@ def _read_ndjson(segments: Sequence[Sealed]) -> str:
     )
 
 
-def stage_table(con: duckdb.DuckDBPyConnection, table: Table, snapshot: Snapshot) -> None:
-    """Make the view `staged_<table>`: its rows in `lines` above its watermarks.
+def stage_tables(con: duckdb.DuckDBPyConnection, snapshots: Sequence[Snapshot]) -> None:
+    """Make a view `staged_<table>` for each: its rows in `lines` above its watermarks.
 
-    For events, `duplicates` are dropped by the one rule of `sql/_duplicates.sql`.
+    They hold duplicates among the events until `mark_duplicates` has found those.
     """
+    _mark_old_duplicates(con, *(_of(snapshots, table) for table in (EVENTS, DUPLICATES)))
+    for snapshot in snapshots:
+        table = snapshot.table
+        con.execute(f"""
+            CREATE OR REPLACE TEMP VIEW staged_{table.name} AS
+            SELECT {", ".join(table.columns)} FROM lines
+            WHERE {" AND ".join([f"kind = {quoted(table.kind)}", *_unseen(con, snapshot)])}
+        """)
+
+
+def _of(snapshots: Sequence[Snapshot], table: Table) -> Snapshot:
+    return next(snapshot for snapshot in snapshots if snapshot.table is table)
+
+
+def _mark_old_duplicates(
+    con: duckdb.DuckDBPyConnection, events: Snapshot, duplicates: Snapshot
+) -> None:
+    """Of segments that `events` holds and `duplicates` does not, as when a compaction died between
+    the two commits, the lines that are not in `events` were dropped."""
+    behind = [
+        f"(series = {quoted(series)} AND segment > {mark} AND segment <= {ahead})"
+        for (series,) in con.execute("SELECT DISTINCT series FROM sources").fetchall()
+        if (mark := duplicates.watermark(series)) < (ahead := events.watermark(series))
+    ]
+    if not behind:
+        return
+    asked = f"kind = {quoted(EVENTS.kind)} AND ({' OR '.join(behind)})"
+    earliest = one_value(con, f"SELECT min({PARTITION})::VARCHAR FROM lines WHERE {asked}")
+    held = events.relation(events.files_since(str(earliest)))
     con.execute(f"""
-        CREATE OR REPLACE TEMP VIEW staged_{table.name} AS
-        SELECT {", ".join(table.columns)} FROM lines
-        WHERE {" AND ".join([f"kind = {quoted(table.kind)}", *_unseen(con, snapshot)])}
+        UPDATE lines SET kind = {quoted(DUPLICATES.kind)}
+        WHERE {asked} AND (series, seq) NOT IN (SELECT (series, seq) FROM {held})
     """)
 
 
@@ -120,17 +149,19 @@ def _unseen(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[str]
             yield f"NOT (series = {quoted(series)} AND segment <= {mark})"
 
 
-def drop_duplicates(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> int:
-    """Delete from `lines` the events that the lake or an earlier row holds already; how many.
+def mark_duplicates(con: duckdb.DuckDBPyConnection, events: Snapshot) -> int:
+    """Move from `staged_events` to `staged_duplicates` what the lake or an earlier row holds
+    already; how many.
 
     The rule, and its order, stand in `sql/_duplicates.sql`; ids count for 24 h, transactions for
     30 days.
     """
     if not one_value(con, f"SELECT count(dedupe_key) FROM staged_{EVENTS.name}"):
         return 0
-    con.execute(f"CREATE OR REPLACE TEMP TABLE known AS {_known_keys(con, snapshot)}")
+    known = _known_keys(con, events)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE known AS {known}")
     con.execute(package_files("etl").joinpath("sql/_duplicates.sql").read_text())
-    return count(con, "duplicates")
+    return count(con, "dropped")
 
 
 def _known_keys(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> str:
@@ -170,7 +201,7 @@ def count(con: duckdb.DuckDBPyConnection, relation: str) -> int:
 
 
 def _check_counts(con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
-    kinds = ", ".join(quoted(kind) for kind in (ERASED_KIND, *(table.kind for table in TABLES)))
+    kinds = ", ".join(map(quoted, _WRITTEN_KINDS))
     counted = con.execute(
         f"SELECT series, segment, count(*) FROM lines WHERE kind IN ({kinds}) GROUP BY ALL"
     ).fetchall()

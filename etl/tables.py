@@ -1,5 +1,8 @@
 """The lake's tables: one per `kind` of log line, and how a line's fields become columns.
 
+No line is written as a duplicate: the duplicate rule turns lines of events into those. So every
+line of an event is, in the lake, a row of `events` or a row of `duplicates`.
+
 Every table also has `series`, `segment` and `seq`, which say where a row came from and are unique
 together, and is partitioned by `event_date`, the UTC date of receipt.
 """
@@ -88,4 +91,24 @@ REJECTED = Table(
     sort=("received_at", "seq"),
 )
 
-TABLES = (EVENTS, REJECTED)
+# What may be counted of an event that came again; neither its ids nor whose it was.
+DUPLICATES = Table(
+    name="duplicates",
+    kind="duplicate",
+    fields={
+        name: EVENTS.fields[name]
+        for name in (
+            "tenant_id",
+            "endpoint",
+            "type",
+            "product_id",
+            "occurred_at",
+            "received_at",
+            "bot",
+        )
+    },
+    json_fields=frozenset(),
+    sort=EVENTS.sort,
+)
+
+TABLES = (EVENTS, REJECTED, DUPLICATES)

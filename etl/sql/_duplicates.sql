@@ -7,9 +7,9 @@
 --
 -- In:  lines, and of them staged_events (the rows in question); known (tenant_id, dedupe_key,
 --      received_at: the lake's rows with one of these keys).
--- Out: duplicates (series, seq: dropped), and lines without them.
+-- Out: dropped (series, seq), and in lines their kind: `duplicate`.
 
-CREATE OR REPLACE TEMP TABLE duplicates AS
+CREATE OR REPLACE TEMP TABLE dropped AS
 WITH contested AS (
     SELECT tenant_id, dedupe_key FROM staged_events
     WHERE dedupe_key IS NOT NULL
@@ -40,12 +40,12 @@ judged AS (
                    THEN kept ELSE list_append(kept, one) END,
                coalesce(in_lake.kept, [])) AS kept
     FROM arrived LEFT JOIN in_lake USING (tenant_id, dedupe_key)
-),
-dropped AS (
+)
+SELECT one.series AS series, one.seq AS seq
+FROM (
     SELECT unnest(list_filter(arrivals, lambda one: NOT list_contains(kept, one))) AS one
     FROM judged
-)
-SELECT one.series AS series, one.seq AS seq FROM dropped;
+);
 
-DELETE FROM lines USING duplicates
-WHERE lines.series = duplicates.series AND lines.seq = duplicates.seq;
+UPDATE lines SET kind = 'duplicate' FROM dropped
+WHERE lines.series = dropped.series AND lines.seq = dropped.seq;

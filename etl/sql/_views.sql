@@ -1,11 +1,14 @@
--- What a connection to the live view offers, over `lake_events`, `lake_rejected` (one snapshot)
--- and `staged_events`, `staged_rejected` (the log's tail above that snapshot's watermarks).
+-- What a connection to the live view offers, over `lake_<table>` (one snapshot of each table) and
+-- `staged_<table>` (the log's tail above that snapshot's watermarks).
 
 CREATE OR REPLACE TEMP VIEW events AS
 SELECT * FROM lake_events UNION ALL BY NAME SELECT * FROM staged_events;
 
 CREATE OR REPLACE TEMP VIEW rejected AS
 SELECT * FROM lake_rejected UNION ALL BY NAME SELECT * FROM staged_rejected;
+
+CREATE OR REPLACE TEMP VIEW duplicates AS
+SELECT * FROM lake_duplicates UNION ALL BY NAME SELECT * FROM staged_duplicates;
 
 -- Where an event came from, as the page that sent it says.
 CREATE OR REPLACE TEMP MACRO source_of(metadata) AS coalesce(

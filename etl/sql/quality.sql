@@ -1,5 +1,6 @@
--- quality: what came in and what became of it: events accepted, those of them that are bots', and
--- payloads that were refused, by reason. What a payload says of its shop decides whose it is.
+-- quality: what came in and what became of it: events accepted, those of them that are bots',
+-- events that came again and were not counted again, and payloads that were refused, by reason.
+-- What a payload says of its shop decides whose it is.
 -- parameters: tenant, from, to, endpoint
 WITH shop AS (
     SELECT id, uuid, slug FROM tenants WHERE id = $tenant
@@ -21,13 +22,22 @@ counted AS (
     SELECT count(*) AS accepted, count(*) FILTER (bot) AS bots
     FROM selected($tenant, $from, $to, true, $endpoint, NULL, NULL, NULL)
 ),
+again AS (
+    SELECT count(*) AS events FROM duplicates
+    WHERE ($tenant IS NULL OR tenant_id = $tenant)
+      AND ($from IS NULL OR (occurred_at >= $from AND event_date >= CAST($from AS DATE) - 2))
+      AND ($to IS NULL OR occurred_at < $to)
+      AND ($endpoint IS NULL OR endpoint = $endpoint)
+),
 told AS (
     SELECT 1 AS ordinal, 'accepted' AS outcome, NULL::VARCHAR AS reason, accepted AS events
     FROM counted
     UNION ALL
     SELECT 2, 'bots', NULL, bots FROM counted
     UNION ALL
-    SELECT 3, 'rejected', reason, count(*) FROM refused_of GROUP BY reason
+    SELECT 3, 'duplicates', NULL, events FROM again
+    UNION ALL
+    SELECT 4, 'rejected', reason, count(*) FROM refused_of GROUP BY reason
 )
 SELECT outcome, reason, events FROM told
 ORDER BY ordinal, events DESC, reason

@@ -59,14 +59,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shop(data: Path) -> Iterator[Shop]:
-    """It has seen 30 views, 5 clicks, 2 sales and a payload for a product it does not have."""
+    """It has seen 30 views, 5 clicks, 2 sales, one of them told twice, and a payload for a product
+    it does not have."""
     with tools.running("serve", data, segment_age_s=0.2) as service:
         shop = Shop(service, data)
         for _ in range(30):
             shop.send(INTERACTIONS, tenant_id=1, type="view", product_id=101)
         for _ in range(5):
             shop.send(INTERACTIONS, tenant_id=1, type="whatsapp_click")
-        for number in range(2):
+        for number in (0, 1, 1):
             sale = {"transaction_id": f"T-{number}", "value": 280, "product_id": 101}
             shop.send(CONVERSION, tenant_slug="la-colmena", **sale)
         shop.send("/api/v1/analytics/track", tenant_id="1", type="cart_add", product_id=999)
@@ -140,6 +141,7 @@ def test_a_shops_page_shows_what_the_reports_say(page: Page, shop: Shop) -> None
         "2",
     ]
     quality = page.locator("section", has=page.get_by_role("heading", name="Data quality"))
+    expect(quality).to_contain_text("1 came again, and was counted once.")
     expect(quality).to_contain_text("1 was refused: product not found.")
     expect(page.locator("#snapshot")).to_contain_text("of the lake")
     assert_good(page)

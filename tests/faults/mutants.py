@@ -154,8 +154,8 @@ MUTANTS = (
         "tests/unit/test_duplicates.py::test_a_key_counts_for_its_window",
         (
             "etl/live.py",
-            "                staging.drop_duplicates(con, snapshot)\n",
-            "                pass\n",
+            "        staging.mark_duplicates(con, events)\n",
+            "",
         ),
     ),
     _mutant(

@@ -80,6 +80,7 @@ def test_a_clean_folder_is_all_right(shop):
         tables={
             "events": check.TableFacts(version=2, files=3, rows=3, commits=2),
             "rejected": check.TableFacts(version=2, files=2, rows=2, commits=2),
+            "duplicates": check.TableFacts(version=2, files=1, rows=1, commits=2),
         },
     )
     assert "all is well" in list(check.describe(found))
@@ -298,6 +299,26 @@ def test_a_duplicate_whose_first_was_lost_is_found(shop):
     }
 
 
+def test_a_duplicate_that_is_not_told_is_found(shop):
+    """Every line is a row."""
+    filled(shop)
+    DeltaTable(shop.layout.table("duplicates")).delete()
+    (problem,) = problems(shop)
+    assert (problem.what, problem.detail) == ("line-not-in-lake", "line 2 is not in events")
+
+
+def test_a_line_that_is_an_event_and_a_duplicate_is_found(shop):
+    """It would be counted as both."""
+    filled(shop)
+    table = DeltaTable(shop.layout.table("duplicates"))
+    table.update(updates={"seq": "1"})
+    found = {(problem.what, problem.detail) for problem in problems(shop)}
+    assert found == {
+        ("line-not-in-lake", "line 2 is not in events"),
+        ("row-twice", "line 1 is more than one row of events"),
+    }
+
+
 def test_a_table_that_cannot_be_read_is_found(shop):
     """The others are verified all the same."""
     filled(shop)
@@ -305,7 +326,7 @@ def test_a_table_that_cannot_be_read_is_found(shop):
     commit.write_bytes(b"{")
     found = check.run(shop.data)
     assert [problem.what for problem in found.problems] == ["table-unreadable"]
-    assert list(found.tables) == ["events"]
+    assert list(found.tables) == ["events", "duplicates"]
 
 
 def test_pages_that_cannot_be_read_are_found_not_raised(shop):

@@ -19,12 +19,23 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
 from log_tools import DAY_S, Killed, Shop, at, event, flip, killed_before, record, rejection
 
-from etl import cleanup, compact, durable, lake, lake_log, parquet, recovery, segments, staging
+from etl import (
+    check,
+    cleanup,
+    compact,
+    durable,
+    lake,
+    lake_log,
+    parquet,
+    recovery,
+    segments,
+    staging,
+)
 from etl.backlog import Stopped
 from etl.compact import CompactionConflict, Outcome, Plan
 from etl.lake import LakeError
 from etl.segments import Sealed
-from etl.tables import EVENTS, REJECTED
+from etl.tables import EVENTS, TABLES
 
 OTHER = "h-w0-bb"
 NO_GRACE = Plan(segment_grace_s=0.0)
@@ -107,7 +118,8 @@ def test_watermarks_and_books_are_in_the_commit(shop):
     shop.seal(event(2, dedupe_key="id:a"))
     shop.seal(event(3), series=OTHER)
     shop.compact()
-    for name, lines, rows, duplicates in (("events", 3, 2, 1), ("rejected", 1, 1, 0)):
+    written = (("events", 3, 2, 1), ("rejected", 1, 1, 0), ("duplicates", 1, 1, 0))
+    for name, lines, rows, duplicates in written:
         table = delta(shop, name)
         assert table.transaction_version("h-w0-aa") == 2
         assert table.transaction_version(OTHER) == 1
@@ -647,7 +659,7 @@ def test_segments_younger_than_the_grace_stay(shop):
     shop.seal(event(1))
     shop.seal(event(2))
     shop.compact()
-    for name in ("events", "rejected"):
+    for name in ("events", "rejected", "duplicates"):
         first = shop.layout.table(name) / "_delta_log" / "00000000000000000001.json"
         os.utime(first, (1000, 1000))
         os.utime(first.with_name("00000000000000000000.json"), (900, 900))
@@ -674,6 +686,33 @@ def test_what_one_table_lacks_is_not_deleted(shop, monkeypatch):
     assert numbers(shop) == [1, 2]
     assert shop.compact(NO_GRACE, after_s=LATER_S).rejected == 2
     assert len(shop.event_ids()) == 2
+
+
+def test_duplicates_of_a_pass_that_died_before_telling_them_are_found(shop, monkeypatch):
+    """From the lines that are not among the events; before the next compaction and after it."""
+    shop.seal(event(0, dedupe_key="id:a"))
+    shop.compact()
+    shop.seal(event(1, dedupe_key="id:a"), event(2), event(3, dedupe_key="id:b"))
+    shop.seal(event(4, dedupe_key="id:b"), series=OTHER)
+    commit = lake.commit
+
+    def dying(folder, *arguments):
+        if folder.name == "duplicates":
+            raise LakeError("not now")
+        return commit(folder, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lake, "commit", dying)
+        with pytest.raises(LakeError):
+            shop.compact()
+    shop.seal(event(5, dedupe_key="id:b"), event(6))
+    found = {("h-w0-aa", 2), ("h-w0-aa", 3), (OTHER, 1)}
+    told = "SELECT series, segment FROM duplicates"
+    assert sorted(shop.query(told)) == sorted(found)
+    shop.compact()
+    assert sorted(shop.query(told)) == sorted(found)
+    assert shop.event_ids() == ["e0", "e2", "e3", "e6"]
+    assert check.run(shop.data).problems == []
 
 
 # -- two at once ------------------------------------------------------------------------------
@@ -730,9 +769,9 @@ def test_a_compaction_waits_for_the_one_under_way(shop, monkeypatch):
 
 def test_the_lake_serves_deltas_other_readers(shop):
     """Arrow reads the same rows, types and partitions through the Delta log alone."""
-    shop.seal(event(0), rejection(1))
+    shop.seal(event(0, dedupe_key="id:a"), event(1, dedupe_key="id:a"), rejection(2))
     shop.compact()
-    for table in (EVENTS, REJECTED):
+    for table in TABLES:
         read = delta(shop, table.name).to_pyarrow_table()
         assert read.num_rows == 1
         assert set(read.column_names) == set(table.columns)

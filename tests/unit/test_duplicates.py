@@ -55,10 +55,10 @@ def con():
 
 def stored(con, name: str, rows: Iterable[Arrival]) -> None:
     con.execute(f"""CREATE OR REPLACE TEMP TABLE {name} (received_at TIMESTAMPTZ, series VARCHAR,
-        seq BIGINT, tenant_id BIGINT, dedupe_key VARCHAR)""")
+        seq BIGINT, tenant_id BIGINT, dedupe_key VARCHAR, kind VARCHAR DEFAULT 'event')""")
     values = [(START + timedelta(microseconds=row.at_us), *row[1:]) for row in rows]
     if values:
-        con.executemany(f"INSERT INTO {name} VALUES (?, ?, ?, ?, ?)", values)
+        con.executemany(f"INSERT INTO {name} VALUES (?, ?, ?, ?, ?, DEFAULT)", values)
 
 
 def kept_by_rule(con, lake: Iterable[Arrival], arrivals: Sequence[Arrival]) -> set[Arrival]:
@@ -66,10 +66,10 @@ def kept_by_rule(con, lake: Iterable[Arrival], arrivals: Sequence[Arrival]) -> s
     keys = {(one.tenant_id, one.key) for one in arrivals}
     stored(con, "known", [one for one in lake if one.key and (one.tenant_id, one.key) in keys])
     stored(con, "lines", arrivals)
-    con.execute("CREATE OR REPLACE TEMP VIEW staged_events AS FROM lines")
+    con.execute("CREATE OR REPLACE TEMP VIEW staged_events AS FROM lines WHERE kind = 'event'")
     con.execute(RULE)
-    found = set(con.execute("SELECT series, seq FROM lines").fetchall())
-    dropped = con.execute("SELECT count(*) FROM duplicates").fetchone()[0]
+    found = set(con.execute("SELECT series, seq FROM staged_events").fetchall())
+    dropped = con.execute("SELECT count(*) FROM dropped").fetchone()[0]
     assert len(found) + dropped == len(arrivals)
     return {one for one in arrivals if (one.series, one.seq) in found}
 

@@ -128,6 +128,15 @@ def test_copies_of_an_erased_event_go_with_it(shop):
     assert check.run(shop.data).problems == []
 
 
+def test_a_tenant_is_erased_from_duplicates_too(shop):
+    """Those of others stay."""
+    for tenant in (1, 2):
+        shop.seal(*(event(second, tenant_id=tenant, dedupe_key="id:7") for second in (1, 2)))
+    assert run(shop, TENANT).remaining == []
+    assert shop.query("SELECT tenant_id FROM duplicates") == [(2,)]
+    assert check.run(shop.data).problems == []
+
+
 def test_bytes_set_aside_go_where_they_name_it(shop):
     """And stay where they do not."""
     fill(shop)

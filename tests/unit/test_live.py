@@ -16,7 +16,8 @@ from etl.tail import Tail
 
 NO_GRACE = Plan(segment_grace_s=0.0)
 LATER_S = 60.0
-COUNTS = "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM rejected)"
+COUNTS = """SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM rejected),
+    (SELECT count(*) FROM duplicates)"""
 
 
 @pytest.fixture
@@ -24,12 +25,17 @@ def shop(tmp_path) -> Shop:
     return Shop(tmp_path / "data")
 
 
+def keyed(after_s: float) -> bytes:
+    """An event that is the same one each time."""
+    return event(after_s, dedupe_key="id:a")
+
+
 def filled(shop: Shop) -> None:
-    """Five events and two rejections: some in the lake, some in the log."""
-    shop.seal(event(0), event(1), rejection(2))
+    """Five events, two rejections and three duplicates: some in the lake, some in the log."""
+    shop.seal(keyed(0), keyed(0.5), event(1), rejection(2))
     shop.compact()
-    shop.seal(event(3))
-    shop.seal(event(4), rejection(5))
+    shop.seal(event(3), keyed(3.5))
+    shop.seal(event(4), rejection(5), keyed(5.5))
     shop.seal(event(6), series="h-w1-aa")
 
 
@@ -43,10 +49,10 @@ def compact_and_delete(shop: Shop) -> None:
 def test_lake_and_tail_are_one(shop):
     """The tail is what no snapshot holds yet; `snapshot` tells how much that is."""
     filled(shop)
-    assert shop.query(COUNTS) == [(5, 2)]
+    assert shop.query(COUNTS) == [(5, 2, 3)]
     assert shop.query("FROM snapshot") == [(1, 3)]
     shop.compact()
-    assert shop.query(COUNTS) == [(5, 2)]
+    assert shop.query(COUNTS) == [(5, 2, 3)]
     assert shop.query("FROM snapshot") == [(2, 0)]
 
 
@@ -83,11 +89,11 @@ def test_a_compaction_at_any_moment_changes_no_count(shop, monkeypatch, moment):
         (lake, "load"),
         (backlog, "above"),
         (staging, "stage_lines"),
-        (staging, "stage_table"),
+        (staging, "stage_tables"),
         (lake.Snapshot, "relation"),
     ):
         monkeypatch.setattr(owner, name, interrupted(getattr(owner, name)))
-    assert shop.query(COUNTS) == [(5, 2)]
+    assert shop.query(COUNTS) == [(5, 2, 3)]
     assert remaining == [-1]
 
 
@@ -104,7 +110,7 @@ def test_segments_are_listed_before_the_snapshot_is_loaded(shop, monkeypatch):
         return load(folder, table, version)
 
     monkeypatch.setattr(lake, "load", late)
-    assert shop.query(COUNTS) == [(5, 2)]
+    assert shop.query(COUNTS) == [(5, 2, 3)]
     assert shop.query("FROM snapshot") == [(2, 0)]
 
 
@@ -129,8 +135,8 @@ def test_views_during_compactions_count_exactly(shop):
             counts.add(con.execute(COUNTS).fetchone())
             tails.add(con.execute("SELECT tail_events FROM snapshot").fetchone())
     worker.join()
-    assert counts == {(12, 12)}
-    assert shop.query(COUNTS) == [(12, 12)]
+    assert counts == {(12, 12, 0)}
+    assert shop.query(COUNTS) == [(12, 12, 0)]
     assert shop.query("FROM snapshot") == [(12, 0)]
 
 
@@ -140,8 +146,8 @@ def test_a_connection_is_one_moment(shop):
     with LiveView(shop.data).connect() as con:
         shop.seal(event(9))
         compact_and_delete(shop)
-        assert con.execute(COUNTS).fetchall() == [(5, 2)]
-    assert shop.query(COUNTS) == [(6, 2)]
+        assert con.execute(COUNTS).fetchall() == [(5, 2, 3)]
+    assert shop.query(COUNTS) == [(6, 2, 3)]
 
 
 def test_one_view_opens_any_number_of_connections(shop):
@@ -199,7 +205,7 @@ def test_a_folder_without_anything_is_empty(shop):
 def test_a_log_without_a_lake_is_seen(shop):
     """From the first sealed segment on."""
     shop.seal(event(0), rejection(1))
-    assert shop.query(COUNTS) == [(1, 1)]
+    assert shop.query(COUNTS) == [(1, 1, 0)]
     assert shop.query("FROM snapshot") == [(None, 1)]
 
 
@@ -207,9 +213,9 @@ def test_an_open_segment_is_not_read(shop):
     """Its batches may not be durable yet."""
     writer = shop.writer()
     writer.commit([event(0)])
-    assert shop.query(COUNTS) == [(0, 0)]
+    assert shop.query(COUNTS) == [(0, 0, 0)]
     writer.seal()
-    assert shop.query(COUNTS) == [(1, 0)]
+    assert shop.query(COUNTS) == [(1, 0, 0)]
 
 
 def test_a_damaged_segment_is_listed_and_the_rest_is_read(shop):
@@ -251,7 +257,7 @@ def test_a_view_remembers_what_it_refused_only_while_it_is_there(shop):
     bad.path.unlink()
     shop.seal(event(0))
     with view.connect() as con:
-        assert con.execute(COUNTS).fetchall() == [(1, 0)]
+        assert con.execute(COUNTS).fetchall() == [(1, 0, 0)]
 
 
 def test_a_lake_file_that_is_gone_for_good_is_an_error(shop):
@@ -279,7 +285,7 @@ def test_an_entry_that_is_set_aside_meanwhile_is_done_without(shop, monkeypatch)
     shop.seal(event(0), rejection(1))
     shop.compact()
     monkeypatch.setattr(lake, "load", loaded_and_set_aside(shop))
-    assert shop.query(COUNTS) == [(1, 1)]
+    assert shop.query(COUNTS) == [(1, 1, 0)]
     assert shop.query("FROM snapshot") == [(0, 1)]
 
 

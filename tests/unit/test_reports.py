@@ -448,19 +448,28 @@ def test_filters_that_cannot_be_used(filled, name, text):
 
 
 def test_quality(shop):
-    """Refused payloads by reason; a shop's are those that name it."""
+    """Refused payloads by reason; a shop's are those that name it. A compaction changes nothing."""
     shop.seal(
-        event(0, tenant_id=1),
+        event(0, tenant_id=1, dedupe_key="id:a"),
+        event(1, tenant_id=1, dedupe_key="id:a"),
         event(1, tenant_id=1, bot=True),
         rejection(reason="product-not-found", body='{"tenant_id": "1"}'),
         rejection(reason="product-not-found", body='{"tenant_slug": "la-colmena"}'),
         rejection(reason="not-json", body="{"),
     )
     directory_of(shop)
-    told = [("accepted", None, 2), ("bots", None, 1), ("rejected", "product-not-found", 2)]
-    assert rows(shop, "quality") == [*told, ("rejected", "not-json", 1)]
-    assert rows(shop, "quality", tenant="la-colmena") == told
-    assert rows(shop, "quality", tenant="2") == [("accepted", None, 0), ("bots", None, 0)]
+    told = [
+        ("accepted", None, 2),
+        ("bots", None, 1),
+        ("duplicates", None, 1),
+        ("rejected", "product-not-found", 2),
+    ]
+    nothing = [(name, None, 0) for name in ("accepted", "bots", "duplicates")]
+    for compact in (lambda: None, shop.compact):
+        compact()
+        assert rows(shop, "quality") == [*told, ("rejected", "not-json", 1)]
+        assert rows(shop, "quality", tenant="la-colmena") == told
+        assert rows(shop, "quality", tenant="2") == nothing
 
 
 def test_whose_is_read_whatever_is_asked(filled):

@@ -251,6 +251,7 @@ const qualityWords = (rows) => {
       return `${count} ${events === 1 ? "event" : "events"} ${verb} accepted.`;
     if (outcome === "bots")
       return `${count} of them came from crawlers, and are left out of the numbers here.`;
+    if (outcome === "duplicates") return `${count} came again, and ${verb} counted once.`;
     return `${count} ${verb} refused: ${REASONS[reason] ?? words(reason).replaceAll("-", " ")}.`;
   };
   const worth = rows.filter((row) => row.events || row.outcome === "accepted");
