@@ -19,6 +19,7 @@ _TRUE, _FALSE = ("1", "true", "yes", "on", ""), ("0", "false", "no", "off")
 _ROWS_MAX = 10_000
 _TEXT_CHARS_MAX = 255
 _ID_DIGITS_MAX = 16
+_IDS_MAX = 200
 ZONE_TAKES = "takes a zone such as UTC or America/Tegucigalpa."
 
 
@@ -87,6 +88,7 @@ def _parsers(zone: zoneinfo.ZoneInfo) -> dict[str, Callable[[str], object]]:
         "endpoint": _endpoint,
         "type": _text,
         "product": _product,
+        "shops": _ids,
         "source": _text,
     }
 
@@ -131,9 +133,20 @@ def _text(text: str) -> str:
 
 
 def _product(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS_MAX):
+    if not _is_id(text):
         raise ValueError("takes the id of a product, a whole number.")
     return int(text)
+
+
+def _ids(text: str) -> list[int]:
+    ids = text.split(",")
+    if len(ids) > _IDS_MAX or not all(map(_is_id, ids)):
+        raise ValueError(f"takes up to {_IDS_MAX} ids of tenants, commas between them.")
+    return [int(one) for one in ids]
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS_MAX
 
 
 def _zone(text: str) -> zoneinfo.ZoneInfo:

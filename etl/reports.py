@@ -38,6 +38,7 @@ _DEFAULTS: dict[str, object] = {
     "type": None,
     "product": None,
     "source": None,
+    "shops": None,
 }
 _ALWAYS_ALLOWED = ("tz",)
 

@@ -1,9 +1,10 @@
--- activity: events per shop and bucket of time, for a line beside each shop's name.
--- parameters: tenant, from, to, interval, tz, bots, endpoint, type, product, source
+-- activity: events per shop and bucket of time, of all shops or of some, for a line beside each name.
+-- parameters: tenant, from, to, interval, tz, bots, endpoint, type, product, source, shops
 WITH counted AS (
     -- Every zone's hours begin at a quarter of an hour: few rows are left to find the bucket of.
     SELECT tenant_id, epoch_us(occurred_at) // 900000000 AS quarter, count(*) AS events
     FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
+    WHERE $shops IS NULL OR tenant_id IN (SELECT unnest($shops::BIGINT[]))
     GROUP BY tenant_id, quarter
 ),
 placed AS (

@@ -178,6 +178,50 @@ def test_all_shops_in_a_table_that_sorts(page: Page, shop: Shop) -> None:
     expect(names.first).to_have_text("taller")
 
 
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the page of 230 shops is, each with an event."""
+    folder = tmp_path_factory.mktemp("street")
+    ids = range(1, 231)
+    rows = [f"{one},00000000-0000-0000-0000-{one:012},shop-{one:03},Shop,active" for one in ids]
+    (folder / "tenants.csv").write_text("\n".join([TENANTS.splitlines()[0], *rows, ""]))
+    data = folder / "data"
+    tools.import_directory(folder / "tenants.csv", data=data)
+    with tools.running("serve", data, segment_age_s=0.2, throttle_tenant_aware="off") as service:
+        shop = Shop(service, data)
+        for one in ids:
+            shop.send(INTERACTIONS, tenant_id=one, type="view")
+        tools.eventually(
+            lambda: len(shop.report("summary")) == len(ids),
+            timeout_s=30,
+            what="every shop is in the reports",
+        )
+        yield shop.url
+
+
+def test_many_shops_come_a_hundred_at_a_time(page: Page, street: str) -> None:
+    """And each is found by its name; a line over time beside each that is shown."""
+    opened(page, f"{street}/?sort=tenant")
+    names = page.locator("tbody tr td:first-child")
+    expect(names).to_have_count(100)
+    expect(page.locator("tbody td.spark svg")).to_have_count(100)
+    assert card(page, "Shops with events") == "230"
+    page.get_by_role("button", name="Show 100 more").click()
+    expect(names).to_have_count(200)
+    expect(page.locator("tbody td.spark svg")).to_have_count(200)
+    expect(page.get_by_role("link", name="shop-101")).to_be_focused()
+    assert "shown=200" in page.url
+    page.go_back()
+    expect(names).to_have_count(100)
+    page.get_by_role("searchbox", name="Find a shop").fill("SHOP-22")
+    expect(names).to_have_text([f"shop-{one}" for one in range(220, 230)])
+    assert_good(page)
+    page.reload()
+    expect(names).to_have_count(10)
+    page.get_by_role("searchbox", name="Find a shop").fill("nobody")
+    expect(page.get_by_text("No shop has this name")).to_be_visible()
+
+
 def test_a_period_of_ones_own(page: Page, shop: Shop) -> None:
     """Given in the address; without events it says what to do."""
     opened(page, f"{shop.url}/?shop=la-colmena&from=2020-01-01&to=2020-01-02")

@@ -182,9 +182,9 @@ def running(role: str, data: Path, **settings: object) -> Iterator[Service]:
             process.wait()
 
 
-def import_directory(tenants: Path, products: Path, *, data: Path) -> None:
-    """Import the two files."""
-    done = run("directory", "import", tenants, products, data=data)
+def import_directory(*files: Path, data: Path) -> None:
+    """Import tenants, and products if there are any."""
+    done = run("directory", "import", *files, data=data)
     assert done.returncode == 0, done.stderr
 
 

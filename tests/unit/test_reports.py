@@ -447,6 +447,16 @@ def test_filters_that_cannot_be_used(filled, name, text):
     assert list(refused(filled, "summary", **{name: text})) == [name]
 
 
+def test_activity_of_some_shops(filled):
+    """Those that are named, and of them what one may read."""
+    everyone = rows(filled, "activity")
+    assert {row[0] for row in everyone} == {1, 2}
+    assert rows(filled, "activity", shops="2,7") == [row for row in everyone if row[0] == 2]
+    assert rows(filled, "activity", shops="2", tenant="1") == []
+    for text in ("", "1,,2", "x", "-1", ",".join(["1"] * 201)):
+        assert list(refused(filled, "activity", shops=text)) == ["shops"]
+
+
 def test_quality(shop):
     """Refused payloads by reason; a shop's are those that name it. A compaction changes nothing."""
     shop.seal(
@@ -508,7 +518,7 @@ def test_every_report_says_what_its_rows_are(filled, name):
     assert used - {"before"} <= set(report.parameters) == (used - {"before"}) | {"tz"}
     given = {"tenant": "1", "from": "2026-11-23", "to": "2026-11-24", "tz": "Asia/Kolkata"}
     given |= {"interval": "week", "bots": "true", "limit": "5", "endpoint": "track"}
-    given |= {"type": "view", "product": "7", "source": "direct"}
+    given |= {"type": "view", "product": "7", "source": "direct", "shops": "1,2"}
     result(filled, name)
     chosen = result(filled, name, **{key: given[key] for key in report.parameters})
     assert chosen.report == name

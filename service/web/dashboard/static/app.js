@@ -6,6 +6,8 @@ const LIVE_EVERY_MS = 5000;
 const LIVE_MINUTES = 30;
 const RECENT_MAX = 200;
 const DAY_MS = 86400000;
+const SHOPS_SHOWN = 100;
+const TYPING_MS = 200;
 const PERIODS = { today: 1, "7d": 7, "30d": 30, "90d": 90 };
 const REASONS = {
   "product-not-found": "product not found",
@@ -35,6 +37,8 @@ const stateOf = () => {
     to: asked.get("to") ?? "",
     compare: asked.get("compare") !== "no",
     sort: asked.get("sort") ?? "-visitors",
+    find: asked.get("find") ?? "",
+    shown: Math.max(SHOPS_SHOWN, Number(asked.get("shown")) || 0),
   };
 };
 
@@ -47,6 +51,8 @@ const addressOf = (state) => {
   } else if (state.period !== "7d") asked.set("period", state.period);
   if (!state.compare) asked.set("compare", "no");
   if (state.sort !== "-visitors") asked.set("sort", state.sort);
+  if (state.find) asked.set("find", state.find);
+  if (state.shown > SHOPS_SHOWN) asked.set("shown", state.shown);
   const text = asked.toString();
   return text ? `/?${text}` : "/";
 };
@@ -466,16 +472,15 @@ const heading = (state, name, text) => {
   );
 };
 
+const nameOf = (row) => row.tenant ?? `#${row.tenant_id}`;
+
 const shopLink = (state, row) => {
-  const link = element(
-    "a",
-    { href: addressOf({ ...state, shop: row.tenant ?? String(row.tenant_id) }) },
-    row.tenant ?? `#${row.tenant_id}`,
-  );
+  const chosen = { shop: row.tenant ?? String(row.tenant_id), find: "", shown: SHOPS_SHOWN };
+  const link = element("a", { href: addressOf({ ...state, ...chosen }) }, nameOf(row));
   link.addEventListener("click", (event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();
-    go({ shop: row.tenant ?? String(row.tenant_id) });
+    go(chosen);
   });
   return link;
 };
@@ -484,10 +489,7 @@ const drawShops = async (state, mine) => {
   const period = daysOf(state);
   const [interval] = stepOf(period.days);
   const given = { from: period.from, to: period.to, tz: zone };
-  const [summary, activity] = await Promise.all([
-    ask("summary", given),
-    ask("activity", { ...given, interval }),
-  ]);
+  const summary = await ask("summary", given);
   if (mine !== turn) return;
   tellSnapshot(summary);
   if (!summary.rows.length) {
@@ -501,15 +503,6 @@ const drawShops = async (state, mine) => {
     );
     return;
   }
-  const moments = [...new Set(activity.rows.map((row) => Date.parse(row.bucket)))].sort(
-    (a, b) => a - b,
-  );
-  const byShop = new Map();
-  for (const row of activity.rows)
-    byShop.set(
-      row.tenant_id,
-      (byShop.get(row.tenant_id) ?? new Map()).set(Date.parse(row.bucket), row.events),
-    );
   const total = (name) => summary.rows.reduce((sum, row) => sum + row[name], 0);
   const all = element(
     "ul",
@@ -519,57 +512,108 @@ const drawShops = async (state, mine) => {
     card("Events", number.format(total("events"))),
     card("Sales", number.format(total("transactions"))),
   );
-  const rows = sorted(summary.rows, state.sort).map((row) =>
+  const list = element("div");
+  // The list alone is drawn anew while a name is typed: the field keeps its cursor.
+  const draw = async () => {
+    const now = stateOf();
+    const name = now.find.trim().toLowerCase();
+    const found = summary.rows.filter((row) => nameOf(row).includes(name));
+    const rows = sorted(found, now.sort).slice(0, now.shown);
+    const places = new Map(rows.map((row) => [row.tenant_id, element("td", { class: "spark" })]));
+    list.replaceChildren(
+      shopsTable(now, rows, places),
+      rows.length < found.length ? moreShops(rows.length, found.length, draw) : "",
+    );
+    await drawActivity(places, { ...given, interval }, mine);
+  };
+  view.replaceChildren(all, panel("Shops", csvLink("summary", given), finder(state, draw), list));
+  await draw();
+};
+
+const finder = (state, draw) => {
+  const field = element("input", { type: "search", value: state.find, autocomplete: "off" });
+  let typing;
+  field.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => {
+      history.replaceState(null, "", addressOf({ ...stateOf(), find: field.value }));
+      draw().catch(tellProblem);
+    }, TYPING_MS);
+  });
+  return element("label", { class: "finder" }, "Find a shop ", field);
+};
+
+const moreShops = (shown, found, draw) => {
+  const button = element("button", { type: "button" }, `Show ${SHOPS_SHOWN} more`);
+  button.addEventListener("click", () => {
+    history.pushState(null, "", addressOf({ ...stateOf(), shown: shown + SHOPS_SHOWN }));
+    draw().catch(tellProblem);
+    view.querySelectorAll("tbody a")[shown].focus();
+  });
+  const count = `${number.format(shown)} of ${number.format(found)} shops `;
+  return element("p", { class: "more" }, count, button);
+};
+
+const shopsTable = (state, rows, places) =>
+  scroll(
+    "Shops",
     element(
-      "tr",
+      "table",
       {},
-      element("td", {}, shopLink(state, row)),
-      cell(row.visitors),
-      cell(row.events),
-      cell(row.transactions),
       element(
-        "td",
-        { class: "n" },
-        row.visitors_change === null || !state.compare
-          ? "–"
-          : `${row.visitors_change > 0 ? "+" : ""}${Math.round(100 * row.visitors_change)}%`,
+        "caption",
+        {},
+        rows.length ? "Choose a shop to see its page" : "No shop has this name",
       ),
       element(
-        "td",
-        { class: "spark" },
-        spark(
-          moments.map((at) => byShop.get(row.tenant_id)?.get(at) ?? 0),
-          `Events of ${row.tenant ?? row.tenant_id} over time`,
-        ),
-      ),
-    ),
-  );
-  view.replaceChildren(
-    all,
-    panel(
-      "Shops",
-      csvLink("summary", given),
-      scroll(
-        "Shops",
+        "thead",
+        {},
         element(
-          "table",
+          "tr",
           {},
-          element("caption", {}, "Choose a shop to see its page"),
+          ...SHOP_COLUMNS.map(([name, text]) => heading(state, name, text)),
+          element("th", { scope: "col" }, "Over time"),
+        ),
+      ),
+      element(
+        "tbody",
+        {},
+        ...rows.map((row) =>
           element(
-            "thead",
+            "tr",
             {},
+            element("td", {}, shopLink(state, row)),
+            cell(row.visitors),
+            cell(row.events),
+            cell(row.transactions),
             element(
-              "tr",
-              {},
-              ...SHOP_COLUMNS.map(([name, text]) => heading(state, name, text)),
-              element("th", { scope: "col" }, "Over time"),
+              "td",
+              { class: "n" },
+              row.visitors_change === null || !state.compare
+                ? "–"
+                : `${row.visitors_change > 0 ? "+" : ""}${Math.round(100 * row.visitors_change)}%`,
             ),
+            places.get(row.tenant_id),
           ),
-          element("tbody", {}, ...rows),
         ),
       ),
     ),
   );
+
+/** Draws each shop's events over time into its place. */
+const drawActivity = async (places, given, mine) => {
+  const ids = [...places.keys()];
+  const asked = [];
+  for (let at = 0; at < ids.length; at += SHOPS_SHOWN)
+    asked.push(ask("activity", { ...given, shops: ids.slice(at, at + SHOPS_SHOWN).join() }));
+  const rows = (await Promise.all(asked)).flatMap((answer) => answer.rows);
+  if (mine !== turn) return;
+  const moments = [...new Set(rows.map((row) => Date.parse(row.bucket)))].sort((a, b) => a - b);
+  const at = new Map(moments.map((moment, index) => [moment, index]));
+  const counts = new Map(ids.map((id) => [id, Array(moments.length).fill(0)]));
+  for (const row of rows) counts.get(row.tenant_id)[at.get(Date.parse(row.bucket))] = row.events;
+  for (const [id, place] of places)
+    place.replaceChildren(spark(counts.get(id), "Events over time"));
 };
 
 // -- the page -------------------------------------------------------------------------------
