@@ -32,7 +32,7 @@ assert outcome.rows == int(sys.argv[2]), outcome
 """
 DUCKDB = """
 import duckdb
-con = duckdb.connect(config={"threads": 2, "memory_limit": "1GiB"})
+con = duckdb.connect(config={"threads": 2})
 started = time.perf_counter()
 con.execute(f"COPY (SELECT * FROM read_ndjson('{sys.argv[1]}/log/*/*.ndjson')) "
             f"TO '{sys.argv[1]}/plain.parquet' (FORMAT parquet, COMPRESSION zstd)")

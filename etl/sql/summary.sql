@@ -21,7 +21,10 @@ before AS (
         count(*) AS events_before,
         count(DISTINCT hash(visitor_id)) FILTER (visitor_id IS NOT NULL) AS visitors_before,
         count(*) FILTER (endpoint = 'conversion' AND type IN ('purchase', 'conversion'))
-            AS transactions_before
+            AS transactions_before,
+        count(*) FILTER (
+            type IN ('whatsapp_click', 'call', 'call_click', 'maps_click', 'location_view')
+        ) AS contacts_before
     FROM selected($tenant, $before, $from, $bots, $endpoint, $type, $product, $source)
     WHERE $before IS NOT NULL
     GROUP BY tenant_id
@@ -53,9 +56,13 @@ SELECT
     CASE WHEN $before IS NOT NULL THEN coalesce(events_before, 0) END AS events_before,
     CASE WHEN $before IS NOT NULL THEN coalesce(visitors_before, 0) END AS visitors_before,
     CASE WHEN $before IS NOT NULL THEN coalesce(transactions_before, 0) END AS transactions_before,
+    CASE WHEN $before IS NOT NULL THEN coalesce(contacts_before, 0) END AS contacts_before,
     round(events / nullif(events_before, 0) - 1, 4) AS events_change,
     round(visitors / nullif(visitors_before, 0) - 1, 4) AS visitors_change,
-    round(transactions / nullif(transactions_before, 0) - 1, 4) AS transactions_change
+    round(transactions / nullif(transactions_before, 0) - 1, 4) AS transactions_change,
+    round(
+        (whatsapp_click + call + call_click + maps_click + location_view)
+        / nullif(contacts_before, 0) - 1, 4) AS contacts_change
 FROM now
 LEFT JOIN before USING (tenant_id)
 ORDER BY events DESC, tenant_id

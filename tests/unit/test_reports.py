@@ -126,14 +126,17 @@ def refused(shop: Shop, name: str, **given: str) -> dict[str, list[str]]:
 
 # -- numbers ----------------------------------------------------------------------------------
 
+COMPARED = {
+    f"{measure}_{what}"
+    for measure in ("events", "visitors", "transactions", "contacts")
+    for what in ("before", "change")
+}
+
 
 def test_summary(filled):
     """Per tenant; a visitor counts once, bots do not count."""
     ours, theirs = result(filled, "summary").rows
-    measures = ("events", "visitors", "transactions")
-    nothing = dict.fromkeys(schema_types(), 0) | {
-        f"{measure}_{what}": None for measure in measures for what in ("before", "change")
-    }
+    nothing = dict.fromkeys(schema_types(), 0) | dict.fromkeys(COMPARED)
     assert ours == nothing | {
         "tenant_id": 1,
         "tenant": "la-colmena",
@@ -161,8 +164,7 @@ def test_summary_has_a_column_for_every_type_of_the_contract(filled):
     """A type that is added to the schemas is added here."""
     columns = set(result(filled, "summary").table.column_names)
     measures = {"events", "visitors", "transactions"}
-    compared = {f"{measure}_{what}" for measure in measures for what in ("before", "change")}
-    assert columns - schema_types() == {"tenant_id", "tenant"} | measures | compared
+    assert columns - schema_types() == {"tenant_id", "tenant"} | measures | COMPARED
     assert schema_types() <= columns
 
 
@@ -380,6 +382,7 @@ def test_summary_compares_with_the_period_before(shop):
             now=datetime(2026, 11, 30, tzinfo=UTC),
         ).rows
     assert (row["events"], row["events_before"], row["events_change"]) == (2, 4, -0.5)
+    assert (row["call"], row["contacts_before"], row["contacts_change"]) == (2, 4, -0.5)
     with LiveView(shop.data).connect() as con:
         [row] = reports.run_locked(
             con,

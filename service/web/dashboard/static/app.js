@@ -73,11 +73,8 @@ const dateText = (moment) =>
 const daysOf = (state) => {
   if (state.period !== "custom") {
     const now = Date.now();
-    return {
-      from: dateText(now - (PERIODS[state.period] - 1) * DAY_MS),
-      to: dateText(now),
-      days: PERIODS[state.period],
-    };
+    const days = PERIODS[state.period];
+    return { from: dateText(now - (days - 1) * DAY_MS), to: dateText(now), days };
   }
   const to = state.to || dateText(Date.now());
   const from = state.from || to;
@@ -86,6 +83,12 @@ const daysOf = (state) => {
     to,
     days: Math.max(1, Math.round((Date.parse(to) - Date.parse(from)) / DAY_MS) + 1),
   };
+};
+
+/** The period of the same length before one; a day is named by its date alone. */
+const periodBefore = ({ from, days }) => {
+  const earlier = (count) => new Date(Date.parse(from) - count * DAY_MS).toISOString().slice(0, 10);
+  return { from: earlier(days), to: earlier(1) };
 };
 
 const stepOf = (days) =>
@@ -217,29 +220,37 @@ const nothing = (text) => element("p", { class: "empty" }, text);
 
 // -- one shop -------------------------------------------------------------------------------
 
-const cards = (row, revenue, compare) =>
-  element(
+const ratio = (part, whole) => (whole ? part / whole : null);
+
+const growth = (now, before) => (now === null || !before ? null : now / before - 1);
+
+/** Of revenue in one currency; amounts of several are not added, nor compared. */
+const revenueGrowth = (now, before) => {
+  const currencies = new Set([...now, ...before].map((row) => row.currency));
+  return currencies.size === 1 ? growth(now[0]?.value ?? 0, before[0]?.value) : null;
+};
+
+const cards = (row, revenue, revenueBefore, compare) => {
+  const change = (value) => (compare ? changeOf(value) : null);
+  const contacts =
+    row.whatsapp_click + row.call + row.call_click + row.maps_click + row.location_view;
+  const rate = ratio(row.transactions, row.visitors);
+  const rateBefore = ratio(row.transactions_before, row.visitors_before);
+  return element(
     "ul",
     { class: "cards", "aria-label": "Numbers of the period" },
-    card("Visitors", number.format(row.visitors), compare ? changeOf(row.visitors_change) : null),
-    card("Events", number.format(row.events), compare ? changeOf(row.events_change) : null),
-    card(
-      "Contacts",
-      number.format(
-        row.whatsapp_click + row.call + row.call_click + row.maps_click + row.location_view,
-      ),
-    ),
-    card(
-      "Sales",
-      number.format(row.transactions),
-      compare ? changeOf(row.transactions_change) : null,
-    ),
+    card("Visitors", number.format(row.visitors), change(row.visitors_change)),
+    card("Events", number.format(row.events), change(row.events_change)),
+    card("Contacts", number.format(contacts), change(row.contacts_change)),
+    card("Sales", number.format(row.transactions), change(row.transactions_change)),
     card(
       "Conversion rate",
-      row.visitors ? `${number.format((100 * row.transactions) / row.visitors)}%` : "–",
+      rate === null ? "–" : `${number.format(100 * rate)}%`,
+      change(growth(rate, rateBefore)),
     ),
-    card("Revenue", money(revenue)),
+    card("Revenue", money(revenue), change(revenueGrowth(revenue, revenueBefore))),
   );
+};
 
 const dropNote = (row, index, rows) => {
   const before = rows[index - 1]?.visitors;
@@ -292,7 +303,11 @@ const drawShop = async (state, mine) => {
     ask("quality", given),
   ]);
   rest.catch(() => {}); // told when it is waited for
-  const [summary, revenue] = await Promise.all([ask("summary", given), ask("revenue", given)]);
+  const [summary, revenue, earlier] = await Promise.all([
+    ask("summary", given),
+    ask("revenue", given),
+    state.compare ? ask("revenue", { ...given, ...periodBefore(period) }) : { rows: [] },
+  ]);
   if (mine !== turn) return;
   tellSnapshot(summary);
   const row = summary.rows[0];
@@ -301,7 +316,7 @@ const drawShop = async (state, mine) => {
     "aria-label": `Last ${LIVE_MINUTES} minutes`,
   });
   const body = element("div", { class: "grid" }, live);
-  const head = row ? cards(row, revenue.rows, state.compare) : emptyShop(state.shop);
+  const head = row ? cards(row, revenue.rows, earlier.rows, state.compare) : emptyShop(state.shop);
   view.replaceChildren(head, body);
   watchLive(live, state.shop, mine);
   const [series, funnel, products, sources, quality] = await rest;

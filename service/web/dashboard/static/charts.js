@@ -6,6 +6,7 @@ const COLOURS = 7;
 const [HEIGHT, LEFT, BOTTOM, TOP] = [240, 44, 24, 10];
 // About a unit a pixel, so that the letters are as large on a phone as on a screen.
 const [NARROW, WIDE, NARROW_BELOW_PX] = [330, 1080, 640];
+const [TICKS_NARROW, TICKS_WIDE] = [4, 8];
 
 const shape = (name, attributes, ...children) => {
   const made = document.createElementNS(SVG, name);
@@ -95,18 +96,15 @@ export const lines = (spec, { label, when, stepMs }) => {
       shape("text", { x: LEFT - 6, y: y + 4, "text-anchor": "end" }, short.format(top * share)),
     );
   }
-  const ticks = [
-    ...new Set(
-      [0, 0.25, 0.5, 0.75, 1].map((share) => moments[Math.round(share * (moments.length - 1))]),
-    ),
-  ];
-  ticks.forEach((at, index) => {
+  const every = Math.ceil(moments.length / (width === NARROW ? TICKS_NARROW : TICKS_WIDE));
+  moments.forEach((at, index) => {
+    if (index % every) return;
     const anchor =
-      ticks.length === 1
+      moments.length === 1
         ? "middle"
         : index === 0
           ? "start"
-          : index === ticks.length - 1
+          : index === moments.length - 1
             ? "end"
             : "middle";
     picture.append(
