@@ -75,6 +75,7 @@ def running(server: Server) -> Iterator[Running]:
     folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"beaconlog-bench-{os.getpid()}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+    os.sync()  # what the one before has left to be written is not this one's to wait for
     port = free_port()
     pinned = ["taskset", "-c", ",".join(map(str, range(server.cpus)))]
     try:
