@@ -10,10 +10,11 @@
  *   the server counts an id once within 24 hours, so an event is given up before it is that old.
  * - Kept means in localStorage, one entry an event, the latest 50; each goes when its event has
  *   arrived. Under Global Privacy Control, or where the browser refuses, it means in memory.
- * - A request needs no preflight and carries no credentials, and keepalive lets it outlive its
- *   page. What has failed before and is not sent again in time, the next page sends.
+ * - A request needs no preflight, carries no credentials to another origin, and keepalive lets it
+ *   outlive its page. What is pending goes when the page is hidden; what fails then, the next page
+ *   sends. It is fetch and not sendBeacon, which does not tell whether an event has arrived.
  *
- * `make tracker` writes the small form, beacon.min.js, which must be below 1 KiB gzipped.
+ * `make tracker` writes the small form, beacon.min.js, which must be below 1 000 bytes gzipped.
  */
 (() => {
   let { dataset: { tenant, slug, product } = {}, src } = document.currentScript || 0;
@@ -41,9 +42,8 @@
             place > 49 ||
             at < new Date() - 8e7 ||
             (await (sending[key] = fetch(new URL("api/v1/" + path, src), {
-              keepalive: true,
+              keepalive: 1,
               method: "POST",
-              credentials: "omit",
               body: store[key],
             }))).status < 429
           )
@@ -99,9 +99,9 @@
           beacon ||
           (/^tel:/.test(href)
             ? "call_click"
-            : /^whatsapp:|^https?:..(wa\.me|api\.whatsapp\.com)\//.test(href)
+            : /^whatsapp:|^https?:..(wa.me|api.whatsapp.com)\//.test(href)
             ? "whatsapp_click"
-            : /^geo:|^https?:..(maps\.|(www\.)?(google[a-z.]+\/maps|goo\.gl\/maps|waze\.com))/.test(href) &&
+            : /^geo:|^https?:..(www.)?(maps\.|goo(gle)?\.[a-z.]+\/maps|waze\.)/.test(href) &&
               "maps_click");
         if (type) track(type, { product_id: +product });
       }
