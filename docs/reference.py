@@ -30,6 +30,7 @@ _PRIVATE = {
         '`{"sql", "limit"?}`: one SELECT, for administrators; `{"columns", "rows", "truncated"}`'
     ),
     "`GET /api/v1/me`": '`{"tenant_id", "signed_in"}` of the one who asks',
+    "`GET /metrics`": "Prometheus' text format, for administrators",
     "`GET /healthz`, `GET /readyz`": (
         "alive; able to do the work, or the reasons why not (on both ports)"
     ),

@@ -25,6 +25,8 @@ from service.collector.shared_throttle import SharedThrottles
 from service.collector.throttle import RateSyntaxError, parse_rate
 from service.settings import Settings
 from service.supervisor import Role, Supervisor, signals_held
+from service.web import paths
+from service.web.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -39,18 +41,20 @@ class StartError(Exception):
 def serve(settings: Settings) -> int:
     """Run collectors and the warehouse until told to stop; the exit code."""
     contract = _check_collector(settings)
-    return _run(settings, partial(_collectors, contract), _warehouse)
+    tally = _tally(settings)
+    return _run(settings, partial(_collectors, contract, tally), partial(_warehouse, tally))
 
 
 def collect(settings: Settings) -> int:
     """Run the collectors alone."""
-    return _run(settings, partial(_collectors, _check_collector(settings)))
+    contract = _check_collector(settings)
+    return _run(settings, partial(_collectors, contract, _tally(settings)))
 
 
 def warehouse(settings: Settings) -> int:
     """Run the warehouse alone."""
     _check_data(settings)
-    return _run(settings, _warehouse)
+    return _run(settings, partial(_warehouse, None))
 
 
 def _run(settings: Settings, *bind_roles: Callable[[Settings], list[Role]]) -> int:
@@ -62,13 +66,18 @@ def _run(settings: Settings, *bind_roles: Callable[[Settings], list[Role]]) -> i
         return Supervisor(roles).run()
 
 
-def _collectors(contract: Contract, settings: Settings) -> list[Role]:
+def _collectors(contract: Contract, tally: Tally, settings: Settings) -> list[Role]:
     throttles = _throttles(settings)
     sockets = _bind(settings.host, settings.port, "public")
-    return [
-        Role(f"worker-{slot}", partial(_run_worker, settings, contract, throttles, slot, sockets))
-        for slot in range(settings.workers)
-    ]
+    run = partial(_run_worker, settings, contract, throttles, tally)
+    return [Role(f"worker-{slot}", partial(run, slot, sockets)) for slot in range(settings.workers)]
+
+
+def _tally(settings: Settings) -> Tally:
+    try:
+        return Tally(paths.INGEST, settings.workers)
+    except OSError as error:
+        raise StartError(f"no shared memory for the counters: {error.strerror}") from error
 
 
 def _throttles(settings: Settings) -> SharedThrottles:
@@ -82,9 +91,9 @@ def _throttles(settings: Settings) -> SharedThrottles:
         raise StartError(f"no shared memory for the throttle: {error.strerror}") from error
 
 
-def _warehouse(settings: Settings) -> list[Role]:
+def _warehouse(tally: Tally | None, settings: Settings) -> list[Role]:
     sockets = _bind(settings.reports_host, settings.reports_port, "reports")
-    return [Role("warehouse", partial(_run_warehouse, settings, sockets))]
+    return [Role("warehouse", partial(_run_warehouse, settings, tally, sockets))]
 
 
 def _allow_descriptors(wanted: int) -> None:
@@ -103,19 +112,22 @@ def _run_worker(  # noqa: PLR0913, PLR0917  (handed on as they are)
     settings: Settings,
     contract: Contract,
     throttles: SharedThrottles,
+    tally: Tally,
     slot: int,
     sockets: Sequence[socket.socket],
     lifeline: int,
 ) -> int:
     from service import worker  # noqa: PLC0415
 
-    return worker.run(settings, contract, throttles, slot, sockets, lifeline)
+    return worker.run(settings, contract, throttles, tally, slot, sockets, lifeline)
 
 
-def _run_warehouse(settings: Settings, sockets: Sequence[socket.socket], lifeline: int) -> int:
+def _run_warehouse(
+    settings: Settings, tally: Tally | None, sockets: Sequence[socket.socket], lifeline: int
+) -> int:
     from service import warehouse as role  # noqa: PLC0415
 
-    return role.run(settings, sockets, lifeline)
+    return role.run(settings, tally, sockets, lifeline)
 
 
 def _check_collector(settings: Settings) -> Contract:

@@ -21,6 +21,7 @@ from etl.live import Limits, LiveView
 from etl.recovery import SeriesFormatError
 from etl.schedule import Schedule
 from service import logs
+from service.metrics import Metrics
 from service.settings import Settings
 from service.stopping import stop_event
 from service.tokens import TokenStore
@@ -28,6 +29,7 @@ from service.web.access import Access
 from service.web.desk import ReportDesk
 from service.web.reports import make_app
 from service.web.server import BoundedServer
+from service.web.tally import Tally
 from service.worker import database
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,9 @@ _POLL_S = 0.02
 _FAILURES = (LakeError, OSError, DataFolderError, SeriesFormatError, compact.CompactionConflict)
 
 
-def run(settings: Settings, sockets: Sequence[socket.socket], lifeline: int) -> int:
+def run(
+    settings: Settings, tally: Tally | None, sockets: Sequence[socket.socket], lifeline: int
+) -> int:
     """Serve until SIGTERM or until the supervisor is gone; the exit code."""
     logs.configure(
         log_format=settings.log_format,
@@ -46,12 +50,15 @@ def run(settings: Settings, sockets: Sequence[socket.socket], lifeline: int) -> 
         stream=sys.stderr,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(settings, sockets, lifeline))
+        return runner.run(_serve(settings, tally, sockets, lifeline))
 
 
-async def _serve(settings: Settings, sockets: Sequence[socket.socket], lifeline: int) -> int:
+async def _serve(
+    settings: Settings, tally: Tally | None, sockets: Sequence[socket.socket], lifeline: int
+) -> int:
     stop = stop_event(lifeline)
-    compactor = Compactor(settings)
+    metrics = Metrics(settings.data, tally)
+    compactor = Compactor(settings, metrics)
     schedule = Schedule()
     schedule.every(settings.compact_interval_s, "compact", compactor.run)
     schedule.every(settings.maintain_interval_s, "maintain", partial(_maintain, settings))
@@ -63,7 +70,7 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket], lifeline:
     access = Access(
         settings.reports_token, TokenStore(Layout(settings.data).tokens), settings.reports_host
     )
-    app = make_app(desk, access, compactor.why_not_ready)
+    app = make_app(desk, access, metrics, compactor.why_not_ready)
     server = BoundedServer(app, connections_max=settings.connections_max)
     server.listen(sockets)
     log.info("reporting")
@@ -94,6 +101,7 @@ class Compactor:
     """The scheduled compaction, and what is wrong with it, if anything."""
 
     settings: Settings
+    metrics: Metrics
     _reasons: list[str] = field(default_factory=list)
 
     def run(self) -> None:
@@ -101,15 +109,19 @@ class Compactor:
 
         Raises what is none of those; the schedule logs it.
         """
+        began_s = time.monotonic()
         try:
             outcome = compact.run(self.settings.data, plan(self.settings), time.time())
         except _FAILURES as error:
+            self.metrics.compaction_failed(time.monotonic() - began_s)
             self._reasons = [f"compaction failed: {error}"]
             log.error("compaction failed", extra={"fields": {"why": str(error)}})
             return
         except Exception:
+            self.metrics.compaction_failed(time.monotonic() - began_s)
             self._reasons = ["compaction failed; the log says why"]
             raise
+        self.metrics.compacted(outcome, time.monotonic() - began_s)
         self._reasons = [
             f"compaction stopped {item.series} at segment {item.segment}: {item.reason}"
             for item in outcome.stopped

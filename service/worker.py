@@ -34,6 +34,7 @@ from service.waiting import NotYet
 from service.web.collect import InFlight, Port, ingest_routes, make_app
 from service.web.fast.server import FastServer
 from service.web.server import BoundedServer, Server
+from service.web.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ def run(  # noqa: PLR0913, PLR0917  (what the processes of a start have in commo
     settings: Settings,
     contract: Contract,
     throttles: SharedThrottles,
+    tally: Tally,
     slot: int,
     sockets: Sequence[socket.socket],
     lifeline: int,
@@ -60,7 +62,7 @@ def run(  # noqa: PLR0913, PLR0917  (what the processes of a start have in commo
         role=f"worker-{slot}",
         stream=sys.stderr,
     )
-    worker = _Worker(settings, contract, throttles, slot)
+    worker = _Worker(settings, contract, throttles, tally, slot)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(worker.serve(sockets, lifeline))
 
@@ -69,11 +71,17 @@ class _Worker:
     """The parts of one collector, put together from the settings."""
 
     def __init__(
-        self, settings: Settings, contract: Contract, throttles: SharedThrottles, slot: int
+        self,
+        settings: Settings,
+        contract: Contract,
+        throttles: SharedThrottles,
+        tally: Tally,
+        slot: int,
     ) -> None:
         self._settings = settings
         self._contract = contract
         self._throttles = throttles
+        self._tally = tally
         self._slot = slot
         self._layout = Layout(settings.data.absolute())
         self._salts = DailySalts(self._layout.salts)
@@ -122,7 +130,7 @@ class _Worker:
     def _server(self, endpoints: Endpoints, why_not_ready: Callable[[], Sequence[str]]) -> Server:
         settings = self._settings
         port = Port(
-            routes=ingest_routes(endpoints),
+            routes=ingest_routes(endpoints, self._tally, self._slot),
             clients=ClientAddress(settings.trusted_proxies),
             in_flight=self._in_flight,
             why_not_ready=why_not_ready,

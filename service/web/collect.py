@@ -16,6 +16,8 @@ from service.collector.rejection import Rejection
 from service.collector.visitors import wants_privacy
 from service.web.answers import JSON_HEADERS, JsonHandler, NotFoundHandler, log_request
 from service.web.ops import HealthHandler, ReadyHandler
+from service.web.paths import CONVERSION, INTERACTIONS, TRACK
+from service.web.tally import RouteTally, Tally
 from service.web.tracker import BeaconHandler, load_script
 
 CORS_MAX_AGE_S = 600
@@ -46,10 +48,11 @@ class InFlight:
 @dataclass(frozen=True, slots=True)
 class IngestRoute:
     """A path that takes events. `unread` is the 200 of an endpoint that never tells a page of a
-    request it could not read."""
+    request it could not read; every answer is told to `tally`."""
 
     path: str
     endpoint: Endpoint
+    tally: RouteTally
     unread: Mapping[str, object] | None = None
 
 
@@ -64,12 +67,12 @@ class Port:
     body_bytes_max: int
 
 
-def ingest_routes(intake: Endpoints) -> list[IngestRoute]:
-    """The routes of the three endpoints."""
+def ingest_routes(intake: Endpoints, tally: Tally, slot: int) -> list[IngestRoute]:
+    """The routes of the three endpoints, counted in one slot of a tally of their paths."""
     return [
-        IngestRoute(r"/api/v1/analytics/track", intake.track),
-        IngestRoute(r"/api/v1/analytics/conversion", intake.conversion, _SKIPPED),
-        IngestRoute(r"/api/v1/interactions", intake.interactions),
+        IngestRoute(TRACK, intake.track, tally.of(TRACK, slot)),
+        IngestRoute(CONVERSION, intake.conversion, tally.of(CONVERSION, slot), _SKIPPED),
+        IngestRoute(INTERACTIONS, intake.interactions, tally.of(INTERACTIONS, slot)),
     ]
 
 
@@ -129,6 +132,7 @@ class IngestHandler(JsonHandler):
             super().write_error(status_code, **details)
 
     def on_finish(self) -> None:
+        self._route.tally.count(self.get_status())
         self._in_flight.requests.discard(self)
 
     def on_connection_close(self) -> None:

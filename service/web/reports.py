@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from typing import Protocol
 
 import orjson
 from tornado import web
@@ -25,6 +27,7 @@ from service.web.ops import HealthHandler, ReadyHandler
 
 log = logging.getLogger(__name__)
 
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SQL_BYTES_MAX = 64 << 10
 _ANSWERED = (
     NoChart,
@@ -40,21 +43,36 @@ _ANSWERED = (
 )
 
 
+class Metrics(Protocol):
+    """What the private port tells of itself, and where its reports are counted."""
+
+    def reported(self, name: str, status: int, took_s: float) -> None:
+        """A report that exists was answered."""
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text format; not for an event loop."""
+
+
 def make_app(
-    desk: ReportDesk, access: Access, why_not_ready: Callable[[], Sequence[str]]
+    desk: ReportDesk,
+    access: Access,
+    metrics: Metrics,
+    why_not_ready: Callable[[], Sequence[str]],
 ) -> web.Application:
     """The Tornado application of the private port."""
     private = {"access": access}
     asking = {"access": access, "desk": desk}
+    measured = {"access": access, "metrics": metrics}
     return web.Application(
         [
             *dashboard.routes(access),
             web.url(r"/api/v1/reports/?", ReportListHandler, private),
-            web.url(r"/api/v1/reports/([^/]+)", ReportHandler, asking),
+            web.url(r"/api/v1/reports/([^/]+)", ReportHandler, asking | {"metrics": metrics}),
             web.url(r"/api/v1/sql", SqlHandler, asking),
             web.url(r"/api/v1/export/events", ExportHandler, asking),
             web.url(r"/healthz", HealthHandler),
             web.url(r"/readyz", ReadyHandler, {"why_not_ready": why_not_ready}),
+            web.url(r"/metrics", MetricsHandler, measured),
         ],
         default_handler_class=NotFoundHandler,
         log_function=log_request,
@@ -115,12 +133,34 @@ class ReportListHandler(PrivateHandler):
 class ReportHandler(AskingHandler):
     """GET /api/v1/reports/<name>: its rows, as JSON or in another `format`."""
 
+    def initialize(  # type: ignore[override]
+        self, access: Access, desk: ReportDesk, metrics: Metrics
+    ) -> None:
+        super().initialize(access, desk)
+        self._metrics = metrics
+
     async def get(self, name: str) -> None:
         try:
             given = self.query_parameters()
             self.send(await self.desk.answer(name, given, self.reader.tenant_id))
         except _ANSWERED as error:
             self.tell(error)
+        if name in reports.names():
+            self._metrics.reported(name, self.get_status(), self.request.request_time())
+
+
+class MetricsHandler(PrivateHandler):
+    """GET /metrics: Prometheus' text format, for administrators."""
+
+    def initialize(self, access: Access, metrics: Metrics) -> None:  # type: ignore[override]
+        super().initialize(access)
+        self._metrics = metrics
+
+    async def get(self) -> None:
+        if self.require_admin():
+            text = await asyncio.get_running_loop().run_in_executor(None, self._metrics.text)
+            self.set_header("Content-Type", _METRICS_TYPE)
+            self.finish(text)
 
 
 class SqlHandler(AskingHandler):

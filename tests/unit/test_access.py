@@ -20,6 +20,7 @@ from tornado.web import Application
 from etl import reports
 from etl.directory_db import DirectoryDatabase, Tenant
 from etl.live import LiveView
+from service.metrics import Metrics
 from service.tokens import TokenFileError, TokenStore, UnknownToken
 from service.web.access import COOKIE, Access
 from service.web.desk import ReportDesk
@@ -53,7 +54,7 @@ def app(data: Path, store: TokenStore) -> Iterator[Application]:
     database = DirectoryDatabase(f"sqlite:///{data}/directory.db")
     desk = ReportDesk(LiveView(data, database), 30.0)
     access = Access("", store, wrong_delay_s=0.0, now=lambda: NOW)
-    yield make_app(desk, access, list)
+    yield make_app(desk, access, Metrics(data, None), list)
     database.dispose()
 
 
@@ -112,6 +113,15 @@ async def test_a_tenants_token_runs_no_sql(fetch: Fetch, store: TokenStore) -> N
     assert (await fetch(SQL, query, mine)).code == 403
     answer = await fetch(SQL, query, all_of_it)
     assert json.loads(answer.body) == {"columns": ["n"], "rows": [{"n": 2}], "truncated": False}
+
+
+@pytest.mark.gen_test
+async def test_a_tenants_token_reads_no_metrics(fetch: Fetch, store: TokenStore) -> None:
+    """They are of all shops."""
+    mine, all_of_it = made(store, 2), made(store, None)
+    assert (await fetch("/metrics", token=mine)).code == 403
+    assert (await fetch("/metrics")).code == 401
+    assert b"beaconlog_tail_lines 2.0" in (await fetch("/metrics", token=all_of_it)).body
 
 
 # -- tokens -----------------------------------------------------------------------------------

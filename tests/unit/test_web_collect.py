@@ -14,6 +14,7 @@ from tornado.web import Application
 from service.collector.client import ClientAddress
 from service.collector.intake import Reply, Submission
 from service.web.collect import InFlight, Port, ingest_routes, make_app
+from service.web.tally import Tally
 
 PATHS = {
     "track": "/api/v1/analytics/track",
@@ -59,9 +60,9 @@ class Worker:
         self.reasons: list[str] = []
         intake: Any = self.intake
         clients = ClientAddress(["127.0.0.1", "::1"])
-        self.port = Port(
-            ingest_routes(intake), clients, self.in_flight, lambda: self.reasons, BODY_BYTES_MAX
-        )
+        self.tally = Tally(list(PATHS.values()), 1)
+        routes = ingest_routes(intake, self.tally, 0)
+        self.port = Port(routes, clients, self.in_flight, lambda: self.reasons, BODY_BYTES_MAX)
         self.app = make_app(self.port)
 
 

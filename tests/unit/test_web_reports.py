@@ -19,6 +19,7 @@ from etl.directory_db import DirectoryDatabase, DirectoryUnavailable, Tenant
 from etl.lake import LakeError
 from etl.live import LiveView
 from etl.reports import ReportTimeout
+from service.metrics import Metrics
 from service.tokens import TokenStore
 from service.web.access import Access
 from service.web.desk import Overloaded, Rendered, ReportDesk
@@ -68,7 +69,7 @@ def reasons() -> list[str]:
 @pytest.fixture
 def app(desk: ReportDesk, token: str, reasons: list[str], data: Path) -> Application:
     access = Access(token, TokenStore(data / "tokens.json"), wrong_delay_s=0.0)
-    return make_app(desk, access, lambda: reasons)
+    return make_app(desk, access, Metrics(data, None), lambda: reasons)
 
 
 @pytest.fixture

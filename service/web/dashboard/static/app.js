@@ -231,7 +231,7 @@ const revenueGrowth = (now, before) => {
 };
 
 const cards = (row, revenue, revenueBefore, compare) => {
-  const change = (value) => (compare ? changeOf(value) : null);
+  const change = (value) => (compare && row.events_before ? changeOf(value) : null);
   const contacts =
     row.whatsapp_click + row.call + row.call_click + row.maps_click + row.location_view;
   const rate = ratio(row.transactions, row.visitors);

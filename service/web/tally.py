@@ -1,0 +1,56 @@
+"""How many requests were answered how, by all the processes forked after a tally was made.
+
+Counters in shared memory: a process adds to its own slot alone, without a lock, and whoever reads
+adds the slots up. One that takes the place of another counts on from where that one ended.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+
+_OTHER = 0
+_STATUSES = (_OTHER, *(status.value for status in HTTPStatus if status >= HTTPStatus.OK))
+_INDEX = {status: index for index, status in enumerate(_STATUSES)}
+_WORD_BYTES = 8
+
+
+class RouteTally:
+    """The counters of one route in one process."""
+
+    __slots__ = ("_words",)
+
+    def __init__(self, words: memoryview) -> None:
+        self._words = words
+
+    def count(self, status: int) -> None:
+        """A request was answered."""
+        self._words[_INDEX.get(status, _OTHER)] += 1
+
+
+class Tally:
+    """The counters of some routes in up to `processes` processes."""
+
+    def __init__(self, paths: Sequence[str], processes: int) -> None:
+        """Raises OSError where there is no memory to share."""
+        self._paths = tuple(paths)
+        self._processes = processes
+        words = len(_STATUSES) * len(self._paths) * processes
+        self._words = memoryview(mmap.mmap(-1, words * _WORD_BYTES)).cast("Q")
+
+    def of(self, path: str, slot: int) -> RouteTally:
+        """The counters of a route for the process in `slot`, from 0."""
+        return RouteTally(self._row(path, slot))
+
+    def total(self) -> Iterator[tuple[str, int, int]]:
+        """Path, status (0: one that HTTP does not know) and count, of those that occurred."""
+        for path in self._paths:
+            rows = [self._row(path, slot) for slot in range(self._processes)]
+            for status, counts in zip(_STATUSES, zip(*rows, strict=True), strict=True):
+                if any(counts):
+                    yield path, status, sum(counts)
+
+    def _row(self, path: str, slot: int) -> memoryview:
+        first = (slot * len(self._paths) + self._paths.index(path)) * len(_STATUSES)
+        return self._words[first : first + len(_STATUSES)]
