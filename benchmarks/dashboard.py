@@ -17,6 +17,8 @@ from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
+from playwright.sync_api import sync_playwright
+
 from benchmarks.reports import DAYS, FIRST_DAY, SHOP, fill
 from benchmarks.rounds import markdown, tell
 from benchmarks.servers import Command, Server, running
@@ -74,8 +76,6 @@ def _warehouse(events: int) -> Iterator[str]:
 
 
 def _measured(chromium: str, url: str) -> tuple[str, str]:
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415  (the tests' dependency)
-
     times_ms = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

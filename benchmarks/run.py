@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import compaction, freshness, ingest, memory, reports
+from benchmarks import compaction, dashboard, freshness, ingest, memory, reports
 from benchmarks.rounds import machine
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -24,6 +24,9 @@ def main() -> None:
         "## Reports\n\nMilliseconds, the opening of the live view included; the shop has "
         f"{reports.SHOP_EVENTS:,} events in every lake.\n",
         reports.run(list(reports.SIZES)),
+        f"## Dashboard over {dashboard.EVENTS:,} events\n\nMilliseconds in headless Chromium, on "
+        "the same cores: until it painted the first content, and until the page is whole.\n",
+        dashboard.run(dashboard.EVENTS),
         f"## Freshness\n\nFrom an event's ack to the report that shows it, with "
         f"{freshness.EVENTS_PER_S:,} events/s pouring in, a compaction every 10 s, and the next "
         "report asked as soon as one is answered; load, service and reports share the cores.\n",
