@@ -1,16 +1,26 @@
 -- top-products: the products that sold and were seen most. Different currencies are never added:
 -- revenue is in the currency the product sold most in; other_revenue lists the others' sums.
 -- parameters: tenant, from, to, bots, limit, endpoint, type, product, source
-WITH chosen AS (
+WITH chosen AS NOT MATERIALIZED (
     SELECT tenant_id, product_id, type, currency, value
     FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
     WHERE product_id IS NOT NULL
+),
+top AS MATERIALIZED (
+    SELECT tenant_id, product_id,
+           count(*) FILTER (type = 'view') AS views,
+           count(*) FILTER (type = 'cart_add') AS cart_adds,
+           count(*) FILTER (type IN ('purchase', 'conversion')) AS purchases
+    FROM chosen
+    GROUP BY tenant_id, product_id
+    ORDER BY purchases DESC, cart_adds DESC, views DESC, tenant_id, product_id
+    LIMIT $limit
 ),
 sold AS (
     SELECT tenant_id, product_id, currency, sum(value) AS revenue,
            row_number() OVER (PARTITION BY tenant_id, product_id
                               ORDER BY count(*) DESC, currency) AS ordinal
-    FROM chosen
+    FROM chosen SEMI JOIN top USING (tenant_id, product_id)
     WHERE type IN ('purchase', 'conversion') AND currency IS NOT NULL
     GROUP BY tenant_id, product_id, currency
 ),
@@ -21,14 +31,6 @@ earned AS (
            string_agg(revenue::DECIMAL(38, 2) || ' ' || currency, ', ' ORDER BY currency)
                FILTER (ordinal > 1) AS other_revenue
     FROM sold
-    GROUP BY tenant_id, product_id
-),
-seen AS (
-    SELECT tenant_id, product_id,
-           count(*) FILTER (type = 'view') AS views,
-           count(*) FILTER (type = 'cart_add') AS cart_adds,
-           count(*) FILTER (type IN ('purchase', 'conversion')) AS purchases
-    FROM chosen
     GROUP BY tenant_id, product_id
 )
 SELECT
@@ -41,8 +43,7 @@ SELECT
     currency,
     other_revenue,
     tenant_id
-FROM seen
+FROM top
 LEFT JOIN earned USING (tenant_id, product_id)
-LEFT JOIN products ON products.id = product_id AND products.tenant_id = seen.tenant_id
+LEFT JOIN products ON products.id = product_id AND products.tenant_id = top.tenant_id
 ORDER BY purchases DESC, cart_adds DESC, views DESC, tenant_id, product_id
-LIMIT $limit
