@@ -15,9 +15,10 @@ import codecs
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from etl.directory_db import (
     STATUS_CHARS_MAX,
@@ -191,21 +192,22 @@ def _price(cell: str) -> Decimal | None:
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, _Row]]:
-    reader = csv.reader(_lines(path), strict=True)
-    try:
-        header = next(reader, None)
-        if header is None:
-            raise DirectoryFileError(path, None, "the file is empty")
-        places = _places(path, header, columns)
-        for cells in reader:
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                why = f"has {len(cells)} cells where the header has {len(header)}"
-                raise DirectoryFileError(path, reader.line_num, why)
-            yield reader.line_num, {name: cells[at] for name, at in places.items()}
-    except csv.Error as error:
-        raise DirectoryFileError(path, reader.line_num, f"not CSV: {error}") from None
+    with _opened(path) as file:
+        reader = csv.reader(_lines(path, file), strict=True)
+        try:
+            header = next(reader, None)
+            if header is None:
+                raise DirectoryFileError(path, None, "the file is empty")
+            places = _places(path, header, columns)
+            for cells in reader:
+                if not cells:
+                    continue
+                if len(cells) != len(header):
+                    why = f"has {len(cells)} cells where the header has {len(header)}"
+                    raise DirectoryFileError(path, reader.line_num, why)
+                yield reader.line_num, {name: cells[at] for name, at in places.items()}
+        except csv.Error as error:
+            raise DirectoryFileError(path, reader.line_num, f"not CSV: {error}") from None
 
 
 def _places(path: Path, header: list[str], columns: tuple[str, ...]) -> dict[str, int]:
@@ -216,16 +218,30 @@ def _places(path: Path, header: list[str], columns: tuple[str, ...]) -> dict[str
     return {name: header.index(name) for name in columns}
 
 
-def _lines(path: Path) -> Iterator[str]:
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, closed at once when a row of it is refused: the error's traceback holds readers."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    with file:
+        yield file
+
+
+def _lines(path: Path, file: BinaryIO) -> Iterator[str]:
     """Decoded one by one, so that a mistake has its line."""
     try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
-                if b"\0" in line:
-                    raise DirectoryFileError(path, number, "holds a NUL character")
-                yield line.decode("utf-8")
+        for number, raw in enumerate(file, start=1):
+            line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
+            if b"\0" in line:
+                raise DirectoryFileError(path, number, "holds a NUL character")
+            yield line.decode("utf-8")
     except UnicodeDecodeError:
         raise DirectoryFileError(path, number, "is not UTF-8") from None
     except OSError as error:
-        raise DirectoryFileError(path, None, f"cannot be read: {error.strerror}") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> DirectoryFileError:
+    return DirectoryFileError(path, None, f"cannot be read: {error.strerror}")

@@ -55,6 +55,12 @@ def refusal(read, path: Path) -> str:
     return str(caught.value)
 
 
+def open_files() -> set[str]:
+    """The files this process has open."""
+    links = Path("/proc/self/fd").iterdir()
+    return {str(link.readlink()) for link in links if link.is_symlink()}
+
+
 def test_what_was_imported_is_read_back(database):
     """Tenants come by id; prices are exact."""
     counts = database.upsert([CLOSED, SHOP], [LAMP, Product(8, 1, "Free", None)])
@@ -387,6 +393,28 @@ def test_a_file_that_cannot_be_read_is_one_clear_line(tmp_path):
     why = refusal(read_products, tmp_path / "p.csv")
     assert why == "p.csv: cannot be read: No such file or directory"
     assert "cannot be read" in refusal(read_tenants, tmp_path)
+
+
+@pytest.mark.parametrize("read", [read_tenants, read_products])
+@pytest.mark.parametrize("bad", ["x,y\n", "0,,,,\n", "1,\n\xff"])
+def test_a_refused_file_is_closed_at_once(tmp_path, read, bad):
+    """Also while somebody still looks at the error."""
+    header = TENANTS_HEADER if read is read_tenants else PRODUCTS_HEADER
+    path = written(tmp_path, "any.csv", header + bad)
+    with pytest.raises(DirectoryFileError) as caught:
+        list(read(path))
+    assert caught.tb is not None
+    assert str(path) not in open_files()
+
+
+def test_a_refused_import_closes_both_files(tmp_path, database):
+    """Though the second was being streamed into the database."""
+    tenants = written(tmp_path, "t.csv", f"{TENANTS_HEADER}1,,shop,Shop,active\n")
+    products = written(tmp_path, "p.csv", f"{PRODUCTS_HEADER}7,3,Lamp,\n7,1,Lamp,\n")
+    with pytest.raises(DirectoryFileError) as caught:
+        import_directory(database, tenants, products)
+    assert caught.tb is not None
+    assert not {str(tenants), str(products)} & open_files()
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
