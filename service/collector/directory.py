@@ -118,10 +118,11 @@ class _Misses:
         Raises DirectoryUnavailable, also when it takes too long or too many wait.
         """
         task: asyncio.Task[_T | None] = self._pending.get(key) or self._begin(key, query, found)
-        try:
-            return await asyncio.wait_for(asyncio.shield(task), self._timeout_s)
-        except TimeoutError:
-            raise DirectoryUnavailable("the directory's database takes too long") from None
+        # Not wait_for: from Python 3.12 on it needs a task, and the fast server's caller has none.
+        done, _ = await asyncio.wait([task], timeout=self._timeout_s)
+        if not done:
+            raise DirectoryUnavailable("the directory's database takes too long")
+        return task.result()
 
     def close(self) -> None:
         """Takes no more questions; those in flight are answered."""

@@ -2,8 +2,8 @@
 
 What `collect.IngestHandler` does, without a handler. The endpoint's coroutine runs at once, and on
 from each future it waits for, without a task: it may await futures alone, and no deadline of
-asyncio's that asks for the current task. Those that wait for one future, as the events of a batch
-do, go on together.
+asyncio's that asks for the current task (`wait_for`, `timeout`; `wait` takes a deadline without).
+Those that wait for one future, as the events of a batch do, go on together.
 """
 
 from __future__ import annotations
