@@ -2,10 +2,11 @@
 
 import logging
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from etl.schedule import Schedule
+from etl.schedule import Every, MonotonicTime, Schedule
 
 WAIT_S = 20.0
 
@@ -104,3 +105,50 @@ def test_stopping_waits_for_the_run_under_way(schedule):
     assert not ended.is_set()
     proceed.set()
     assert ended.wait(WAIT_S)
+
+
+class Clock:
+    """A clock that a test moves by hand."""
+
+    def __init__(self, now_s: float) -> None:
+        self.now_s = now_s
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_every_time_is_read_from_the_clock_that_is_passed_in():
+    """A job is due by that clock alone; the scheduler itself is only woken."""
+    clock = Clock(1000.0)
+    schedule = Schedule(clock)
+    runs = threading.Semaphore(0)
+    schedule.every(60, "job", runs.release)
+    schedule.start()
+    try:
+        assert runs.acquire(timeout=WAIT_S)
+        schedule._scheduler.wakeup()
+        assert not runs.acquire(timeout=0.1)
+        clock.now_s += 61
+        schedule._scheduler.wakeup()
+        assert runs.acquire(timeout=WAIT_S)
+    finally:
+        schedule.stop(WAIT_S)
+
+
+@pytest.mark.parametrize("wall_s", [0, 1_795_407_000, 4_000_000_000])
+def test_the_wall_clock_is_never_asked(wall_s):
+    """Whatever it says, the zone's time is the passed-in clock's, and so is that of its `now`."""
+    zone = MonotonicTime(Clock(1000.0))
+    assert zone.fromutc(datetime.fromtimestamp(wall_s, UTC).replace(tzinfo=zone)) == zone.now()
+    assert datetime.now(zone) == zone.now()
+    assert zone.now() - datetime(1970, 1, 1, tzinfo=UTC) == timedelta(seconds=1000)
+
+
+def test_missed_times_are_skipped_without_listing_them():
+    """After 56 years the next time is one interval away, found in one step."""
+    zone = MonotonicTime(Clock(0.0))
+    trigger, first = Every(60), zone.now()
+    assert trigger.get_next_fire_time(None, first) == first
+    assert trigger.get_next_fire_time(first, first) == first + timedelta(seconds=60)
+    late = first + timedelta(days=56 * 365, seconds=1)
+    assert trigger.get_next_fire_time(first, late) == late + timedelta(seconds=59)
