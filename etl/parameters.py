@@ -5,11 +5,12 @@ Every parameter has one parser; a wrong one is named with what it takes, and nev
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from etl import zones
 
 Value = TypeVar("Value")
 
@@ -31,17 +32,9 @@ class ParameterError(Exception):
         self.errors = dict(errors)
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
-    """[since, until), either end open when None."""
-
-    since: datetime | None
-    until: datetime | None
-
-
 def parse(
     given: Mapping[str, str], allowed: Mapping[str, object]
-) -> tuple[dict[str, object], zoneinfo.ZoneInfo]:
+) -> tuple[dict[str, object], ZoneInfo]:
     """Parse `given`; those left out take their value from `allowed` (name -> default).
 
     `from` and `to` are dates or ISO 8601 times in the zone `tz`; a date as `to` includes that
@@ -53,7 +46,7 @@ def parse(
         if name not in allowed
     }
     values = dict(allowed)
-    zone = _attempt(errors, "tz", _zone, given.get("tz") or "UTC") or zoneinfo.ZoneInfo("UTC")
+    zone = _attempt(errors, "tz", _zone, given.get("tz") or "UTC") or zones.load("UTC")
     for name, text in given.items():
         parser = _parsers(zone).get(name)
         if name in allowed and parser:
@@ -64,22 +57,10 @@ def parse(
     return values, zone
 
 
-def period_before(values: Mapping[str, object], now: datetime) -> datetime | None:
-    """Where the period of the same length that ends at `from` begins; None without a `from`."""
-    since, until = values.get("from"), values.get("to")
-    if not isinstance(since, datetime):
-        return None
-    end = min(until, now) if isinstance(until, datetime) else now
-    try:
-        return since - max(end - since, timedelta(0))
-    except OverflowError:
-        return None
-
-
-def _parsers(zone: zoneinfo.ZoneInfo) -> dict[str, Callable[[str], object]]:
+def _parsers(zone: ZoneInfo) -> dict[str, Callable[[str], object]]:
     return {
-        "from": lambda text: _moment(text, zone, timedelta(0)),
-        "to": lambda text: _moment(text, zone, timedelta(days=1)),
+        "from": lambda text: _moment(text, zone, days_later=0),
+        "to": lambda text: _moment(text, zone, days_later=1),
         "interval": _interval,
         "tz": lambda text: _zone(text).key,
         "bots": _flag,
@@ -103,13 +84,14 @@ def _attempt(
         return None
 
 
-def _moment(text: str, zone: zoneinfo.ZoneInfo, date_shift: timedelta) -> datetime:
+def _moment(text: str, zone: ZoneInfo, *, days_later: int) -> datetime:
+    """A date stands for the first instant of the day that is so many days later."""
     try:
         if len(text) <= len("2026-11-23"):
-            midnight = datetime.combine(date.fromisoformat(text), time(), zone)
-            return (midnight + date_shift).astimezone(UTC)
+            day = date.fromisoformat(text) + timedelta(days=days_later)
+            return zones.start_of_day(day, zone)
         moment = datetime.fromisoformat(text.replace(" ", "+"))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+        return moment.astimezone(UTC) if moment.tzinfo else zones.first_instant(moment, zone)
     except (ValueError, OverflowError):
         raise ValueError("takes a date (2026-11-23) or an ISO 8601 time.") from None
 
@@ -149,10 +131,10 @@ def _is_id(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS_MAX
 
 
-def _zone(text: str) -> zoneinfo.ZoneInfo:
+def _zone(text: str) -> ZoneInfo:
     try:
-        return zoneinfo.ZoneInfo(text)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return zones.load(text)
+    except zones.UnknownZone:
         raise ValueError(ZONE_TAKES) from None
 
 

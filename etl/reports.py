@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files as package_files
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
 
-from etl import parameters
+from etl import comparison, parameters
 from etl.lake import LakeError, quoted
 from etl.parameters import ParameterError
 
@@ -131,7 +132,8 @@ def run_locked(  # noqa: PLR0913  (what a question is, and the terms it is answe
 ) -> Result:
     """Run a report; with `lock`, on a connection that from then on reads that folder alone.
 
-    `now` ends a period that is given no end, where its length matters. `whose`: the tenant that
+    `now` tells how much of a period has passed, where it is compared with the one before: see
+    `etl.comparison`. `whose`: the tenant that
     is read whatever is asked; raises NotYours where that is another.
     """
     report = load(name)
@@ -141,13 +143,22 @@ def run_locked(  # noqa: PLR0913  (what a question is, and the terms it is answe
     version, tail_events = con.execute("SELECT version, tail_events FROM snapshot").fetchall()[0]
     if lock:
         lock_down(con, lock)
-    before = parameters.period_before(values, now or datetime.now(UTC))
-    bound = {
-        key: value for key, value in {**values, "before": before}.items() if f"${key}" in report.sql
-    }
+    if "$compared_from" in report.sql:
+        values |= _compared(values, zone, now or datetime.now(UTC))
+    bound = {key: value for key, value in values.items() if f"${key}" in report.sql}
     table = _execute(con, report.sql, bound, timeout_s)
     shown = {key: _shown(value) for key, value in values.items()}
     return Result(name, shown, table, version, tail_events)
+
+
+def _compared(
+    values: Mapping[str, object], zone: ZoneInfo, now: datetime
+) -> dict[str, datetime | None]:
+    span = comparison.span_before(values, zone, now)
+    return {
+        "compared_from": span.since if span else None,
+        "compared_to": span.until if span else None,
+    }
 
 
 def _set_zone(con: duckdb.DuckDBPyConnection, key: str) -> None:

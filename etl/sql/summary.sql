@@ -1,5 +1,7 @@
--- summary: events, visitors, one count per type and transactions, per tenant; beside them what the
--- period of the same length before `from` had, and the change, where `from` says when that ended.
+-- summary: events, visitors, one count per type and transactions, per tenant; with `from` also those
+-- of the period before, and the change. The period before is as long; of a period that is not over,
+-- what has passed is compared with as much of the one before, by the clocks of `tz`: `compared_from`
+-- and `compared_to` among the parameters of the result say which span.
 -- Visitors are counted by hashes of their ids, which are 64-bit hashes themselves.
 -- parameters: tenant, from, to, bots, endpoint, type, product, source
 WITH counted AS (
@@ -25,8 +27,8 @@ before AS (
         count(*) FILTER (
             type IN ('whatsapp_click', 'call', 'call_click', 'maps_click', 'location_view')
         ) AS contacts_before
-    FROM selected($tenant, $before, $from, $bots, $endpoint, $type, $product, $source)
-    WHERE $before IS NOT NULL
+    FROM selected($tenant, $compared_from, $compared_to, $bots, $endpoint, $type, $product, $source)
+    WHERE $compared_from IS NOT NULL
     GROUP BY tenant_id
 ),
 now AS (
@@ -53,10 +55,10 @@ now AS (
 )
 SELECT
     now.*,
-    CASE WHEN $before IS NOT NULL THEN coalesce(events_before, 0) END AS events_before,
-    CASE WHEN $before IS NOT NULL THEN coalesce(visitors_before, 0) END AS visitors_before,
-    CASE WHEN $before IS NOT NULL THEN coalesce(transactions_before, 0) END AS transactions_before,
-    CASE WHEN $before IS NOT NULL THEN coalesce(contacts_before, 0) END AS contacts_before,
+    CASE WHEN $compared_from IS NOT NULL THEN coalesce(events_before, 0) END AS events_before,
+    CASE WHEN $compared_from IS NOT NULL THEN coalesce(visitors_before, 0) END AS visitors_before,
+    CASE WHEN $compared_from IS NOT NULL THEN coalesce(transactions_before, 0) END AS transactions_before,
+    CASE WHEN $compared_from IS NOT NULL THEN coalesce(contacts_before, 0) END AS contacts_before,
     round(events / nullif(events_before, 0) - 1, 4) AS events_change,
     round(visitors / nullif(visitors_before, 0) - 1, 4) AS visitors_change,
     round(transactions / nullif(transactions_before, 0) - 1, 4) AS transactions_change,

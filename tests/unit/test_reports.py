@@ -368,32 +368,51 @@ def test_intervals(shop, interval, expected):
 # -- the change ---
 
 
-def test_summary_compares_with_the_period_before(shop):
-    """Of the same length, up to `from`; of an open one, as much as has passed of it."""
-    shop.seal(*(event(second) for second in range(4)), event(DAY_S), event(DAY_S + 1))
-    today = {"from_": "2026-11-24", "to": "2026-11-24"}
+def summary_at(shop: Shop, now: datetime, **given: str) -> reports.Result:
     with LiveView(shop.data).connect() as con:
-        [row] = reports.run_locked(
-            con,
-            "summary",
-            {"from": "2026-11-24", "to": "2026-11-24"},
-            timeout_s=30,
-            lock=None,
-            now=datetime(2026, 11, 30, tzinfo=UTC),
-        ).rows
+        return reports.run_locked(con, "summary", given, timeout_s=30, lock=None, now=now)
+
+
+def test_summary_compares_with_the_period_before(shop):
+    """Of the same length, up to `from`; of one that is not over, as much as has passed of it."""
+    shop.seal(*(event(second) for second in range(4)), event(DAY_S), event(DAY_S + 1))
+    today = {"from": "2026-11-24", "to": "2026-11-24"}
+    over = summary_at(shop, datetime(2026, 11, 30, tzinfo=UTC), **today)
+    [row] = over.rows
     assert (row["events"], row["events_before"], row["events_change"]) == (2, 4, -0.5)
     assert (row["call"], row["contacts_before"], row["contacts_change"]) == (2, 4, -0.5)
-    with LiveView(shop.data).connect() as con:
-        [row] = reports.run_locked(
-            con,
-            "summary",
-            {"from": "2026-11-24"},
-            timeout_s=30,
-            lock=None,
-            now=datetime(2026, 11, 24, 1, tzinfo=UTC),  # the hour before has none
-        ).rows
-    assert (row["events"], row["events_before"], row["events_change"]) == (2, 0, None)
-    assert result(shop, "summary", **today).rows
+    assert over.parameters["compared_from"] == "2026-11-23T00:00:00Z"
+    assert over.parameters["compared_to"] == "2026-11-24T00:00:00Z"
+    for given in (today, {"from": "2026-11-24"}):
+        begun = summary_at(shop, datetime(2026, 11, 24, 4, 10, 2, tzinfo=UTC), **given)
+        [row] = begun.rows
+        assert (row["events"], row["events_before"], row["events_change"]) == (2, 2, 0.0)
+        assert begun.parameters["compared_from"] == "2026-11-23T00:00:00Z"
+        assert begun.parameters["compared_to"] == "2026-11-23T04:10:02Z"
+
+
+def test_sales_and_revenue_are_compared_over_one_span(shop):
+    """Revenue of the span that the summary names is that of the sales it counted there."""
+    sale = SALE | {"value": 10, "currency": "HNL"}
+    shop.seal(*(event(hour * 3600, **sale) for hour in (0, 6, 12, 24, 30)))
+    found = summary_at(
+        shop, datetime(2026, 11, 24, 12, tzinfo=UTC), **{"from": "2026-11-24", "to": "2026-11-24"}
+    )
+    [row] = found.rows
+    span = {
+        "from_": str(found.parameters["compared_from"]),
+        "to": str(found.parameters["compared_to"]),
+    }
+    assert (row["transactions"], row["transactions_before"]) == (2, 2)
+    assert rows(shop, "revenue", **span) == [("HNL", 2, Decimal(20))]
+
+
+def test_without_from_nothing_is_compared(shop):
+    """Said by nulls."""
+    shop.seal(event(0))
+    found = result(shop, "summary")
+    assert found.rows[0]["events_before"] is None
+    assert found.parameters["compared_from"] is found.parameters["compared_to"] is None
 
 
 # -- filters and the rest of the reports ------------------------------------------------------
@@ -517,8 +536,8 @@ def test_every_report_says_what_its_rows_are(filled, name):
     assert report.name == name
     assert report.text.endswith(".")
     assert "--" not in report.text
-    used = set(re.findall(r"\$(\w+)", report.sql))
-    assert used - {"before"} <= set(report.parameters) == (used - {"before"}) | {"tz"}
+    used = set(re.findall(r"\$(\w+)", report.sql)) - {"compared_from", "compared_to"}
+    assert used <= set(report.parameters) == used | {"tz"}
     given = {"tenant": "1", "from": "2026-11-23", "to": "2026-11-24", "tz": "Asia/Kolkata"}
     given |= {"interval": "week", "bots": "true", "limit": "5", "endpoint": "track"}
     given |= {"type": "view", "product": "7", "source": "direct", "shops": "1,2"}

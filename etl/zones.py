@@ -1,0 +1,64 @@
+"""Time zones from the package `tzdata` alone, so that every machine cuts the days alike.
+
+Neither the system's zone files nor DuckDB's are read. A day begins at its first instant: at the
+first of two midnights where clocks go back over it, and at the first instant after the gap where
+clocks skip it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from importlib.resources import files as package_files
+from zoneinfo import ZoneInfo
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class UnknownZone(ValueError):
+    """There is no zone of this name."""
+
+
+@cache
+def names() -> frozenset[str]:
+    """The names of all zones."""
+    return frozenset(package_files("tzdata").joinpath("zones").read_text().split())
+
+
+def load(name: str) -> ZoneInfo:
+    """Return the zone of that name, such as America/Tegucigalpa. Raises UnknownZone."""
+    if name not in names():
+        raise UnknownZone
+    return _load(name)
+
+
+@cache
+def _load(name: str) -> ZoneInfo:
+    with package_files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
+
+
+def start_of_day(day: date, zone: ZoneInfo) -> datetime:
+    """Return the first instant of a day, in UTC. Raises OverflowError beyond the calendar."""
+    return first_instant(datetime.combine(day, time()), zone)
+
+
+def first_instant(wall: datetime, zone: ZoneInfo) -> datetime:
+    """Return the first instant at which clocks show `wall` (naive), in UTC.
+
+    Where clocks skip it: the first instant after the gap. Raises OverflowError.
+    """
+    early, late = sorted(wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if wall_time(early, zone) == wall:
+        return early
+    steps = range((late - early) // _MICROSECOND)
+    skipped = bisect_left(
+        steps, wall, key=lambda step: wall_time(early + step * _MICROSECOND, zone)
+    )
+    return early + skipped * _MICROSECOND
+
+
+def wall_time(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Return the naive time that the zone's clocks show at a moment."""
+    return moment.astimezone(zone).replace(tzinfo=None, fold=0)
