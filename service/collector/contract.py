@@ -19,6 +19,7 @@ import jsonschema_rs
 import orjson
 from jsonschema import Draft202012Validator, SchemaError
 
+from etl.tenant_reference import sent_tenant
 from service.collector.explain import Explainer, fault_of, rejection
 from service.collector.rejection import Rejection
 
@@ -31,7 +32,6 @@ _SHARED = "common"
 _WIRE = ("track", "conversion", "interaction")
 _STORED = "event"
 
-_TENANT_DIGITS_MAX = 16
 _TRANSACTION_CHARACTERS_MAX = 255
 _INTEGER_MAX = 2**53 - 1
 _VALUE_STEP = Decimal("0.0001")
@@ -216,7 +216,7 @@ def _tracked(body: _Document) -> Payload:
         _moment(body, _TRACKED_TIMESTAMP) if has_timestamp else (None, None)
     )
     return Payload(
-        _tenant(body["tenant_id"]),
+        sent_tenant(body["tenant_id"]),
         body["type"],
         _integer(body.get("product_id")),
         dict(body.get("metadata") or {}),
@@ -224,13 +224,6 @@ def _tracked(body: _Document) -> Payload:
         timestamp_us,
         timestamp_text,
     )
-
-
-def _tenant(sent: str | float) -> int | str:
-    if not isinstance(sent, str):
-        return int(sent)
-    is_id = sent.isascii() and sent.isdigit() and len(sent) <= _TENANT_DIGITS_MAX
-    return int(sent) if is_id else sent.lower()
 
 
 def _integer(sent: float | None) -> int | None:

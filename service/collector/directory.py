@@ -16,7 +16,6 @@ loop's thread.
 
 import asyncio
 import logging
-import re
 import time
 from array import array
 from bisect import bisect_left
@@ -28,17 +27,15 @@ from functools import partial
 from typing import Any, Final, Literal, TypeVar
 
 from etl.directory_db import DirectoryDatabase, DirectoryUnavailable, Tenant, is_id, is_slug
+from etl.tenant_reference import Reference, reference
 
 _log = logging.getLogger(__name__)
 
 _LOOKUP_THREADS = 2
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_DIGITS = re.compile(r"[0-9]{1,16}")
 
 _T = TypeVar("_T")
-_TenantKey = tuple[Literal["id"], int] | tuple[Literal["uuid", "slug"], str]
 _ProductKey = tuple[int, int]
-_Key = _TenantKey | _ProductKey
+_Key = Reference | _ProductKey
 
 
 class Miss(Enum):
@@ -59,7 +56,7 @@ class Snapshot:
     by_slug: Mapping[str, Tenant]
     products: Mapping[int, "array[int]"]
 
-    def tenant(self, key: _TenantKey) -> Tenant | None:
+    def tenant(self, key: Reference) -> Tenant | None:
         """The public tenant of a key."""
         if key[0] == "id":
             return self.by_id.get(key[1])
@@ -80,7 +77,7 @@ class _View:
 
     snapshot: Snapshot
     loaded_at_s: float
-    found_tenants: dict[_TenantKey, Tenant] = field(default_factory=dict)
+    found_tenants: dict[Reference, Tenant] = field(default_factory=dict)
     found_products: dict[_ProductKey, Literal[True]] = field(default_factory=dict)
 
 
@@ -216,7 +213,7 @@ class Directory:
         """The public tenant of an id, an id as text or a UUID; None if there is none."""
         if type(key) is int and (tenant := self._view.snapshot.by_id.get(key)):
             return tenant
-        tenant_key = _tenant_key(key)
+        tenant_key = reference(key)
         return None if tenant_key is None else self._peek(tenant_key)
 
     def peek_slug(self, slug: str) -> Tenant | Miss | None:
@@ -235,7 +232,7 @@ class Directory:
 
     async def tenant(self, key: int | str) -> Tenant | None:
         """As peek_tenant, the database asked on a miss. Raises DirectoryUnavailable."""
-        tenant_key = _tenant_key(key)
+        tenant_key = reference(key)
         return None if tenant_key is None else await self._resolve(tenant_key)
 
     async def tenant_by_slug(self, slug: str) -> Tenant | None:
@@ -274,7 +271,7 @@ class Directory:
         snapshot = await loop.run_in_executor(self._loader, load_snapshot, self._database)
         return _View(snapshot, began_at_s)
 
-    def _peek(self, key: _TenantKey) -> Tenant | Miss | None:
+    def _peek(self, key: Reference) -> Tenant | Miss | None:
         view = self._view
         tenant = view.snapshot.tenant(key) or view.found_tenants.get(key)
         if tenant is not None:
@@ -283,7 +280,7 @@ class Directory:
             return None
         return None if self._misses.is_denied(key) else MISS
 
-    async def _resolve(self, key: _TenantKey) -> Tenant | None:
+    async def _resolve(self, key: Reference) -> Tenant | None:
         known = self._peek(key)
         if known is not MISS:
             return known
@@ -309,17 +306,7 @@ def _sorted_by_tenant(keys: Iterable[_ProductKey]) -> dict[int, "array[int]"]:
     return {tenant_id: array("q", sorted(ids)) for tenant_id, ids in products.items()}
 
 
-def _tenant_key(key: int | str) -> _TenantKey | None:
-    if isinstance(key, str):
-        if _UUID.fullmatch(key):
-            return "uuid", key.lower()
-        if not _DIGITS.fullmatch(key):
-            return None
-        key = int(key)
-    return ("id", key) if is_id(key) else None
-
-
-def _find_public(database: DirectoryDatabase, key: _TenantKey) -> Tenant | None:
+def _find_public(database: DirectoryDatabase, key: Reference) -> Tenant | None:
     if key[0] == "id":
         tenant = database.find_tenant(id=key[1])
     elif key[0] == "uuid":

@@ -1,0 +1,77 @@
+"""Reading a field of a JSON object whose text may be cut off, or stop being JSON further on.
+
+A refused body is kept as text of up to 8 KiB: its end may be missing, and it may never have been
+JSON. Such a text is read token by token, up to where a string does not end or the object does.
+The reader knows no more of the grammar than strings, brackets, commas and colons.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import orjson
+
+_TOKEN = re.compile(
+    r"""
+      (?P<string>"(?:[^"\\]++|\\.)*+")
+    | (?P<unended>")
+    | (?P<structure>[{}\[\],:])
+    | (?P<other>[^ \t\n\r"{}\[\],:]++)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_NESTING = {"{": 1, "[": 1, "}": -1, "]": -1}
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+def field(text: str, name: str) -> str | float | None:
+    """Return the value of the object's own field `name` where it is a string, number or boolean.
+
+    `name` is of letters and underscores. Of a name given twice the last counts, as in JSON
+    parsers. None where there is none, where its value is null, an object or an array, or where
+    the text does not hold it to its end.
+    """
+    text = text.removeprefix(_BYTE_ORDER_MARK)
+    value = None
+    separator, key, colon = "", "", ","
+    # Without such an escape a name is spelled as it is, and nothing after the last one matters.
+    last = len(text) if "\\u" in text else text.rfind(name)
+    for token in _own_tokens(text):
+        if separator == "," and key.startswith('"') and colon == ":":
+            if _decoded(key) == name:
+                value = _value(token)
+        elif token.start() > last and token[0] != ":":
+            break
+        separator, key, colon = key, colon, token[0]
+    return value
+
+
+def _own_tokens(text: str) -> Iterator[re.Match[str]]:
+    """Yield the tokens right inside the outermost object; of an inner one its first."""
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        if depth == 0 and token[0] != "{":
+            return
+        if depth == 1:
+            yield token
+        if token.lastgroup == "unended":
+            return
+        depth += _NESTING.get(token[0], 0)
+        if depth == 0:
+            return
+
+
+def _value(token: re.Match[str]) -> str | float | None:
+    """A number at the very end may go on in what was cut off."""
+    if token.lastgroup == "other" and token.end() == len(token.string):
+        return None
+    return _decoded(token[0])
+
+
+def _decoded(token: str) -> str | float | None:
+    try:
+        value = orjson.loads(token.encode("utf-8", "replace"))
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, (str, int, float)) else None
