@@ -7,7 +7,8 @@ flat however many are asked for.
 Shoppers arrive along the curve of a Honduran day (quiet nights, peaks at noon and in the evening,
 busier weekends). Each has an address, a browser and a favourite shop, looks at some products and
 then, ever more rarely, asks the shop, fills a cart and pays. Some ask not to be tracked, a few
-are crawlers, a few beacons are sent twice, and a few are wrong.
+are crawlers, a few beacons are sent twice, and a few are wrong. Where a visit came from is told as
+the tracker tells it: by every event of the visit, under Global Privacy Control by the first page's.
 """
 
 import heapq
@@ -108,8 +109,17 @@ _CRAWLERS = _Weighted(
     ),
     (3, 1),
 )
-_SOURCES = _Weighted(
-    ("instagram", "facebook", "whatsapp", "google", "direct", "tiktok"), (30, 18, 16, 16, 13, 7)
+# The metadata of a landing: tagged links, a search, an address that was typed in.
+_LANDINGS: _Weighted[Mapping[str, str]] = _Weighted(
+    (
+        {"source": "instagram"},
+        {"source": "facebook", "referrer": "m.facebook.com"},
+        {"source": "whatsapp"},
+        {"referrer": "www.google.com"},
+        {},
+        {"source": "tiktok"},
+    ),
+    (30, 18, 16, 16, 13, 7),
 )
 _CONTACTS = _Weighted(
     (
@@ -245,14 +255,15 @@ class _Visit:
         self._rng = rng
         strays = rng.random() < _P_OTHER_SHOP
         self._shop = rng.choice(OPEN_SHOPS) if strays else shopper.favourite
-        self._source = "google" if shopper.crawls else _SOURCES.draw(rng)
+        self._came_from = {} if shopper.crawls else _LANDINGS.draw(rng)
 
     def __iter__(self) -> Iterator[_Beacon]:
         shelf = _SHELVES[self._shop.id]
         views = _CRAWLED_VIEWS if self._shopper.crawls else _VIEWS
         for _ in range(views.draw(self._rng)):
             product = shelf.draw(self._rng)
-            yield self._event(INTERACTIONS, "view", product)
+            yield self._event(INTERACTIONS, "view", product, path=self._page_of(product))
+            self._turn_the_page()
             self._linger(mean_s=40)
         if not self._shopper.crawls:
             yield from self._decide(product)
@@ -273,17 +284,22 @@ class _Visit:
             if self._rng.random() < _P_PURCHASE_OF_CART:
                 yield self._purchase(product)
 
-    def _event(self, path: str, type_: str, product: Product) -> _Beacon:
+    def _page_of(self, product: Product) -> str:
+        return f"/{self._shop.slug}/producto/{product.id}"
+
+    def _turn_the_page(self) -> None:
+        """Forget, under Global Privacy Control, what only a page's memory holds."""
+        if "Sec-GPC" in self._shopper.headers:
+            self._came_from = {}
+
+    def _event(self, endpoint: str, type_: str, product: Product, **metadata: str) -> _Beacon:
         return self._beacon(
-            path,
+            endpoint,
             {
-                "tenant_id": self._shop.uuid if path == TRACK else self._shop.id,
+                "tenant_id": self._shop.uuid if endpoint == TRACK else self._shop.id,
                 "type": type_,
                 "product_id": product.id,
-                "metadata": {
-                    "source": self._source,
-                    "path": f"/{self._shop.slug}/producto/{product.id}",
-                },
+                "metadata": {**self._came_from, **metadata},
             },
         )
 
@@ -296,7 +312,7 @@ class _Visit:
             value=round(float(price * quantity), 2),
             currency="USD" if in_usd else "HNL",
             product_id=product.id,
-            metadata={"source": self._source, "quantity": quantity},
+            metadata={**self._came_from, "quantity": quantity},
         )
 
     def _checkout(self, shop: Shop, **fields: Any) -> _Beacon:

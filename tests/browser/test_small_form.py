@@ -4,7 +4,7 @@ import gzip
 
 from minify_tracker import FOLDER, small
 
-GZIPPED_BYTES_MAX = 999
+GZIPPED_BYTES_MAX = 1199
 
 
 def test_the_small_form_is_made_from_the_source() -> None:
@@ -13,7 +13,7 @@ def test_the_small_form_is_made_from_the_source() -> None:
     assert (FOLDER / "beacon.min.js").read_bytes() == small(source)
 
 
-def test_the_small_form_is_below_a_thousand_bytes_gzipped() -> None:
+def test_the_small_form_is_below_1200_bytes_gzipped() -> None:
     """As the collector sends it."""
     raw = (FOLDER / "beacon.min.js").read_bytes()
     assert len(gzip.compress(raw, 9, mtime=0)) <= GZIPPED_BYTES_MAX

@@ -15,15 +15,16 @@ from typing import Any
 import pytest
 import traffic_tools
 from http_tools import BROWSER, INTERACTIONS
-from playwright.sync_api import Browser, BrowserContext, Route
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 from shop import Shop, Visit, delivered, import_tenants, kept, open_shop
 
 STAY = "<script>addEventListener('click', e => e.preventDefault());"
 STAY += "addEventListener('auxclick', e => e.preventDefault())</script>"
 GPC = "Object.defineProperty(Navigator.prototype, 'globalPrivacyControl', {value: true})"
-NO_STORAGE = "Object.defineProperty(window, 'localStorage', {get() { throw Error('refused') }})"
-FULL = "for (let n = 22; n >= 0; n--) try { for (;;) localStorage['x' + Math.random()]"
-FULL += " = 'x'.repeat(2 ** n) } catch {}"
+NO_STORAGE = "for (const name of ['localStorage', 'sessionStorage'])"
+NO_STORAGE += " Object.defineProperty(window, name, {get() { throw Error('refused') }})"
+FULL = "for (const storage of [localStorage, sessionStorage]) for (let n = 22; n >= 0; n--)"
+FULL += " try { for (;;) storage['x' + Math.random()] = 'x'.repeat(2 ** n) } catch {}"
 TURN = "await new Promise(done => setTimeout(done))"
 BACK = "const back = new Promise(done => addEventListener('popstate', done)); history.back()"
 SETTINGS = {"segment_age_s": 0.1}
@@ -201,6 +202,128 @@ def test_a_page_can_count_what_it_wants(visit: Visit) -> None:
     assert (float(bought["value"]), bought["product_id"]) == (280.5, product)
 
 
+# -- the source of a visit ----------------------------------------------------------------------
+
+WALK = "<a id=w href='https://wa.me/504'>w</a><button data-beacon=cart_add>c</button>"
+PAY = "beacon.track('social_share', {metadata: {a: 'b'}});"
+PAY += "beacon.conversion({transaction_id: 'T-9', value: 5, metadata: {quantity: 2}})"
+
+
+def walk_on(visit: Visit, page: Page) -> None:
+    """To a second page of the shop, with a click of each kind, a share and a sale there."""
+    stopped = f"{STAY}{WALK}"
+    url = visit.serve(stopped, "/second")
+    page.evaluate("url => { location.href = url }", url)
+    page.wait_for_url(url)
+    page.click("#w")
+    page.click("button")
+    page.evaluate(PAY)
+
+
+WALKED = ("view", "view", "whatsapp_click", "cart_add", "social_share", "purchase")
+
+
+def sources(visit: Visit) -> dict[str, int]:
+    """Events per source, as the report says."""
+    rows = visit.service.report("sources", tenant=str(visit.tenant))["rows"]
+    return {row["source"]: row["events"] for row in rows}
+
+
+def test_the_campaign_of_the_landing_is_the_source_of_the_visit(visit: Visit) -> None:
+    """Of clicks, of what the page counts and of sales, on the next page too; their own metadata
+    stay."""
+    page = visit.page()
+    page.goto(f"{visit.serve()}?utm_source=volante", referer="https://red.example/p")
+    walk_on(visit, page)
+    found = visit.counted(*WALKED)
+    wanted = {"source": "volante", "referrer": "red.example"}
+    assert all(row["metadata"].items() >= wanted.items() for row in found)
+    by_type = {row["type"]: row["metadata"] for row in found}
+    assert by_type["social_share"]["a"] == "b"
+    assert by_type["purchase"]["quantity"] == 2
+    assert by_type["view"]["path"] == "/second"
+    # `counted` sends an event of its own, which no page had.
+    assert sources(visit) == {"volante": len(WALKED), "direct": 1}
+
+
+def test_the_site_that_a_visit_came_from_is_its_source(visit: Visit) -> None:
+    """Where no campaign is named; a return from elsewhere, such as a payment, changes nothing."""
+    page = visit.page()
+    page.goto(visit.serve(), referer="https://buscador.example/q")
+    page.goto(visit.serve(path="/paid"), referer="https://banco.example/")
+    walk_on(visit, page)
+    found = visit.counted("view", *WALKED)
+    assert {row["metadata"]["referrer"] for row in found} == {"buscador.example"}
+    assert sources(visit) == {"buscador.example": 1 + len(WALKED), "direct": 1}
+
+
+def test_a_visit_that_came_directly_stays_direct(visit: Visit) -> None:
+    """A return from a payment is not where it came from."""
+    page = visit.page()
+    page.goto(visit.serve())
+    page.goto(visit.serve(path="/paid"), referer="https://banco.example/")
+    walk_on(visit, page)
+    visit.counted("view", *WALKED)
+    assert sources(visit) == {"direct": 2 + len(WALKED)}
+
+
+def test_a_new_campaign_replaces_the_source(visit: Visit) -> None:
+    """By a link from outside, or within a page; another tab is another visit."""
+    page = visit.page()
+    page.goto(f"{visit.serve()}?utm_source=volante", referer="https://red.example/p")
+    page.goto(f"{visit.serve()}?utm_source=boletin", referer="https://correo.example/m")
+    page.evaluate(f"async () => {{ history.pushState(0, '', '/a?utm_source=qr'); {TURN} }}")
+    page.evaluate("beacon.track('call')")
+    visit.page().goto(visit.serve(path="/tab"))
+    found = visit.counted("view", "view", "view", "call", "view")
+    told = [
+        (row["metadata"].get("source"), row["metadata"].get("referrer"))
+        for row in sorted(found, key=lambda row: row["occurred_at"])
+    ]
+    assert told == [
+        ("volante", "red.example"),
+        ("boletin", "correo.example"),
+        ("qr", "correo.example"),
+        ("qr", "correo.example"),
+        (None, None),
+    ]
+
+
+def test_only_the_source_is_kept_and_only_for_the_tab(visit: Visit) -> None:
+    """No identifier, nothing once all has been sent but where the visit came from."""
+    page = visit.page()
+    page.goto(f"{visit.serve()}?utm_source=volante", referer="https://red.example/p")
+    delivered(visit, page)
+    held = page.evaluate("Object.entries(sessionStorage)")
+    assert [(key, json.loads(text)) for key, text in held] == [
+        ("beaconlog", {"source": "volante", "referrer": "red.example"})
+    ]
+    assert visit.context.cookies() == []
+    visit.counted("view")
+
+
+def test_a_source_that_the_collector_would_refuse_is_cut(visit: Visit) -> None:
+    """A link of somebody's cannot make a whole visit uncounted."""
+    page = visit.page()
+    page.goto(f"{visit.serve()}?utm_source=%F0%9F%90%9D{'b' * 9000}%00")
+    page.goto(f"{visit.serve(path='/nul')}?utm_source=a%00b")
+    page.evaluate("beacon.track('call')")
+    found = visit.counted("view", "view", "call")
+    cut = "\N{HONEYBEE}" + "b" * 254
+    assert sorted(row["metadata"]["source"] for row in found) == ["a", "a", cut]
+
+
+@pytest.mark.parametrize("held", ["x", "null", "7", '"x"', "[1]"])
+def test_another_scripts_entry_is_no_source(visit: Visit, held: str) -> None:
+    """Whatever stands under the tracker's name in the tab's storage, events are counted."""
+    page = visit.page()
+    page.goto(visit.shop.serve("/plain", "<p>no tracker</p>"))
+    page.evaluate("held => { sessionStorage.beaconlog = held }", held)
+    page.goto(visit.serve())
+    page.evaluate("beacon.track('call')")
+    visit.counted("view", "call")
+
+
 # -- nothing lost, nothing twice ---------------------------------------------------------------
 
 
@@ -370,16 +493,32 @@ def test_under_global_privacy_control_nothing_is_stored(visit: Visit) -> None:
     assert visit.context.cookies() == []
 
 
+def test_under_global_privacy_control_the_source_is_the_pages(visit: Visit) -> None:
+    """It is in memory, so the next page does not know it; nothing is on the device."""
+    visit.context.add_init_script(GPC)
+    page = visit.page()
+    page.goto(f"{visit.serve()}?utm_source=volante")
+    page.evaluate(f"async () => {{ history.pushState(0, '', '/within'); {TURN} }}")
+    page.evaluate("beacon.track('call')")
+    assert page.evaluate("Object.keys(sessionStorage)") == []
+    walk_on(visit, page)
+    visit.counted("view", "call", *WALKED)
+    assert page.evaluate("Object.keys(sessionStorage)") == []
+    assert sources(visit) == {"volante": 3, "direct": len(WALKED)}
+
+
 @pytest.mark.parametrize("broken", [NO_STORAGE, FULL], ids=["refused", "full"])
 def test_a_browser_without_storage_still_counts(visit: Visit, broken: str) -> None:
-    """And sends again, as long as the page is there."""
+    """And sends again, as long as the page is there, with its source."""
     visit.context.add_init_script(broken)
-    page = visit.open(f"{STAY}<a href='tel:504'>t</a>")
+    page = visit.page()
+    page.goto(visit.serve(f"{STAY}<a href='tel:504'>t</a>") + "?utm_source=volante")
     visit.until(lambda: visit.types() == ["view"])
     visit.context.set_offline(True)
     page.click("a")
     visit.context.set_offline(False)
-    visit.counted("view", "call_click")
+    found = visit.counted("view", "call_click")
+    assert {row["metadata"]["source"] for row in found} == {"volante"}
 
 
 def _free_port() -> int:

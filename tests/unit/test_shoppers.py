@@ -226,6 +226,34 @@ class TestShoppers:
         assert 0.01 < len(crawled) / len(bodies) < 0.04
         assert types(crawled)["view"] > 0.97 * len(crawled)
 
+    def test_a_visits_events_tell_its_source_as_the_tracker_does(
+        self, traffic: list[Request], bodies: list[dict[str, Any]]
+    ) -> None:
+        """Contacts, carts and sales too; "direct" is never sent, and who asks for privacy keeps
+        nothing for the pages after the landing."""
+        told: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+        for request, body in zip(traffic, bodies, strict=True):
+            metadata = body.get("metadata", {})
+            source = metadata.get("source") or metadata.get("referrer")
+            assert source != "direct"
+            if body.get("type") != "view" and source:
+                told["Sec-GPC" in request.headers][source] += 1
+        assert set(told[False]) == {
+            *("instagram", "facebook", "whatsapp", "tiktok"),
+            "www.google.com",
+        }
+        assert not told[True]
+
+    def test_a_view_tells_its_path_and_a_click_does_not(self, bodies: list[dict[str, Any]]) -> None:
+        """As the tracker does it."""
+        paths = {
+            body["type"]: "path" in body["metadata"]
+            for body in bodies
+            if "type" in body and "metadata" in body
+        }
+        assert paths == {type_: type_ == "view" for type_ in paths}
+        assert "view" in paths
+
     def test_some_ask_not_to_be_tracked(self, traffic: list[Request]) -> None:
         """Both headers occur, never on most requests."""
         for header in ("DNT", "Sec-GPC"):

@@ -10,16 +10,22 @@
  *   the server counts an id once within 24 hours, so an event is given up before it is that old.
  * - Kept means in localStorage, one entry an event, the latest 50; each goes when its event has
  *   arrived. Under Global Privacy Control, or where the browser refuses, it means in memory.
+ * - Every event of a visit, which is a tab's life, carries the visit's source: what its landing was
+ *   tagged with (utm_source) and the other site that led there, until another tag replaces both.
+ *   They are kept in sessionStorage, under the same conditions. A return from another site, such
+ *   as a payment, is no landing.
  * - A request needs no preflight, carries no credentials to another origin, and keepalive lets it
  *   outlive its page. What is pending goes when the page is hidden; what fails then, the next page
  *   sends. It is fetch and not sendBeacon, which does not tell whether an event has arrived.
  *
- * `make tracker` writes the small form, beacon.min.js, which must be below 1 000 bytes gzipped.
+ * `make tracker` writes the small form, beacon.min.js, which must be below 1 200 bytes gzipped.
  */
 (() => {
   let { dataset: { tenant, slug, product } = {}, src } = document.currentScript || 0;
   const sending = {};
   let store = {};
+  let session = {};
+  let visit;
   let seen;
 
   const guard = (work) => (...given) => {
@@ -61,6 +67,7 @@
       event_id,
       timestamp: new Date(),
       ...event,
+      metadata: { ...visit, ...event?.metadata },
     });
     const key = "beaconlog:" + +new Date() + ":" + path + ":" + event_id;
     try {
@@ -78,15 +85,17 @@
   // Whatever happens: counts the view of a URL that is new, then the click or what else it is.
   const listen = guard(({ target, button } = {}) => {
     const { pathname, search, searchParams, host } = new URL(location);
-    const [, , from] = document.referrer.split("/");
     if (seen != (seen = pathname + search)) {
+      const [, , from] = document.referrer.split("/");
+      // As much of it as the collector takes: it would refuse every event of the visit.
+      const [source] = /[^\0]{1,255}/u.exec(searchParams.get("utm_source") || "") || [];
+      if (source || !visit) {
+        visit = { source, referrer: from == host ? undefined : from };
+        guard(() => (session.beaconlog = JSON.stringify(visit)))();
+      }
       track("view", {
         product_id: +product,
-        metadata: {
-          path: pathname,
-          source: searchParams.get("utm_source") || undefined,
-          referrer: from == host ? undefined : from,
-        },
+        metadata: { path: pathname },
       });
       // It was the product of the page that was loaded, not of those navigated to within it.
       product = {};
@@ -128,7 +137,11 @@
     }
     for (const name of ["click", "auxclick", "popstate", "online", "visibilitychange"])
       addEventListener(name, listen, true);
-    if (!navigator.globalPrivacyControl) store = localStorage;
+    if (!navigator.globalPrivacyControl) {
+      store = localStorage;
+      session = sessionStorage;
+      visit = JSON.parse(session.beaconlog);
+    }
   })();
   tick(1e3);
 })();
