@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Iterable, Mapping
 
 import orjson
 from tornado import web
 
-from service.web.limits import DISCARDED_BYTES_MAX, HEADERS_BYTES_MAX
+from service.web.limits import DISCARDED_BYTES_MAX, HEADERS_BYTES_MAX, LENGTH_DIGITS_MAX
 
 log = logging.getLogger(__name__)
+
+_LENGTH = re.compile(rf"[0-9]{{1,{LENGTH_DIGITS_MAX}}}")
 
 JSON_HEADERS = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff"}
 
@@ -39,14 +42,16 @@ class JsonHandler(web.RequestHandler):
         declared = self.request.headers.get("Content-Length", "0")
         if headers_bytes(self.request.headers.get_all()) > HEADERS_BYTES_MAX:
             self.refuse(431, f"Headers must not exceed {HEADERS_BYTES_MAX} bytes")
-        elif declared.isdigit() and int(declared) > DISCARDED_BYTES_MAX:
+        elif _LENGTH.fullmatch(declared) and int(declared) > DISCARDED_BYTES_MAX:
             self.refuse(413, "The body is too large.")
 
     def data_received(self, chunk: bytes) -> None:
+        if self._finished:
+            return  # refused, perhaps before prepare
         self.body_bytes += len(chunk)
         if self.body_bytes <= self.body_bytes_max:
             self.body += chunk
-        elif self.body_bytes > DISCARDED_BYTES_MAX and not self._finished:
+        elif self.body_bytes > DISCARDED_BYTES_MAX:
             self.refuse(413, "The body is too large.")
 
     def answer(self, status: int, body: Mapping[str, object]) -> None:

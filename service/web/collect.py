@@ -111,10 +111,11 @@ class IngestHandler(JsonHandler):
             self.set_header(name, text)
 
     def prepare(self) -> None:
-        self._in_flight.requests.add(self)
         if self._in_flight.draining:
             self.set_header("Connection", "close")
         super().prepare()
+        if not self._finished:
+            self._in_flight.requests.add(self)
 
     def refuse(self, status: int, message: str) -> None:
         if self._route.unread is None or self.request.method != "POST":

@@ -19,7 +19,7 @@ from service.web.limits import (
     HEADERS_CUT_BYTES,
     KEEP_ALIVE_S,
 )
-from service.web.wire import BAD_REQUEST, BUSY, STOPPING
+from service.web.wire import BAD_REQUEST, BUSY, INTERNAL_ERROR, STOPPING
 
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b"
@@ -442,3 +442,45 @@ def test_the_body_of_a_request_that_asks_for_an_upgrade_is_read(talk: Talk) -> N
     upgrade = b"POST /1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
     talk.hear(upgrade + b"Content-Length: 3\r\n\r\nabc" + GET % 2)
     assert bodies(talk) == [(b"/1", b"abc"), (b"/2", b"")]
+
+
+UPGRADE_WITHOUT_HOST = b"GET /2 HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+
+
+def test_an_upgrade_without_a_host_takes_no_answer_from_the_request_before_it(talk: Talk) -> None:
+    """It is refused behind it, as any request without a host."""
+    talk.hear(GET % 1 + UPGRADE_WITHOUT_HOST)
+    talk.reply(0, b"first")
+    assert talk.transport.written == b"first" + BAD_REQUEST
+
+
+def test_many_upgrades_are_read_one_by_one(talk: Talk) -> None:
+    """However many come together."""
+    upgrade = b"GET /1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    talk.hear(upgrade * 60)
+    assert len(bodies(talk)) == 60
+
+
+@pytest.mark.parametrize("length", [b"0" * 5000, b"0" * 19, b"\xb2", b"1_0", b"+1", b""])
+def test_a_length_is_a_few_digits(talk: Talk, length: bytes) -> None:
+    """Anything else is no HTTP, and nothing is begun for it."""
+    talk.hear(b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: %b\r\n\r\n" % length)
+    talk.host.flush()
+    assert (talk.transport.written, talk.host.exchanges) == (BAD_REQUEST, [])
+
+
+def test_an_error_of_ours_ends_one_connection_and_takes_no_answer(
+    talk: Talk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Requests before it are answered, the one it is about is told so; one line is logged."""
+    talk.hear(GET % 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeExchange, "end", lambda _: {}["secret"])
+        talk.hear(GET % 2 + GET % 3)
+    talk.reply(0, b"first")
+    assert talk.transport.written == b"first" + INTERNAL_ERROR
+    assert talk.transport.said[-1] in ("close", "write_eof")
+    assert [one.is_lost for one in talk.host.exchanges] == [False, True]
+    (line,) = caplog.records
+    assert (line.getMessage(), line.exc_info) == ("a connection was ended by an error", None)
+    assert line.__dict__["fields"]["error"] == "KeyError"

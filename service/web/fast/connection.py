@@ -19,16 +19,15 @@ not offered: the request is served as if it had not asked.
 from __future__ import annotations
 
 import asyncio
-import re
+import logging
+import traceback
 from collections import deque
 from enum import Enum, auto
 from typing import Protocol, cast
 
-import httptools
-from tornado import web
-
 from service.web.fast.exchange import Exchange, Peer, Request
-from service.web.fast.head import BadRequest, by_name, check
+from service.web.fast.framer import Framer, UnknownMethod
+from service.web.fast.head import BadRequest
 from service.web.fast.known_heads import KnownHeads
 from service.web.limits import (
     BODY_TIMEOUT_S,
@@ -37,16 +36,17 @@ from service.web.limits import (
     HEADERS_CUT_BYTES,
     KEEP_ALIVE_S,
 )
-from service.web.wire import BAD_REQUEST, BUSY, STOPPING
+from service.web.wire import BAD_REQUEST, BUSY, INTERNAL_ERROR, STOPPING
+
+log = logging.getLogger(__name__)
 
 PIPELINED_MAX = 64
 LINGER_S = 2
-_SLICE_BYTES = 16 << 10
+_PART_BYTES_MAX = 16 << 10
 _MESSAGE_BYTES_MAX = DISCARDED_BYTES_MAX + (1 << 20)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-_REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([!-~]{1,8192}) HTTP/1\.[01]\r\n")
-_METHODS = frozenset(method.encode() for method in web.RequestHandler.SUPPORTED_METHODS)
+_END_OF_HEAD = b"\r\n\r\n"
+_LEAST_HEAD_BYTES = len(b"GET / HTTP/1.0\r\n\r\n")
 
 
 class _Phase(Enum):
@@ -80,22 +80,20 @@ class Host(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """A Peer to its exchanges; also what httptools calls back."""
+    """A Peer to its exchanges, the Sink of its framer."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._queue: deque[Exchange] = deque()
         self._reading: Exchange | None = None
-        self._parser = httptools.HttpRequestParser(self)
+        self._framer = Framer(self)
         self._phase = _Phase.HEAD
         self._deadline = host.tick + 1 + HEADER_TIMEOUT_S
         self._fed_bytes = 0
         self._held = b""
-        self._is_held = self._is_stalled = self._is_upgrading = False
+        self._is_held = self._is_stalled = False
         self._is_over = self._has_ended = False
-        self._target = b""
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._fields_bytes = 0
+        self._body_left_bytes = 0
         self._continues: Exchange | None = None
 
     # -- the transport's side -----------------------------------------------------------------
@@ -113,12 +111,15 @@ class Connection(asyncio.Protocol):
         """Parse, unless what was read before waits to be."""
         if self._is_over:
             return
-        if self._is_held:
-            self._held += data
-        elif self._phase is _Phase.BODY or self._fed_bytes or self._is_busy:
-            self._take(data)
-        else:
-            self._take_from_its_beginning(data)
+        try:
+            if self._is_held:
+                self._held += data
+            elif self._phase is _Phase.BODY or self._fed_bytes or self._is_busy:
+                self._take(data)
+            else:
+                self._take_from_its_beginning(data)
+        except Exception as error:  # noqa: BLE001 (this connection alone ends)
+            self._fail(error)
 
     def eof_received(self) -> bool:
         """The client has said all it had to; it may still wait for answers."""
@@ -162,6 +163,12 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         else:
             self._close()
+
+    def broke(self, error: Exception) -> None:
+        """End at once after an error of ours: nothing is known of what was sent."""
+        _log_error(error)
+        self._is_over = True
+        self._transport.abort()
 
     def cut_off(self) -> None:
         """End now, telling who still waits that the service stops."""
@@ -221,11 +228,20 @@ class Connection(asyncio.Protocol):
         while at < len(data) and not self._is_over:
             if self._is_busy:
                 self._held = data[at:]
-                break
-            self._feed(data[at : at + _SLICE_BYTES])
-            at += _SLICE_BYTES
-        if self._is_busy and not self._is_over:
-            self._hold()
+                self._hold()
+                return
+            until = self._end_of_part(data, at)
+            self._feed(data[at:until])
+            at = until
+
+    def _end_of_part(self, data: bytes, at: int) -> int:
+        """Where a head or a body ends at the latest: there it is seen whether more may be taken."""
+        limit = at + _PART_BYTES_MAX
+        if self._body_left_bytes > 0:
+            return min(at + self._body_left_bytes, limit)
+        least = at + _LEAST_HEAD_BYTES - len(_END_OF_HEAD)
+        found = data.find(_END_OF_HEAD, least, limit)
+        return limit if found < 0 else found + len(_END_OF_HEAD)
 
     def _hold(self) -> None:
         if not self._is_held and not self._has_ended:
@@ -239,24 +255,20 @@ class Connection(asyncio.Protocol):
         if self._phase is not _Phase.IDLE:
             self._deadline = self._host.tick + 1 + BODY_TIMEOUT_S
         held, self._held = self._held, b""
-        self._take(held)
+        self.data_received(held)
         if not self._is_held and not self._has_ended:
             self._transport.resume_reading()
 
     def _feed(self, data: bytes) -> None:
-        is_first = self._phase is not _Phase.BODY and not self._fed_bytes
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._feed_without_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserInvalidMethodError:
-            self._refuse_method(data if is_first else b"")
-        except httptools.HttpParserCallbackError as error:
-            if not isinstance(error.__context__, BadRequest):
-                raise
-            self._refuse()
-        except httptools.HttpParserError:
-            self._refuse()
+            self._framer.feed(data)
+        except UnknownMethod as unknown:
+            self.on_head(unknown.request)
+            self.on_message_complete()
+            self._is_over = True
+        except BadRequest:
+            if not self._is_over:  # what comes behind a last request is not looked at
+                self._refuse(BAD_REQUEST)
         if self._phase is not _Phase.IDLE and not self._is_over:
             self._count(len(data))
 
@@ -267,35 +279,12 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             self._is_over = True
 
-    def _feed_without_upgrade(self, rest: bytes) -> None:
-        """Parse the request again without what asks for an upgrade: llhttp would drop its body."""
-        if not self._is_upgrading:  # CONNECT, which was answered as any method we do not have
-            self._is_over = True
-            return
-        fields = [field for field in self._fields if field[0].lower() != b"upgrade"]
-        line = b"%s %s HTTP/%s" % (
-            self._parser.get_method(),
-            self._target,
-            self._parser.get_http_version().encode(),
-        )
-        head = b"\r\n".join([line, *(b"%s: %s" % field for field in fields), b"", b""])
-        self._is_upgrading = False
-        self._parser = httptools.HttpRequestParser(self)
-        self._feed(head + rest)
+    def _fail(self, error: Exception) -> None:
+        """End after an error of ours: it is told behind the answers to the requests before it."""
+        _log_error(error)
+        self._refuse(INTERNAL_ERROR)
 
-    def _refuse_method(self, data: bytes) -> None:
-        """405 for a method that no parser knows, as for one that only our routes do not."""
-        line = _REQUEST_LINE.match(data)
-        if line is None or line[1] in _METHODS:  # those are of a request before it
-            self._refuse()
-            return
-        self._begin(Request(line[1], line[2], "1.0", [], {}, 0, keeps_alive=False))
-        self.on_message_complete()
-        self._is_over = True
-
-    def _refuse(self) -> None:
-        if self._is_over:
-            return  # what comes behind a last request is not looked at
+    def _refuse(self, answer: bytes) -> None:
         exchange = self._reading
         if exchange is None:
             exchange = _Refused()
@@ -306,75 +295,47 @@ class Connection(asyncio.Protocol):
             exchange.closes = self._is_over = True
             self.flush()
             return
-        self.refuse(exchange, BAD_REQUEST)
+        self.refuse(exchange, answer)
 
-    # -- httptools' side ----------------------------------------------------------------------
+    # -- the framer's side --------------------------------------------------------------------
 
-    def on_message_begin(self) -> None:
-        """The first byte of a request."""
+    def on_begin(self) -> None:
+        """See Sink.on_begin."""
         if self._is_over:
             raise BadRequest
         self._phase = _Phase.HEAD
         self._deadline = self._host.tick + 1 + HEADER_TIMEOUT_S
         self._fed_bytes = 0
-        self._target = b""
-        self._fields = []
-        self._fields_bytes = 0
 
-    def on_url(self, part: bytes) -> None:
-        """The request's target, or a part of it."""
-        self._target += part
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer, which nobody asks for."""
-        if self._phase is _Phase.HEAD:
-            self._fields.append((name, value))
-            self._fields_bytes += len(name) + len(value) + 4
-
-    def on_headers_complete(self) -> None:
-        """The head is whole: the exchange begins."""
-        parser = self._parser
-        method = parser.get_method()
-        if parser.should_upgrade() and method != b"CONNECT":
-            self._is_upgrading = True
-            return
-        version = parser.get_http_version()
-        headers = by_name(self._fields)
-        check(version, headers)
-        keeps_alive = parser.should_keep_alive() and not (
-            version == "1.0" and b"transfer-encoding" in headers
-        )
-        self._begin(
-            Request(
-                method,
-                self._target,
-                version,
-                self._fields,
-                headers,
-                self._fields_bytes,
-                keeps_alive,
-            )
-        )
-        if b"expect" in headers and version == "1.1":
-            self._expect(headers[b"expect"])
+    def on_head(self, request: Request) -> None:
+        """See Sink.on_head: the exchange begins."""
+        self._begin(request)
+        self._body_left_bytes = request.content_length
+        expectation = request.headers.get(b"expect")
+        if expectation is not None and request.version == "1.1":
+            self._expect(expectation)
 
     def on_body(self, chunk: bytes) -> None:
-        """More of the body."""
+        """See Sink.on_body."""
+        self._body_left_bytes -= len(chunk)
         if self._reading:
             self._reading.data(chunk)
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
-        if self._is_upgrading:
-            return
+        """See Sink.on_message_complete."""
         self._phase = _Phase.IDLE
-        self._fed_bytes = 0
+        self._fed_bytes = self._body_left_bytes = 0
         self._deadline = self._host.tick + 1 + KEEP_ALIVE_S
-        exchange, self._reading = self._reading, None
+        exchange = self._reading
         if exchange:
+            exchange.end()
+            self._reading = None
             if exchange.closes:
                 self._is_over = True
-            exchange.end()
+
+    def on_last(self) -> None:
+        """See Sink.on_last."""
+        self._is_over = True
 
     def _begin(self, request: Request) -> None:
         self._phase = _Phase.BODY
@@ -450,6 +411,14 @@ class Connection(asyncio.Protocol):
         for exchange in queue:
             exchange.lost()
         self._held = b""
+
+
+def _log_error(error: Exception) -> None:
+    """One line, without the error's text, which may repeat what a client sent."""
+    origin = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{origin.filename.rpartition('/')[2]}:{origin.lineno}"
+    fields = {"error": type(error).__name__, "where": where}
+    log.error("a connection was ended by an error", extra={"fields": fields})
 
 
 class _Refused:

@@ -19,6 +19,7 @@ class Request:
     headers: Mapping[bytes, bytes]
     headers_bytes: int
     keeps_alive: bool
+    content_length: int = 0
     said: object = None
     """What the exchange of an earlier request with the same head has made of it."""
 

@@ -1,16 +1,20 @@
 """The fields of a request's head: found by name, and refused where RFC 9112 says so.
 
 What is refused here llhttp lets pass: a missing or second Host, a coding other than chunked,
-HTTP/0.9 and 2.0.
+HTTP/0.9 and 2.0, a length of more digits than a length has.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+
+from service.web.limits import LENGTH_DIGITS_MAX
 
 # RFC 9112, 3.2: one field line, of uri-host [":" port]; the comma, which RFC 3986 allows in a
 # name, is what a second line would be joined with.
 _HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+;=:\[\]-]*")
+_LENGTH = re.compile(rb"[0-9]{1,%d}" % LENGTH_DIGITS_MAX)
 
 
 class BadRequest(Exception):
@@ -29,7 +33,7 @@ def by_name(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return joined
 
 
-def check(version: str, headers: dict[bytes, bytes]) -> None:
+def check(version: str, headers: Mapping[bytes, bytes]) -> None:
     """Raises BadRequest for a request that is not to be read."""
     host = headers.get(b"host")
     if version not in ("1.0", "1.1") or (host is None and version == "1.1"):
@@ -38,3 +42,11 @@ def check(version: str, headers: dict[bytes, bytes]) -> None:
         raise BadRequest
     if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
         raise BadRequest
+
+
+def content_length(headers: Mapping[bytes, bytes]) -> int:
+    """The declared length of the body; 0 for none. Raises BadRequest."""
+    declared = headers.get(b"content-length", b"0")
+    if not _LENGTH.fullmatch(declared):
+        raise BadRequest
+    return int(declared)

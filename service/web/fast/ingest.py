@@ -112,11 +112,12 @@ class IngestExchange:
         self._began_s = time.monotonic()
         self.answer: bytes | None = None
         self.closes = port.in_flight.draining or not request.keeps_alive
-        port.in_flight.requests.add(self)
         if request.headers_bytes > HEADERS_BYTES_MAX:
             self._refuse(431, f"Headers must not exceed {HEADERS_BYTES_MAX} bytes")
-        elif int(request.headers.get(b"content-length", b"0")) > DISCARDED_BYTES_MAX:
+        elif request.content_length > DISCARDED_BYTES_MAX:
             self._refuse(413, TOO_LARGE.message)
+        else:
+            port.in_flight.requests.add(self)
 
     def data(self, chunk: bytes) -> None:
         """See Exchange.data."""

@@ -50,11 +50,9 @@ class KnownHeads:
 
 def _is_plain(data: bytes, end: int, request: Request) -> bool:
     headers = request.headers
-    length = headers.get(b"content-length", b"0")
     return (
         request.keeps_alive
         and data.startswith(b"%s %s HTTP/1.1\r\n" % (request.method, request.target))
-        and length.isdigit()
-        and int(length) == len(data) - end
+        and request.content_length == len(data) - end
         and not any(name in headers for name in _ASKING)
     )

@@ -129,13 +129,19 @@ class FastServer:
         """One answer right after the other: a client that sleeps is costly to wake for each."""
         due, self._due = self._due, []
         for connection in due:
-            connection.flush()
+            try:
+                connection.flush()
+            except Exception as error:  # noqa: BLE001 (the others go on)
+                connection.broke(error)
 
     def _sweep(self) -> None:
         self.tick += 1
         self._ingest.heads.expire()
         if self.tick % _HEADS_KEPT_S == 0:
             self.heads.forget()
-        for connection in list(self._connections):
-            connection.sweep(self.tick)
         self._timer = self._loop.call_later(_TICK_S, self._sweep)
+        for connection in list(self._connections):
+            try:
+                connection.sweep(self.tick)
+            except Exception as error:  # noqa: BLE001 (the others go on)
+                connection.broke(error)
