@@ -1,7 +1,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
+PARALLEL := -n auto --dist loadfile
+PIP := -m pip --quiet --disable-pip-version-check
+# The other Pythons of setup.cfg's classifiers that this machine has.
+OTHERS = $(shell $(BIN)/python tools/pythons.py others)
 
-.PHONY: install test soak bench lint tracker demo clean
+.PHONY: install test unit lint fmt soak bench tracker demo clean
+.PRECIOUS: .venv-%/bin/python .venv-%/.dev
 
 install: .venv/.installed
 
@@ -10,15 +15,41 @@ install: .venv/.installed
 	$(PYTHON) -m venv .venv
 
 .venv/.installed: .venv/bin/python setup.cfg pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python $(PIP) install -e .
 	@touch $@
 
 .venv/.dev: .venv/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,notebook]"
+	$(BIN)/python $(PIP) install -e ".[dev,notebook]"
+	@touch $@
+
+.venv-%/bin/python:
+	python=$$($(BIN)/python tools/pythons.py path $*) && $$python -m venv .venv-$*
+
+.venv-%/.dev: .venv-%/bin/python setup.cfg pyproject.toml
+	.venv-$*/bin/python $(PIP) install -e ".[dev,notebook]"
 	@touch $@
 
 test: lint
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest $(PARALLEL)
+	@set -e; for version in $(OTHERS); do $(MAKE) --no-print-directory test-$$version; done
+	@$(BIN)/python tools/pythons.py tell
+
+# make test-3.12: the unit and system tests on another Python.
+test-%: .venv/.dev .venv-%/.dev
+	.venv-$*/bin/python -m pytest tests/unit tests/system $(PARALLEL)
+
+unit: .venv/.dev
+	$(BIN)/python -m pytest tests/unit $(PARALLEL)
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: .venv/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 SCALE ?= 1
 soak: .venv/.dev
@@ -28,14 +59,8 @@ soak: .venv/.dev
 	@cat .soak.ndjson
 
 bench: .venv/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[bench]"
+	$(BIN)/python $(PIP) install -e ".[bench]"
 	$(BIN)/python -m benchmarks.run
-
-lint: .venv/.dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
 
 tracker: .venv/.dev
 	$(BIN)/python tools/minify_tracker.py
@@ -44,4 +69,4 @@ demo: install
 	$(BIN)/beaconlog demo
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

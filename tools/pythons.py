@@ -1,0 +1,104 @@
+"""Find the Pythons to test on: those of setup.cfg's classifiers that this machine has.
+
+    python tools/pythons.py others      versions found, but for the one that runs this
+    python tools/pythons.py path 3.12   the interpreter of a version; exit 1 if there is none
+    python tools/pythons.py tell        which were found and which were not
+
+A version is looked for as `python3.X` on PATH, then in the folders of pyenv and uv, the newest
+patch first. The first that runs, can make a virtual environment and is not a free-threaded build
+is taken: pyenv puts shims on PATH that fail for a version that is not activated.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+SETUP = Path(__file__).parents[1] / "setup.cfg"
+_OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
+_TRY = """\
+import ensurepip, sys, sysconfig, venv
+assert not sysconfig.get_config_var("Py_GIL_DISABLED")
+print("%d.%d" % sys.version_info[:2])
+"""
+_TRY_TIMEOUT_S = 20
+_FOLDERS = (".pyenv/versions", ".local/share/uv/python")
+
+
+def classified(setup: Path) -> list[str]:
+    """The versions that the package says it is for, such as 3.11, oldest first."""
+    parser = configparser.ConfigParser()
+    parser.read_string(setup.read_text("utf-8"))
+    found = re.findall(r"Python :: (3\.[0-9]+)$", parser["metadata"]["classifiers"], re.MULTILINE)
+    return sorted(found, key=_key)
+
+
+def find(version: str, environ: Mapping[str, str]) -> Path | None:
+    """An interpreter of this version that works; None if this machine has none."""
+    return next((path for path in _candidates(version, environ) if _works(path, version)), None)
+
+
+def tell(versions: Iterable[str], environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for the versions that were found, and one for those that were not."""
+    found = {version: find(version, environ) is not None for version in versions}
+    for words, is_found in (("Tests run on Python", True), ("Not on this machine: Python", False)):
+        if names := [version for version, is_there in found.items() if is_there is is_found]:
+            yield f"{words} {', '.join(names)}"
+
+
+def _candidates(version: str, environ: Mapping[str, str]) -> Iterator[Path]:
+    if version == _OWN:
+        yield Path(sys.executable)
+    name = f"python{version}"
+    for folder in environ.get("PATH", "").split(os.pathsep):
+        if folder:
+            yield Path(folder, name)
+    home = Path(environ.get("HOME", "/nonexistent"))
+    folders = [home / folder for folder in _FOLDERS]
+    if root := environ.get("PYENV_ROOT"):
+        folders.insert(0, Path(root, "versions"))
+    for folder in folders:
+        yield from sorted(folder.glob(f"*{version}.*/bin/{name}"), key=_key, reverse=True)
+
+
+def _works(path: Path, version: str) -> bool:
+    try:
+        done = subprocess.run(
+            [path, "-c", _TRY], capture_output=True, text=True, check=False, timeout=_TRY_TIMEOUT_S
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0 and done.stdout.strip() == version
+
+
+def _key(text: object) -> list[int]:
+    return [int(number) for number in re.findall(r"[0-9]+", str(text))]
+
+
+def main(arguments: list[str]) -> int:
+    """Answer the one question asked."""
+    others = [version for version in classified(SETUP) if version != _OWN]
+    match arguments:
+        case ["others"]:
+            print(" ".join(version for version in others if find(version, os.environ)))
+        case ["path", version]:
+            path = find(version, os.environ)
+            if path is None:
+                print(f"no working Python {version} on this machine", file=sys.stderr)
+                return 1
+            print(path)
+        case ["tell"]:
+            print("\n".join(tell([_OWN, *others], os.environ)))
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
