@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from service.cli import completion
 from service.cli.shared import (
     AsJson,
     Config,
@@ -30,23 +31,45 @@ if TYPE_CHECKING:
 
 @app.command()
 def report(
-    name: Annotated[str, typer.Argument(help="summary, timeseries, funnel, ...")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="summary, timeseries, funnel, ...", autocompletion=completion.report_names
+        ),
+    ],
     config: Config = None,
     data: Data = None,
     tenant: Annotated[str | None, typer.Option(help="Id or slug.")] = None,
     since: Annotated[str | None, typer.Option("--from", help="Date or time.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="Date (included) or time.")] = None,
-    interval: Annotated[str | None, typer.Option(help="hour, day, week or month.")] = None,
-    tz: Annotated[str | None, typer.Option(help="Zone, such as America/Tegucigalpa.")] = None,
+    interval: Annotated[
+        str | None,
+        typer.Option(help="hour, day, week or month.", autocompletion=completion.intervals),
+    ] = None,
+    tz: Annotated[
+        str | None,
+        typer.Option(help="Zone, such as America/Tegucigalpa.", autocompletion=completion.zones),
+    ] = None,
     limit: Annotated[str | None, typer.Option(help="Rows at most.", metavar="N")] = None,
     version: Annotated[int | None, typer.Option(help="Pin a version of the lake.")] = None,
     bots: Annotated[bool, typer.Option("--bots", help="Count bots too.")] = False,
-    endpoint: Annotated[str | None, typer.Option(help="track, conversion or interactions.")] = None,
-    type_: Annotated[str | None, typer.Option("--type", help="A type of event: view, ...")] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            help="track, conversion or interactions.", autocompletion=completion.endpoints
+        ),
+    ] = None,
+    type_: Annotated[
+        str | None,
+        typer.Option("--type", help="A type of event: view, ...", autocompletion=completion.types),
+    ] = None,
     product: Annotated[str | None, typer.Option(help="Id of a product.", metavar="ID")] = None,
     source: Annotated[str | None, typer.Option(help="Where it came from; see sources.")] = None,
     form: Annotated[
-        str, typer.Option("--format", help="table, json, csv, parquet or arrow.")
+        str,
+        typer.Option(
+            "--format", help="table, json, csv, parquet or arrow.", autocompletion=completion.forms
+        ),
     ] = "table",
     as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
     output: Annotated[
@@ -123,7 +146,7 @@ def sql(
 
 
 def _require_form(form: str, output: Path | None) -> None:
-    if form not in ("table", "json", "csv", "parquet", "arrow"):
+    if form not in completion.FORMS:
         stop("--format takes table, json, csv, parquet or arrow")
     if form == "table" and output:
         stop("--output takes a --format: json, csv, parquet or arrow")

@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from etl import __version__
 from service import logs, settings
 from service.settings import Settings, SettingsError
 
@@ -26,6 +27,24 @@ app = typer.Typer(
 Config = Annotated[Path | None, typer.Option(help="The settings file; beaconlog.toml if present.")]
 Data = Annotated[str | None, typer.Option(help="Folder of all that is stored.", metavar="DIR")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  (Typer passes the option's value)
+    if wanted:
+        say(f"beaconlog {__version__}")
+        raise typer.Exit
+
+
+@app.callback(help=app.info.help)
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Take the options of no command."""
 
 
 def load(flags: Mapping[str, object], config: Path | None) -> Settings:

@@ -81,6 +81,12 @@ def is_one_line_error(ended: Ended) -> bool:
     return ended.code == 2 and ended.out == "" and one_line
 
 
+def test_the_version_is_told(cli: Cli) -> None:
+    """On stdout, and nothing is set up or asked for first."""
+    ended = cli("--version")
+    assert (ended.code, ended.out, ended.err) == (0, "beaconlog 0.1.0\n", "")
+
+
 # -- help -------------------------------------------------------------------------------------
 
 

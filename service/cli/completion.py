@@ -1,0 +1,54 @@
+"""Values that the shell completes: `beaconlog report <TAB>`.
+
+Each function takes what was typed so far and returns the values that begin with it. They run in a
+process of their own at every TAB, so they read nothing but what is installed.
+"""
+
+from __future__ import annotations
+
+import json
+import zoneinfo
+from collections.abc import Iterable
+from importlib.resources import files
+
+from etl.parameters import ENDPOINTS, INTERVALS
+
+FORMS = ("table", "json", "csv", "parquet", "arrow")
+
+
+def report_names(incomplete: str) -> list[str]:
+    """Complete the name of a report."""
+    from etl import reports  # noqa: PLC0415  (imports DuckDB)
+
+    return _begin_with(incomplete, reports.names())
+
+
+def forms(incomplete: str) -> list[str]:
+    """Complete the form a report is printed in."""
+    return _begin_with(incomplete, FORMS)
+
+
+def intervals(incomplete: str) -> list[str]:
+    """Complete the length of a report's buckets."""
+    return _begin_with(incomplete, INTERVALS)
+
+
+def endpoints(incomplete: str) -> list[str]:
+    """Complete an endpoint that events come in at."""
+    return _begin_with(incomplete, ENDPOINTS)
+
+
+def types(incomplete: str) -> list[str]:
+    """Complete a type of event."""
+    common = json.loads(files("schemas").joinpath("v1/common.json").read_bytes())["$defs"]
+    known = {*common["interactionType"]["enum"], *common["trackType"]["enum"]}
+    return _begin_with(incomplete, sorted(known))
+
+
+def zones(incomplete: str) -> list[str]:
+    """Complete a time zone."""
+    return _begin_with(incomplete, sorted(zoneinfo.available_timezones()))
+
+
+def _begin_with(incomplete: str, values: Iterable[str]) -> list[str]:
+    return [value for value in values if value.startswith(incomplete)]
