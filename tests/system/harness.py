@@ -60,8 +60,8 @@ def eventually(check: Callable[[], T | None], timeout_s: float = 10.0) -> T:
 class Service:
     """One `serve`, `collect` or `warehouse` and its data folder.
 
-    `code` is the source tree that is run; `settings` are keys of the settings file. Every
-    instance has a working directory of its own beside `data`, so that no settings file is found.
+    `python` runs the source tree `code`; `settings` are keys of the settings file. Every instance
+    has a working directory of its own beside `data`, so that no settings file is found.
     """
 
     def __init__(
@@ -70,11 +70,13 @@ class Service:
         *,
         role: str = "serve",
         code: Path = REPOSITORY,
+        python: str | Path = sys.executable,
         flags: tuple[str, ...] = (),
         **settings: object,
     ) -> None:
         self.data = data
         self._role = role
+        self._python = python
         self._flags = flags
         self._workers = int(str(settings.get("workers", 1)))
         self._env = environment(
@@ -103,7 +105,7 @@ class Service:
         self._log_start = self._log_path.stat().st_size
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "service", self._role, *self._flags],
+                [self._python, "-m", "service", self._role, *self._flags],
                 cwd=self._cwd,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
@@ -221,7 +223,7 @@ class Service:
 
     def command(self, *arguments: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run a beaconlog command with the same settings; its exit code, stdout and stderr."""
-        return run_command(self._env, self._cwd, arguments, timeout_s)
+        return run_command(self._env, self._cwd, arguments, timeout_s, python=self._python)
 
     def import_directory(self, tenants: str = TENANTS_CSV, products: str = PRODUCTS_CSV) -> None:
         """Import these CSV texts into the directory."""
@@ -246,11 +248,16 @@ def environment(code: Path, settings: Mapping[str, object]) -> dict[str, str]:
 
 
 def run_command(
-    env: Mapping[str, str], cwd: Path, arguments: tuple[str, ...], timeout_s: float = 60.0
+    env: Mapping[str, str],
+    cwd: Path,
+    arguments: tuple[str, ...],
+    timeout_s: float = 60.0,
+    *,
+    python: str | Path = sys.executable,
 ) -> subprocess.CompletedProcess[str]:
     """Run `beaconlog ARGUMENTS` to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "service", *arguments],
+        [python, "-m", "service", *arguments],
         cwd=cwd,
         env=dict(env),
         stdin=subprocess.DEVNULL,

@@ -1,23 +1,82 @@
 """What is installed from the package alone has all it needs."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 import zipfile
+from email import message_from_string
 from pathlib import Path
 
+import pytest
+from harness import COLMENA_UUID, Service
+from wire import TRACK
+
 ROOT = Path(__file__).resolve().parents[2]
+INSTALL_TIMEOUT_S = 280
+DATA_FILES = (
+    "schemas/v1/*.json",
+    "etl/sql/*.sql",
+    "service/web/tracker/*.js",
+    "service/web/dashboard/static/*",
+    "*/py.typed",
+)
 
 
-def test_the_wheel_holds_the_schemas_the_sql_and_the_tracker(tmp_path: Path) -> None:
-    """Every file of these folders, and the command."""
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, ROOT]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
-    (wheel,) = tmp_path.glob("beaconlog-*.whl")
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built as a release would be."""
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, ROOT)
+    (built,) = folder.glob("beaconlog-*.whl")
+    return built
+
+
+def test_the_wheel_holds_what_is_read_at_run_time(wheel: Path) -> None:
+    """Every schema, query, script and page; and nothing of the tests."""
     names = set(zipfile.ZipFile(wheel).namelist())
-    patterns = ("schemas/v1/*.json", "etl/sql/*.sql", "service/web/tracker/*.js")
-    wanted = [path for pattern in patterns for path in ROOT.glob(pattern)]
-    assert len(wanted) > 12
+    wanted = [path for pattern in DATA_FILES for path in ROOT.glob(pattern)]
+    assert {path.suffix for path in wanted} >= {".json", ".sql", ".js", ".css", ".html", ".typed"}
     assert [path for path in wanted if str(path.relative_to(ROOT)) not in names] == []
-    assert any(name.endswith("entry_points.txt") for name in names)
-    assert not any(name.startswith(("tests/", "data/")) for name in names)
+    assert not any(name.startswith(("tests/", "data/", "tools/")) for name in names)
+
+
+def test_the_wheel_says_what_it_is(wheel: Path) -> None:
+    """Its version, its Pythons, its home."""
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    told = message_from_string(archive.read(name).decode())
+    assert told["Version"] == "0.1.0"
+    assert told["Requires-Python"] == ">=3.11"
+    assert told.get_all("Project-URL")
+    versions = [line for line in told.get_all("Classifier", []) if "Python :: 3." in line]
+    assert f"Programming Language :: Python :: 3.{sys.version_info.minor}" in versions
+
+
+def test_a_fresh_environment_needs_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
+    """It installs, says its version, takes an event and reports it."""
+    run(sys.executable, "-m", "venv", tmp_path / "venv")
+    python = tmp_path / "venv" / "bin" / "python"
+    run(python, "-m", "pip", "install", "-q", wheel)
+    assert run(python.with_name("beaconlog"), "--version") == "beaconlog 0.1.0\n"
+    service = Service(tmp_path / "data", python=python, code=tmp_path / "no-source-tree")
+    service.import_directory()
+    service.start()
+    try:
+        event = {"tenant_id": COLMENA_UUID, "type": "purchase"}
+        assert service.post(TRACK, event).status == 202
+        assert service.stop() == 0
+        done = service.command("report", "funnel", "--format", "csv")
+    finally:
+        service.end()
+    assert done.stdout.splitlines()[-1].split(",")[0] == "purchase", done.stderr
+    assert done.stdout.splitlines()[-1].endswith(",1")
+
+
+def run(*command: str | Path) -> str:
+    """What it printed; fails where it does."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=INSTALL_TIMEOUT_S
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
