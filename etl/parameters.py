@@ -21,7 +21,7 @@ _ROWS_MAX = 10_000
 _TEXT_CHARS_MAX = 255
 _ID_DIGITS_MAX = 16
 _IDS_MAX = 200
-ZONE_TAKES = "takes a zone such as UTC or America/Tegucigalpa."
+_ZONE_TAKES = "takes a zone such as UTC or America/Tegucigalpa."
 
 
 class ParameterError(Exception):
@@ -135,7 +135,7 @@ def _zone(text: str) -> ZoneInfo:
     try:
         return zones.load(text)
     except zones.UnknownZone:
-        raise ValueError(ZONE_TAKES) from None
+        raise ValueError(_ZONE_TAKES) from None
 
 
 def _flag(text: str) -> bool:

@@ -14,7 +14,7 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from importlib.resources import files as package_files
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pyarrow as pa
 
-from etl import comparison, parameters
+from etl import clock_table, comparison, parameters
 from etl.lake import LakeError, quoted
 from etl.parameters import ParameterError
 
@@ -75,19 +75,41 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A report's rows and what they rest on. `parameters` are as understood, in JSON types."""
+    """A report's rows and what they rest on. `parameters` are as understood, in JSON types.
+
+    Times are in `zone`: those of `table` by its name, which readers look up in zone files of their
+    own, those of `rows` as the zone was when the report ran.
+    """
 
     report: str
     parameters: dict[str, object]
     table: pa.Table
     version: int | None
     tail_events: int
+    zone: tzinfo = UTC
 
     @property
     def rows(self) -> list[dict[str, object]]:
         """The rows as dicts: Decimal, datetime and so on, not text."""
-        rows: list[dict[str, object]] = self.table.to_pylist()
-        return rows
+        return [
+            {name: _in_zone(value, self.zone) for name, value in row.items()}
+            for row in _labelled(self.table, "UTC").to_pylist()
+        ]
+
+
+def _labelled(table: pa.Table, zone: str) -> pa.Table:
+    """Name the zone of a table's times; the moments stay the same."""
+    fields = [
+        field.with_type(pa.timestamp(field.type.unit, tz=zone))
+        if pa.types.is_timestamp(field.type) and field.type.tz
+        else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))
+
+
+def _in_zone(value: object, zone: tzinfo) -> object:
+    return value.astimezone(zone) if isinstance(value, datetime) else value
 
 
 def names() -> list[str]:
@@ -139,8 +161,9 @@ def run_locked(  # noqa: PLR0913  (what a question is, and the terms it is answe
     report = load(name)
     values, zone = parameters.parse(given, report.parameters)
     values["tenant"] = tenant_of(con, values.get("tenant"), whose)
-    _set_zone(con, zone.key)
     version, tail_events = con.execute("SELECT version, tail_events FROM snapshot").fetchall()[0]
+    if "interval" in values:
+        con.register("clock", clock_table.table(zone, str(values["interval"])))
     if lock:
         lock_down(con, lock)
     if "$compared_from" in report.sql:
@@ -148,7 +171,7 @@ def run_locked(  # noqa: PLR0913  (what a question is, and the terms it is answe
     bound = {key: value for key, value in values.items() if f"${key}" in report.sql}
     table = _execute(con, report.sql, bound, timeout_s)
     shown = {key: _shown(value) for key, value in values.items()}
-    return Result(name, shown, table, version, tail_events)
+    return Result(name, shown, _labelled(table, zone.key), version, tail_events, zone)
 
 
 def _compared(
@@ -159,13 +182,6 @@ def _compared(
         "compared_from": span.since if span else None,
         "compared_to": span.until if span else None,
     }
-
-
-def _set_zone(con: duckdb.DuckDBPyConnection, key: str) -> None:
-    try:
-        con.execute(f"SET TimeZone = {quoted(key)}")
-    except duckdb.Error:  # a few names that Python's zones have and DuckDB's have not
-        raise ParameterError({"tz": [parameters.ZONE_TAKES]}) from None
 
 
 def lock_down(con: duckdb.DuckDBPyConnection, folder: Path) -> None:

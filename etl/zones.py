@@ -62,3 +62,10 @@ def first_instant(wall: datetime, zone: ZoneInfo) -> datetime:
 def wall_time(moment: datetime, zone: ZoneInfo) -> datetime:
     """Return the naive time that the zone's clocks show at a moment."""
     return moment.astimezone(zone).replace(tzinfo=None, fold=0)
+
+
+def day_of(moment: datetime, zone: ZoneInfo) -> date:
+    """Return the latest day that has begun at a moment."""
+    shown = wall_time(moment, zone).date()
+    following = shown + timedelta(days=1)
+    return following if start_of_day(following, zone) <= moment else shown

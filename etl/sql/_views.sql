@@ -16,20 +16,40 @@ CREATE OR REPLACE TEMP MACRO source_of(metadata) AS coalesce(
     nullif(json_extract_string(metadata, '$.referrer'), ''),
     'direct');
 
+-- Whether a moment lies in [since, until), either end open where it is NULL. `received_on` is the
+-- partition: the UTC date of receipt, whatever the zone of the session. Nothing occurs more than five
+-- minutes after its receipt, so partitions from the day before `since` on hold all that is asked for.
+CREATE OR REPLACE TEMP MACRO falls_in(moment, received_on, since, until) AS
+    (since IS NULL OR (moment >= since
+                       AND received_on >= CAST(make_timestamp(epoch_us(since::TIMESTAMPTZ)) AS DATE) - 1))
+    AND (until IS NULL OR moment < until);
+
 -- The events of a report: of one tenant or all (NULL), that occurred in [since, until), without
--- bots unless `with_bots`; of one endpoint, type, product and source, or all (NULL). An event
--- occurs at most a few minutes after its receipt, so older partitions hold nothing that occurred
--- since `since`.
+-- bots unless `with_bots`; of one endpoint, type, product and source, or all (NULL).
 CREATE OR REPLACE TEMP MACRO selected(
     tenant, since, until, with_bots, of_endpoint, of_type, of_product, of_source
 ) AS TABLE
 SELECT * FROM events
 WHERE (tenant IS NULL OR tenant_id = tenant)
-  AND (since IS NULL OR (occurred_at >= since
-                         AND event_date >= CAST(since AS DATE) - 2))
-  AND (until IS NULL OR occurred_at < until)
+  AND falls_in(occurred_at, event_date, since, until)
   AND (with_bots OR NOT coalesce(bot, false))
   AND (of_endpoint IS NULL OR endpoint = of_endpoint)
   AND (of_type IS NULL OR type = of_type)
   AND (of_product IS NULL OR product_id = of_product)
   AND (of_source IS NULL OR source_of(metadata) = of_source);
+
+-- The minute of a moment, in microseconds since the epoch. Clocks change at whole minutes, so a
+-- report finds the buckets of its minutes, which are few, rather than of its events.
+CREATE OR REPLACE TEMP MACRO minute_of(moment) AS
+    epoch_us(moment) - ((epoch_us(moment) % 60000000) + 60000000) % 60000000;
+
+-- Where the bucket of `us` would begin if its clocks had never changed.
+CREATE OR REPLACE TEMP MACRO bucket_shown(us, step, offset_us) AS
+    epoch_us(date_trunc(step, make_timestamp(us + offset_us))) - offset_us;
+
+-- Where the bucket of `us` begins, by the row of `clock` that it lies in: see etl/clock_table.py.
+CREATE OR REPLACE TEMP MACRO bucket_of(us, step, offset_us, fresh_us, bucket_us) AS
+    make_timestamptz(CASE
+        WHEN bucket_shown(us, step, offset_us) >= fresh_us
+        THEN bucket_shown(us, step, offset_us)
+        ELSE bucket_us END);

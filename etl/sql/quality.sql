@@ -8,8 +8,7 @@ WITH shop AS (
 refused AS (
     SELECT reason, try_cast(body AS JSON) AS said
     FROM rejected
-    WHERE ($from IS NULL OR (received_at >= $from AND event_date >= CAST($from AS DATE)))
-      AND ($to IS NULL OR received_at < $to)
+    WHERE falls_in(received_at, event_date, $from, $to)
       AND ($endpoint IS NULL OR endpoint = $endpoint)
 ),
 refused_of AS (
@@ -25,8 +24,7 @@ counted AS (
 again AS (
     SELECT count(*) AS events FROM duplicates
     WHERE ($tenant IS NULL OR tenant_id = $tenant)
-      AND ($from IS NULL OR (occurred_at >= $from AND event_date >= CAST($from AS DATE) - 2))
-      AND ($to IS NULL OR occurred_at < $to)
+      AND falls_in(occurred_at, event_date, $from, $to)
       AND ($endpoint IS NULL OR endpoint = $endpoint)
 ),
 told AS (

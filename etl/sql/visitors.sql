@@ -2,18 +2,17 @@
 -- id lasts a UTC day, so a longer bucket counts a visitor once for each day.
 -- parameters: tenant, from, to, interval, tz, bots, endpoint, type, product, source
 WITH chosen AS (
-    SELECT
-        CASE WHEN $interval = 'hour'
-             THEN occurred_at - to_minutes(minute(occurred_at))
-                              - to_microseconds(microsecond(occurred_at))
-             ELSE date_trunc($interval, occurred_at) END AS bucket,
-        visitor_id
+    SELECT minute_of(occurred_at) AS minute, visitor_id
     FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
+),
+placed AS (
+    SELECT minute, bucket_of(minute, $interval, offset_us, fresh_us, bucket_us) AS bucket
+    FROM (SELECT DISTINCT minute FROM chosen) ASOF JOIN clock ON minute >= began_us
 )
 SELECT
     bucket,
     count(DISTINCT hash(visitor_id)) FILTER (visitor_id IS NOT NULL) AS visitors,
     count(*) AS events
-FROM chosen
+FROM chosen JOIN placed USING (minute)
 GROUP BY bucket
 ORDER BY bucket

@@ -8,7 +8,7 @@ from importlib.resources import files as package_files
 
 import duckdb
 import pytest
-from log_tools import DAY_S, START, Shop, event, rejection
+from log_tools import DAY_S, START, Shop, at, event, rejection
 
 from etl import reports
 from etl.directory_db import DirectoryDatabase, Product, Tenant
@@ -502,6 +502,24 @@ def test_quality(shop):
         assert rows(shop, "quality") == [*told, ("rejected", "not-json", 1)]
         assert rows(shop, "quality", tenant="la-colmena") == told
         assert rows(shop, "quality", tenant="2") == nothing
+
+
+@pytest.mark.parametrize("tz", ["UTC", "Pacific/Auckland", "America/Tegucigalpa"])
+def test_quality_has_every_hour_of_a_day(shop, tz):
+    """Of events, of what came again and of what was refused, west and east of UTC."""
+    hours = [hour * 3600.0 for hour in range(-48, 48)]
+    shop.seal(
+        *(event(second, event_id=None, dedupe_key=f"id:{second}") for second in hours),
+        *(event(second + 1, dedupe_key=f"id:{second}", occurred_at=at(second)) for second in hours),
+        *(rejection(second) for second in hours),
+    )
+    shop.compact()
+    assert rows(shop, "quality", tz=tz, from_="2026-11-23", to="2026-11-23") == [
+        ("accepted", None, 24),
+        ("bots", None, 0),
+        ("duplicates", None, 24),
+        ("rejected", "invalid-payload", 24),
+    ]
 
 
 def test_whose_is_read_whatever_is_asked(filled):

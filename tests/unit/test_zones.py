@@ -14,7 +14,7 @@ from etl import zones
         ("UTC", "2026-11-23", "2026-11-23T00:00:00+00:00"),
         ("America/Tegucigalpa", "2026-11-23", "2026-11-23T00:00:00-06:00"),
         # Clocks go from 01:00 back to midnight: the first of the two.
-        ("America/Havana", "2026-11-01", "2026-11-01T00:00:00-04:00"),
+        ("America/Havana", "2025-11-02", "2025-11-02T00:00:00-04:00"),
         # Clocks go from 24:00 back to 23:00: midnight comes once.
         ("America/Asuncion", "2024-03-24", "2024-03-24T00:00:00-04:00"),
         # From 00:01 back to 23:01: the day before goes on after midnight.
