@@ -19,12 +19,10 @@ from __future__ import annotations
 import json
 import logging
 import math
-import re
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -42,60 +40,21 @@ from etl import (
     rewrite,
     segments,
 )
-from etl.lake import Change, LakeError, ListedFile, Snapshot, quoted
+from etl.lake import Change, LakeError, ListedFile, Snapshot
 from etl.layout import Layout
 from etl.rewrite import Rewrite
 from etl.segments import Line, Sealed
-from etl.staging import ERASED_KIND
-from etl.tables import DUPLICATES, EVENTS, REJECTED, TABLES, Table
+from etl.staging import ERASED_KIND, count
+from etl.subject import Subject
+from etl.tables import EVENTS, PARTITION, REJECTED, TABLES, Table
 
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.05
-_SEARCHED_BYTES = 8 << 20
-_OVERLAP_BYTES = 1024
 
 
 class EraseRefused(Exception):
     """Nothing was erased, or not all of it: the message says why, and what to do."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Whom to forget: a tenant, with its other names in payloads, or a visitor id."""
-
-    tenant_id: int | None = None
-    tenant_names: tuple[str, ...] = ()
-    visitor_id: str | None = None
-
-    def condition(self, table: Table) -> str:
-        """SQL that is true of the rows to erase, and false of all others."""
-        if table is EVENTS:
-            column = "tenant_id" if self.visitor_id is None else "visitor_id"
-            value = str(self.tenant_id) if self.visitor_id is None else quoted(self.visitor_id)
-            return f"coalesce({column} = {value}, false)"
-        if self.visitor_id is not None:
-            return "false"  # neither is kept with who sent it
-        if table is DUPLICATES:
-            return f"tenant_id = {self.tenant_id}"
-        return f"coalesce(regexp_matches(body, {quoted(self._tenant_pattern)}), false)"
-
-    def is_in(self, data: bytes) -> bool:
-        """Whether log lines or other text name the subject."""
-        return self._searched.search(data) is not None
-
-    @cached_property
-    def _searched(self) -> re.Pattern[bytes]:
-        visitor = self.visitor_id
-        pattern = self._tenant_pattern if visitor is None else f'"visitor_id":"{visitor}"'
-        return re.compile(pattern.encode())
-
-    @property
-    def _tenant_pattern(self) -> str:
-        """Finds a tenant in JSON, and in JSON that is a string in JSON; for RE2 and `re`."""
-        quote = r'\\*"'
-        named = [rf"{quote}{re.escape(name)}{quote}" for name in self.tenant_names]
-        return "|".join([rf'"tenant_id{quote}\s*:\s*(?:{quote})?{self.tenant_id}\b', *named])
 
 
 @dataclass(slots=True)
@@ -173,23 +132,25 @@ class _Erasure:
         for folder in segments.series_folders(self.layout.log):
             mark = min(snapshot.watermark(folder.name) for snapshot in snapshots)
             self._erase_segments(folder, mark, keys)
-            self._delete_broken(folder)
+            self._erase_broken(folder)
         for snapshot in snapshots:
             self._delete_older_versions(snapshot)
 
     def _keys(self, con: duckdb.DuckDBPyConnection) -> set[tuple[int, str]]:
         """The duplicates' keys of the rows to erase: their copies in the log go with them."""
         snapshot = lake.load(self.layout.table(EVENTS.name), EVENTS)
-        query = f"""SELECT DISTINCT tenant_id, dedupe_key FROM {snapshot.relation()}
-            WHERE dedupe_key IS NOT NULL AND {self.subject.condition(EVENTS)}"""
+        relation = snapshot.relation()
+        query = f"""SELECT DISTINCT tenant_id, dedupe_key FROM {relation}
+            WHERE dedupe_key IS NOT NULL AND {self.subject.condition(con, EVENTS, relation)}"""
         return set(con.execute(query).fetchall())
 
     def _erase_rows(self, con: duckdb.DuckDBPyConnection, table: Table) -> Snapshot:
         folder = self.layout.table(table.name)
         snapshot = lake.load(folder, table)
-        condition = self.subject.condition(table)
         for file in snapshot.listed():
-            rows = _matching(con, snapshot, folder / file.path, condition)
+            relation = snapshot.relation([str(folder / file.path)])
+            condition = self.subject.condition(con, table, relation)
+            rows = count(con, f"{relation} WHERE {condition}")
             if rows:
                 self._rewrite(con, snapshot, file, condition)
                 snapshot = lake.load(folder, table)
@@ -249,17 +210,12 @@ class _Erasure:
     def _redacted(self, payload: bytes, keys: set[tuple[int, str]]) -> bytes:
         record = json.loads(payload)
         key = (record.get("tenant_id"), record.get("dedupe_key"))
-        if record.get("kind") == ERASED_KIND or (key not in keys and not self._is_of(record)):
+        if record.get("kind") == ERASED_KIND or (
+            key not in keys and not self.subject.has_record(record)
+        ):
             return payload
         left = {"kind": ERASED_KIND, "received_at": record.get("received_at")}
         return json.dumps(left, separators=(",", ":")).encode()
-
-    def _is_of(self, record: dict[str, object]) -> bool:
-        if record.get("kind") != EVENTS.kind:
-            return self.subject.is_in(json.dumps(record, separators=(",", ":")).encode())
-        if self.subject.visitor_id is not None:
-            return record.get("visitor_id") == self.subject.visitor_id
-        return record.get("tenant_id") == self.subject.tenant_id
 
     def _delete_older_versions(self, snapshot: Snapshot) -> None:
         folder = self.layout.table(snapshot.table.name)
@@ -267,72 +223,72 @@ class _Erasure:
         deleted = maintain.delete_unreferenced(folder, snapshot, retention_hours=0)
         self.outcome.deleted_files += deleted
         # A file's smallest and largest tenant stand in the commit that added it.
-        if any(_holds(path, self.subject) for path in (folder / lake_log.FOLDER).glob("*.json")):
+        named = list(_in_log_of(folder, self.subject))
+        if named:
             newest = lake.load(folder, snapshot.table)
             maintain.clean_log(folder, newest, retention_hours=0, now_s=math.inf)
-
-    def _delete_broken(self, folder: Path) -> None:
-        named = [path for path in folder.glob("*.broken*") if _holds(path, self.subject)]
         for path in named:
-            path.unlink()
-        if named:
-            durable.fsync_path(folder)
-        self.outcome.deleted_files += len(named)
+            if path.suffix == lake_log.SET_ASIDE:
+                path.unlink()
+
+    def _erase_broken(self, folder: Path) -> None:
+        """Of bytes set aside, the subject's lines go, and the file when nothing is left."""
+        for path in folder.glob("*.broken*"):
+            lines = path.read_bytes().splitlines(keepends=True)
+            kept = [line for line in lines if not self.subject.has_line(line)]
+            if len(kept) == len(lines):
+                continue
+            self.outcome.erased_lines += len(lines) - len(kept)
+            if kept:
+                durable.write_file(path, b"".join(kept))
+            else:
+                path.unlink()
+                self.outcome.deleted_files += 1
+        durable.fsync_path(folder)
 
 
 # -- searching --------------------------------------------------------------------------------
 
 
 def search(layout: Layout, subject: Subject) -> list[Path]:
-    """Every file of log and lake that holds the subject, of whichever version, referenced or not.
-
-    Parquet is compressed: its rows are read. All other files are searched as bytes.
-    """
-    found = [
-        path for path in sorted(layout.log.rglob("*")) if path.is_file() and _holds(path, subject)
-    ]
+    """Return every file of log and lake that holds the subject, referenced or not."""
+    found = [path for path in _files(layout.log) if _has_line(path, subject)]
     with duckdb.connect() as con:
         for table in TABLES:
             folder = layout.table(table.name)
             found += _rows_in_files(con, folder, table, subject)
-            found += [
-                path
-                for path in sorted(folder.rglob("*"))
-                if path.is_file() and path.suffix != ".parquet" and _holds(path, subject)
-            ]
+            found += _in_log_of(folder, subject)
     return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+
+
+def _has_line(path: Path, subject: Subject) -> bool:
+    try:
+        with path.open("rb") as file:
+            return any(map(subject.has_line, file))
+    except FileNotFoundError:
+        return False  # sealed or deleted while we looked; its successor is seen by the next run
 
 
 def _rows_in_files(
     con: duckdb.DuckDBPyConnection, folder: Path, table: Table, subject: Subject
 ) -> Iterator[Path]:
     snapshot = Snapshot(table, None, (), None)
-    for path in sorted(folder.glob("*/*.parquet")):
-        if path.parent.name != "_delta_log" and _matching(
-            con, snapshot, path, subject.condition(table)
-        ):
+    for path in sorted(folder.glob(f"{PARTITION}=*/*.parquet")):
+        relation = snapshot.relation([str(path)])
+        if count(con, f"{relation} WHERE {subject.condition(con, table, relation)}"):
             yield path
 
 
-def _matching(
-    con: duckdb.DuckDBPyConnection, snapshot: Snapshot, path: Path, condition: str
-) -> int:
-    query = f"SELECT count(*) FROM {snapshot.relation([str(path)])} WHERE {condition}"
-    row = con.execute(query).fetchone()
-    return int(row[0]) if row else 0
-
-
-def _holds(path: Path, subject: Subject) -> bool:
-    """Whether a file's bytes name the subject; read piece by piece, the pieces overlapping."""
-    try:
-        with path.open("rb") as file:
-            return any(subject.is_in(piece) for piece in _pieces(file.read))
-    except FileNotFoundError:
-        return False  # sealed or deleted while we looked; its successor is seen by the next run
-
-
-def _pieces(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    tail = b""
-    while piece := read(_SEARCHED_BYTES):
-        yield tail + piece
-        tail = piece[-_OVERLAP_BYTES:]
+def _in_log_of(folder: Path, subject: Subject) -> Iterator[Path]:
+    """The entries and checkpoints of a table's log that name the subject."""
+    for path in _files(folder / lake_log.FOLDER):
+        if path.suffix == ".parquet":
+            texts = lake_log.statistics_in(path)
+        else:
+            texts = path.read_text(errors="replace").splitlines()
+        if any(map(subject.in_statistics, texts)):
+            yield path

@@ -27,6 +27,7 @@ from etl import durable
 log = logging.getLogger(__name__)
 
 FOLDER = "_delta_log"
+SET_ASIDE = ".broken"
 _BOOKS_PREFIX = "beaconlog."
 _LAST_CHECKPOINT = "_last_checkpoint"
 _UNSYNCED_MAX = 3
@@ -102,6 +103,12 @@ def up_to(table: Path, version: int) -> list[Path]:
     """The entries and checkpoints of the log that tell the table at `version`."""
     commits, all_checkpoints = _commits_and_checkpoints(table / FOLDER)
     return [path for path in (*commits, *all_checkpoints) if _version(path) <= version]
+
+
+def statistics_in(checkpoint: Path) -> list[str]:
+    """The statistics, as JSON text, of the files that a checkpoint lists."""
+    added = pq.read_table(checkpoint, columns=["add"]).column("add").combine_chunks()
+    return [text for text in added.field("stats").to_pylist() if text]
 
 
 # -- syncing ----------------------------------------------------------------------------------
@@ -201,7 +208,7 @@ def _is_json(path: Path) -> bool:
 def _set_aside(path: Path) -> bool:
     if not path.exists():
         return False
-    path.rename(path.with_name(path.name + ".broken"))
+    path.rename(path.with_name(path.name + SET_ASIDE))
     durable.fsync_path(path.parent)
     log.error("set aside a torn lake log entry", extra={"fields": {"path": str(path)}})
     return True

@@ -30,7 +30,7 @@ from service.cli.shared import (
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from etl.erase import Subject
+    from etl.subject import Subject
 
 
 @contextmanager
@@ -116,8 +116,8 @@ def erase(
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
     subject = _subject(chosen, tenant, visitor)
-    if sys.stdin.isatty() and not yes:
-        typer.confirm("This cannot be undone. Erase?", abort=True)
+    if not yes:
+        _confirm()
     with busy("erasing"), _failures_told():
         outcome = job.run(chosen.data, subject, plan(chosen), time.time())
     if as_json:
@@ -134,9 +134,18 @@ def erase(
         raise typer.Exit(1)
 
 
+def _confirm() -> None:
+    if not sys.stdin.isatty():
+        stop("erase asks before it begins: run it in a terminal, or say --yes")
+    typer.echo("This cannot be undone. Erase? [y/N] ", err=True, nl=False)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        stop("nothing was erased")
+
+
 def _subject(chosen: Settings, tenant: str | None, visitor: str | None) -> Subject:
     from etl.directory_db import DirectoryUnavailable  # noqa: PLC0415
-    from etl.erase import Subject  # noqa: PLC0415
+    from etl.subject import Subject  # noqa: PLC0415
+    from etl.tenant_reference import TenantNames  # noqa: PLC0415
     from service.worker import database  # noqa: PLC0415
 
     if (tenant is None) == (visitor is None):
@@ -145,6 +154,8 @@ def _subject(chosen: Settings, tenant: str | None, visitor: str | None) -> Subje
         if not re.fullmatch("[0-9a-f]{16}", visitor):
             stop("--visitor takes a visitor_id: 16 hex digits")
         return Subject(visitor_id=visitor)
+    if not tenant:
+        stop("--tenant takes the id or the slug of a tenant")
     directory = database(chosen)
     try:
         tenants = directory.tenants() if directory.exists() else []
@@ -152,10 +163,10 @@ def _subject(chosen: Settings, tenant: str | None, visitor: str | None) -> Subje
         stop(str(error))
     for known in tenants:
         if tenant in {str(known.id), known.slug}:
-            return Subject(tenant_id=known.id, tenant_names=(str(known.uuid), known.slug))
-    if tenant is None or not re.fullmatch("[0-9]{1,16}", tenant):
+            return Subject(TenantNames(known.id, known.uuid, known.slug))
+    if not re.fullmatch("[0-9]{1,16}", tenant):
         stop(f"--tenant: no tenant of the directory has this id or slug: {tenant}")
-    return Subject(tenant_id=int(tenant))
+    return Subject(TenantNames(int(tenant)))
 
 
 @app.command()

@@ -27,9 +27,11 @@ from log_tools import Shop, event, rejection
 
 from etl import check, compact, erase, maintain, recovery
 from etl.compact import CompactionConflict, Plan
-from etl.erase import EraseRefused, Subject
+from etl.erase import EraseRefused
 from etl.lake import LakeError
 from etl.segment_writer import DiskFull, SegmentWriter, WriterBroken
+from etl.subject import Subject
+from etl.tenant_reference import TenantNames
 
 MODES = {"count": 0, "kill": 1, "eio": 2, "enospc": 3, "half": 4}
 DONE, STRUCK_CLEANLY, FELL = 0, 3, 4
@@ -172,7 +174,7 @@ def keep_up_and_compact(shop: Shop) -> None:
 
 
 def erase_tenant(shop: Shop, _: Path | None = None) -> None:
-    done = erase.run(shop.data, Subject(tenant_id=2), Plan(threads_max=1), time.time())
+    done = erase.run(shop.data, Subject(TenantNames(2)), Plan(threads_max=1), time.time())
     if done.remaining:
         raise AssertionError(f"still there: {done.remaining}")
 

@@ -1,5 +1,6 @@
 """The procedures of docs/operations.md, carried out as an operator would, on a real service."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -241,7 +242,7 @@ def test_a_tenant_is_erased_while_running(service: Service, data: Path, tmp_path
     closed = tmp_path / "closed.csv"
     closed.write_text(TENANTS.replace("La Colmena,active", "La Colmena,inactive"))
     assert tools.run("directory", "import", closed, data=data).returncode == 0
-    erased = tools.run_json("erase", "--tenant", "1", "--json", data=data)
+    erased = tools.run_json("erase", "--tenant", "1", "--json", "--yes", data=data)
     assert (erased["rows"], erased["rejected"], erased["remaining"]) == (2, 1, [])
     assert naming(data, secret) == []
     assert (events(data, "la-colmena"), events(data, "cafe-marcala")) == (0, 10)
@@ -270,7 +271,7 @@ def test_a_visitor_is_erased(service: Service, data: Path) -> None:
     (row, *_) = tools.report("recent", data=data)["rows"]
     visitor = row["visitor_id"]
     assert re.fullmatch("[0-9a-f]{16}", visitor)
-    erased = tools.run_json("erase", "--visitor", visitor, "--json", data=data)
+    erased = tools.run_json("erase", "--visitor", visitor, "--json", "--yes", data=data)
     assert (erased["rows"], erased["remaining"]) == (10, [])
     assert naming(data, visitor) == []
     assert problems(data) == []
@@ -282,12 +283,47 @@ def test_a_visitor_is_erased(service: Service, data: Path) -> None:
         ([], "--tenant or --visitor"),
         (["--tenant", "1", "--visitor", "0123456789abcdef"], "--tenant or --visitor"),
         (["--tenant", "no-such-shop"], "no tenant"),
+        (["--tenant", ""], "--tenant takes"),
         (["--visitor", "xyz"], "16 hex digits"),
+        (["--visitor", ""], "16 hex digits"),
     ],
 )
 def test_a_wrong_erasure_is_refused(data: Path, arguments: list[str], said: str) -> None:
     """One line, exit code 2, nothing touched."""
-    done = tools.run("erase", *arguments, data=data)
+    done = tools.run("erase", *arguments, "--yes", data=data)
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_erase_asks_and_where_it_cannot_ask_it_refuses(data: Path) -> None:
+    """A script says --yes; at a terminal, anything but yes leaves everything there."""
+    with tools.running("collect", data) as service:
+        send_and_seal(service, data)
+    done = tools.run("erase", "--tenant", "1", data=data)
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert done.stderr.count("\n") == 1
+    for said, code, left in ((b"n\n", 2, 10), (b"\x04", 2, 10), (b"y\n", 0, 0)):
+        assert at_a_terminal(data, said, "erase", "--tenant", "1") == code
+        assert events(data, "la-colmena") == left
+
+
+def at_a_terminal(data: Path, typed: bytes, *arguments: str) -> int:
+    """The exit code of a command whose input is a terminal at which this is typed."""
+    ours, theirs = os.openpty()
+    try:
+        os.write(ours, typed)
+        done = subprocess.run(
+            tools.command(*arguments, "--data", data),
+            env=tools.environment({}),
+            stdin=theirs,
+            capture_output=True,
+            timeout=tools.COMMAND_TIMEOUT_S,
+            check=False,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert b"Traceback" not in done.stderr
+    return done.returncode

@@ -1,16 +1,21 @@
 """Erasing: what is named is in no byte of log and lake any more, and nothing else is gone."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from log_tools import Killed, Shop, event, killed_before, record
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from log_tools import UNTIMED, Killed, Shop, event, killed_before, record
 
-from etl import check, compact, durable, erase, lake, segments
-from etl.erase import EraseRefused, Subject
+from etl import check, compact, durable, erase, lake, lake_log, segments
+from etl.erase import EraseRefused
+from etl.subject import Subject
 from etl.tables import EVENTS
+from etl.tenant_reference import TenantNames
 
 UUID = "3f0e6f0e-5f0e-4b5e-9d6e-2d9a6c1f4a11"
-TENANT = Subject(tenant_id=1, tenant_names=(UUID, "la-colmena"))
+TENANT = Subject(TenantNames(1, UUID, "la-colmena"))
 VISITOR = Subject(visitor_id="0123456789abcdef")
 NOW_S = 1_795_407_000.0
 
@@ -20,11 +25,11 @@ def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path / "data")
 
 
-def refused(after_s: float, body: str) -> bytes:
+def refused(after_s: float, body: str, endpoint: str = "track") -> bytes:
     return record(
         kind="rejected",
         received_at=event_time(after_s),
-        endpoint="track",
+        endpoint=endpoint,
         reason="invalid-payload",
         body=body,
     )
@@ -49,7 +54,7 @@ def fill(shop: Shop) -> None:
             event(5, tenant_id=2, product_id=1),
             refused(6, f'{{"tenant_id":"{UUID}","type":"sneeze"}}'),
             refused(7, '{"tenant_id": 1, "type":"sneeze"}'),
-            refused(8, '{"tenant_slug":"la-colmena","value":"x"}'),
+            refused(8, '{"tenant_slug":"la-colmena","value":"x"}', "conversion"),
             refused(9, '{"tenant_id": 11, "type":"sneeze"}'),
             series=series,
         )
@@ -137,6 +142,99 @@ def test_a_tenant_is_erased_from_duplicates_too(shop):
     assert check.run(shop.data).problems == []
 
 
+OTHER_UUID = "5f0c8a3e-2b6d-4f9b-8f43-7f1f6a2c9d10"
+MINE = [
+    ("track", f'{{"tenant_id":"{UUID.upper()}"}}'),
+    ("track", '{"type":"sneeze","tenant_id":"0001"}'),
+    ("track", '{"tenant_id":1.0,"metadata":"ends in the mid'),
+    ("track", '{"tenant_id":2,"tenant_id":1}'),
+    ("interactions", '{"tenant_id":"001","type":"x"}'),
+    ("interactions", '{"tenant_id":10e-1,"value":NaN}'),
+    ("conversion", '{"tenant_slug":"la\\u002dcolmena","value":"x"}'),
+    ("conversion", '{"metadata":{"a":[1]},"tenant_slug":"la-colmena", not json'),
+]
+NOT_MINE = [
+    ("track", '{"tenant_id":"10"}'),
+    ("track", '{"tenant_id":"None"}'),
+    ("track", '{"tenant_id":null}'),
+    ("track", f'{{"tenant_id":"{OTHER_UUID}","metadata":{{"tenant_id":1,"u":"{UUID}"}}}}'),
+    ("track", '{"tenant_id":"2","metadata":{"shop":"la-colmena"}}'),
+    ("track", '{"tenant_id":2,"tenant_slug":"la-colmena"}'),
+    ("track", '{"tenant_id":" 1 "}'),
+    ("interactions", f'{{"tenant_id":"{UUID}"}}'),
+    ("conversion", '{"tenant_slug":"La-Colmena"}'),
+    ("conversion", '{"tenant_slug":"other","tenant_id":1}'),
+    ("conversion", '{"tenant_slug":"la-colmena'),
+    ("conversion", "None"),
+]
+
+
+@given(
+    st.lists(st.sampled_from([*MINE, *NOT_MINE]), min_size=1),
+    st.integers(0, 2),
+)
+@settings(UNTIMED, max_examples=20)
+def test_refused_payloads_go_exactly_where_they_refer_to_the_tenant(sent, compacted):
+    """In every spelling that intake resolves, from lake and log; no other payload goes."""
+    with TemporaryDirectory() as folder:
+        shop = Shop(Path(folder) / "data")
+        for part in range(3):
+            lines = [
+                refused(part, body, endpoint)
+                for at, (endpoint, body) in enumerate(sent)
+                if at % 3 == part
+            ]
+            shop.seal(event(part, tenant_id=2), *lines)
+            if part < compacted:
+                shop.compact()
+        outcome = run(shop, TENANT)
+        assert outcome.remaining == []
+        left = [payload for payload in sent if payload in NOT_MINE]
+        assert outcome.rejected == len(sent) - len(left)
+        found = shop.query("SELECT endpoint, body FROM rejected ORDER BY ALL")
+        assert found == sorted(left)
+        assert check.run(shop.data).problems == []
+
+
+def test_an_erased_visitor_takes_no_refused_payload_along(shop):
+    """They are kept without who sent them."""
+    body = '{"tenant_id":1,"visitor_id":"0123456789abcdef"}'
+    shop.seal(event(1, visitor_id="0123456789abcdef"), refused(2, body))
+    outcome = run(shop, VISITOR)
+    assert (outcome.rows, outcome.rejected, outcome.remaining) == (1, 0, [])
+    assert shop.query("SELECT body FROM rejected") == [(body,)]
+
+
+def test_of_bytes_set_aside_only_the_lines_of_the_tenant_go(shop):
+    """Damaged or whole; those of others stay in the file."""
+    fill(shop)
+    path = shop.folder() / "000000000001.broken"
+    others = [b'{"kind":"event","tenant_id":2,"type":"call"}\n', b'{"kind":"event","tenant_id":12']
+    mine = [
+        b'{"kind":"event","tenant_id":1,"ty\x00\n',
+        refused(1, '{"tenant_id":"01"}') + b"\n",
+        b'xx"body":"{\\"tenant_id\\": \\"' + UUID.upper().encode() + b"\n",
+        b'xx"body":"{\\"tenant_slug\\":\\"la-colmena\\"\n',
+    ]
+    path.write_bytes(b"".join([others[0], *mine, others[1]]))
+    outcome = run(shop, TENANT)
+    assert path.read_bytes() == b"".join(others)
+    assert outcome.remaining == []
+
+
+def test_a_checkpoint_that_names_the_tenant_goes(shop):
+    """It keeps the smallest and largest tenant of every file, also when its commits are gone."""
+    shop.seal(event(1, tenant_id=1), event(2, tenant_id=2))
+    shop.compact()
+    folder = shop.layout.table("events")
+    newest = lake.load(folder, EVENTS)
+    lake.checkpoint(folder, EVENTS, newest.version)
+    lake_log.delete_before(folder, newest.version)
+    assert erase.search(shop.layout, TENANT)
+    assert run(shop, TENANT).remaining == []
+    assert shop.query("SELECT tenant_id FROM events") == [(2,)]
+
+
 def test_bytes_set_aside_go_where_they_name_it(shop):
     """And stay where they do not."""
     fill(shop)
@@ -153,7 +251,7 @@ def test_nobody_known_changes_nothing(shop):
     fill(shop)
     shop.compact()
     before = (rows(shop), lake.load(shop.layout.table("events"), EVENTS).version)
-    outcome = run(shop, Subject(tenant_id=404))
+    outcome = run(shop, Subject(TenantNames(404)))
     assert (outcome.rows, outcome.rewritten_files, outcome.remaining) == (0, 0, [])
     assert (rows(shop), lake.load(shop.layout.table("events"), EVENTS).version) == before
 
