@@ -21,6 +21,7 @@ from etl.lake import LakeError, Snapshot
 from etl.layout import Layout
 from etl.segments import Sealed
 from etl.tables import TABLES
+from service.heartbeat import Heartbeats
 from service.web.tally import Tally
 
 _REPORT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -28,9 +29,10 @@ _COMPACTION_BUCKETS_S = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900)
 
 
 class Metrics:
-    """The metrics of one warehouse process; `tally` where collectors run beside it."""
+    """The metrics of one warehouse process; `tally` where collectors run beside it, `beats` of all
+    processes of the same start."""
 
-    def __init__(self, data: Path, tally: Tally | None) -> None:
+    def __init__(self, data: Path, tally: Tally | None, beats: Heartbeats | None = None) -> None:
         self._registry = registry = CollectorRegistry()
         self._compaction_s = Histogram(
             "beaconlog_compaction_seconds",
@@ -61,6 +63,8 @@ class Metrics:
         registry.register(_Folder(Layout(data.absolute())))
         if tally:
             registry.register(_Requests(tally))
+        if beats:
+            registry.register(_Beats(beats))
 
     def compacted(self, outcome: Outcome, took_s: float) -> None:
         """A compaction ended, if not with all series."""
@@ -101,6 +105,23 @@ class _Requests(Collector):
         )
         for path, status, count in self._tally.total():
             family.add_metric([path, str(status)], count)
+        yield family
+
+
+class _Beats(Collector):
+    """How long each process has been silent."""
+
+    def __init__(self, beats: Heartbeats) -> None:
+        self._beats = beats
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "beaconlog_process_silent_seconds",
+            "Since a process' last sign of life, or since its start where it does not serve yet.",
+            labels=["process"],
+        )
+        for silence in self._beats.silences(time.monotonic()):
+            family.add_metric([silence.process], silence.age_s)
         yield family
 
 

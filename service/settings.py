@@ -230,6 +230,12 @@ class Settings:
         _choice("fast", "tornado"),
         "Server of the public port: ours on httptools, or Tornado's own.",
     )
+    heartbeat_timeout_s: float = _setting(
+        10.0,
+        _number("seconds", 2, 86_400),
+        "Seconds without a sign of life after which a worker is replaced; the warehouse has three "
+        "times as long.",
+    )
     connections_max: int = _setting(
         1024, _integer(1, 1_000_000), "Connections a worker holds at once."
     )

@@ -1,4 +1,5 @@
-"""Keeps processes running: fork, restart with backoff, drain on SIGTERM, leave none behind.
+"""Keeps processes running: fork, restart with backoff, replace what hangs, drain on SIGTERM, leave
+none behind.
 
 The supervisor has one thread and waits for signals synchronously, so forking is safe and no
 signal is lost. Children hold the reading end of a pipe whose writing end only the supervisor
@@ -8,6 +9,7 @@ has: when it dies, however it dies, the pipe ends and they drain by themselves.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import sys
@@ -16,12 +18,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from service.heartbeat import Heartbeats, Silence, Watch
+
 log = logging.getLogger(__name__)
 
 DRAIN_TIMEOUT_S = 9.5
 _BACKOFF_FIRST_S = 0.1
 _BACKOFF_MAX_S = 5.0
 _STEADY_AFTER_S = 10.0
+_LOOK_EVERY_S = 0.5
 _WAITED_FOR = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 _DRAINED = (0, -signal.SIGTERM)  # a process told to end before it could listen had nothing yet
 
@@ -41,6 +46,8 @@ class _Child:
     started_at_s: float = 0.0
     start_at_s: float = 0.0
     backoff_s: float = _BACKOFF_FIRST_S
+    is_killed: bool = False
+    is_told_slow: bool = False
 
 
 @contextmanager
@@ -59,16 +66,27 @@ def signals_held() -> Iterator[None]:
 class Supervisor:
     """Runs the roles until it is told to stop. To be run with `signals_held`."""
 
-    def __init__(self, roles: Sequence[Role], *, drain_timeout_s: float = DRAIN_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        roles: Sequence[Role],
+        heartbeats: Heartbeats | None = None,
+        *,
+        drain_timeout_s: float = DRAIN_TIMEOUT_S,
+    ) -> None:
+        """`heartbeats` of these roles, where those that hang are to be replaced."""
         self._children = [_Child(role) for role in roles]
+        self._heartbeats = heartbeats or Heartbeats({role.name: math.inf for role in roles})
         self._drain_timeout_s = drain_timeout_s
 
     def run(self) -> int:
         """Keep every role running until SIGTERM or SIGINT; 0 when all of them drained."""
         self._lifeline_read, self._lifeline_write = os.pipe()
+        self._watch = Watch(self._heartbeats)
         try:
             while not self._must_stop():
                 self._reap()
+                self._kill_hung()
+                self._tell_slow_starts()
                 self._start_due()
             return self._drain()
         finally:
@@ -78,7 +96,7 @@ class Supervisor:
     def _must_stop(self) -> bool:
         now_s = time.monotonic()
         waits = [child.start_at_s - now_s for child in self._children if not child.pid]
-        received = signal.sigtimedwait(_WAITED_FOR, max(0.0, min(waits, default=60.0)))
+        received = signal.sigtimedwait(_WAITED_FOR, max(0.0, min([*waits, _LOOK_EVERY_S])))
         return received is not None and received.si_signo != signal.SIGCHLD
 
     def _start_due(self) -> None:
@@ -86,6 +104,8 @@ class Supervisor:
         for child in self._children:
             if not child.pid and child.start_at_s <= now_s:
                 child.started_at_s = now_s
+                child.is_killed = child.is_told_slow = False
+                self._heartbeats.started(child.role.name)
                 child.pid = self._fork(child.role)
 
     def _fork(self, role: Role) -> int:
@@ -106,6 +126,24 @@ class Supervisor:
                 sys.excepthook(*sys.exc_info())
             logging.shutdown()
             os._exit(code)
+
+    def _kill_hung(self) -> None:
+        for silence in self._watch.hung():
+            child = self._child(silence.process)
+            if child.pid and not child.is_killed:
+                child.is_killed = True
+                _tell(logging.ERROR, "killed: it does not answer", child, silence)
+                os.kill(child.pid, signal.SIGKILL)
+
+    def _tell_slow_starts(self) -> None:
+        for silence in self._watch.slow_starts():
+            child = self._child(silence.process)
+            if child.pid and not child.is_told_slow:
+                child.is_told_slow = True
+                _tell(logging.WARNING, "process has not begun to serve", child, silence)
+
+    def _child(self, process: str) -> _Child:
+        return next(child for child in self._children if child.role.name == process)
 
     def _reap(self) -> None:
         for child in self._children:
@@ -146,3 +184,8 @@ class Supervisor:
             os.kill(child.pid, signal.SIGKILL)
             os.waitpid(child.pid, 0)
         return 1 if failed or running else 0
+
+
+def _tell(level: int, event: str, child: _Child, silence: Silence) -> None:
+    fields = {"process": child.role.name, "pid": child.pid, "silent_s": round(silence.age_s, 1)}
+    log.log(level, event, extra={"fields": fields})

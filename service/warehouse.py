@@ -21,6 +21,7 @@ from etl.live import Limits, LiveView
 from etl.recovery import SeriesFormatError
 from etl.schedule import Schedule
 from service import logs
+from service.heartbeat import Heartbeats
 from service.metrics import Metrics
 from service.settings import Settings
 from service.stopping import stop_event
@@ -34,30 +35,39 @@ from service.worker import database
 
 log = logging.getLogger(__name__)
 
+_NAME = "warehouse"
 _DRAIN_S = 7.0
 _POLL_S = 0.02
 _FAILURES = (LakeError, OSError, DataFolderError, SeriesFormatError, compact.CompactionConflict)
 
 
 def run(
-    settings: Settings, tally: Tally | None, sockets: Sequence[socket.socket], lifeline: int
+    settings: Settings,
+    tally: Tally | None,
+    beats: Heartbeats,
+    sockets: Sequence[socket.socket],
+    lifeline: int,
 ) -> int:
     """Serve until SIGTERM or until the supervisor is gone; the exit code."""
     logs.configure(
         log_format=settings.log_format,
         log_level=settings.log_level,
-        role="warehouse",
+        role=_NAME,
         stream=sys.stderr,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(settings, tally, sockets, lifeline))
+        return runner.run(_serve(settings, tally, beats, sockets, lifeline))
 
 
 async def _serve(
-    settings: Settings, tally: Tally | None, sockets: Sequence[socket.socket], lifeline: int
+    settings: Settings,
+    tally: Tally | None,
+    beats: Heartbeats,
+    sockets: Sequence[socket.socket],
+    lifeline: int,
 ) -> int:
     stop = stop_event(lifeline)
-    metrics = Metrics(settings.data, tally)
+    metrics = Metrics(settings.data, tally, beats)
     compactor = Compactor(settings, metrics)
     schedule = Schedule()
     schedule.every(settings.compact_interval_s, "compact", compactor.run)
@@ -70,9 +80,15 @@ async def _serve(
     access = Access(
         settings.reports_token, TokenStore(Layout(settings.data).tokens), settings.reports_host
     )
-    app = make_app(desk, access, metrics, compactor.why_not_ready)
+    app = make_app(
+        desk,
+        access,
+        metrics,
+        lambda: [*compactor.why_not_ready(), *beats.why_not_ready(_NAME)],
+    )
     server = BoundedServer(app, connections_max=settings.connections_max)
     server.listen(sockets)
+    beats.keep_beating(_NAME)
     log.info("reporting")
     await stop.wait()
     server.stop()

@@ -28,6 +28,7 @@ from service.collector.journal import Journal
 from service.collector.rejected import ByteBudget, RejectedStream
 from service.collector.shared_throttle import SharedThrottle, SharedThrottles
 from service.collector.visitors import DailySalts
+from service.heartbeat import Heartbeats
 from service.settings import Settings
 from service.stopping import stop_event
 from service.waiting import NotYet
@@ -51,6 +52,7 @@ def run(  # noqa: PLR0913, PLR0917  (what the processes of a start have in commo
     contract: Contract,
     throttles: SharedThrottles,
     tally: Tally,
+    beats: Heartbeats,
     slot: int,
     sockets: Sequence[socket.socket],
     lifeline: int,
@@ -62,7 +64,7 @@ def run(  # noqa: PLR0913, PLR0917  (what the processes of a start have in commo
         role=f"worker-{slot}",
         stream=sys.stderr,
     )
-    worker = _Worker(settings, contract, throttles, tally, slot)
+    worker = _Worker(settings, contract, throttles, tally, beats, slot)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(worker.serve(sockets, lifeline))
 
@@ -70,18 +72,21 @@ def run(  # noqa: PLR0913, PLR0917  (what the processes of a start have in commo
 class _Worker:
     """The parts of one collector, put together from the settings."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  (as run)
         self,
         settings: Settings,
         contract: Contract,
         throttles: SharedThrottles,
         tally: Tally,
+        beats: Heartbeats,
         slot: int,
     ) -> None:
         self._settings = settings
         self._contract = contract
         self._throttles = throttles
         self._tally = tally
+        self._beats = beats
+        self._name = f"worker-{slot}"
         self._slot = slot
         self._layout = Layout(settings.data.absolute())
         self._salts = DailySalts(self._layout.salts)
@@ -102,6 +107,7 @@ class _Worker:
         )
         _spare_what_stays()
         server.listen(sockets)
+        self._beats.keep_beating(self._name)
         log.info("collecting", extra={"fields": {"series": claim.folder.name}})
         await self._stop.wait()
         await self._drain(server, journal)
@@ -153,7 +159,7 @@ class _Worker:
 
     def _why_not_ready(self, journal: Journal) -> list[str]:
         draining = ["this process is draining"] if self._in_flight.draining else []
-        return draining + journal.why_not_ready()
+        return draining + journal.why_not_ready() + self._beats.why_not_ready(self._name)
 
     def _journal_broke(self) -> None:
         self._failed = True

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from conftest import StartService
 from harness import Service, eventually
 from http_tools import TRACK
+
+if TYPE_CHECKING:
+    from conftest import StartService
 
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 HOUR_S, DAY_S = 3600, 86_400

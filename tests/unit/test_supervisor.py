@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from service.heartbeat import Heartbeats
 from service.supervisor import Role, Supervisor, signals_held
 
 PATIENCE_S = 20.0
+BEATS = Heartbeats({"hanging-0": 0.2, "listener-1": 0.2})
 
 
 # -- the program ------------------------------------------------------------------------------
@@ -88,7 +90,16 @@ def raising(_lifeline: int) -> int:
     raise ValueError("a bug")
 
 
+def hanging(_lifeline: int) -> int:
+    """Serves, and is then stopped as by a debugger: it beats no more and hears nothing."""
+    say("start", os.getpid())
+    BEATS.beat("hanging-0")
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return 0
+
+
 ROLES = {
+    "hanging": hanging,
     "listener": listener,
     "obedient": obedient(0),
     "failing": obedient(1),
@@ -102,10 +113,11 @@ ROLES = {
 
 def program(names: list[str]) -> int:
     logging.basicConfig(format="%(message)s %(fields)s")
-    drain_timeout_s = 0.2 if "deaf" in names else PATIENCE_S
+    drain_timeout_s = 0.2 if {"deaf", "hanging"} & set(names) else PATIENCE_S
     roles = [Role(f"{name}-{slot}", ROLES[name]) for slot, name in enumerate(names)]
+    beats = BEATS if "hanging" in names else None
     with signals_held():
-        return Supervisor(roles, drain_timeout_s=drain_timeout_s).run()
+        return Supervisor(roles, beats, drain_timeout_s=drain_timeout_s).run()
 
 
 # -- the tests --------------------------------------------------------------------------------
@@ -264,6 +276,18 @@ def test_a_killed_process_is_replaced_and_leaves_no_zombie() -> None:
         assert replacement not in pids
         assert not Path(f"/proc/{victim}").exists()
         assert Path(f"/proc/{other}").exists()
+
+
+def test_a_process_that_hangs_is_replaced() -> None:
+    """And told in one line each time; one that has not begun to serve is left alone."""
+    with supervised("hanging", "listener") as program:
+        pids = [program.started() for _ in range(4)]
+        program.process.terminate()
+        _, _, err = program.end()
+    assert len(set(pids)) == 4
+    told = [line for line in err.splitlines() if "it does not answer" in line]
+    assert len(told) in (2, 3)
+    assert all("'process': 'hanging-0'" in line for line in told)
 
 
 def test_all_end_when_the_supervisor_is_killed() -> None:
