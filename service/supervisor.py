@@ -27,7 +27,8 @@ _BACKOFF_FIRST_S = 0.1
 _BACKOFF_MAX_S = 5.0
 _STEADY_AFTER_S = 10.0
 _LOOK_EVERY_S = 0.5
-_WAITED_FOR = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+_STOPS = (signal.SIGTERM, signal.SIGINT)
+_WAITED_FOR = (*_STOPS, signal.SIGCHLD)
 _DRAINED = (0, -signal.SIGTERM)  # a process told to end before it could listen had nothing yet
 
 
@@ -97,7 +98,8 @@ class Supervisor:
         now_s = time.monotonic()
         waits = [child.start_at_s - now_s for child in self._children if not child.pid]
         received = signal.sigtimedwait(_WAITED_FOR, max(0.0, min([*waits, _LOOK_EVERY_S])))
-        return received is not None and received.si_signo != signal.SIGCHLD
+        # After a pause that is longer than the wait, Python returns one that nobody sent.
+        return received is not None and received.si_signo in _STOPS
 
     def _start_due(self) -> None:
         now_s = time.monotonic()

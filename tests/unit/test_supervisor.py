@@ -278,6 +278,22 @@ def test_a_killed_process_is_replaced_and_leaves_no_zombie() -> None:
         assert Path(f"/proc/{other}").exists()
 
 
+def test_a_supervisor_that_was_paused_goes_on() -> None:
+    """Longer than it waits for a signal: then Python returns one that was never sent."""
+    with supervised("listener") as program:
+        pid = program.started()
+        for _ in range(3):
+            program.process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, program.process.pid, os.WSTOPPED)
+            with suppress(subprocess.TimeoutExpired):
+                program.process.wait(1)
+            program.process.send_signal(signal.SIGCONT)
+            os.kill(pid, signal.SIGKILL)
+            pid = program.started()
+        program.process.terminate()
+        assert program.end()[0] == 0
+
+
 def test_a_process_that_hangs_is_replaced() -> None:
     """And told in one line each time; one that has not begun to serve is left alone."""
     with supervised("hanging", "listener") as program:
