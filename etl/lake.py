@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -138,6 +139,12 @@ class Snapshot:
 
     def _columns(self) -> Iterable[tuple[str, str]]:
         return self.table.columns.items()
+
+
+def newest_date(snapshots: Iterable[Snapshot]) -> date | None:
+    """Return the newest day of receipt that any of the snapshots holds."""
+    days = {file.event_date for snapshot in snapshots for file in snapshot.listed()}
+    return date.fromisoformat(max(days)) if days else None
 
 
 def quoted(text: str) -> str:

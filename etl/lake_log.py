@@ -71,6 +71,11 @@ def newest_at(table: Path, time_s: float) -> int | None:
     return next((_version(path) for path in commits if path.stat().st_mtime <= time_s), None)
 
 
+def newest_commit_s(table: Path) -> float:
+    """Return when the newest commit of the log was made, in Unix time; 0 where there is none."""
+    return max((path.stat().st_mtime for path in _commits(table / FOLDER)[-1:]), default=0.0)
+
+
 def oldest(table: Path) -> int | None:
     """The oldest version that the log still has a commit of."""
     return next((_version(path) for path in _commits(table / FOLDER)), None)

@@ -9,6 +9,10 @@ One run, under the compaction lock, for each table:
 4. log clean-up: a checkpoint is made and synced, then the entries of `_delta_log` are deleted that
    no version of the same time needs, oldest first.
 
+Nothing is deleted because the clock is ahead: today is at most a day after the newest receipt in
+the lake, so its newest partition is never dropped, and the age of a version is measured up to an
+hour after the newest commit. `retained_from` never goes back.
+
 A partition that is still written is merged when it has `merge_files_min` small files, so a file is
 rewritten a bounded number of times; one of a past day is brought to as few files as there can be.
 A kill between any two steps leaves what the next run does again; what was written and not
@@ -18,9 +22,11 @@ committed is deleted by vacuum.
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -32,10 +38,12 @@ from etl.lake import Change, DataFile, LakeError, ListedFile, Snapshot
 from etl.layout import Layout
 from etl.rewrite import Rewrite
 from etl.tables import EVENTS, PARTITION, TABLES
+from etl.trusted_clock import STEP_S
 
 log = logging.getLogger(__name__)
 
 RETAINED_FROM = "beaconlog.retained_from"
+_COMMIT_AGE_MAX_S = 3600.0
 _DATA_FILES = f"{PARTITION}=*/*.parquet"
 
 
@@ -72,12 +80,20 @@ def run(data: Path, plan: Plan, now_s: float) -> Outcome:
     layout.prepare()
     outcome = Outcome()
     with durable.locked(layout.lake_lock):
-        for table in TABLES:
-            snapshot = lake.open_or_create(layout.table(table.name), table)
-            _Upkeep(layout, plan, snapshot, outcome, now_s).run()
+        snapshots = [lake.open_or_create(layout.table(table.name), table) for table in TABLES]
+        today = _today(snapshots, now_s)
+        for snapshot in snapshots:
+            _Upkeep(layout, plan, snapshot, outcome, now_s, today).run()
         events = lake.load(layout.table(EVENTS.name), EVENTS)
         outcome.version = events.version
     return outcome
+
+
+def _today(snapshots: Sequence[Snapshot], now_s: float) -> date:
+    """The date of `now_s`, at most a day after the newest receipt."""
+    today = datetime.fromtimestamp(now_s, UTC).date()
+    newest = lake.newest_date(snapshots)
+    return min(today, newest + timedelta(days=1)) if newest else today
 
 
 @dataclass(slots=True)
@@ -89,19 +105,18 @@ class _Upkeep:
     snapshot: Snapshot
     outcome: Outcome
     now_s: float
+    today: date
 
     @property
     def folder(self) -> Path:
         return self.layout.table(self.snapshot.table.name)
 
     def run(self) -> None:
-        now = datetime.fromtimestamp(self.now_s, UTC)
-        today = now.date().isoformat()
         parquet.sweep(self.folder)
         try:
             if self.plan.retention_days:
-                self._drop((now - timedelta(days=self.plan.retention_days)).date().isoformat())
-            for group in list(merge_groups(self.snapshot.listed(), today, self.plan)):
+                self._drop(self.today - timedelta(days=self.plan.retention_days))
+            for group in list(merge_groups(self.snapshot.listed(), str(self.today), self.plan)):
                 self._merge(group)
         except CommitFailedError as error:
             # Another one maintains or erases: what it left is for the next run.
@@ -110,7 +125,8 @@ class _Upkeep:
         self._vacuum()
         self._clean_log()
 
-    def _drop(self, before: str) -> None:
+    def _drop(self, oldest_kept: date) -> None:
+        before = max(str(oldest_kept), self.snapshot.property(RETAINED_FROM) or "")
         old = [file for file in self.snapshot.listed() if file.event_date < before]
         # Told first: whoever compares log and lake must not miss what is being dropped.
         self.snapshot = lake.set_properties(self.folder, self.snapshot, {RETAINED_FROM: before})
@@ -153,27 +169,33 @@ class _Upkeep:
         self.snapshot = lake.load(self.folder, self.snapshot.table)
 
     def _vacuum(self) -> None:
-        hours = self.plan.snapshot_retention_hours
+        # delta-rs measures from the wall clock, which may be ahead of the time that is trusted.
+        ahead_s = max(0.0, time.time() - self._versions_now_s() - STEP_S)
+        hours = self.plan.snapshot_retention_hours + math.ceil(ahead_s / 3600)
         deleted = delete_unreferenced(self.folder, self.snapshot, retention_hours=hours)
         self.outcome.deleted_files += deleted
         self.snapshot = lake.load(self.folder, self.snapshot.table)
 
     def _clean_log(self) -> None:
         hours = self.plan.snapshot_retention_hours
-        deleted = clean_log(self.folder, self.snapshot, retention_hours=hours, now_s=self.now_s)
+        now_s = self._versions_now_s()
+        deleted = clean_log(self.folder, self.snapshot, retention_hours=hours, now_s=now_s)
         self.outcome.deleted_log_entries += deleted
+
+    def _versions_now_s(self) -> float:
+        return min(self.now_s, lake_log.newest_commit_s(self.folder) + _COMMIT_AGE_MAX_S)
 
 
 def merge_groups(
     listed: Sequence[ListedFile], today: str, plan: Plan
 ) -> Iterator[list[ListedFile]]:
     """The files to be made one, of one partition each, up to `file_bytes_target` together."""
-    for date in sorted({file.event_date for file in listed}):
-        is_over = date < today
+    for day in sorted({file.event_date for file in listed}):
+        is_over = day < today
         small_bytes_max = plan.file_bytes_target // (2 if is_over else 8)
         files_min = 2 if is_over else plan.merge_files_min
         small = [
-            file for file in listed if file.event_date == date and file.size_bytes < small_bytes_max
+            file for file in listed if file.event_date == day and file.size_bytes < small_bytes_max
         ]
         if len(small) >= files_min:
             yield from _within_target(small, plan.file_bytes_target)

@@ -124,6 +124,61 @@ def test_partitions_past_their_retention_are_dropped(shop):
     assert check.run(shop.data).problems == []
 
 
+def retained_from(shop: Shop) -> str | None:
+    return lake.load(shop.layout.table("events"), EVENTS).property(maintain.RETAINED_FROM)
+
+
+@pytest.mark.parametrize("ahead_days", [3, 40, 4000])
+def test_a_clock_that_is_ahead_drops_nothing_that_is_within_the_retention(shop, ahead_days):
+    """Today is at most a day after the newest receipt, whatever the clock says."""
+    fill(shop, 1, first_s=-DAY_S)
+    fill(shop, 2)
+    before = shop.query(ALL)
+    outcome = keep_up(shop, after_s=ahead_days * DAY_S, retention_days=2)
+    assert outcome.dropped_rows == 0
+    assert shop.query(ALL) == before
+    assert keep_up(shop, after_s=ahead_days * DAY_S, retention_days=1).dropped_partitions == 2
+    assert shop.query(ALL) == before[-4:]
+    assert check.run(shop.data).problems == []
+
+
+def test_a_clock_that_is_ahead_keeps_the_versions(shop):
+    """They are as old as the newest commit says; so are the files of the log."""
+    fill(shop, 8)
+    old = lake.load(shop.layout.table("events"), EVENTS).version
+    before = shop.query(ALL, version=old)
+    ahead_s = time.time() - START_S + 400 * DAY_S
+    for _ in range(2):
+        outcome = keep_up(shop, after_s=ahead_s, retention_days=30)
+        assert (outcome.deleted_log_entries, outcome.deleted_files) == (0, 0)
+    assert shop.query(ALL, version=old) == before
+
+
+def test_a_vacuum_by_a_clock_that_is_ahead_keeps_the_files_of_versions(shop, monkeypatch):
+    """The retention is prolonged by what the clock is ahead of the newest commit."""
+    fill(shop, 1)
+    asked_h: list[int] = []
+
+    def noted(_folder, _snapshot, *, retention_hours: int) -> int:
+        asked_h.append(retention_hours)
+        return 0
+
+    monkeypatch.setattr(maintain, "delete_unreferenced", noted)
+    age(shop, hours=100)
+    keep_up(shop, after_s=time.time() - START_S, snapshot_retention_hours=24)
+    assert set(asked_h) == {24 + 99}
+
+
+def test_what_was_dropped_stays_dropped_when_the_clock_goes_back(shop):
+    """`check` compares with the log from the same day on."""
+    fill(shop, 1)
+    fill(shop, 1, first_s=5 * DAY_S)
+    keep_up(shop, after_s=5 * DAY_S, retention_days=2)
+    assert retained_from(shop) == "2026-11-26"
+    keep_up(shop, after_s=DAY_S, retention_days=2)
+    assert retained_from(shop) == "2026-11-26"
+
+
 def test_an_older_version_answers_until_it_is_past_its_retention(shop):
     """Then it is said that there is none, and its files are gone."""
     fill(shop, 8)
