@@ -2,9 +2,11 @@
 
 import re
 import runpy
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+import pythons
 from typer.main import get_command
 
 from etl import reports
@@ -48,6 +50,33 @@ def test_every_file_it_points_to_is_there() -> None:
     named = re.findall(r"\]\(([^)#]+)\)", README) + re.findall(r"`(tests/\S+\.py)`", README)
     missing = [path for path in named if "://" not in path and not (ROOT / path).exists()]
     assert missing == []
+
+
+def test_it_names_the_pythons_that_are_tested() -> None:
+    """Those of the classifiers."""
+    *most, last = pythons.classified(pythons.SETUP)
+    assert f"run on {', '.join(most)} and {last}." in README
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_make_target_it_shows_is_there(page: str) -> None:
+    """By its name or by a pattern such as `test-%`."""
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.findall(r"^([^\s:=#]+):(?!=)", makefile, re.MULTILINE)
+    shown = re.findall(r"^(?:    |`)?make ([\w./-]+)", (ROOT / page).read_text(), re.MULTILINE)
+    assert len(shown) >= 3
+    patterns = [target.replace("%", "*") for target in targets]
+    assert [one for one in shown if not any(fnmatch(one, each) for each in patterns)] == []
+
+
+def test_the_tag_it_shows_is_the_one_the_tracker_reads() -> None:
+    """Its script is served, and each of its attributes read."""
+    (tag,) = set(re.findall(r"<script defer .*</script>", README))
+    tracker = (ROOT / "service/web/tracker/beacon.js").read_text()
+    (read,) = re.findall(r"dataset: {(.*?)}.*document\.currentScript", tracker)
+    assert re.findall(r" data-(\w+)=", tag) == ["tenant", "slug"]
+    assert {"tenant", "slug"} <= set(re.findall(r"\w+", read))
+    assert "/beacon.js" in tag
 
 
 def test_the_api_reference_is_up_to_date() -> None:

@@ -1,0 +1,108 @@
+"""The README's "First events": pasted into bash as it stands, it prints what the README says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from harness import group
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 280
+PORTS = {"BEACONLOG_PORT": "8080", "BEACONLOG_REPORTS_PORT": "8081"}
+SOON = {"BEACONLOG_SEGMENT_AGE_S": "0.5"}  # a busy machine may be late for the README's sleep
+NOT_COPIED = shutil.ignore_patterns(
+    ".*", "__pycache__", "*.egg-info", "build", "dist", "tests", "benchmarks", "data"
+)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A fresh one: what `git clone` would give, but for what no command of it reads."""
+    return Path(shutil.copytree(ROOT, tmp_path / "beaconlog", ignore=NOT_COPIED))
+
+
+@pytest.fixture
+def ports() -> dict[str, str]:
+    """The README's ports by their setting; another where somebody else has one of them."""
+    return {setting: port if is_free(port) else free_port() for setting, port in PORTS.items()}
+
+
+def test_it_prints_what_the_readme_says(checkout: Path, ports: dict[str, str]) -> None:
+    """Word for word, but for a port that is taken: the answers, then the report."""
+    commands, report = first_events()
+    shown = re.findall(r"^# (\{.*\})$", commands, re.MULTILINE)
+    raw = pasted(with_ports(commands, ports), checkout, ports)
+    printed = re.sub(r" *\n", "\n", raw).rstrip() + "\n"
+    assert printed.endswith(report)
+    answers = re.findall(r"\{.*?\}", printed.removesuffix(report))
+    assert [keys_and_words(answer) for answer in answers] == [keys_and_words(one) for one in shown]
+
+
+def first_events() -> tuple[str, str]:
+    """The README's commands, and the report it shows after them."""
+    section = (ROOT / "README.md").read_text().partition("\n## First events\n")[2]
+    commands, report = re.findall(r"^```(?:sh)?\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)[:2]
+    return commands, report
+
+
+def with_ports(commands: str, ports: dict[str, str]) -> str:
+    """The commands asking these ports."""
+    for setting, port in PORTS.items():
+        commands = commands.replace(f"localhost:{port}", f"localhost:{ports[setting]}")
+    return commands
+
+
+def pasted(commands: str, folder: Path, ports: dict[str, str]) -> str:
+    """What bash prints when it is given these; the service it leaves running is ended."""
+    env = {name: text for name, text in os.environ.items() if not name.startswith("BEACONLOG_")}
+    shell = subprocess.Popen(
+        ["bash", "--norc", "-e"],
+        cwd=folder,
+        env={**env, **ports, **SOON, "PYTHON": sys.executable},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        ended = f"{commands}\nkill %1\nwait\n"
+        out, err = shell.communicate(ended, timeout=TIMEOUT_S)
+    finally:
+        for pid in group(shell.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    assert shell.returncode == 0, out + err
+    return out
+
+
+def keys_and_words(answer: str) -> dict[str, object]:
+    """An answer without what is another each time."""
+    return {key: value for key, value in json.loads(answer).items() if key != "event_id"}
+
+
+def is_free(port: str) -> bool:
+    """Whether nobody listens on it."""
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("", int(port)))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> str:
+    """One that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return str(one.getsockname()[1])
