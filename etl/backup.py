@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl import durable, lake, lake_log, segments
+from etl import durable, formats, lake, lake_log, segments
 from etl.lake import LakeError, Snapshot
 from etl.layout import Layout
 from etl.tables import TABLES
@@ -37,11 +37,13 @@ class Copied:
 def run(data: Path, destination: Path) -> Copied:
     """Copy `data` to `destination`, a folder that does not exist yet; durable when it returns.
 
-    Raises BackupRefused, LakeError; OSError when a disk refuses.
+    Raises BackupRefused, LakeError, DataFolderError, SeriesFormatError; OSError when a disk
+    refuses.
     """
     if destination.exists():
         raise BackupRefused(f"{destination} exists: a backup goes to a new folder")
     source, target = Layout(data.absolute()), Layout(destination.absolute())
+    formats.refuse_newer(source)
     target.root.parent.mkdir(parents=True, exist_ok=True)
     target.prepare()
     copied_segments = _copy_segments(source, target)

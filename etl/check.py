@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from etl import agreement, lake, lake_log, recovery_record, segments
+from etl import agreement, lake, lake_log, recovery, recovery_record, segments
 from etl.findings import Findings, Problem, TableFacts
 from etl.lake import LakeError, Snapshot
 from etl.layout import Layout
+from etl.recovery import SeriesFormatError
 from etl.recovery_record import Decision
 from etl.segments import Sealed, SegmentCorrupt
 from etl.tables import TABLES
@@ -30,12 +31,15 @@ _UNREADABLE = "table-unreadable"
 
 
 def run(data: Path) -> Findings:
-    """Verify a data folder. What is wrong is in the findings, never raised.
+    """Verify a data folder. What is wrong is in the findings, not raised.
+
+    Raises NewerFormat or DataFolderError where nothing can be said of a folder of that format.
 
     A compaction that starts after a power cut may set an entry of the lake's log aside while it is
     looked at: then all is looked at again.
     """
     layout = Layout(data.absolute())
+    layout.refuse_newer()
     for _ in range(_ATTEMPTS_MAX):
         found = Findings()
         try:
@@ -95,6 +99,10 @@ def _verify_log(
         found.open_segments += len(segments.open_in(folder))
         found.broken_files += len(list(folder.glob("*.broken*")))
         found.recovered += recovery_record.read(folder)
+        try:
+            recovery.check_format(folder)
+        except SeriesFormatError as error:
+            found.problems.append(Problem("series-format", str(error)))
     for listed in sealed.values():
         for segment in listed:
             if _verify_segment(segment, found):

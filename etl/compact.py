@@ -30,7 +30,18 @@ from pathlib import Path
 import duckdb
 from deltalake.exceptions import CommitFailedError
 
-from etl import backlog, cleanup, duck, durable, lake, parquet, recovery, segments, staging
+from etl import (
+    backlog,
+    cleanup,
+    duck,
+    durable,
+    formats,
+    lake,
+    parquet,
+    recovery,
+    segments,
+    staging,
+)
 from etl.backlog import Stopped
 from etl.lake import LakeError, Snapshot
 from etl.layout import Layout
@@ -88,9 +99,11 @@ class _Pass:
 def run(data: Path, plan: Plan, now_s: float) -> Outcome:
     """Compact everything that is sealed, in as many passes as it takes. `now_s`: Unix time.
 
-    Raises LakeError, SeriesFormatError, CompactionConflict; OSError when the disk refuses.
+    Raises LakeError, DataFolderError, SeriesFormatError, CompactionConflict; OSError when the disk
+    refuses.
     """
     layout = Layout(data.absolute())
+    formats.refuse_newer(layout)
     layout.prepare()
     with durable.locked(layout.lake_lock):
         return run_locked(layout, plan, now_s)

@@ -32,6 +32,7 @@ from etl import (
     compact,
     duck,
     durable,
+    formats,
     lake,
     lake_log,
     maintain,
@@ -73,8 +74,9 @@ class Outcome:
 def run(
     data: Path, subject: Subject, plan: compact.Plan, now_s: float, *, seal_timeout_s: float = 60.0
 ) -> Outcome:
-    """Erase. Raises EraseRefused, LakeError, CompactionConflict; OSError."""
+    """Erase. Raises EraseRefused and what `compact.run` raises."""
     layout = Layout(data.absolute())
+    formats.refuse_newer(layout)
     layout.prepare()
     with durable.locked(layout.lake_lock):
         _await_sealed(layout, seal_timeout_s)

@@ -1,5 +1,6 @@
 """Where everything lies under the data folder. No other module spells these names.
 
+<data>/format.json                     {"format": 2}; a folder without it is of format 1
 <data>/directory.db                    tenants and products (embedded default)
 <data>/salts/<YYYY-MM-DD>              the day's visitor salt
 <data>/log/lock                        held while a series is claimed or recovered
@@ -7,16 +8,22 @@
 <data>/lake/lock                       held by the one compaction
 <data>/lake/<table>/                   a Delta table
 <data>/lake/tmp/                       DuckDB's spill files
+
+A folder's format counts up when an older version would misread what is written from then on. This
+version reads every format up to FORMAT, and writes FORMAT: a writing role marks the folder before
+it writes anything else. Nobody reads or writes a newer one. Format 1 was never marked.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from etl import durable
 
+FORMAT = 2
 _NAMES_REFUSE = "%?\\"  # URLs of databases and tables are made from the path
 
 
@@ -24,11 +31,19 @@ class DataFolderError(Exception):
     """The data folder cannot be used; the message says which path and why."""
 
 
+class NewerFormat(DataFolderError):
+    """A later version wrote the folder: this one must neither read nor write it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The names under one data folder. Making a Layout touches no file."""
 
     root: Path
+
+    @property
+    def format_file(self) -> Path:
+        return self.root / "format.json"
 
     @property
     def directory_db(self) -> Path:
@@ -70,11 +85,53 @@ class Layout:
         return self.lake / name
 
     def prepare(self) -> None:
-        """Make the folders of a writing role. Raises DataFolderError when that is refused."""
+        """Make the folders of a writing role and mark them with FORMAT, durably.
+
+        Raises DataFolderError when that is refused, NewerFormat before anything is touched.
+        """
         if set(str(self.root)) & set(_NAMES_REFUSE):
             raise DataFolderError(f"data folder: its path must not contain any of {_NAMES_REFUSE}")
+        self.refuse_newer()
         for folder in (self.root, self.log, self.lake, self.salts):
             self._make_writable(folder)
+        self._mark()
+
+    def format(self) -> int:
+        """The folder's format. Raises DataFolderError where that cannot be told."""
+        try:
+            written = json.loads(self.format_file.read_bytes())["format"]
+        except FileNotFoundError:
+            return 1
+        except OSError as error:
+            raise DataFolderError(f"data folder {self.root}: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError):
+            written = None
+        if type(written) is not int or written < 1:
+            raise DataFolderError(
+                f"data folder {self.root}: format.json tells no format; restore it from a backup"
+            )
+        return written
+
+    def refuse_newer(self) -> None:
+        """Raise NewerFormat where a later version wrote the folder; DataFolderError as `format`."""
+        found = self.format()
+        if found > FORMAT:
+            raise NewerFormat(
+                f"data folder {self.root}: written by a newer beaconlog (format {found}); this one "
+                f"reads up to {FORMAT}: upgrade, or restore a backup"
+            )
+
+    def _mark(self) -> None:
+        if self.format() == FORMAT:
+            return
+        content = json.dumps({"format": FORMAT}).encode() + b"\n"
+        try:
+            with durable.locked(self.log_lock):
+                self.refuse_newer()
+                durable.write_file(self.format_file, content)
+        except OSError as error:
+            self.refuse_full_disk()
+            raise DataFolderError(f"data folder {self.root}: {error.strerror}") from error
 
     def refuse_full_disk(self) -> None:
         """Raise DataFolderError where no byte is free: SQLite would speak of an I/O error."""

@@ -20,10 +20,11 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from etl import backlog, duck, lake, segments, staging
+from etl import backlog, duck, formats, lake, segments, staging
 from etl.directory_db import DirectoryDatabase
 from etl.lake import LakeError, Snapshot, VersionNotFound
-from etl.layout import Layout
+from etl.layout import DataFolderError, Layout
+from etl.recovery import SeriesFormatError
 from etl.tables import EVENTS, TABLES
 from etl.tail import Tail
 
@@ -61,6 +62,10 @@ class LiveView:
 
     def connect(self, *, version: int | None = None) -> duckdb.DuckDBPyConnection:
         """A new connection. Raises LakeError, VersionNotFound, DirectoryUnavailable."""
+        try:
+            formats.refuse_newer(Layout(self.data))
+        except (DataFolderError, SeriesFormatError) as error:
+            raise LakeError(str(error)) from error
         for _ in range(_ATTEMPTS_MAX):
             con = self._new_connection()
             try:

@@ -33,7 +33,7 @@ from pathlib import Path
 import duckdb
 from deltalake.exceptions import CommitFailedError
 
-from etl import duck, durable, lake, lake_log, parquet, rewrite
+from etl import duck, durable, formats, lake, lake_log, parquet, rewrite
 from etl.lake import Change, DataFile, LakeError, ListedFile, Snapshot
 from etl.layout import Layout
 from etl.rewrite import Rewrite
@@ -75,8 +75,12 @@ class Outcome:
 
 
 def run(data: Path, plan: Plan, now_s: float) -> Outcome:
-    """Maintain every table that there is. `now_s`: Unix time. Raises LakeError; OSError."""
+    """Maintain every table that there is. `now_s`: Unix time.
+
+    Raises LakeError, DataFolderError, SeriesFormatError; OSError.
+    """
     layout = Layout(data.absolute())
+    formats.refuse_newer(layout)
     layout.prepare()
     outcome = Outcome()
     with durable.locked(layout.lake_lock):

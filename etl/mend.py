@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl import durable, segments
+from etl import durable, formats, segments
 from etl.layout import Layout
 from etl.segments import Damage, Line, Sealed, SegmentCorrupt
 from etl.staging import ERASED_KIND
@@ -39,8 +39,12 @@ class Mended:
 
 
 def run(data: Path, series: str, number: int) -> Mended:
-    """Mend one segment, under the log's lock. Raises MendRefused; OSError."""
+    """Mend one segment, under the log's lock.
+
+    Raises MendRefused, DataFolderError, SeriesFormatError; OSError.
+    """
     layout = Layout(data.absolute())
+    formats.refuse_newer(layout)
     folder = layout.log / series
     if folder not in segments.series_folders(layout.log):
         raise MendRefused(f"no series {series} in {layout.log}")

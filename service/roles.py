@@ -16,7 +16,7 @@ from functools import partial
 
 from tornado.netutil import bind_sockets
 
-from etl import recovery, segments
+from etl import formats
 from etl.directory_db import DirectoryUnavailable
 from etl.layout import DataFolderError, Layout
 from etl.recovery import SeriesFormatError
@@ -172,10 +172,9 @@ def _check_collector(settings: Settings) -> Contract:
 def _check_data(settings: Settings) -> None:
     layout = Layout(settings.data.absolute())
     try:
+        formats.refuse_newer(layout)
         layout.prepare()
         layout.refuse_full_disk()
-        for folder in segments.series_folders(layout.log):
-            recovery.check_format(folder)
         prepare_directory(settings)
     except (DataFolderError, SeriesFormatError, DirectoryUnavailable) as error:
         raise StartError(str(error)) from error

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from service.cli.shared import AsJson, Config, Data, app, load, print_json, say, stop
+from service.cli.shared import AsJson, Config, Data, app, load, print_json, refuse_newer, say, stop
 
 directory_app = typer.Typer(help="Tenants and products.", no_args_is_help=True)
 app.add_typer(directory_app, name="directory")
@@ -28,6 +28,7 @@ def directory_import(
     from service.worker import database  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
+    refuse_newer(chosen.data)
     try:
         chosen.data.mkdir(parents=True, exist_ok=True)
         counts = import_directory(database(chosen), tenants, products)
@@ -43,7 +44,9 @@ def directory_list(config: Config = None, data: Data = None, as_json: AsJson = F
     from service.tables import print_rows  # noqa: PLC0415
     from service.worker import database  # noqa: PLC0415
 
-    directory = database(load({"data": data}, config))
+    chosen = load({"data": data}, config)
+    refuse_newer(chosen.data)
+    directory = database(chosen)
     try:
         tenants = directory.tenants() if directory.exists() else []
     except DirectoryUnavailable as error:

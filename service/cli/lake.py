@@ -230,7 +230,7 @@ def check(config: Config = None, data: Data = None, as_json: AsJson = False) -> 
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
-    with busy("verifying"):
+    with busy("verifying"), _failures_told():
         findings = verification.run(chosen.data)
     if as_json:
         print_json({"ok": findings.ok, **asdict(findings)})

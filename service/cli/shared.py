@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from etl import __version__
+from etl.layout import DataFolderError, Layout
 from service import logs, settings
 from service.settings import Settings, SettingsError
 
@@ -60,9 +61,18 @@ def load(flags: Mapping[str, object], config: Path | None) -> Settings:
 
 
 def require_folder(data: Path) -> None:
-    """Stop unless the data folder is there."""
+    """Stop unless the data folder is there, and of a format that this version reads."""
     if not data.is_dir():
         stop(f"data folder {data}: there is none; --data names another")
+    refuse_newer(data)
+
+
+def refuse_newer(data: Path) -> None:
+    """Stop where a later version wrote the data folder."""
+    try:
+        Layout(data).refuse_newer()
+    except DataFolderError as error:
+        stop(str(error))
 
 
 @contextmanager

@@ -103,6 +103,7 @@ def test_every_file_of_a_data_folder_is_on_the_page(service: Service, data: Path
     tools.run_json("maintain", "--json", data=data)
     service.drain()
     patterns = [
+        r"format\.json",
         r"directory\.db",
         r"salts/[0-9-]+",
         r"(log|lake)/lock",
