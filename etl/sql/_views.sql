@@ -16,6 +16,11 @@ CREATE OR REPLACE TEMP MACRO source_of(metadata) AS coalesce(
     nullif(json_extract_string(metadata, '$.referrer'), ''),
     'direct');
 
+-- A sale, in every report: told to the conversion endpoint, once per transaction. A page's own claim
+-- of a purchase is an event and a step of the funnel, but no sale.
+CREATE OR REPLACE TEMP MACRO is_sale(endpoint, type) AS
+    endpoint = 'conversion' AND type IN ('purchase', 'conversion');
+
 -- Whether a moment lies in [since, until), either end open where it is NULL. `received_on` is the
 -- partition: the UTC date of receipt, whatever the zone of the session. Nothing occurs more than five
 -- minutes after its receipt, so partitions from the day before `since` on hold all that is asked for.

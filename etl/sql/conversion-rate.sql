@@ -1,9 +1,9 @@
 -- conversion-rate: transactions per visitor, per tenant; a shop's server that reports a sale is no
--- visitor, so the rate is one of counts, not of people.
+-- visitor, so the rate is one of counts, not of people. A visitor counts once for each UTC day.
 -- parameters: tenant, from, to, bots, endpoint, type, product, source
 WITH chosen AS (
     SELECT tenant_id, visitor_id,
-           endpoint = 'conversion' AND type IN ('purchase', 'conversion') AS is_sale
+           is_sale(endpoint, type) AS is_sale
     FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
 ),
 counted AS (

@@ -1,5 +1,7 @@
 -- funnel: visitors and events of each step; a visitor counts in every step it took, in any order.
--- Visitors who asked for privacy have no visitor_id: their events count, they do not.
+-- A visitor counts once for each UTC day. Visitors who asked for privacy have no visitor_id: their
+-- events count, they do not. The last step counts what pages call a purchase too, which is no
+-- transaction elsewhere.
 -- parameters: tenant, from, to, bots, endpoint, type, product, source
 WITH steps (ordinal, step) AS (
     VALUES (1, 'view'), (2, 'contact'), (3, 'cart'), (4, 'purchase')

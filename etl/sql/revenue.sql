@@ -1,10 +1,10 @@
--- revenue: transactions and their value, per currency.
+-- revenue: transactions and their value, per currency: sales told to the conversion endpoint.
 -- parameters: tenant, from, to, bots, endpoint, type, product, source
 SELECT
     currency,
     count(*) AS transactions,
     sum(value) AS value
 FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
-WHERE endpoint = 'conversion' AND type IN ('purchase', 'conversion')
+WHERE is_sale(endpoint, type)
 GROUP BY currency
 ORDER BY value DESC, currency

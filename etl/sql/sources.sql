@@ -4,8 +4,7 @@ SELECT
     source_of(metadata) AS source,
     count(DISTINCT hash(visitor_id)) FILTER (visitor_id IS NOT NULL) AS visitors,
     count(*) AS events,
-    count(*) FILTER (endpoint = 'conversion' AND type IN ('purchase', 'conversion'))
-        AS transactions
+    count(*) FILTER (is_sale(endpoint, type)) AS transactions
 FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
 GROUP BY ALL
 ORDER BY visitors DESC, events DESC, source

@@ -1,11 +1,14 @@
 -- summary: events, visitors, one count per type and transactions, per tenant; with `from` also those
 -- of the period before, and the change. The period before is as long; of a period that is not over,
 -- what has passed is compared with as much of the one before, by the clocks of `tz`: `compared_from`
--- and `compared_to` among the parameters of the result say which span.
+-- and `compared_to` among the parameters of the result say which span. A shop that had events in the
+-- period before and has none now is listed with zeros. Transactions are sales told to the conversion
+-- endpoint. A visitor id lasts a UTC day: a visitor counts once for each UTC day of the period.
 -- Visitors are counted by hashes of their ids, which are 64-bit hashes themselves.
 -- parameters: tenant, from, to, bots, endpoint, type, product, source
 WITH counted AS (
-    SELECT tenant_id, type, count(*) AS events, count(*) FILTER (endpoint = 'conversion') AS converted
+    SELECT tenant_id, type, count(*) AS events,
+           count(*) FILTER (is_sale(endpoint, type)) AS sales
     FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
     GROUP BY tenant_id, type
 ),
@@ -22,8 +25,7 @@ before AS (
         tenant_id,
         count(*) AS events_before,
         count(DISTINCT hash(visitor_id)) FILTER (visitor_id IS NOT NULL) AS visitors_before,
-        count(*) FILTER (endpoint = 'conversion' AND type IN ('purchase', 'conversion'))
-            AS transactions_before,
+        count(*) FILTER (is_sale(endpoint, type)) AS transactions_before,
         count(*) FILTER (
             type IN ('whatsapp_click', 'call', 'call_click', 'maps_click', 'location_view')
         ) AS contacts_before
@@ -31,11 +33,14 @@ before AS (
     WHERE $compared_from IS NOT NULL
     GROUP BY tenant_id
 ),
+shops AS (
+    SELECT tenant_id FROM counted UNION SELECT tenant_id FROM before
+),
 now AS (
     SELECT
         tenant_id,
         any_value(tenants.slug) AS tenant,
-        sum(events)::BIGINT AS events,
+        coalesce(sum(events), 0)::BIGINT AS events,
         coalesce(any_value(visitors), 0) AS visitors,
         coalesce(sum(events) FILTER (type = 'view'), 0)::BIGINT AS view,
         coalesce(sum(events) FILTER (type = 'whatsapp_click'), 0)::BIGINT AS whatsapp_click,
@@ -47,8 +52,9 @@ now AS (
         coalesce(sum(events) FILTER (type = 'social_share'), 0)::BIGINT AS social_share,
         coalesce(sum(events) FILTER (type = 'conversion'), 0)::BIGINT AS conversion,
         coalesce(sum(events) FILTER (type = 'purchase'), 0)::BIGINT AS purchase,
-        coalesce(sum(converted) FILTER (type IN ('purchase', 'conversion')), 0)::BIGINT AS transactions
-    FROM counted
+        coalesce(sum(sales), 0)::BIGINT AS transactions
+    FROM shops
+    LEFT JOIN counted USING (tenant_id)
     LEFT JOIN visiting USING (tenant_id)
     LEFT JOIN tenants ON tenants.id = tenant_id
     GROUP BY tenant_id

@@ -1,8 +1,9 @@
--- top-products: the products that sold and were seen most. Different currencies are never added:
--- revenue is in the currency the product sold most in; other_revenue lists the others' sums.
+-- top-products: the products that sold and were seen most. Purchases are sales, as in transactions
+-- elsewhere: told to the conversion endpoint. Different currencies are never added: revenue is in the
+-- currency the product sold most in; other_revenue lists the others' sums.
 -- parameters: tenant, from, to, bots, limit, endpoint, type, product, source
 WITH chosen AS NOT MATERIALIZED (
-    SELECT tenant_id, product_id, type, currency, value
+    SELECT tenant_id, product_id, type, currency, value, is_sale(endpoint, type) AS is_sale
     FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
     WHERE product_id IS NOT NULL
 ),
@@ -10,7 +11,7 @@ top AS MATERIALIZED (
     SELECT tenant_id, product_id,
            count(*) FILTER (type = 'view') AS views,
            count(*) FILTER (type = 'cart_add') AS cart_adds,
-           count(*) FILTER (type IN ('purchase', 'conversion')) AS purchases
+           count(*) FILTER (is_sale) AS purchases
     FROM chosen
     GROUP BY tenant_id, product_id
     ORDER BY purchases DESC, cart_adds DESC, views DESC, tenant_id, product_id
@@ -21,14 +22,14 @@ sold AS (
            row_number() OVER (PARTITION BY tenant_id, product_id
                               ORDER BY count(*) DESC, currency) AS ordinal
     FROM chosen SEMI JOIN top USING (tenant_id, product_id)
-    WHERE type IN ('purchase', 'conversion') AND currency IS NOT NULL
+    WHERE is_sale AND currency IS NOT NULL
     GROUP BY tenant_id, product_id, currency
 ),
 earned AS (
     SELECT tenant_id, product_id,
            any_value(revenue) FILTER (ordinal = 1) AS revenue,
            any_value(currency) FILTER (ordinal = 1) AS currency,
-           string_agg(revenue::DECIMAL(38, 2) || ' ' || currency, ', ' ORDER BY currency)
+           string_agg(revenue::DECIMAL(38, 4) || ' ' || currency, ', ' ORDER BY currency)
                FILTER (ordinal > 1) AS other_revenue
     FROM sold
     GROUP BY tenant_id, product_id

@@ -1,5 +1,7 @@
--- visitors: visitors and events per bucket of time; buckets without events are left out. A visitor
--- id lasts a UTC day, so a longer bucket counts a visitor once for each day.
+-- visitors: visitors and events per bucket of time; buckets without events are left out. Buckets are
+-- cut in `tz`, but a visitor id lasts a UTC day: whoever is there on both sides of a UTC midnight counts
+-- as two, within a bucket too, and a longer bucket counts a visitor once for each UTC day. The buckets'
+-- sum counts a visitor once for each bucket, so that it may be above the visitors of the period.
 -- parameters: tenant, from, to, interval, tz, bots, endpoint, type, product, source
 WITH chosen AS (
     SELECT minute_of(occurred_at) AS minute, visitor_id
