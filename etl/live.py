@@ -6,7 +6,8 @@ moment of a compaction every sealed line is seen once. The tail goes through the
 rule as compaction. A connection is one moment: it does not change while it is used.
 
 Views: `events`, `rejected`, `duplicates`, `tenants`, `products`, `snapshot` (version,
-tail_events), `stopped` (series, segment, reason: what compaction and view alike refuse to read) and
+tail_events), `pinned_at` (received_at: the newest receipt of a pinned version; no row in a live
+view), `stopped` (series, segment, reason: what compaction and view alike refuse to read) and
 the table macro `selected(tenant, since, until, with_bots, of_endpoint, …)`.
 """
 
@@ -20,7 +21,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from etl import backlog, duck, formats, lake, segments, staging
+from etl import backlog, duck, formats, lake, pinned, segments, staging
 from etl.directory_db import DirectoryDatabase
 from etl.lake import LakeError, Snapshot, VersionNotFound
 from etl.layout import DataFolderError, Layout
@@ -98,12 +99,26 @@ class LiveView:
             lake.load(layout.table(table.name), table, pins[table.name]) for table in TABLES
         ]
         stopped = self._stage_tail(con, sealed, snapshots)
-        for snapshot in snapshots:
-            name = snapshot.table.name
-            con.execute(f"CREATE TEMP VIEW lake_{name} AS FROM {snapshot.relation()}")
+        self._view_tables(con, snapshots, is_pinned=version is not None)
         con.execute(package_files("etl").joinpath("sql/_views.sql").read_text())
         self._describe(con, snapshots, stopped)
         self._add_names(con)
+
+    @staticmethod
+    def _view_tables(
+        con: duckdb.DuckDBPyConnection, snapshots: list[Snapshot], *, is_pinned: bool
+    ) -> None:
+        rows = {one.table.name: one.relation() for one in snapshots}
+        read_at = "(SELECT NULL::TIMESTAMPTZ AS received_at LIMIT 0)"
+        if is_pinned:
+            events = next(one for one in snapshots if one.table is EVENTS)
+            others = [one for one in snapshots if one.table is not EVENTS]
+            pinned.register_marks(con, events, others)
+            rows |= {one.table.name: pinned.rows(one) for one in others}
+            read_at = "(SELECT max(received_at) AS received_at FROM lake_events)"
+        for name, relation in rows.items():
+            con.execute(f"CREATE TEMP VIEW lake_{name} AS FROM {relation}")
+        con.execute(f"CREATE TEMP VIEW pinned_at AS FROM {read_at}")
 
     def _stage_tail(
         self,

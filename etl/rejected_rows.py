@@ -18,6 +18,8 @@ from etl.tenant_reference import TenantNames
 
 _CHUNK_ROWS = 10_000
 _PLACE = pa.schema([("series", pa.string()), ("segment", pa.int64()), ("seq", pa.int64())])
+EMPTY = _PLACE.empty_table()
+"""The places of no rows."""
 _ESCAPED = frozenset('"\\/')
 _BLANKS = r"[ \t\r\n]*"
 _FIELD = f'"{{}}"{_BLANKS}:{_BLANKS}{{}}'

@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from importlib.resources import files as package_files
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
 
-from etl import clock_table, comparison, parameters
+from etl import parameters, report_inputs
 from etl.lake import LakeError, quoted
 from etl.parameters import ParameterError
 
@@ -162,26 +162,16 @@ def run_locked(  # noqa: PLR0913  (what a question is, and the terms it is answe
     values, zone = parameters.parse(given, report.parameters)
     values["tenant"] = tenant_of(con, values.get("tenant"), whose)
     version, tail_events = con.execute("SELECT version, tail_events FROM snapshot").fetchall()[0]
-    if "interval" in values:
-        con.register("clock", clock_table.table(zone, str(values["interval"])))
     if lock:
         lock_down(con, lock)
-    if "$compared_from" in report.sql:
-        values |= _compared(values, zone, now or datetime.now(UTC))
-    bound = {key: value for key, value in values.items() if f"${key}" in report.sql}
-    table = _execute(con, report.sql, bound, timeout_s)
+    with _limited(con, timeout_s):
+        report_inputs.register(con, report.sql, values, zone)
+        if "$compared_from" in report.sql:
+            values |= report_inputs.compared_span(con, values, zone, now or datetime.now(UTC))
+        bound = {key: value for key, value in values.items() if f"${key}" in report.sql}
+        table = con.sql(report.sql, params=bound).to_arrow_table()
     shown = {key: _shown(value) for key, value in values.items()}
     return Result(name, shown, _labelled(table, zone.key), version, tail_events, zone)
-
-
-def _compared(
-    values: Mapping[str, object], zone: ZoneInfo, now: datetime
-) -> dict[str, datetime | None]:
-    span = comparison.span_before(values, zone, now)
-    return {
-        "compared_from": span.since if span else None,
-        "compared_to": span.until if span else None,
-    }
 
 
 def lock_down(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
@@ -215,13 +205,13 @@ def _tenant_id(con: duckdb.DuckDBPyConnection, text: object) -> int | None:
     return int(found[0][0])
 
 
-def _execute(
-    con: duckdb.DuckDBPyConnection, sql: str, bound: Mapping[str, object], timeout_s: float
-) -> pa.Table:
+@contextmanager
+def _limited(con: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterator[None]:
+    """Interrupt queries after that time. Raises ReportTimeout, and LakeError where memory ends."""
     timer = threading.Timer(timeout_s, con.interrupt)
     timer.start()
     try:
-        return con.sql(sql, params=dict(bound)).to_arrow_table()
+        yield
     except duckdb.InterruptException as error:
         raise ReportTimeout(f"the report took longer than {timeout_s:g} s") from error
     except duckdb.OutOfMemoryException as error:

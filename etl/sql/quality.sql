@@ -1,21 +1,14 @@
 -- quality: what came in and what became of it: events accepted, those of them that are bots',
 -- events that came again and were not counted again, and payloads that were refused, by reason.
--- What a payload says of its shop decides whose it is.
+-- A refused payload is the shop's that it would have been resolved to, by what the shop is called
+-- now: its id, its UUID or, of a conversion, its slug. It counts by its receipt, all others by when
+-- they occurred.
 -- parameters: tenant, from, to, endpoint
-WITH shop AS (
-    SELECT id, uuid, slug FROM tenants WHERE id = $tenant
-),
-refused AS (
-    SELECT reason, try_cast(body AS JSON) AS said
-    FROM rejected
+WITH refused_of AS (
+    SELECT reason FROM rejected
     WHERE falls_in(received_at, event_date, $from, $to)
       AND ($endpoint IS NULL OR endpoint = $endpoint)
-),
-refused_of AS (
-    SELECT reason FROM refused
-    WHERE $tenant IS NULL
-       OR lower(said ->> '$.tenant_id') IN (SELECT unnest([id::VARCHAR, lower(uuid)]) FROM shop)
-       OR said ->> '$.tenant_slug' IN (SELECT slug FROM shop)
+      AND ($tenant IS NULL OR (series, segment, seq) IN (FROM refused_of_tenant))
 ),
 counted AS (
     SELECT count(*) AS accepted, count(*) FILTER (bot) AS bots

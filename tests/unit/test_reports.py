@@ -2,15 +2,16 @@
 
 import json
 import re
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.resources import files as package_files
 
 import duckdb
 import pytest
-from log_tools import DAY_S, START, Shop, at, event, rejection
+from log_tools import DAY_S, START, Shop, at, event, record, rejection
 
-from etl import reports
+from etl import maintain, reports
 from etl.directory_db import DirectoryDatabase, Product, Tenant
 from etl.lake import LakeError
 from etl.live import LiveView
@@ -407,6 +408,101 @@ def test_sales_and_revenue_are_compared_over_one_span(shop):
     assert rows(shop, "revenue", **span) == [("HNL", 2, Decimal(20))]
 
 
+def test_a_shop_that_fell_to_zero_is_listed(shop):
+    """With zeros, its numbers before, and the change; last."""
+    directory_of(shop)
+    sale = SALE | {"tenant_id": 2, "value": 1, "currency": "HNL"}
+    shop.seal(event(0, **sale, visitor_id="ann"), event(1, tenant_id=2), event(DAY_S))
+    day = {"from": "2026-11-24", "to": "2026-11-24"}
+    ours, theirs = summary_at(shop, datetime(2026, 11, 30, tzinfo=UTC), **day).rows
+    assert (ours["tenant_id"], ours["events"]) == (1, 1)
+    assert theirs == dict.fromkeys(schema_types(), 0) | {
+        "tenant_id": 2,
+        "tenant": None,
+        "events": 0,
+        "visitors": 0,
+        "transactions": 0,
+        "events_before": 2,
+        "visitors_before": 1,
+        "transactions_before": 1,
+        "contacts_before": 1,
+        "events_change": -1.0,
+        "visitors_change": -1.0,
+        "transactions_change": -1.0,
+        "contacts_change": -1.0,
+    }
+
+
+def test_sales_mean_one_thing(shop):
+    """What a page calls a purchase is a step of the funnel, and no sale in any report."""
+    sale = SALE | {"product_id": 7, "currency": "HNL", "visitor_id": "ann"}
+    claim = {"type": "purchase", "product_id": 7, "visitor_id": "ann"}
+    shop.seal(event(0, **sale, value=0.5), event(1, **sale, value=2), event(2, **claim))
+    [summary] = result(shop, "summary").rows
+    [product] = result(shop, "top-products").rows
+    [rate] = result(shop, "conversion-rate").rows
+    [revenue] = result(shop, "revenue").rows
+    [source] = result(shop, "sources").rows
+    told = [found["transactions"] for found in (summary, rate, revenue, source)]
+    assert [*told, product["purchases"], summary["purchase"]] == [2, 2, 2, 2, 2, 3]
+    assert rows(shop, "funnel")[3] == ("purchase", 1, 3)
+
+
+def test_other_revenue_keeps_its_decimals(shop):
+    """Four of them, as all money."""
+    sale = SALE | {"product_id": 7}
+    euros = (event(n, **sale, value=1, currency="EUR") for n in range(2))
+    shop.seal(*euros, event(2, **sale, value=0.0001, currency="USD"))
+    [row] = result(shop, "top-products").rows
+    assert (row["revenue"], row["other_revenue"]) == (Decimal(2), "0.0001 USD")
+
+
+# -- pinned versions ---
+
+
+def test_a_pinned_version_is_the_same_answer_whatever_comes_after(shop):
+    """Of every report; whenever it is asked, and after merging."""
+    directory_of(shop)
+    street(shop)
+    again = {"dedupe_key": "id:x", "event_id": None}
+    shop.seal(event(20, **again), event(21, **again), rejection(22), rejection(23, "not-json", "{"))
+    shop.compact()
+    version = result(shop, "summary").version
+    given = {"from": "2026-11-23", "tenant": "1"}
+    first = pinned_answers(shop, version, datetime(2026, 11, 25, tzinfo=UTC), given)
+    assert ("duplicates", None, 1) in first["quality"][0]
+    for after_s in (30.0, 31.0):
+        late = [event(after_s, **again), rejection(after_s), event(after_s, type="view")]
+        shop.seal(*late, series="h-w0-bb")
+        shop.seal(*late)
+        shop.compact()
+        maintain.run(shop.data, maintain.Plan(), time.time())
+    now = datetime(2026, 12, 25, tzinfo=UTC)
+    assert pinned_answers(shop, version, now, given) == first
+    assert rows(shop, "quality", from_="2026-11-23", tenant="1") != first["quality"][0]
+
+
+def pinned_answers(shop: Shop, version: int | None, now: datetime, given: dict) -> dict:
+    """Every report's rows and parameters."""
+    view = LiveView(shop.data, DirectoryDatabase(shop.layout.directory_url))
+    told = {}
+    for name in reports.names():
+        with view.connect(version=version) as con:
+            found = reports.run_locked(con, name, given, timeout_s=30, lock=None, now=now)
+        told[name] = ([tuple(row.values()) for row in found.rows], found.parameters)
+    return told
+
+
+def test_a_pinned_version_was_read_when_its_newest_event_was_received(shop):
+    """So a period without an end is compared as it was then."""
+    shop.seal(event(0), event(3600), event(DAY_S), event(DAY_S + 1800))
+    shop.compact()
+    with LiveView(shop.data).connect(version=1) as con:
+        found = reports.run(con, "summary", from_="2026-11-24")
+    assert found.parameters["compared_to"] == "2026-11-23T04:40:00Z"
+    assert (found.rows[0]["events"], found.rows[0]["events_before"]) == (2, 1)
+
+
 def test_without_from_nothing_is_compared(shop):
     """Said by nulls."""
     shop.seal(event(0))
@@ -479,6 +575,14 @@ def test_activity_of_some_shops(filled):
         assert list(refused(filled, "activity", shops=text)) == ["shops"]
 
 
+def refusal(endpoint: str, reason: str, body: str, after_s: float = 0.0) -> bytes:
+    """A payload that an endpoint refused."""
+    received_at = at(after_s)
+    return record(
+        kind="rejected", received_at=received_at, endpoint=endpoint, reason=reason, body=body
+    )
+
+
 def test_quality(shop):
     """Refused payloads by reason; a shop's are those that name it. A compaction changes nothing."""
     shop.seal(
@@ -486,7 +590,7 @@ def test_quality(shop):
         event(1, tenant_id=1, dedupe_key="id:a"),
         event(1, tenant_id=1, bot=True),
         rejection(reason="product-not-found", body='{"tenant_id": "1"}'),
-        rejection(reason="product-not-found", body='{"tenant_slug": "la-colmena"}'),
+        refusal("conversion", "product-not-found", '{"tenant_slug": "la-colmena"}'),
         rejection(reason="not-json", body="{"),
     )
     directory_of(shop)
@@ -502,6 +606,36 @@ def test_quality(shop):
         assert rows(shop, "quality") == [*told, ("rejected", "not-json", 1)]
         assert rows(shop, "quality", tenant="la-colmena") == told
         assert rows(shop, "quality", tenant="2") == nothing
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body"),
+    [
+        ("track", '{"tenant_id":"042"}'),
+        ("track", '{"tenant_id":42.0}'),
+        ("track", '{"tenant_id": "3F0E6F0E-5F0E-4B5E-9D6E-2D9A6C1F4A11"}'),
+        ("track", '{"tenant_id":42,"metadata":{"x":"' + "y" * 8000),
+        ("interactions", '{"tenant_id":"0042"}'),
+        ("conversion", '{"tenant_slug":"ferretería"}'),
+        ("conversion", '{"tenant_slug":"ferreter\\u00eda","metadata":{'),
+    ],
+)
+def test_quality_finds_a_shop_by_whatever_intake_takes(shop, endpoint, body):
+    """Whole or cut; and not in what another endpoint would take, or a field deeper inside."""
+    directory_of(shop)
+    database = DirectoryDatabase(shop.layout.directory_url)
+    uuid = "3f0e6f0e-5f0e-4b5e-9d6e-2d9a6c1f4a11"
+    database.upsert([Tenant(42, uuid, "ferretería", "Ferretería", "active")], [])
+    shop.seal(
+        refusal(endpoint, "invalid-payload", body),
+        refusal("track", "invalid-payload", '{"tenant_slug":"ferretería","tenant_id":"421"}'),
+        refusal("track", "invalid-payload", '{"metadata":{"tenant_id":42}}'),
+    )
+    for compact in (lambda: None, shop.compact):
+        compact()
+        found = rows(shop, "quality", tenant="42", from_="2026-11-23", to="2026-11-23")
+        assert found[3:] == [("rejected", "invalid-payload", 1)]
+        assert rows(shop, "quality", tenant="42", from_="2026-11-24")[3:] == []
 
 
 @pytest.mark.parametrize("tz", ["UTC", "Pacific/Auckland", "America/Tegucigalpa"])
