@@ -3,7 +3,7 @@
 A wall clock that is a year ahead, if only for a minute, must not expire a year of data, versions or
 salts. Deleting late does no harm, so the trusted time is never ahead of the wall clock, and a step
 forward is believed only once it has stood for a day of the monotonic clock. A step back is believed
-at once.
+at once. Where nothing but readers are at stake, a shorter time than a day will do.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ class TrustedClock:
         self,
         wall_s: Callable[[], float] = time.time,
         monotonic_s: Callable[[], float] = time.monotonic,
+        *,
+        believed_after_s: float = BELIEVED_AFTER_S,
     ) -> None:
+        self._believed_after_s = believed_after_s
         self._wall_s = wall_s
         self._monotonic_s = monotonic_s
         self._last = _Reading(wall_s(), monotonic_s())
@@ -62,7 +65,7 @@ class TrustedClock:
         wall_s, read_s, last = self._wall_s(), self._monotonic_s(), self._last
         expected_s = last.believed_s + read_s - last.monotonic_s
         step = self._step = self._seen(wall_s, expected_s, read_s)
-        is_doubted = step is not None and read_s - step.seen_s < BELIEVED_AFTER_S
+        is_doubted = step is not None and read_s - step.seen_s < self._believed_after_s
         return _Reading(expected_s if is_doubted else wall_s, read_s)
 
     def _seen(self, wall_s: float, expected_s: float, read_s: float) -> _Step | None:

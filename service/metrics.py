@@ -22,6 +22,7 @@ from etl.layout import Layout
 from etl.segments import Sealed
 from etl.tables import TABLES
 from service.heartbeat import Heartbeats
+from service.tail_age import TailAge
 from service.web.tally import Tally
 
 _REPORT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -60,11 +61,18 @@ class Metrics:
             registry=registry,
         )
         ProcessCollector(registry=registry)
-        registry.register(_Folder(Layout(data.absolute())))
+        self.tail = TailAge()
+        self._layout = Layout(data.absolute())
+        registry.register(_Folder(self._layout, self.tail))
         if tally:
             registry.register(_Requests(tally))
         if beats:
             registry.register(_Beats(beats))
+
+    def look_at_the_tail(self) -> None:
+        """See which segments wait for a compaction. Raises LakeError."""
+        sealed = segments.sealed_everywhere(self._layout.log)
+        self.tail.observe(_waiting(sealed, _snapshots(self._layout)))
 
     def compacted(self, outcome: Outcome, took_s: float) -> None:
         """A compaction ended, if not with all series."""
@@ -128,8 +136,9 @@ class _Beats(Collector):
 class _Folder(Collector):
     """The state of log, lake and disk."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, tail: TailAge) -> None:
         self._layout = layout
+        self._tail = tail
 
     def describe(self) -> Iterator[Metric]:
         """Nothing is looked up before it is asked."""
@@ -138,18 +147,23 @@ class _Folder(Collector):
     def collect(self) -> Iterator[Metric]:
         sealed = segments.sealed_everywhere(self._layout.log)
         try:
-            snapshots = [lake.load(self._layout.table(one.name), one) for one in TABLES]
+            snapshots = _snapshots(self._layout)
             waiting = list(_waiting(sealed, snapshots))
         except LakeError:
             yield _gauge("beaconlog_lake_readable", "Whether the lake can be read.", 0)
         else:
             yield _gauge("beaconlog_lake_readable", "Whether the lake can be read.", 1)
             yield from _lake(snapshots)
-            yield from _tail(waiting)
+            self._tail.observe(waiting)
+            yield from _tail(waiting, self._tail.oldest_s())
         kept = sum(map(len, sealed.values()))
         yield _gauge("beaconlog_log_segments", "Sealed segments that are kept.", kept)
         free = shutil.disk_usage(self._layout.root).free
         yield _gauge("beaconlog_disk_free_bytes", "Free on the data folder's disk.", free)
+
+
+def _snapshots(layout: Layout) -> list[Snapshot]:
+    return [lake.load(layout.table(one.name), one) for one in TABLES]
 
 
 def _waiting(sealed: dict[str, list[Sealed]], snapshots: list[Snapshot]) -> Iterator[Sealed]:
@@ -170,20 +184,12 @@ def _lake(snapshots: list[Snapshot]) -> Iterator[Metric]:
     yield from (version, files, rows)
 
 
-def _tail(waiting: list[Sealed]) -> Iterator[Metric]:
+def _tail(waiting: list[Sealed], oldest_s: float) -> Iterator[Metric]:
     """What reports read from the log, and what is stuck there if a compaction cannot go on."""
     lines = sum(item.lines for item in waiting)
     yield _gauge("beaconlog_tail_segments", "Sealed and not compacted.", len(waiting))
     yield _gauge("beaconlog_tail_lines", "Lines of those.", lines)
-    oldest_s = max((time.time() - _sealed_at_s(item) for item in waiting), default=0.0)
-    yield _gauge("beaconlog_tail_oldest_seconds", "Since the oldest was sealed.", oldest_s)
-
-
-def _sealed_at_s(item: Sealed) -> float:
-    try:
-        return item.path.stat().st_mtime
-    except FileNotFoundError:
-        return time.time()  # compacted and deleted meanwhile
+    yield _gauge("beaconlog_tail_oldest_seconds", "Since the first was seen to wait.", oldest_s)
 
 
 def _gauge(name: str, what: str, value: float) -> Metric:

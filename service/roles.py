@@ -20,11 +20,13 @@ from etl import formats
 from etl.directory_db import DirectoryUnavailable
 from etl.layout import DataFolderError, Layout
 from etl.recovery import SeriesFormatError
+from etl.trusted_clock import TrustedClock
 from service.collector.contract import Contract, SchemaFileError
 from service.collector.shared_throttle import SharedThrottles
 from service.collector.throttle import RateSyntaxError, parse_rate
 from service.heartbeat import Heartbeats
 from service.settings import Settings
+from service.shared import Shared
 from service.supervisor import Role, Supervisor, signals_held
 from service.web import paths
 from service.web.tally import Tally
@@ -44,42 +46,38 @@ def serve(settings: Settings) -> int:
     """Run collectors and the warehouse until told to stop; the exit code."""
     contract = _check_collector(settings)
     tally = _tally(settings)
-    beats = _heartbeats(settings, *_worker_names(settings), _WAREHOUSE)
-    collectors = partial(_collectors, contract, tally, beats)
-    return _run(settings, beats, collectors, partial(_warehouse, tally, beats))
+    shared = _shared(settings, *_worker_names(settings), _WAREHOUSE)
+    collectors = partial(_collectors, contract, tally, shared)
+    return _run(settings, shared, collectors, partial(_warehouse, tally, shared))
 
 
 def collect(settings: Settings) -> int:
     """Run the collectors alone."""
     contract = _check_collector(settings)
-    beats = _heartbeats(settings, *_worker_names(settings))
-    return _run(settings, beats, partial(_collectors, contract, _tally(settings), beats))
+    shared = _shared(settings, *_worker_names(settings))
+    return _run(settings, shared, partial(_collectors, contract, _tally(settings), shared))
 
 
 def warehouse(settings: Settings) -> int:
     """Run the warehouse alone."""
     _check_data(settings)
-    beats = _heartbeats(settings, _WAREHOUSE)
-    return _run(settings, beats, partial(_warehouse, None, beats))
+    shared = _shared(settings, _WAREHOUSE)
+    return _run(settings, shared, partial(_warehouse, None, shared))
 
 
-def _run(
-    settings: Settings, beats: Heartbeats, *bind_roles: Callable[[Settings], list[Role]]
-) -> int:
+def _run(settings: Settings, shared: Shared, *bind_roles: Callable[[Settings], list[Role]]) -> int:
     # Held before a port is told, so that whoever reads it may stop us at once, and we drain.
     with signals_held():
         _allow_descriptors(settings.connections_max + _OTHER_DESCRIPTORS)
         roles = [role for bind in bind_roles for role in bind(settings)]
         log.info("data", extra={"fields": {"folder": str(settings.data.absolute())}})
-        return Supervisor(roles, beats).run()
+        return Supervisor(roles, shared.beats).run()
 
 
-def _collectors(
-    contract: Contract, tally: Tally, beats: Heartbeats, settings: Settings
-) -> list[Role]:
+def _collectors(contract: Contract, tally: Tally, shared: Shared, settings: Settings) -> list[Role]:
     throttles = _throttles(settings)
     sockets = _bind(settings.host, settings.port, "public")
-    run = partial(_run_worker, settings, contract, throttles, tally, beats)
+    run = partial(_run_worker, settings, contract, throttles, tally, shared)
     names = enumerate(_worker_names(settings))
     return [Role(name, partial(run, slot, sockets)) for slot, name in names]
 
@@ -88,11 +86,11 @@ def _worker_names(settings: Settings) -> list[str]:
     return [f"worker-{slot}" for slot in range(settings.workers)]
 
 
-def _heartbeats(settings: Settings, *names: str) -> Heartbeats:
+def _shared(settings: Settings, *names: str) -> Shared:
     worker_s = settings.heartbeat_timeout_s
     timeouts_s = {name: worker_s * (3 if name == _WAREHOUSE else 1) for name in names}
     try:
-        return Heartbeats(timeouts_s)
+        return Shared(Heartbeats(timeouts_s), TrustedClock())
     except OSError as error:
         raise StartError(f"no shared memory for the heartbeats: {error.strerror}") from error
 
@@ -115,9 +113,9 @@ def _throttles(settings: Settings) -> SharedThrottles:
         raise StartError(f"no shared memory for the throttle: {error.strerror}") from error
 
 
-def _warehouse(tally: Tally | None, beats: Heartbeats, settings: Settings) -> list[Role]:
+def _warehouse(tally: Tally | None, shared: Shared, settings: Settings) -> list[Role]:
     sockets = _bind(settings.reports_host, settings.reports_port, "reports")
-    return [Role(_WAREHOUSE, partial(_run_warehouse, settings, tally, beats, sockets))]
+    return [Role(_WAREHOUSE, partial(_run_warehouse, settings, tally, shared, sockets))]
 
 
 def _allow_descriptors(wanted: int) -> None:
@@ -137,26 +135,26 @@ def _run_worker(  # noqa: PLR0913, PLR0917  (handed on as they are)
     contract: Contract,
     throttles: SharedThrottles,
     tally: Tally,
-    beats: Heartbeats,
+    shared: Shared,
     slot: int,
     sockets: Sequence[socket.socket],
     lifeline: int,
 ) -> int:
     from service import worker  # noqa: PLC0415
 
-    return worker.run(settings, contract, throttles, tally, beats, slot, sockets, lifeline)
+    return worker.run(settings, contract, throttles, tally, shared, slot, sockets, lifeline)
 
 
 def _run_warehouse(
     settings: Settings,
     tally: Tally | None,
-    beats: Heartbeats,
+    shared: Shared,
     sockets: Sequence[socket.socket],
     lifeline: int,
 ) -> int:
     from service import warehouse as role  # noqa: PLC0415
 
-    return role.run(settings, tally, beats, sockets, lifeline)
+    return role.run(settings, tally, shared, sockets, lifeline)
 
 
 def _check_collector(settings: Settings) -> Contract:

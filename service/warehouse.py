@@ -9,21 +9,25 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import uvloop
 
-from etl import compact, maintain
+from etl import compact, lake, maintain
 from etl.compact import Outcome, Plan
 from etl.lake import LakeError
 from etl.layout import DataFolderError, Layout
 from etl.live import Limits, LiveView
 from etl.recovery import SeriesFormatError
 from etl.schedule import Schedule
+from etl.tables import TABLES
+from etl.trusted_clock import BELIEVED_AFTER_S, TrustedClock
 from service import logs
-from service.heartbeat import Heartbeats
 from service.metrics import Metrics
 from service.settings import Settings
+from service.shared import Shared
 from service.stopping import stop_event
 from service.tokens import TokenStore
 from service.web.access import Access
@@ -36,6 +40,7 @@ from service.worker import database
 log = logging.getLogger(__name__)
 
 _NAME = "warehouse"
+_LOOKED_EVERY_MAX_S = 30.0
 _DRAIN_S = 7.0
 _POLL_S = 0.02
 _FAILURES = (LakeError, OSError, DataFolderError, SeriesFormatError, compact.CompactionConflict)
@@ -44,7 +49,7 @@ _FAILURES = (LakeError, OSError, DataFolderError, SeriesFormatError, compact.Com
 def run(
     settings: Settings,
     tally: Tally | None,
-    beats: Heartbeats,
+    shared: Shared,
     sockets: Sequence[socket.socket],
     lifeline: int,
 ) -> int:
@@ -56,22 +61,26 @@ def run(
         stream=sys.stderr,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(settings, tally, beats, sockets, lifeline))
+        return runner.run(_serve(settings, tally, shared, sockets, lifeline))
 
 
 async def _serve(
     settings: Settings,
     tally: Tally | None,
-    beats: Heartbeats,
+    shared: Shared,
     sockets: Sequence[socket.socket],
     lifeline: int,
 ) -> int:
+    beats = shared.beats
     stop = stop_event(lifeline)
     metrics = Metrics(settings.data, tally, beats)
     compactor = Compactor(settings, metrics)
+    await asyncio.to_thread(_doubt_a_late_start, settings.data, shared.clock)
     schedule = Schedule()
     schedule.every(settings.compact_interval_s, "compact", compactor.run)
-    schedule.every(settings.maintain_interval_s, "maintain", partial(_maintain, settings))
+    schedule.every(_looked_every_s(settings), "look at the tail", compactor.look)
+    maintaining = partial(_maintain, settings, shared.clock)
+    schedule.every(settings.maintain_interval_s, "maintain", maintaining)
     schedule.start()
     limits = Limits(memory_bytes_max=settings.report_memory_bytes_max)
     desk = ReportDesk(
@@ -102,10 +111,27 @@ async def _serve(
     return 0
 
 
-def _maintain(settings: Settings) -> None:
+def _looked_every_s(settings: Settings) -> float:
+    return min(max(settings.compact_interval_s / 2, 1.0), _LOOKED_EVERY_MAX_S)
+
+
+def _doubt_a_late_start(data: Path, clock: TrustedClock) -> None:
+    """Doubt the clock where it is more than a day past the newest receipt of the lake."""
+    layout = Layout(data.absolute())
+    try:
+        newest = lake.newest_date(lake.load(layout.table(one.name), one) for one in TABLES)
+    except LakeError as error:
+        log.error("the newest receipt is not known", extra={"fields": {"why": str(error)}})
+        return
+    if newest:
+        its_end = datetime.combine(newest + timedelta(days=1), datetime.min.time(), UTC)
+        clock.doubt_after(its_end.timestamp() + BELIEVED_AFTER_S)
+
+
+def _maintain(settings: Settings, clock: TrustedClock) -> None:
     """One run of maintenance; what fails is logged by its cause and tried again next time."""
     try:
-        outcome = maintain.run(settings.data, upkeep(settings), time.time())
+        outcome = maintain.run(settings.data, upkeep(settings), clock.now_s())
     except _FAILURES as error:
         log.error("maintenance failed", extra={"fields": {"why": str(error)}})
         return
@@ -118,7 +144,11 @@ class Compactor:
 
     settings: Settings
     metrics: Metrics
+    _clock: TrustedClock = field(init=False)
     _reasons: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._clock = TrustedClock(believed_after_s=self.settings.segment_grace_s)
 
     def run(self) -> None:
         """One run; failures are logged by their cause and tried again at the next time.
@@ -127,7 +157,7 @@ class Compactor:
         """
         began_s = time.monotonic()
         try:
-            outcome = compact.run(self.settings.data, plan(self.settings), time.time())
+            outcome = compact.run(self.settings.data, plan(self.settings), self._clock.now_s())
         except _FAILURES as error:
             self.metrics.compaction_failed(time.monotonic() - began_s)
             self._reasons = [f"compaction failed: {error}"]
@@ -145,9 +175,17 @@ class Compactor:
         if outcome.segments:
             log.info("compacted", extra={"fields": _fields(outcome)})
 
+    def look(self) -> None:
+        """See what waits; how long it has is a reason not to be ready."""
+        try:
+            self.metrics.look_at_the_tail()
+        except LakeError as error:
+            log.error("the tail's age is not known", extra={"fields": {"why": str(error)}})
+
     def why_not_ready(self) -> Sequence[str]:
         """What keeps events from reaching the lake."""
-        return self._reasons
+        stalled = self.metrics.tail.why_not_ready(self.settings.compact_interval_s)
+        return [*self._reasons, *stalled]
 
 
 def plan(settings: Settings) -> Plan:

@@ -28,8 +28,8 @@ from service.collector.journal import Journal
 from service.collector.rejected import ByteBudget, RejectedStream
 from service.collector.shared_throttle import SharedThrottle, SharedThrottles
 from service.collector.visitors import DailySalts
-from service.heartbeat import Heartbeats
 from service.settings import Settings
+from service.shared import Shared
 from service.stopping import stop_event
 from service.waiting import NotYet
 from service.web.collect import InFlight, Port, ingest_routes, make_app
@@ -52,7 +52,7 @@ def run(  # noqa: PLR0913, PLR0917  (what the processes of a start have in commo
     contract: Contract,
     throttles: SharedThrottles,
     tally: Tally,
-    beats: Heartbeats,
+    shared: Shared,
     slot: int,
     sockets: Sequence[socket.socket],
     lifeline: int,
@@ -64,7 +64,7 @@ def run(  # noqa: PLR0913, PLR0917  (what the processes of a start have in commo
         role=f"worker-{slot}",
         stream=sys.stderr,
     )
-    worker = _Worker(settings, contract, throttles, tally, beats, slot)
+    worker = _Worker(settings, contract, throttles, tally, shared, slot)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(worker.serve(sockets, lifeline))
 
@@ -78,14 +78,15 @@ class _Worker:
         contract: Contract,
         throttles: SharedThrottles,
         tally: Tally,
-        beats: Heartbeats,
+        shared: Shared,
         slot: int,
     ) -> None:
         self._settings = settings
         self._contract = contract
         self._throttles = throttles
         self._tally = tally
-        self._beats = beats
+        self._beats = shared.beats
+        self._clock = shared.clock
         self._name = f"worker-{slot}"
         self._slot = slot
         self._layout = Layout(settings.data.absolute())
@@ -189,7 +190,7 @@ class _Worker:
     async def _clear_salts(self) -> None:
         while True:
             try:
-                self._salts.destroy_old(datetime.now(UTC))
+                self._salts.destroy_old(datetime.fromtimestamp(self._clock.now_s(), UTC))
             except OSError as error:
                 log.error("old salts were not destroyed", extra={"fields": {"why": str(error)}})
             await asyncio.sleep(_SALTS_CLEARED_EVERY_S)

@@ -5,6 +5,7 @@ Jobs keep their rhythm, and nothing that was acked is lost. Needs Debian's packa
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,3 +67,55 @@ def test_compaction_keeps_its_rhythm(
         assert service.post(TRACK, sent).status == 202
         eventually(lambda acked=acked: compacted(service) == acked)
         assert service.get_private("/readyz").status == 200
+
+
+def send(service: Service, count: int) -> None:
+    """Events that are acked."""
+    for _ in range(count):
+        assert service.post(TRACK, {"tenant_id": "1", "type": "call"}).status == 202
+
+
+def counted(service: Service, **parameters: object) -> int:
+    """The events that a report counts."""
+    return sum(row["events"] for row in service.report("summary", **parameters)["rows"])
+
+
+def test_a_jump_ahead_expires_nothing(start_service: StartService, step: Step) -> None:
+    """Not by the retention, not from the versions; whatever comes in meanwhile."""
+    service = start_service(
+        segment_age_s=0.1,
+        compact_interval_s=0.5,
+        maintain_interval_s=0.5,
+        retention_days=30,
+        throttle_api="off",
+    )
+
+    def maintained() -> int:
+        return service.log().count(" maintained ")
+
+    for acked, offset_s in ((10, 0), (20, 40 * DAY_S), (30, 0)):
+        step(offset_s)
+        send(service, 10)
+        eventually(lambda acked=acked: compacted(service) == acked)
+        if acked == 10:
+            version = service.report("summary")["snapshot"]["version"]
+        before = maintained()
+        eventually(lambda before=before: maintained() >= before + 3)
+    assert counted(service) == 30
+    assert counted(service, version=version) == 10
+    assert "dropped old partitions" not in service.log()
+
+
+def test_what_waits_for_long_is_told_whatever_the_clock_does(
+    start_service: StartService, step: Step
+) -> None:
+    """A reason of the private port, and none once it was compacted."""
+    service = start_service(segment_age_s=0.1, compact_interval_s=0.5)
+    with (service.data / "lake" / "lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        send(service, 1)
+        step(-HOUR_S)
+        said = eventually(lambda: service.get_private("/readyz").body["reasons"], 40)
+    assert "to be compacted, which is due every 0.5 s" in said[0]
+    eventually(lambda: service.get_private("/readyz").status == 200, 20)
+    assert compacted(service) == 1
