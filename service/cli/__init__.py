@@ -1,17 +1,19 @@
 """The command line: the only place that prints and exits. A module a kind of command.
 
 Exit codes: 0 done; 1 the work found something wrong (a failed check, a replay with errors); 2 the
-command cannot be carried out as it was asked (a flag, a setting, a file), in one line on stderr.
+command cannot be carried out as it was asked (a flag, a setting, a file), in one line on stderr;
+130 interrupted; 141 whoever read the output is gone.
 """
 
-from service.cli import processes as processes  # isort: skip
-from service.cli import lake as lake  # isort: skip
-from service.cli import reports as reports  # isort: skip
-from service.cli import directory as directory  # isort: skip
-from service.cli import tokens as tokens  # isort: skip
-from service.cli.shared import app
+from service.cli import ending
 
 
 def main() -> None:
     """The console script."""
+    ending.run(_commands)
+
+
+def _commands() -> None:
+    from service.cli.commands import app  # noqa: PLC0415  (takes long enough to be interrupted)
+
     app()

@@ -17,7 +17,7 @@ from log_tools import Shop, event, rejection
 from typer.testing import CliRunner
 
 from etl import reports
-from service.cli import app
+from service.cli.commands import app
 
 TENANTS = """\
 id,uuid,slug,name,status

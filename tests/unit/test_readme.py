@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from etl import reports
 from service import settings
-from service.cli import app
+from service.cli.commands import app
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
