@@ -29,7 +29,7 @@ class QueryRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A query's first rows, and whether there were more."""
+    """A query's first rows, under distinct names, and whether there were more."""
 
     table: pa.Table
     is_cut: bool
@@ -44,7 +44,8 @@ def run(
         _refuse_all_but_one_select(con, sql)
         timer.start()
         found = con.sql(sql)
-        table = found.limit(rows_max + 1).to_arrow_table()
+        names = _distinct(found.columns)
+        table = found.limit(rows_max + 1).to_arrow_table().rename_columns(names)
     except duckdb.InterruptException as error:
         raise ReportTimeout(f"the query took longer than {timeout_s:g} s") from error
     except duckdb.OutOfMemoryException as error:
@@ -54,6 +55,24 @@ def run(
     finally:
         timer.cancel()
     return Rows(table.slice(0, rows_max), table.num_rows > rows_max)
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The names as they are, but for one that was there before: that gets a number, as in `a_1`.
+
+    DuckDB itself would number names that differ in case, too.
+    """
+    used = set(names)
+    seen: set[str] = set()
+    kept: list[str] = []
+    for name in names:
+        number, free = 0, name
+        while free in seen or (number and free in used):
+            number += 1
+            free = f"{name}_{number}"
+        seen.add(free)
+        kept.append(free)
+    return kept
 
 
 def to_json(rows: Rows) -> bytes:

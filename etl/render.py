@@ -1,7 +1,9 @@
 """A report's result as JSON, CSV, Parquet or Arrow, the same over HTTP and on the command line.
 
-Times are ISO 8601 with their offset, money exact decimals without trailing zeros. A CSV cell that
-a spreadsheet would run as a formula is prefixed with an apostrophe.
+Times are ISO 8601 with their offset. Money is exact: in JSON without trailing zeros, in CSV with
+all its decimals. So a reader of the CSV infers a column's type from any of its rows; there booleans
+are true and false, and the times of a column have one form. A CSV cell that a spreadsheet would run
+as a formula is prefixed with an apostrophe.
 """
 
 from __future__ import annotations
@@ -64,19 +66,23 @@ def json_rows(rows: list[dict[str, object]]) -> list[dict[str, object]]:
 
 
 def csv_line(values: Iterable[object]) -> str:
-    """One row of CSV, its line end included."""
+    """One row of CSV, its line end included; times to the microsecond."""
     text = io.StringIO(newline="")
     csv.writer(text).writerow([_csv_cell(value) for value in values])
     return text.getvalue()
 
 
 def to_csv(result: Result) -> str:
-    """A header line and a line a row, CRLF between them (RFC 4180)."""
+    """A header line and a line per row, CRLF between them (RFC 4180).
+
+    A column of times that are all whole seconds, as those of buckets, is written to the second.
+    """
+    rows = result.rows
+    columns = [_csv_column([row[name] for row in rows]) for name in result.table.column_names]
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(result.table.column_names)
-    for row in result.rows:
-        writer.writerow([_csv_cell(value) for value in row.values()])
+    writer.writerows(zip(*columns, strict=True))
     return text.getvalue()
 
 
@@ -97,9 +103,26 @@ def _json_value(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else value
 
 
+def _csv_column(values: list[object]) -> list[str]:
+    moments = [value for value in values if isinstance(value, datetime)]
+    if any(moment.microsecond for moment in moments):
+        return [_csv_cell(value) for value in values]
+    return [_iso(value) if isinstance(value, datetime) else _csv_cell(value) for value in values]
+
+
 def _csv_cell(value: object) -> str:
-    text = plain(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA_STARTS) else text
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case Decimal():
+            return f"{value:f}"
+        case datetime():
+            return _iso(value, "microseconds")
+        case str() if value.startswith(_FORMULA_STARTS):
+            return f"'{value}"
+    return str(value)
 
 
 def _exact(value: Decimal) -> str:
@@ -107,5 +130,5 @@ def _exact(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _iso(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
+def _iso(moment: datetime, timespec: str = "auto") -> str:
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
