@@ -6,6 +6,9 @@ Jobs keep their rhythm, and nothing that was acked is lost. Needs Debian's packa
 from __future__ import annotations
 
 import fcntl
+import os
+import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,6 +107,39 @@ def test_a_jump_ahead_expires_nothing(start_service: StartService, step: Step) -
     assert counted(service) == 30
     assert counted(service, version=version) == 10
     assert "dropped old partitions" not in service.log()
+
+
+def test_a_start_in_the_future_expires_nothing(start_service: StartService, step: Step) -> None:
+    """A clock that is wrong from the start on is doubted for a day, by what the lake holds."""
+    settings = {"segment_age_s": 0.1, "compact_interval_s": 0.5, "maintain_interval_s": 0.5}
+    service = start_service(retention_days=30, **settings)
+    send(service, 10)
+    eventually(lambda: compacted(service) == 10)
+    assert service.stop() == 0
+    step(40 * DAY_S)
+    service.start()
+    send(service, 10)
+    eventually(lambda: compacted(service) == 10)
+    before = service.log().count(" maintained ")
+    eventually(lambda: service.log().count(" maintained ") >= before + 3)
+    assert counted(service) == 20
+    assert "dropped old partitions" not in service.log()
+
+
+def test_a_worker_that_starts_in_the_future_destroys_no_salt(
+    start_service: StartService, step: Step
+) -> None:
+    """Else the visitors of the day would be counted twice; it goes on from the start's clock."""
+    service = start_service(segment_age_s=0.1, log_level="debug")
+    send(service, 1)
+    salts = set((service.data / "salts").iterdir())
+    assert salts
+    step(40 * DAY_S)
+    (pid,) = re.findall(r"started process=worker-0 pid=(\d+)", service.log())
+    os.kill(int(pid), signal.SIGKILL)
+    eventually(lambda: service.log().count(" collecting ") == 2)
+    send(service, 1)
+    assert salts < set((service.data / "salts").iterdir())
 
 
 def test_what_waits_for_long_is_told_whatever_the_clock_does(
