@@ -2,7 +2,7 @@
 
     python tools/pythons.py others      versions found, but for the one that runs this
     python tools/pythons.py path 3.12   the interpreter of a version; exit 1 if there is none
-    python tools/pythons.py tell        which were found and which were not
+    python tools/pythons.py tell        which were found, which were not, and newer ones
 
 A version is looked for as `python3.X` on PATH, then in the folders of pyenv and uv, the newest
 patch first. The first that runs, can make a virtual environment and is not a free-threaded build
@@ -16,7 +16,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 SETUP = Path(__file__).parents[1] / "setup.cfg"
@@ -27,6 +27,7 @@ assert not sysconfig.get_config_var("Py_GIL_DISABLED")
 print("%d.%d" % sys.version_info[:2])
 """
 _TRY_TIMEOUT_S = 20
+_NEWER_MAX = 5
 _FOLDERS = (".pyenv/versions", ".local/share/uv/python")
 
 
@@ -43,12 +44,19 @@ def find(version: str, environ: Mapping[str, str]) -> Path | None:
     return next((path for path in _candidates(version, environ) if _works(path, version)), None)
 
 
-def tell(versions: Iterable[str], environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield a line for the versions that were found, and one for those that were not."""
-    found = {version: find(version, environ) is not None for version in versions}
-    for words, is_found in (("Tests run on Python", True), ("Not on this machine: Python", False)):
-        if names := [version for version, is_there in found.items() if is_there is is_found]:
-            yield f"{words} {', '.join(names)}"
+def tell(versions: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line each for the versions found, those not found, and newer ones that are there."""
+    found = [version for version in versions if find(version, environ)]
+    newest = max(_key(version)[1] for version in versions)
+    newer = [f"3.{minor}" for minor in range(newest + 1, newest + 1 + _NEWER_MAX)]
+    told = {
+        "Tests run on": found,
+        "Not on this machine:": [version for version in versions if version not in found],
+        "Found, but not in setup.cfg:": [version for version in newer if find(version, environ)],
+    }
+    for words, names in told.items():
+        if names:
+            yield f"{words} Python {', '.join(names)}"
 
 
 def _candidates(version: str, environ: Mapping[str, str]) -> Iterator[Path]:

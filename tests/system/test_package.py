@@ -50,7 +50,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     assert told["Requires-Python"] == ">=3.11"
     assert told.get_all("Project-URL")
     versions = [line for line in told.get_all("Classifier", []) if "Python :: 3." in line]
-    assert f"Programming Language :: Python :: 3.{sys.version_info.minor}" in versions
+    assert versions[0].endswith(" 3.11")
 
 
 def test_a_fresh_environment_needs_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:

@@ -31,9 +31,10 @@ def test_the_classifiers_say_which(tmp_path: Path) -> None:
     assert pythons.classified(setup) == ["3.9", "3.11", NEWER]
 
 
-def test_this_package_is_for_the_python_that_runs_its_tests() -> None:
-    """Else nobody says that it is."""
-    assert f"3.{sys.version_info.minor}" in pythons.classified(pythons.SETUP)
+def test_the_oldest_is_the_one_that_the_package_requires() -> None:
+    """What is promised is tested."""
+    oldest = pythons.classified(pythons.SETUP)[0]
+    assert f"python_requires = >={oldest}\n" in pythons.SETUP.read_text()
 
 
 def test_a_python_on_the_path_is_found(tmp_path: Path) -> None:
@@ -69,8 +70,12 @@ def test_another_version_under_the_name_is_not_taken(tmp_path: Path) -> None:
 
 
 def test_both_those_run_and_those_that_are_not_there_are_told(tmp_path: Path) -> None:
-    """Nobody takes one that was not there for one that passed."""
+    """Nobody takes one that was not there for one that passed, nor misses that there is a newer."""
     interpreter(tmp_path / f"python{NEWER}")
+    interpreter(tmp_path / "python3.101", "3.101")
     own = f"3.{sys.version_info.minor}"
-    lines = list(pythons.tell([own, NEWER, "3.98"], {"PATH": str(tmp_path)}))
-    assert lines == [f"Tests run on Python {own}, {NEWER}", "Not on this machine: Python 3.98"]
+    assert list(pythons.tell([own, "3.98", NEWER], {"PATH": str(tmp_path)})) == [
+        f"Tests run on Python {own}, {NEWER}",
+        "Not on this machine: Python 3.98",
+        "Found, but not in setup.cfg: Python 3.101",
+    ]
