@@ -71,6 +71,7 @@ def _parsers(zone: ZoneInfo) -> dict[str, Callable[[str], object]]:
         "product": _product,
         "shops": _ids,
         "source": _text,
+        "find": _text,
     }
 
 

@@ -40,6 +40,7 @@ _DEFAULTS: dict[str, object] = {
     "product": None,
     "source": None,
     "shops": None,
+    "find": None,
 }
 _ALWAYS_ALLOWED = ("tz",)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 import traffic_tools as tools
@@ -18,6 +21,8 @@ from playwright.sync_api import Browser, Page, expect
 TENANTS = """id,uuid,slug,name,status
 1,00000000-0000-0000-0000-000000000001,la-colmena,La Colmena,active
 2,00000000-0000-0000-0000-000000000002,taller,Taller,active
+3,00000000-0000-0000-0000-000000000003,el-sol,Panadería El Sol,active
+4,00000000-0000-0000-0000-000000000004,dos-dias,Dos Días,active
 """
 PRODUCTS = "id,tenant_id,name,price\n101,1,Miel de abeja,280\n"
 CONVERSION = "/api/v1/analytics/conversion"
@@ -49,7 +54,7 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two shops."""
+    """A folder with four shops."""
     folder = tmp_path_factory.mktemp("dashboard")
     for name, text in (("tenants.csv", TENANTS), ("products.csv", PRODUCTS)):
         (folder / name).write_text(text)
@@ -229,6 +234,177 @@ def test_a_period_of_ones_own(page: Page, shop: Shop) -> None:
     expect(page.locator("pre")).to_contain_text("beacon.js")
     assert page.get_by_label("From", exact=True).input_value() == "2020-01-01"
     assert_good(page)
+
+
+def axis(page: Page, anchors: str) -> list[str]:
+    """The labels of the chart over time with one of those anchors, in order."""
+    labels = page.get_by_role("img", name="Events over time:").locator("text").all()
+    found = [(one.get_attribute("text-anchor"), one.text_content() or "") for one in labels]
+    return [text for anchor, text in found if anchor in anchors.split()]
+
+
+def test_an_axis_spans_the_period(page: Page, shop: Shop) -> None:
+    """Seven days of which one has events; the hours of a day that is not over."""
+    opened(page, f"{shop.url}/?shop=la-colmena")
+    chart = page.get_by_role("img", name="Events over time:")
+    today = datetime.now(ZoneInfo(ZONE))
+    dots = chart.locator("circle.s0")
+    expect(dots).to_have_count(7)
+    assert axis(page, "start") == [f"{today - timedelta(days=6):%b %-d}"]
+    titles = dots.locator("title").all_text_contents()
+    assert [title.rpartition(": ")[2] for title in titles] == ["0"] * 6 + ["30"]
+    assert titles[-1].startswith(f"{today:%b %-d} ")
+    table = page.locator("section", has=page.get_by_role("heading", name="Events over time"))
+    table.get_by_text("Table").click()
+    assert "0" not in table.locator("tbody td:last-child").all_inner_texts()
+
+    page.get_by_role("combobox", name="Period").select_option("today")
+    page.wait_for_url("**period=today")
+    hours = int(f"{datetime.now(ZoneInfo(ZONE)):%H}") + 1
+    expect(dots).to_have_count(hours)
+    every = 3 if (page.viewport_size or {})["width"] > 640 else 6
+    assert axis(page, "start middle") == [f"{hour:02}:00" for hour in range(0, 24, every)]
+    # A line beside a shop's name spans the same hours.
+    opened(page, f"{shop.url}/?period=today&sort=tenant")
+    path = page.locator("td.spark path").first.get_attribute("d") or ""
+    assert len(re.findall("[ML]", path)) == hours
+    assert float(path.rpartition("L")[2].partition(",")[0]) == pytest.approx(
+        100 * (hours - 1) / 23, abs=0.1
+    )
+
+
+def test_axes_count_in_whole_numbers(page: Page, shop: Shop) -> None:
+    """There is no half of an event."""
+    shop.send(INTERACTIONS, tenant_id=3, type="view")
+    tools.eventually(
+        lambda: shop.report("summary", tenant="3"), timeout_s=30, what="it is in the reports"
+    )
+    opened(page, f"{shop.url}/?shop=el-sol")
+    page.get_by_role("img", name=re.compile("Events over time: view [12]$")).wait_for()
+    for label in axis(page, "end"):
+        assert label.isdigit() or label == f"{datetime.now(ZoneInfo(ZONE)):%b %-d}"
+
+
+def test_the_latest_events_are_in_order_of_time(page: Page, shop: Shop) -> None:
+    """Whenever they arrived."""
+    now = datetime.now(ZoneInfo("UTC"))
+    for ago_min in (1, 9, 4):
+        at = (now - timedelta(minutes=ago_min)).isoformat()
+        shop.send(INTERACTIONS, tenant_id=2, type="call_click", timestamp=at)
+    opened(page, f"{shop.url}/?shop=taller")
+    latest = page.get_by_role("list", name="Latest events").get_by_role("listitem")
+    expect(latest.filter(has_text="call click")).not_to_have_count(0)
+    times = [
+        row["occurred_at"]
+        for row in shop.report("recent", tenant="taller", tz=ZONE, **{"from": f"{now:%Y-%m-%d}"})
+    ]
+    wanted = [str(at)[11:19] for at in sorted(map(str, times), reverse=True)]
+    expect(latest).to_have_count(min(6, len(wanted)))
+    assert [text.split()[0] for text in latest.all_inner_texts()] == wanted[:6]
+
+
+def test_silent_shops_are_found_by_name(page: Page, shop: Shop) -> None:
+    """In capitals or not, with accents or not; and where no shop had an event."""
+    opened(page, f"{shop.url}/?from=2020-01-01&to=2020-01-02")
+    names = page.locator("tbody tr td:first-child")
+    expect(names).to_have_text(["dos-dias", "el-sol", "la-colmena", "taller"])
+    opened(page, f"{shop.url}/?from=2020-01-01&to=2020-01-02&find=PANADERIA")
+    expect(names).to_have_text(["el-sol"])
+    expect(page.locator("tbody tr")).to_contain_text("Panadería El Sol")
+    assert_good(page)
+    for find, slug in (("días", "dos-dias"), ("LA COLMENA", "la-colmena"), ("TALL", "taller")):
+        page.get_by_role("searchbox", name="Find a shop").fill(find)
+        expect(names).to_have_text([slug])
+    names.get_by_role("link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("taller")
+
+
+@pytest.mark.parametrize("asked", ["dos-dias", "4"])
+def test_an_empty_shops_line_names_it(page: Page, shop: Shop, asked: str) -> None:
+    """By its id and slug, however it was asked for; a token's own shop too."""
+    opened(page, f"{shop.url}/?shop={asked}&from=2020-01-01&to=2020-01-02")
+    expect(page.locator("pre")).to_contain_text('data-tenant="4" data-slug="dos-dias"></script>')
+    expect(page.get_by_role("heading", level=1)).to_have_text("dos-dias")
+
+
+def test_an_id_is_no_slug(page: Page, shop: Shop) -> None:
+    """Of a shop that the directory does not know."""
+    opened(page, f"{shop.url}/?shop=99")
+    expect(page.locator("pre")).to_contain_text('data-tenant="99"></script>')
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("from=2026-02-31&to=2026-03-01", "has a date that is none"),
+        ("from=yesterday", "has a date that is none"),
+        ("period=custom&to=2026-13-01", "has a date that is none"),
+        ("from=2026-03-02&to=2026-03-01", "ends before it begins"),
+    ],
+)
+@pytest.mark.parametrize("of_shop", ["", "shop=taller&"])
+def test_a_wrong_date_in_the_address_is_told(
+    page: Page, shop: Shop, of_shop: str, asked: str, told: str
+) -> None:
+    """In words, with a way on."""
+    opened(page, f"{shop.url}/?{of_shop}{asked}")
+    expect(page.get_by_role("alert")).to_contain_text(told)
+    assert_good(page)
+    page.get_by_role("button", name="Last 7 days").click()
+    expect(page.locator(".card").first).to_be_visible()
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+@pytest.fixture(scope="module")
+def two_days(shop: Shop) -> Shop:
+    """The shop dos-dias sold for 100 as yesterday began and for 900 as it ended, for 200 now."""
+    midnight = datetime.now(ZoneInfo(ZONE)).replace(hour=0, minute=0, second=0, microsecond=0)
+    sales = (
+        (100, (midnight - timedelta(days=1)).isoformat()),
+        (900, (midnight - timedelta(seconds=1)).isoformat()),
+        (200, None),
+    )
+    for value, at in sales:
+        sale = {"transaction_id": f"D-{value}", "value": value, "timestamp": at}
+        known = {name: each for name, each in sale.items() if each is not None}
+        shop.send(CONVERSION, tenant_slug="dos-dias", **known)
+    tools.eventually(
+        lambda: (
+            shop.report("revenue", tenant="4", tz=ZONE)
+            == [{"currency": "HNL", "transactions": 3, "value": 1200}]
+        ),
+        timeout_s=30,
+        what="every sale is in the reports",
+    )
+    return shop
+
+
+def test_every_number_compares_with_the_same_span(page: Page, two_days: Shop) -> None:
+    """As much of yesterday as has passed of today: sales, revenue, rates; the screen says so."""
+    opened(page, f"{two_days.url}/?shop=dos-dias&period=today")
+    changes = {
+        name: page.locator(".card", has_text=name).locator(".change").inner_text()
+        for name in ("Events", "Sales", "Revenue")
+    }
+    assert changes == {"Events": "0%", "Sales": "0%", "Revenue": "▲ +100%"}
+    said = page.locator(".compared")
+    expect(said).to_have_text(re.compile(r"^Compared with yesterday until \d\d:\d\d\.$"))
+    assert_good(page)
+    page.get_by_role("checkbox", name="Compare").uncheck()
+    page.wait_for_url("**compare=no")
+    expect(page.locator(".card").first).to_be_visible()
+    expect(page.locator(".change, .compared")).to_have_count(0)
+
+
+def test_the_list_of_shops_says_what_it_compares_with(page: Page, two_days: Shop) -> None:
+    """And a day that is over is compared with all of the day before."""
+    day = datetime.now(ZoneInfo(ZONE)) - timedelta(days=1)
+    before = day - timedelta(days=1)
+    opened(page, f"{two_days.url}/?from={day:%Y-%m-%d}&to={day:%Y-%m-%d}")
+    expect(page.locator("caption")).to_contain_text(f"compared with {before:%b %-d}")
+    expect(page.locator("caption")).not_to_contain_text("until")
+    opened(page, f"{two_days.url}/?period=today")
+    expect(page.locator("caption")).to_contain_text("compared with yesterday until ")
 
 
 def test_a_failure_is_told_and_can_be_tried_again(browser: Browser, shop: Shop) -> None:

@@ -487,8 +487,9 @@ def pinned_answers(shop: Shop, version: int | None, now: datetime, given: dict) 
     view = LiveView(shop.data, DirectoryDatabase(shop.layout.directory_url))
     told = {}
     for name in reports.names():
+        taken = {key: text for key, text in given.items() if key in reports.load(name).parameters}
         with view.connect(version=version) as con:
-            found = reports.run_locked(con, name, given, timeout_s=30, lock=None, now=now)
+            found = reports.run_locked(con, name, taken, timeout_s=30, lock=None, now=now)
         told[name] = ([tuple(row.values()) for row in found.rows], found.parameters)
     return told
 
@@ -581,6 +582,30 @@ def refusal(endpoint: str, reason: str, body: str, after_s: float = 0.0) -> byte
     return record(
         kind="rejected", received_at=received_at, endpoint=endpoint, reason=reason, body=body
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        ({}, [7, 1, 3, 2]),
+        ({"find": "COLMENA"}, [1]),
+        ({"find": "cafe"}, [7]),
+        ({"find": "CAFÉ"}, [7]),
+        ({"find": "7"}, [7]),
+        ({"find": "taller"}, [2]),
+        ({"find": "%"}, []),
+        ({"shops": "1,2"}, [1, 2]),
+        ({"tenant": "taller"}, [2]),
+        ({"tenant": "1", "find": "taller"}, []),
+        ({"limit": "1"}, [7]),
+    ],
+)
+def test_shops_are_found_with_and_without_events(shop, given, ids):
+    """By id, slug or name, whatever capitals and accents."""
+    directory_of(shop)
+    cafe = Tenant(7, None, "cafe-marcala", "Café Marcala", "active")
+    DirectoryDatabase(shop.layout.directory_url).upsert([cafe], [])
+    assert [row[0] for row in rows(shop, "shops", **given)] == ids
 
 
 def test_quality(shop):
@@ -692,7 +717,7 @@ def test_every_report_says_what_its_rows_are(filled, name):
     assert used <= set(report.parameters) == used | {"tz"}
     given = {"tenant": "1", "from": "2026-11-23", "to": "2026-11-24", "tz": "Asia/Kolkata"}
     given |= {"interval": "week", "bots": "true", "limit": "5", "endpoint": "track"}
-    given |= {"type": "view", "product": "7", "source": "direct", "shops": "1,2"}
+    given |= {"type": "view", "product": "7", "source": "direct", "shops": "1,2", "find": "a"}
     result(filled, name)
     chosen = result(filled, name, **{key: given[key] for key in report.parameters})
     assert chosen.report == name

@@ -1,14 +1,26 @@
 // The dashboard: all shops, or one. Every choice is in the address; every number is the report API's.
 
 import { bars, element, lines, number, spark } from "./charts.js";
+import {
+  BadAddress,
+  PERIODS,
+  axisText,
+  bucketsOf,
+  comparedText,
+  intervalOf,
+  momentText,
+  periodOf,
+  secondText,
+  zone,
+} from "./period.js";
 
 const LIVE_EVERY_MS = 5000;
 const LIVE_MINUTES = 30;
 const RECENT_MAX = 200;
-const DAY_MS = 86400000;
 const SHOPS_SHOWN = 100;
+const SHOPS_FOUND_MAX = 10000;
+const FIND_CHARS_MAX = 255;
 const TYPING_MS = 200;
-const PERIODS = { today: 1, "7d": 7, "30d": 30, "90d": 90 };
 const REASONS = {
   "product-not-found": "product not found",
   "tenant-not-found": "shop not found or not active",
@@ -18,7 +30,6 @@ const REASONS = {
   "media-type-unsupported": "not sent as JSON",
   "directory-unavailable": "the directory could not be read",
 };
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 const view = document.getElementById("view");
 const problem = document.getElementById("problem");
 const form = document.getElementById("period");
@@ -61,38 +72,6 @@ const go = (change) => {
   history.pushState(null, "", addressOf({ ...stateOf(), ...change }));
   show();
 };
-
-const dateText = (moment) =>
-  new Intl.DateTimeFormat("en-CA", {
-    timeZone: zone,
-    year: "numeric",
-    month: "2-digit",
-    day: "2-digit",
-  }).format(moment);
-
-const daysOf = (state) => {
-  if (state.period !== "custom") {
-    const now = Date.now();
-    const days = PERIODS[state.period];
-    return { from: dateText(now - (days - 1) * DAY_MS), to: dateText(now), days };
-  }
-  const to = state.to || dateText(Date.now());
-  const from = state.from || to;
-  return {
-    from,
-    to,
-    days: Math.max(1, Math.round((Date.parse(to) - Date.parse(from)) / DAY_MS) + 1),
-  };
-};
-
-/** The period of the same length before one; a day is named by its date alone. */
-const periodBefore = ({ from, days }) => {
-  const earlier = (count) => new Date(Date.parse(from) - count * DAY_MS).toISOString().slice(0, 10);
-  return { from: earlier(days), to: earlier(1) };
-};
-
-const stepOf = (days) =>
-  days <= 2 ? ["hour", 3600000] : days <= 92 ? ["day", DAY_MS] : ["week", 7 * DAY_MS];
 
 // -- the reports ----------------------------------------------------------------------------
 
@@ -171,17 +150,13 @@ const table = (caption, columns, rows) =>
     ),
   );
 
+/** Buckets without events are left out: the chart has them. */
 const tableOf = (spec, title) => {
-  const rows = spec.data.values;
+  const rows = spec.data.values.filter((row) => !("bucket" in row) || row.events);
   const columns = Object.keys(rows[0] ?? {}).map((name) => [name, words(name)]);
-  const shown = rows.map((row) => ("bucket" in row ? { ...row, bucket: moment(row.bucket) } : row));
+  const shown = rows.map((row) => ("bucket" in row ? { ...row, bucket: momentText(row.bucket) } : row));
   return element("details", {}, element("summary", {}, "Table"), table(title, columns, shown));
 };
-
-const moment = (at) =>
-  new Intl.DateTimeFormat("en", { timeZone: zone, dateStyle: "medium", timeStyle: "short" }).format(
-    new Date(at),
-  );
 
 const changeOf = (change) => {
   if (change === null || change === undefined)
@@ -192,7 +167,7 @@ const changeOf = (change) => {
   return element(
     "span",
     { class: `change ${direction}` },
-    `${sign}${number.format(Math.abs(percent))}% against the period before`,
+    `${sign}${number.format(Math.abs(percent))}%`,
   );
 };
 
@@ -230,26 +205,38 @@ const revenueGrowth = (now, before) => {
   return currencies.size === 1 ? growth(now[0]?.value ?? 0, before[0]?.value) : null;
 };
 
-const cards = (row, revenue, revenueBefore, compare) => {
-  const change = (value) => (compare && row.events_before ? changeOf(value) : null);
+/** The cards, and once for all of them the span that they are compared with. */
+const cards = (row, revenue, revenueBefore, compared) => {
+  const change = (value) => (compared && row.events_before ? changeOf(value) : null);
   const contacts =
     row.whatsapp_click + row.call + row.call_click + row.maps_click + row.location_view;
   const rate = ratio(row.transactions, row.visitors);
   const rateBefore = ratio(row.transactions_before, row.visitors_before);
-  return element(
-    "ul",
-    { class: "cards", "aria-label": "Numbers of the period" },
-    card("Visitors", number.format(row.visitors), change(row.visitors_change)),
-    card("Events", number.format(row.events), change(row.events_change)),
-    card("Contacts", number.format(contacts), change(row.contacts_change)),
-    card("Sales", number.format(row.transactions), change(row.transactions_change)),
-    card(
-      "Conversion rate",
-      rate === null ? "–" : `${number.format(100 * rate)}%`,
-      change(growth(rate, rateBefore)),
+  return [
+    element(
+      "ul",
+      { class: "cards", "aria-label": "Numbers of the period" },
+      card("Visitors", number.format(row.visitors), change(row.visitors_change)),
+      card("Events", number.format(row.events), change(row.events_change)),
+      card("Contacts", number.format(contacts), change(row.contacts_change)),
+      card("Sales", number.format(row.transactions), change(row.transactions_change)),
+      card(
+        "Conversion rate",
+        rate === null ? "–" : `${number.format(100 * rate)}%`,
+        change(growth(rate, rateBefore)),
+      ),
+      card("Revenue", money(revenue), change(revenueGrowth(revenue, revenueBefore))),
     ),
-    card("Revenue", money(revenue), change(revenueGrowth(revenue, revenueBefore))),
-  );
+    compared
+      ? element(
+          "p",
+          { class: "compared" },
+          row.events_before
+            ? `Compared with ${compared}.`
+            : `Nothing to compare with: there were no events ${compared}.`,
+        )
+      : null,
+  ];
 };
 
 const dropNote = (row, index, rows) => {
@@ -275,24 +262,34 @@ const qualityWords = (rows) => {
   return element("ul", {}, ...worth.map((row) => element("li", {}, told(row))));
 };
 
-const snippet = (tenant) =>
-  `<script defer src="${location.protocol}//YOUR-PUBLIC-ADDRESS/beacon.js" data-tenant="${tenant?.tenant_id ?? "ID"}" data-slug="${tenant?.tenant ?? "SLUG"}"></script>`;
+const attribute = (name, value) => `${name}="${String(value).replaceAll('"', "&quot;")}"`;
 
-const emptyShop = (shop) =>
+/** The line of a shop's pages. `tenant` is a row of the directory; the shop may not be in it. */
+const snippet = ({ tenant_id, tenant }) => {
+  const source = attribute("src", `${location.protocol}//YOUR-PUBLIC-ADDRESS/beacon.js`);
+  const slug = tenant ? ` ${attribute("data-slug", tenant)}` : "";
+  return `<script defer ${source} ${attribute("data-tenant", tenant_id)}${slug}></script>`;
+};
+
+const emptyPeriod = (advice, line) =>
   element(
     "div",
     { class: "empty" },
-    element(
-      "p",
-      {},
-      "No events in this period. Choose a longer one, or put this line into the shop’s pages:",
-    ),
-    element("pre", {}, element("code", {}, snippet({ tenant: shop, tenant_id: "ID" }))),
+    element("p", {}, `No events in this period. ${advice}`),
+    line ? element("pre", {}, element("code", {}, line)) : null,
   );
 
-const drawShop = async (state, mine) => {
-  const period = daysOf(state);
-  const [interval, stepMs] = stepOf(period.days);
+const emptyShop = (tenant) =>
+  emptyPeriod("Choose a longer one, or put this line into the shop’s pages:", snippet(tenant));
+
+/** The directory's row of a shop; of one that is not in it, its id. */
+const tenantOf = async (shop) => {
+  const { rows, parameters } = await ask("shops", { tenant: shop, limit: 1 });
+  return rows[0] ?? { tenant_id: parameters.tenant };
+};
+
+const drawShop = async (state, period, mine) => {
+  const interval = intervalOf(period);
   const given = { tenant: state.shop, from: period.from, to: period.to, tz: zone };
   const chart = (name, more = {}) => ask(name, { ...given, ...more, format: "vega-lite" });
   const rest = Promise.all([
@@ -303,38 +300,38 @@ const drawShop = async (state, mine) => {
     ask("quality", given),
   ]);
   rest.catch(() => {}); // told when it is waited for
-  const [summary, revenue, earlier] = await Promise.all([
-    ask("summary", given),
-    ask("revenue", given),
-    state.compare ? ask("revenue", { ...given, ...periodBefore(period) }) : { rows: [] },
+  const [summary, revenue] = await Promise.all([ask("summary", given), ask("revenue", given)]);
+  const row = summary.rows[0];
+  const isEmpty = !row?.events;
+  const { compared_from, compared_to } = summary.parameters;
+  const compared = state.compare ? comparedText(summary.parameters, period) : null;
+  const [earlier, tenant] = await Promise.all([
+    compared ? ask("revenue", { ...given, from: compared_from, to: compared_to }) : { rows: [] },
+    isEmpty ? tenantOf(state.shop) : row,
   ]);
   if (mine !== turn) return;
   tellSnapshot(summary);
-  const row = summary.rows[0];
+  if (state.isChosen) tellTitle(nameOf(tenant));
   const live = element("section", {
     class: "live wide",
     "aria-label": `Last ${LIVE_MINUTES} minutes`,
   });
   const body = element("div", { class: "grid" }, live);
-  const head = row ? cards(row, revenue.rows, earlier.rows, state.compare) : emptyShop(state.shop);
-  view.replaceChildren(head, body);
+  view.replaceChildren(
+    ...(row ? cards(row, revenue.rows, earlier.rows, compared).filter(Boolean) : []),
+    ...(isEmpty ? [emptyShop(tenant)] : []),
+    body,
+  );
   watchLive(live, state.shop, mine);
   const [series, funnel, products, sources, quality] = await rest;
   if (mine !== turn) return;
-  if (row) {
-    const when = (at) =>
-      new Intl.DateTimeFormat(
-        "en",
-        interval === "hour"
-          ? { timeZone: zone, hour: "2-digit", minute: "2-digit" }
-          : { timeZone: zone, month: "short", day: "numeric" },
-      ).format(at);
+  if (!isEmpty) {
     body.append(
       wide(
         panel(
           "Events over time",
           csvLink("timeseries", { ...given, interval }),
-          ...lines(series, { label: "Events over time", when, stepMs }),
+          ...lines(series, { label: "Events over time", when: axisText(interval) }),
           tableOf(series, `Events per ${interval}`),
         ),
       ),
@@ -389,7 +386,7 @@ const drawShop = async (state, mine) => {
     wide(
       panel(
         "Data quality",
-        csvLink("quality", { tenant: state.shop, from: period.from, to: period.to, tz: zone }),
+        csvLink("quality", given),
         qualityWords(quality.rows),
       ),
     ),
@@ -402,10 +399,13 @@ const watchLive = (place, shop, mine) => {
     try {
       const found = await ask("recent", { tenant: shop, from, tz: zone, limit: RECENT_MAX });
       if (mine !== turn) return;
+      // They come by receipt; some were sent late.
+      const occurred = (row) => Date.parse(row.occurred_at);
+      const latest = found.rows.sort((one, other) => occurred(other) - occurred(one));
       const minutes = Array(LIVE_MINUTES).fill(0);
-      for (const row of found.rows) {
-        const age = Math.floor((Date.now() - Date.parse(row.occurred_at)) / 60000);
-        if (age >= 0 && age < LIVE_MINUTES) minutes[LIVE_MINUTES - 1 - age] += 1;
+      for (const row of latest) {
+        const age = Math.max(0, Math.floor((Date.now() - occurred(row)) / 60000));
+        if (age < LIVE_MINUTES) minutes[LIVE_MINUTES - 1 - age] += 1;
       }
       const count =
         found.rows.length >= RECENT_MAX ? `${RECENT_MAX}+` : number.format(found.rows.length);
@@ -425,13 +425,13 @@ const watchLive = (place, shop, mine) => {
         element(
           "ol",
           { "aria-label": "Latest events" },
-          ...found.rows
+          ...latest
             .slice(0, 6)
             .map((row) =>
               element(
                 "li",
                 {},
-                `${new Intl.DateTimeFormat("en", { timeZone: zone, timeStyle: "medium" }).format(new Date(row.occurred_at))} ${words(row.type)}${row.product_id ? ` #${row.product_id}` : ""}`,
+                `${secondText(row.occurred_at)} ${words(row.type)}${row.product_id ? ` #${row.product_id}` : ""}`,
               ),
             ),
         ),
@@ -451,7 +451,6 @@ const watchLive = (place, shop, mine) => {
 // -- all shops ------------------------------------------------------------------------------
 
 const SHOP_COLUMNS = [
-  ["tenant", "Shop"],
   ["visitors", "Visitors"],
   ["events", "Events"],
   ["transactions", "Sales"],
@@ -489,6 +488,25 @@ const heading = (state, name, text) => {
 
 const nameOf = (row) => row.tenant ?? `#${row.tenant_id}`;
 
+/**
+ * The shops of a list: those with events, or those that are found by what was typed, the silent
+ * ones too. Where no shop has events, all of the directory.
+ */
+const shopsFound = async (counted, typed) => {
+  const find = typed.trim().slice(0, FIND_CHARS_MAX);
+  if (!find && counted.length) return counted;
+  const { rows } = await ask("shops", { find, limit: SHOPS_FOUND_MAX });
+  const found = new Set(rows.map((row) => row.tenant_id));
+  const known = new Set(counted.map((row) => row.tenant_id));
+  const silent = { visitors: 0, events: 0, transactions: 0, visitors_change: null };
+  return [
+    ...counted.filter(
+      (row) => found.has(row.tenant_id) || nameOf(row).toLowerCase().includes(find.toLowerCase()),
+    ),
+    ...rows.filter((row) => !known.has(row.tenant_id)).map((row) => ({ ...row, ...silent })),
+  ];
+};
+
 const shopLink = (state, row) => {
   const chosen = { shop: row.tenant ?? String(row.tenant_id), find: "", shown: SHOPS_SHOWN };
   const link = element("a", { href: addressOf({ ...state, ...chosen }) }, nameOf(row));
@@ -500,53 +518,63 @@ const shopLink = (state, row) => {
   return link;
 };
 
-const drawShops = async (state, mine) => {
-  const period = daysOf(state);
-  const [interval] = stepOf(period.days);
+const drawShops = async (state, period, mine) => {
+  const interval = intervalOf(period);
   const given = { from: period.from, to: period.to, tz: zone };
   const summary = await ask("summary", given);
   if (mine !== turn) return;
   tellSnapshot(summary);
-  if (!summary.rows.length) {
-    view.replaceChildren(
-      element(
-        "div",
-        { class: "empty" },
-        element("p", {}, "No events in this period. Put this line into the pages of a shop:"),
-        element("pre", {}, element("code", {}, snippet())),
-      ),
-    );
-    return;
-  }
-  const total = (name) => summary.rows.reduce((sum, row) => sum + row[name], 0);
+  const active = summary.rows.filter((row) => row.events);
+  const total = (name) => active.reduce((sum, row) => sum + row[name], 0);
   const all = element(
     "ul",
     { class: "cards", "aria-label": "Numbers of all shops" },
-    card("Shops with events", number.format(summary.rows.length)),
+    card("Shops with events", number.format(active.length)),
     card("Visitors", number.format(total("visitors"))),
     card("Events", number.format(total("events"))),
     card("Sales", number.format(total("transactions"))),
   );
+  const compared = state.compare ? comparedText(summary.parameters, period) : null;
+  const { from, to } = summary.parameters;
+  const buckets = bucketsOf(period, interval, Date.parse(from), Date.parse(to));
   const list = element("div");
+  let drawing = 0;
   // The list alone is drawn anew while a name is typed: the field keeps its cursor.
-  const draw = async () => {
+  const draw = async (whenListed = () => {}) => {
+    const mineToo = ++drawing;
     const now = stateOf();
-    const name = now.find.trim().toLowerCase();
-    const found = summary.rows.filter((row) => nameOf(row).includes(name));
+    const found = await shopsFound(summary.rows, now.find);
+    if (mine !== turn || mineToo !== drawing) return;
     const rows = sorted(found, now.sort).slice(0, now.shown);
-    const places = new Map(rows.map((row) => [row.tenant_id, element("td", { class: "spark" })]));
+    const cells = new Map(
+      rows.map((row) => [
+        row.tenant_id,
+        { name: element("td"), activity: element("td", { class: "spark" }) },
+      ]),
+    );
     list.replaceChildren(
-      shopsTable(now, rows, places),
+      shopsTable(now, rows, cells, compared),
       rows.length < found.length ? moreShops(rows.length, found.length, draw) : "",
     );
-    await drawActivity(places, { ...given, interval }, mine);
+    whenListed();
+    const isLatest = () => mine === turn && mineToo === drawing;
+    await fillCells(cells, { ...given, interval }, buckets, isLatest);
   };
-  view.replaceChildren(all, panel("Shops", csvLink("summary", given), finder(state, draw), list));
+  view.replaceChildren(
+    all,
+    active.length ? "" : emptyPeriod("Choose a shop to see the line for its pages."),
+    panel("Shops", csvLink("summary", given), finder(state, draw), list),
+  );
   await draw();
 };
 
 const finder = (state, draw) => {
-  const field = element("input", { type: "search", value: state.find, autocomplete: "off" });
+  const field = element("input", {
+    type: "search",
+    value: state.find,
+    autocomplete: "off",
+    maxlength: FIND_CHARS_MAX,
+  });
   let typing;
   field.addEventListener("input", () => {
     clearTimeout(typing);
@@ -562,14 +590,13 @@ const moreShops = (shown, found, draw) => {
   const button = element("button", { type: "button" }, `Show ${SHOPS_SHOWN} more`);
   button.addEventListener("click", () => {
     history.pushState(null, "", addressOf({ ...stateOf(), shown: shown + SHOPS_SHOWN }));
-    draw().catch(tellProblem);
-    view.querySelectorAll("tbody a")[shown].focus();
+    draw(() => view.querySelectorAll("tbody a")[shown].focus()).catch(tellProblem);
   });
   const count = `${number.format(shown)} of ${number.format(found)} shops `;
   return element("p", { class: "more" }, count, button);
 };
 
-const shopsTable = (state, rows, places) =>
+const shopsTable = (state, rows, cells, compared) =>
   scroll(
     "Shops",
     element(
@@ -578,7 +605,11 @@ const shopsTable = (state, rows, places) =>
       element(
         "caption",
         {},
-        rows.length ? "Choose a shop to see its page" : "No shop has this name",
+        !rows.length
+          ? "No shop has this name"
+          : compared
+            ? `Choose a shop to see its page. Change: visitors, compared with ${compared}`
+            : "Choose a shop to see its page",
       ),
       element(
         "thead",
@@ -586,6 +617,8 @@ const shopsTable = (state, rows, places) =>
         element(
           "tr",
           {},
+          heading(state, "tenant", "Shop"),
+          element("th", { scope: "col" }, "Name"),
           ...SHOP_COLUMNS.map(([name, text]) => heading(state, name, text)),
           element("th", { scope: "col" }, "Over time"),
         ),
@@ -598,37 +631,48 @@ const shopsTable = (state, rows, places) =>
             "tr",
             {},
             element("td", {}, shopLink(state, row)),
+            cells.get(row.tenant_id).name,
             cell(row.visitors),
             cell(row.events),
             cell(row.transactions),
             element(
               "td",
               { class: "n" },
-              row.visitors_change === null || !state.compare
+              row.visitors_change === null || !compared
                 ? "–"
                 : `${row.visitors_change > 0 ? "+" : ""}${Math.round(100 * row.visitors_change)}%`,
             ),
-            places.get(row.tenant_id),
+            cells.get(row.tenant_id).activity,
           ),
         ),
       ),
     ),
   );
 
-/** Draws each shop's events over time into its place. */
-const drawActivity = async (places, given, mine) => {
-  const ids = [...places.keys()];
-  const asked = [];
+/** Writes each shop's name and draws its events over time into its cells. */
+const fillCells = async (cells, given, buckets, isLatest) => {
+  const ids = [...cells.keys()];
+  const parts = [];
   for (let at = 0; at < ids.length; at += SHOPS_SHOWN)
-    asked.push(ask("activity", { ...given, shops: ids.slice(at, at + SHOPS_SHOWN).join() }));
-  const rows = (await Promise.all(asked)).flatMap((answer) => answer.rows);
-  if (mine !== turn) return;
-  const moments = [...new Set(rows.map((row) => Date.parse(row.bucket)))].sort((a, b) => a - b);
-  const at = new Map(moments.map((moment, index) => [moment, index]));
-  const counts = new Map(ids.map((id) => [id, Array(moments.length).fill(0)]));
-  for (const row of rows) counts.get(row.tenant_id)[at.get(Date.parse(row.bucket))] = row.events;
-  for (const [id, place] of places)
-    place.replaceChildren(spark(counts.get(id), "Events over time"));
+    parts.push(ids.slice(at, at + SHOPS_SHOWN).join());
+  const rowsOf = async (name, more) => {
+    const answers = await Promise.all(parts.map((shops) => ask(name, { ...more, shops })));
+    return answers.flatMap((answer) => answer.rows);
+  };
+  const [names, activity] = await Promise.all([
+    rowsOf("shops", { limit: SHOPS_SHOWN }),
+    rowsOf("activity", given),
+  ]);
+  if (!isLatest()) return;
+  for (const row of names)
+    cells
+      .get(row.tenant_id)
+      .name.replaceChildren(row.status === "active" ? row.name : `${row.name} (${row.status})`);
+  const counts = new Map(ids.map((id) => [id, Array(Math.max(0, buckets.begun)).fill(0)]));
+  for (const row of activity)
+    counts.get(row.tenant_id)[buckets.place(Date.parse(row.bucket))] = row.events;
+  for (const [id, { activity: place }] of cells)
+    place.replaceChildren(spark(counts.get(id), "Events over time", buckets.count));
 };
 
 // -- the page -------------------------------------------------------------------------------
@@ -638,8 +682,7 @@ const tellSnapshot = ({ snapshot }) => {
     `read from version ${snapshot.version} of the lake and ${number.format(snapshot.tail_events)} events of the log.`;
 };
 
-const fillForm = (state) => {
-  const period = daysOf(state);
+const fillForm = (state, period) => {
   form.elements.period.value = state.period;
   form.elements.from.value = period.from;
   form.elements.to.value = period.to;
@@ -648,10 +691,18 @@ const fillForm = (state) => {
 };
 
 const tellProblem = (error) => {
-  const again = element("button", { type: "button" }, "Try again");
-  again.addEventListener("click", show);
-  problem.replaceChildren(`The numbers cannot be shown: ${error.message} `, again);
+  const isAddress = error instanceof BadAddress;
+  const button = element("button", { type: "button" }, isAddress ? "Last 7 days" : "Try again");
+  button.addEventListener("click", () => (isAddress ? go({ period: "7d" }) : show()));
+  const text = isAddress ? error.message : `The numbers cannot be shown: ${error.message}`;
+  problem.replaceChildren(`${text} `, button);
   problem.hidden = false;
+  if (isAddress || view.querySelector(".loading")) view.replaceChildren(nothing("No numbers."));
+};
+
+const tellTitle = (text) => {
+  document.getElementById("title").textContent = text;
+  document.title = `${text} – beaconlog`;
 };
 
 const who = fetch("/api/v1/me").then((answer) =>
@@ -664,19 +715,17 @@ const show = async () => {
   problem.hidden = true;
   view.setAttribute("aria-busy", "true");
   const state = stateOf();
-  fillForm(state);
   try {
     const reader = await who;
+    if (mine !== turn) return;
     const own = reader.tenant_id === null ? null : String(reader.tenant_id);
     document.getElementById("signout").hidden = !reader.signed_in;
     const shop = state.shop ?? own;
-    document.getElementById("title").textContent = shop
-      ? own && !state.shop
-        ? "Your shop"
-        : shop
-      : "Shops";
-    document.title = `${document.getElementById("title").textContent} – beaconlog`;
-    await (shop ? drawShop({ ...state, shop }, mine) : drawShops(state, mine));
+    tellTitle(state.shop ?? (own ? "Your shop" : "Shops"));
+    const period = periodOf(state);
+    fillForm(state, period);
+    const isChosen = state.shop !== null;
+    await (shop ? drawShop({ ...state, shop, isChosen }, period, mine) : drawShops(state, period, mine));
   } catch (error) {
     if (mine === turn) tellProblem(error);
   }

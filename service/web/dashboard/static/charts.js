@@ -27,12 +27,12 @@ export const element = (name, attributes = {}, ...children) => {
 export const number = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
-/** The largest round number of at most a few steps above the greatest value. */
+/** A round number at or above the greatest value, whose half is whole too; or one. */
 const roundTop = (greatest) => {
-  if (greatest <= 0) return 1;
+  if (greatest <= 1) return 1;
   const unit = 10 ** Math.floor(Math.log10(greatest));
-  const step = [1, 2, 4, 5, 10].find((times) => times * unit >= greatest);
-  return Math.max(1, step * unit);
+  const times = [1, 2, 4, 6, 8, 10].find((one) => one * unit >= greatest);
+  return times * unit;
 };
 
 const seriesOf = (spec) => {
@@ -41,7 +41,7 @@ const seriesOf = (spec) => {
   for (const row of spec.data.values) {
     const name = color ? String(row[color.field]) : y.field;
     if (!found.has(name)) found.set(name, []);
-    found.get(name).push({ at: Date.parse(row[x.field]), value: Number(row[y.field] ?? 0) });
+    found.get(name).push({ at: Date.parse(row[x.field]), value: row[y.field] });
   }
   const total = (points) => points.reduce((sum, point) => sum + point.value, 0);
   return [...found]
@@ -49,32 +49,19 @@ const seriesOf = (spec) => {
     .sort((one, other) => other.total - one.total);
 };
 
-/** Buckets without events are not in the rows: a line goes through zero there. */
-const filled = (points, moments) => {
-  const known = new Map(points.map((point) => [point.at, point.value]));
-  return moments.map((at) => ({ at, value: known.get(at) ?? 0 }));
-};
-
-const momentsOf = (series, stepMs) => {
-  const known = [...new Set(series.flatMap((one) => one.points.map((point) => point.at)))].sort(
-    (a, b) => a - b,
-  );
-  const moments = [];
-  for (const at of known) {
-    let last = moments.at(-1);
-    while (last !== undefined && stepMs && at - last > 1.5 * stepMs) moments.push((last += stepMs));
-    moments.push(at);
-  }
-  return moments;
-};
-
-/** Lines over time. `label` names the chart, `when` writes a moment, `stepMs` is a bucket's length. */
-export const lines = (spec, { label, when, stepMs }) => {
+/** Lines over time, from the first bucket to the last; a null is not drawn, for it is yet to come.
+ * `label` names the chart, `when` writes a moment. */
+export const lines = (spec, { label, when }) => {
   const width = innerWidth < NARROW_BELOW_PX ? NARROW : WIDE;
   const series = seriesOf(spec);
-  const moments = momentsOf(series, stepMs);
+  const moments = [
+    ...new Set(series.flatMap((one) => one.points.map((point) => point.at))),
+  ].sort((a, b) => a - b);
   const shown = series.slice(0, COLOURS);
-  const drawn = shown.map((one) => ({ ...one, points: filled(one.points, moments) }));
+  const drawn = shown.map((one) => ({
+    ...one,
+    points: one.points.filter((point) => point.value !== null),
+  }));
   const top = roundTop(
     Math.max(0, ...drawn.flatMap((one) => one.points.map((point) => point.value))),
   );
@@ -89,7 +76,7 @@ export const lines = (spec, { label, when, stepMs }) => {
     role: "img",
     "aria-label": words,
   });
-  for (const share of [0, 0.5, 1]) {
+  for (const share of top > 1 ? [0, 0.5, 1] : [0, 1]) {
     const y = placeY(top * share);
     picture.append(
       shape("line", { class: "grid-line", x1: LEFT, x2: width, y1: y, y2: y }),
@@ -188,10 +175,10 @@ export const bars = (spec, { note = () => null, value = number.format } = {}) =>
   ];
 };
 
-/** A line without axes, of so many values. */
-export const spark = (values, label) => {
+/** A line without axes, of values that are the first of `count`. */
+export const spark = (values, label, count = values.length) => {
   const greatest = Math.max(1, ...values);
-  const step = 100 / Math.max(1, values.length - 1);
+  const step = 100 / Math.max(1, count - 1);
   const path = values.map(
     (value, place) =>
       `${place ? "L" : "M"}${(place * step).toFixed(1)},${(26 - (24 * value) / greatest).toFixed(1)}`,

@@ -1,0 +1,17 @@
+-- shops: the shops of the directory, those without events too; of all, of some ids, or those whose
+-- id is the text of `find`, or whose slug or name has it in it, whatever its capitals and accents.
+-- parameters: tenant, shops, find, limit
+SELECT
+    id AS tenant_id,
+    slug AS tenant,
+    name,
+    status
+FROM tenants
+WHERE ($tenant IS NULL OR id = $tenant)
+  AND ($shops IS NULL OR id IN (SELECT unnest($shops::BIGINT[])))
+  AND ($find IS NULL
+       OR id::VARCHAR = $find
+       OR contains(lower(strip_accents(slug)), lower(strip_accents($find)))
+       OR contains(lower(strip_accents(name)), lower(strip_accents($find))))
+ORDER BY slug, id
+LIMIT $limit
