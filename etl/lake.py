@@ -14,7 +14,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -22,7 +22,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import duckdb
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
@@ -130,11 +130,25 @@ class Snapshot:
         if not chosen:
             nulls = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in self._columns())
             return f"(SELECT {nulls} LIMIT 0)"
-        names = ", ".join(name for name, _ in self._columns())
-        listed = ", ".join(quoted(file) for file in chosen)
+        by_missing: dict[frozenset[str], list[str]] = {}
+        for file in chosen:
+            by_missing.setdefault(self.table.missing_in(file), []).append(file)
+        parts = [self._read(files, missing) for missing, files in by_missing.items()]
+        return f"({' UNION ALL '.join(parts)})"
+
+    def _read(self, files: Sequence[str], missing: Collection[str]) -> str:
+        """SQL text that reads files which all lack the same columns.
+
+        DuckDB's `union_by_name` would find those out by itself, by opening every file.
+        """
+        columns = ", ".join(
+            f"NULL::{type_} AS {name}" if name in missing else name
+            for name, type_ in self._columns()
+        )
+        listed = ", ".join(quoted(file) for file in files)
         return (
-            f"(SELECT {names} FROM read_parquet([{listed}], hive_partitioning = true, "
-            f"hive_types = {{'{PARTITION}': DATE}}))"
+            f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning = true, "
+            f"hive_types = {{'{PARTITION}': DATE}})"
         )
 
     def _columns(self) -> Iterable[tuple[str, str]]:
@@ -178,7 +192,8 @@ def load(folder: Path, table: Table, version: int | None = None) -> Snapshot:
 
 
 def open_or_create(folder: Path, table: Table) -> Snapshot:
-    """The newest snapshot of a table that is repaired first, and made if it is missing.
+    """The newest snapshot of a table that is repaired first, made if it is missing, and given the
+    columns that it gained since it was made.
 
     It is durable: what is built on it will not stand alone after a power cut. Raises LakeError.
     """
@@ -194,6 +209,19 @@ def open_or_create(folder: Path, table: Table) -> Snapshot:
                 configuration=_CONFIGURATION,
             )
     lake_log.sync_newest(folder)
+    return _with_all_columns(folder, load(folder, table))
+
+
+def _with_all_columns(folder: Path, snapshot: Snapshot) -> Snapshot:
+    """The snapshot with the columns that its table gained, in one durable commit if any is new."""
+    delta, table = _delta_of(snapshot), snapshot.table
+    known = {field.name for field in delta.schema().fields}
+    wanted = Schema.from_arrow(table.arrow_schema).fields
+    new = [field for field in wanted if field.name not in known]
+    if not new:
+        return snapshot
+    with synced(folder, table):
+        delta.alter.add_columns(new)
     return load(folder, table)
 
 

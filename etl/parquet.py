@@ -58,7 +58,7 @@ def write_file(
     """
     partition = folder / f"{PARTITION}={rows.event_date}"
     durable.make_folder(partition)  # also where it is: who made it may have died before the sync
-    final = partition / f"{key}.parquet"
+    final = partition / rows.table.file_name(key)
     temporary = partition / f"{key}.{secrets.token_hex(4)}{_TEMPORARY}"
     columns = ", ".join(name for name in rows.table.columns if name != PARTITION)
     con.execute(

@@ -5,15 +5,20 @@ line of an event is, in the lake, a row of `events` or a row of `duplicates`.
 
 Every table also has `series`, `segment` and `seq`, which say where a row came from and are unique
 together, and is partitioned by `event_date`, the UTC date of receipt.
+
+A table may gain fields. Its files are never rewritten for that: a file's name tells its generation,
+from 1, and so which columns it has; those it lacks read as NULL.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 PARTITION = "event_date"
+_GENERATION = re.compile(r"\.g(\d+)\.parquet$")
 
 _ARROW: dict[str, pa.DataType] = {
     "VARCHAR": pa.string(),
@@ -31,7 +36,8 @@ class Table:
     """A Delta table fed by the log lines of one kind.
 
     `fields`: column name -> DuckDB type, in order, named as in the line. `json_fields` are
-    objects in the line and JSON text in the table. `sort` orders the rows of a file.
+    objects in the line and JSON text in the table. `sort` orders the rows of a file. `gained`:
+    for each generation after the first, the fields that came with it.
     """
 
     name: str
@@ -39,6 +45,7 @@ class Table:
     fields: dict[str, str]
     json_fields: frozenset[str]
     sort: tuple[str, ...]
+    gained: tuple[frozenset[str], ...] = ()
 
     @property
     def columns(self) -> dict[str, str]:
@@ -47,6 +54,17 @@ class Table:
     @property
     def arrow_schema(self) -> pa.Schema:
         return pa.schema([(name, _ARROW[type_]) for name, type_ in self.columns.items()])
+
+    def file_name(self, key: str) -> str:
+        """The name of a file that is written now, with all columns."""
+        generation = 1 + len(self.gained)
+        return f"{key}.parquet" if generation == 1 else f"{key}.g{generation}.parquet"
+
+    def missing_in(self, file_name: str) -> frozenset[str]:
+        """The columns that a file of this name lacks: it was written before they came."""
+        match = _GENERATION.search(file_name)
+        generation = int(match[1]) if match else 1
+        return frozenset[str]().union(*self.gained[generation - 1 :])
 
     def line_type(self, field: str) -> str:
         """The type a field is read with from the line."""
@@ -91,7 +109,8 @@ REJECTED = Table(
     sort=("received_at", "seq"),
 )
 
-# What may be counted of an event that came again; neither its ids nor whose it was.
+# What may be counted of an event that came again, and what a sale said when it did; neither its ids
+# nor who sent it.
 DUPLICATES = Table(
     name="duplicates",
     kind="duplicate",
@@ -105,10 +124,14 @@ DUPLICATES = Table(
             "occurred_at",
             "received_at",
             "bot",
+            "transaction_id",
+            "value",
+            "currency",
         )
     },
     json_fields=frozenset(),
     sort=EVENTS.sort,
+    gained=(frozenset({"transaction_id", "value", "currency"}),),
 )
 
 TABLES = (EVENTS, REJECTED, DUPLICATES)

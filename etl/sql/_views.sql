@@ -10,6 +10,23 @@ SELECT * FROM lake_rejected UNION ALL BY NAME SELECT * FROM staged_rejected;
 CREATE OR REPLACE TEMP VIEW duplicates AS
 SELECT * FROM lake_duplicates UNION ALL BY NAME SELECT * FROM staged_duplicates;
 
+-- Sales that came again and said another amount or currency than the one that counts.
+CREATE OR REPLACE TEMP VIEW disagreeing AS
+WITH kept AS (
+    SELECT tenant_id, transaction_id, value, currency, received_at FROM events
+    SEMI JOIN (SELECT tenant_id, transaction_id FROM duplicates WHERE transaction_id IS NOT NULL)
+        USING (tenant_id, transaction_id)
+)
+SELECT again.* FROM duplicates again
+SEMI JOIN kept
+    ON kept.tenant_id = again.tenant_id AND kept.transaction_id = again.transaction_id
+    AND abs(epoch_us(kept.received_at) - epoch_us(again.received_at)) <= 30 * 86400000000
+ANTI JOIN kept
+    ON kept.tenant_id = again.tenant_id AND kept.transaction_id = again.transaction_id
+    AND abs(epoch_us(kept.received_at) - epoch_us(again.received_at)) <= 30 * 86400000000
+    AND kept.value IS NOT DISTINCT FROM again.value
+    AND kept.currency IS NOT DISTINCT FROM again.currency;
+
 -- Where an event came from, as the page that sent it says.
 CREATE OR REPLACE TEMP MACRO source_of(metadata) AS coalesce(
     nullif(json_extract_string(metadata, '$.source'), ''),

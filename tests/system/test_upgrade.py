@@ -129,6 +129,15 @@ def test_compacted_and_maintained_it_says_the_same(
     assert warehouse.stop() == 0
 
 
+def test_repeats_that_were_never_compacted_tell_their_amounts(folder: Path) -> None:
+    """Those that an earlier version compacted cannot any more. A compaction changes nothing."""
+    for step in ("check", "compact", "maintain"):
+        run(folder, step)
+        told = [row for row in report(folder, "report", "quality") if row["value"] is not None]
+        assert told == [{"outcome": "another-amount", "reason": "HNL", "events": 2, "value": 51.01}]
+    run(folder, "check")
+
+
 def test_it_is_written_on(folder: Path, start_service: StartService) -> None:
     """A service takes new events; old and new numbers add up, before and after compactions."""
     service = start_service(directory=False, **SETTINGS)

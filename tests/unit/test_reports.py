@@ -470,7 +470,7 @@ def test_a_pinned_version_is_the_same_answer_whatever_comes_after(shop):
     version = result(shop, "summary").version
     given = {"from": "2026-11-23", "tenant": "1"}
     first = pinned_answers(shop, version, datetime(2026, 11, 25, tzinfo=UTC), given)
-    assert ("duplicates", None, 1) in first["quality"][0]
+    assert ("duplicates", None, 1, None) in first["quality"][0]
     for after_s in (30.0, 31.0):
         late = [event(after_s, **again), rejection(after_s), event(after_s, type="view")]
         shop.seal(*late, series="h-w0-bb")
@@ -620,15 +620,15 @@ def test_quality(shop):
     )
     directory_of(shop)
     told = [
-        ("accepted", None, 2),
-        ("bots", None, 1),
-        ("duplicates", None, 1),
-        ("rejected", "product-not-found", 2),
+        ("accepted", None, 2, None),
+        ("bots", None, 1, None),
+        ("duplicates", None, 1, None),
+        ("rejected", "product-not-found", 2, None),
     ]
-    nothing = [(name, None, 0) for name in ("accepted", "bots", "duplicates")]
+    nothing = [(name, None, 0, None) for name in ("accepted", "bots", "duplicates")]
     for compact in (lambda: None, shop.compact):
         compact()
-        assert rows(shop, "quality") == [*told, ("rejected", "not-json", 1)]
+        assert rows(shop, "quality") == [*told, ("rejected", "not-json", 1, None)]
         assert rows(shop, "quality", tenant="la-colmena") == told
         assert rows(shop, "quality", tenant="2") == nothing
 
@@ -659,7 +659,7 @@ def test_quality_finds_a_shop_by_whatever_intake_takes(shop, endpoint, body):
     for compact in (lambda: None, shop.compact):
         compact()
         found = rows(shop, "quality", tenant="42", from_="2026-11-23", to="2026-11-23")
-        assert found[3:] == [("rejected", "invalid-payload", 1)]
+        assert found[3:] == [("rejected", "invalid-payload", 1, None)]
         assert rows(shop, "quality", tenant="42", from_="2026-11-24")[3:] == []
 
 
@@ -674,11 +674,46 @@ def test_quality_has_every_hour_of_a_day(shop, tz):
     )
     shop.compact()
     assert rows(shop, "quality", tz=tz, from_="2026-11-23", to="2026-11-23") == [
-        ("accepted", None, 24),
-        ("bots", None, 0),
-        ("duplicates", None, 24),
-        ("rejected", "invalid-payload", 24),
+        ("accepted", None, 24, None),
+        ("bots", None, 0, None),
+        ("duplicates", None, 24, None),
+        ("rejected", "invalid-payload", 24, None),
     ]
+
+
+def test_sales_that_came_again_with_another_amount(shop):
+    """By currency, with what they said; the same repeat is none, nor one after the window."""
+    month_s = 31 * 86_400.0
+
+    def sale(after_s: float, number: int, value: float, currency: str = "HNL", tenant: int = 1):
+        key = f"A-{number}"
+        more = {"transaction_id": key, "dedupe_key": f"tx:{key}", "tenant_id": tenant}
+        return event(
+            after_s, **more, endpoint="conversion", type="purchase", value=value, currency=currency
+        )
+
+    shop.seal(
+        *(sale(number, number, 100) for number in range(4)),
+        sale(4, 0, 100, tenant=2),
+        sale(5, 0, 100),
+        sale(6, 0, 0.5),
+        sale(7, 1, 99.25),
+        sale(8, 2, 100, "USD"),
+        sale(9, 0, 101, tenant=2),
+        sale(month_s, 3, 7),
+    )
+    directory_of(shop)
+    for compact in (lambda: None, shop.compact):
+        compact()
+        assert rows(shop, "quality", tenant="1") == [
+            ("accepted", None, 5, None),
+            ("bots", None, 0, None),
+            ("duplicates", None, 4, None),
+            ("another-amount", "HNL", 2, Decimal("99.75")),
+            ("another-amount", "USD", 1, Decimal(100)),
+        ]
+        assert ("another-amount", "HNL", 3, Decimal("200.75")) in rows(shop, "quality")
+        assert len(rows(shop, "quality", from_="2026-11-24")) == 3
 
 
 def test_whose_is_read_whatever_is_asked(filled):

@@ -248,7 +248,7 @@ const dropNote = (row, index, rows) => {
 };
 
 const qualityWords = (rows) => {
-  const told = ({ outcome, reason, events }) => {
+  const told = ({ outcome, reason, events, value }) => {
     const count = number.format(events);
     const verb = events === 1 ? "was" : "were";
     if (outcome === "accepted")
@@ -256,6 +256,8 @@ const qualityWords = (rows) => {
     if (outcome === "bots")
       return `${count} of them came from crawlers, and are left out of the numbers here.`;
     if (outcome === "duplicates") return `${count} came again, and ${verb} counted once.`;
+    if (outcome === "another-amount")
+      return `${count} ${events === 1 ? "sale" : "sales"} came again with another amount (${number.format(value)} ${reason}): the first amount counts.`;
     return `${count} ${verb} refused: ${REASONS[reason] ?? words(reason).replaceAll("-", " ")}.`;
   };
   const worth = rows.filter((row) => row.events || row.outcome === "accepted");
