@@ -59,14 +59,16 @@ def table(zone: ZoneInfo, interval: str) -> pa.Table:
     return pa.table(dict(zip(names, columns, strict=True)))
 
 
-def _stretches(zone: ZoneInfo) -> Iterator[_Stretch]:
-    began_at, offset = _FIRST, _offset(_FIRST, zone)
-    yield _Stretch(began_at, offset, began_at)
-    shown = began_at + offset
+@lru_cache(_KEPT_MAX)
+def _stretches(zone: ZoneInfo) -> list[_Stretch]:
+    offset = _offset(_FIRST, zone)
+    shown = _FIRST + offset
+    found = [_Stretch(_FIRST, offset, _FIRST)]
     for changed_at, new_offset in _changes(zone):
         shown = max(shown, changed_at + offset)
-        yield _Stretch(changed_at, new_offset, max(changed_at, shown - new_offset))
-        began_at, offset = changed_at, new_offset
+        found.append(_Stretch(changed_at, new_offset, max(changed_at, shown - new_offset)))
+        offset = new_offset
+    return found
 
 
 def _changes(zone: ZoneInfo) -> Iterator[tuple[datetime, timedelta]]:

@@ -62,5 +62,7 @@ def _days_before(since: datetime, end: datetime, reached: datetime, zone: ZoneIn
     earlier = zones.start_of_day(first - days, zone)
     if reached == end:
         return Span(earlier, since)
+    if reached == since:  # its clocks may show one already, where midnight is skipped
+        return Span(earlier, earlier)
     same_time = zones.first_instant(zones.wall_time(reached, zone) - days, zone)
     return Span(earlier, min(max(same_time, earlier), since))

@@ -65,6 +65,8 @@ def test_a_day_whose_midnight_is_skipped_is_a_day():
     """It begins at one, and is compared with the whole day before."""
     compared = span("2026-03-08", "2026-03-08", "2026-03-10 00:00", "America/Havana")
     assert compared == ["2026-03-07 00:00", "2026-03-08 01:00"]
+    not_begun = span("2026-03-08", "2026-03-08", "2026-03-07 12:00", "America/Havana")
+    assert not_begun == ["2026-03-07 00:00", "2026-03-07 00:00"]
 
 
 def test_without_a_beginning_there_is_nothing_to_compare_with():

@@ -1,0 +1,116 @@
+"""Every report against plain Python, over random traffic and random questions.
+
+Attacked: events, repeats and refused payloads around midnights that come twice or not at all, the
+ends of days, weeks and months, in zones east and west of UTC; asked about every zone, period,
+interval and filter; before a compaction, when part of the log is compacted, and after. Must hold:
+each answer is, row by row and digit by digit, that of `report_reference`, which knows no SQL.
+
+About 700 questions in the short form, 20 000 in the long one; a failure names its scene and its
+question, and comes again with them.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import report_reference as reference
+import scale
+from log_tools import Shop
+from report_reference import Question, Record, Row
+from report_traffic import SCENES, SLUGS, TENANTS, UUID, Traffic, asked_of, line
+
+from etl import reports
+from etl.directory_db import DirectoryDatabase, Product, Tenant
+from etl.live import LiveView
+
+RECORDS = 240
+ROUNDS = scale.rounds(1, 30)
+KNOWN = reference.Shops(SLUGS, {(1, 7): "Lamp", (2, 7): "Wheel"})
+
+
+def test_a_reference_of_every_report():
+    """A report that is added is added there."""
+    assert {*reference.REPORTS, "quality"} == set(reports.names())
+
+
+@pytest.mark.parametrize(("zone", "day"), SCENES)
+def test_reports_say_what_plain_python_says(zone, day, tmp_path):
+    """Before, between and after compactions."""
+    with scale.figures(f"report numbers, {zone} {day}") as counts:
+        counts["questions"] = 0
+        for number in range(ROUNDS):
+            random = Random(f"{zone} {day} {number}")
+            traffic = Traffic(random, zone, day)
+            shop = shop_of(tmp_path / str(number))
+            records = traffic.records(RECORDS)
+            sealed: list[Record] = []
+            for part in (records[: RECORDS // 2], records[RECORDS // 2 :]):
+                half = len(part) // 2
+                shop.seal(*map(line, part[:half]))
+                shop.seal(*map(line, part[half:]), series="h-w1-aa")
+                sealed += part
+                counts["questions"] += ask_all(shop, sealed, traffic)
+                shop.compact()
+            counts["questions"] += ask_all(shop, sealed, traffic)
+
+
+def shop_of(data: Path) -> Shop:
+    shop = Shop(data)
+    shop.layout.prepare()
+    directory = DirectoryDatabase(shop.layout.directory_url)
+    directory.create_tables()
+    uuids = {42: UUID}
+    tenants = [Tenant(id, uuids.get(id), slug, slug, "active") for id, slug in SLUGS.items()]
+    products = [Product(id, tenant, name, None) for (tenant, id), name in KNOWN.products.items()]
+    directory.upsert(tenants, products)
+    directory.dispose()
+    assert set(SLUGS) <= set(TENANTS)
+    return shop
+
+
+def ask_all(shop: Shop, sealed: list[Record], traffic: Traffic) -> int:
+    """Ask every report a question, on one connection; how many were asked."""
+    events, again = reference.without_duplicates(one for one in sealed if one["kind"] == "event")
+    refused = [one for one in sealed if one["kind"] == "rejected"]
+    directory = DirectoryDatabase(shop.layout.directory_url)
+    with LiveView(shop.data, directory).connect() as con:
+        for name in reports.names():
+            asked = traffic.question()
+            given = asked_of(asked, set(reports.load(name).parameters))
+            found = reports.run_locked(con, name, given, timeout_s=60.0, lock=None, now=asked.now)
+            expected = expected_of(name, asked, events, again, refused)
+            assert told(found.rows, expected) == expected, (name, asked)
+            if name == "summary":
+                check_span(found.parameters, asked)
+    directory.dispose()
+    return len(reports.names())
+
+
+def expected_of(
+    name: str, asked: Question, events: list[Record], again: list[Record], refused: list[Record]
+) -> list[Row]:
+    if name == "quality":
+        rows = reference.quality(events, again, refused, asked)
+    else:
+        rows = reference.REPORTS[name](events, asked, KNOWN)
+    return [{key: in_utc(value) for key, value in row.items()} for row in rows]
+
+
+def told(rows: list[Row], expected: list[Row]) -> list[Row]:
+    """The columns that the reference has; a row too many or too few shows as one."""
+    names = list(expected[0]) if expected else []
+    return [{name: in_utc(row[name]) for name in names or row} for row in rows]
+
+
+def in_utc(value: Any) -> Any:
+    """Moments are compared in UTC: others are never equal where their clocks repeat."""
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+def check_span(parameters: dict[str, object], asked: Question) -> None:
+    span = reference.compared_span(asked)
+    named = [parameters["compared_from"], parameters["compared_to"]]
+    expected = [end.isoformat().replace("+00:00", "Z") for end in span] if span else [None, None]
+    assert named == expected, asked

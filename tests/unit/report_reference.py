@@ -1,0 +1,363 @@
+"""Every report in plain Python, from the records as they were sent: no SQL, and no code of etl.
+
+Records are dicts with the fields of a log line; times are datetimes in UTC. A refused payload's
+`tenant` is the one that the endpoint would have found. `Question` is what a report is asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import calendar_reference as calendar
+
+Record = dict[str, Any]
+Row = dict[str, Any]
+
+DAY = timedelta(days=1)
+TYPES = (
+    "view",
+    "whatsapp_click",
+    "call",
+    "call_click",
+    "maps_click",
+    "location_view",
+    "cart_add",
+    "social_share",
+    "conversion",
+    "purchase",
+)
+CONTACTS = ("whatsapp_click", "call", "call_click", "maps_click", "location_view")
+STEPS = {
+    "view": ("view",),
+    "contact": CONTACTS,
+    "cart": ("cart_add",),
+    "purchase": ("purchase", "conversion"),
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A report's parameters; `first` and `last` are whole days of the zone, both included."""
+
+    tz: str
+    now: datetime
+    first: date | None = None
+    last: date | None = None
+    interval: str = "day"
+    bots: bool = False
+    limit: int = 50
+    tenant: int | None = None
+    endpoint: str | None = None
+    type: str | None = None
+    product: int | None = None
+    source: str | None = None
+
+    @property
+    def since(self) -> datetime | None:
+        return calendar.start_of_day(self.first, self.tz) if self.first else None
+
+    @property
+    def until(self) -> datetime | None:
+        return calendar.start_of_day(self.last + DAY, self.tz) if self.last else None
+
+
+@dataclass
+class Shops:
+    """What the directory knows."""
+
+    slugs: dict[int, str] = field(default_factory=dict)
+    products: dict[tuple[int, int], str] = field(default_factory=dict)
+
+
+def without_duplicates(records: Iterable[Record]) -> tuple[list[Record], list[Record]]:
+    """(events, those that came again): the first by receipt wins, within the window of its key."""
+    kept: dict[tuple[int, str], list[datetime]] = defaultdict(list)
+    events, again = [], []
+    for one in sorted(records, key=lambda one: one["received_at"]):
+        key = one.get("dedupe_key")
+        if key:
+            window = timedelta(days=30 if key.startswith("tx:") else 1)
+            receipts = kept[one["tenant_id"], key]
+            if any(one["received_at"] - earlier <= window for earlier in receipts):
+                again.append(one)
+                continue
+            receipts.append(one["received_at"])
+        events.append(one)
+    return events, again
+
+
+# -- choosing ---------------------------------------------------------------------------------
+
+
+def selected(
+    events: Iterable[Record], asked: Question, since: datetime | None, until: datetime | None
+) -> list[Record]:
+    """The events that a question is about, in a span of time."""
+    return [
+        one
+        for one in events
+        if (since is None or one["occurred_at"] >= since)
+        and (until is None or one["occurred_at"] < until)
+        and (asked.bots or not one.get("bot"))
+        and asked.tenant in (None, one["tenant_id"])
+        and asked.endpoint in (None, one["endpoint"])
+        and asked.type in (None, one["type"])
+        and asked.product in (None, one.get("product_id"))
+        and asked.source in (None, source_of(one))
+    ]
+
+
+def source_of(one: Record) -> str:
+    metadata = one.get("metadata") or {}
+    return metadata.get("source") or metadata.get("referrer") or "direct"
+
+
+def is_sale(one: Record) -> bool:
+    return one["endpoint"] == "conversion" and one["type"] in ("purchase", "conversion")
+
+
+def visitors(events: Iterable[Record]) -> int:
+    return len({one["visitor_id"] for one in events if one.get("visitor_id")})
+
+
+def rounded(value: float) -> float:
+    """To four decimals, halves away from zero."""
+    return math.copysign(math.floor(abs(value) * 1e4 + 0.5) / 1e4, value)
+
+
+def grouped(events: Iterable[Record], key: Callable[[Record], Any]) -> dict[Any, list[Record]]:
+    groups: dict[Any, list[Record]] = defaultdict(list)
+    for one in events:
+        groups[key(one)].append(one)
+    return groups
+
+
+# -- reports ----------------------------------------------------------------------------------
+
+
+def compared_span(asked: Question) -> tuple[datetime, datetime] | None:
+    """As much of the period before as has passed of this one, by the clocks."""
+    if asked.first is None or asked.since is None:
+        return None
+    last = asked.last or max(_shown_day(asked.now, asked.tz), asked.first)
+    days = last - asked.first + DAY
+    end = calendar.start_of_day(last + DAY, asked.tz)
+    begins = calendar.start_of_day(asked.first - days, asked.tz)
+    if asked.now >= end:
+        return begins, asked.since
+    if asked.now <= asked.since:
+        return begins, begins
+    zone = calendar.zone(asked.tz)
+    target = asked.now.astimezone(zone).replace(tzinfo=None) - days
+    moment = calendar.start_of_day(target.date(), asked.tz)
+    while moment.astimezone(zone).replace(tzinfo=None) < target:
+        moment += timedelta(minutes=1)
+    return begins, min(max(moment, begins), asked.since)
+
+
+def _shown_day(moment: datetime, tz: str) -> date:
+    return moment.astimezone(calendar.zone(tz)).date()
+
+
+def summary(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
+    now = grouped(selected(events, asked, asked.since, asked.until), lambda one: one["tenant_id"])
+    span = compared_span(asked)
+    earlier = selected(events, asked, *span) if span else []
+    before = grouped(earlier, lambda one: one["tenant_id"])
+    rows = []
+    for tenant in {*now, *before}:
+        row: Row = {"tenant_id": tenant, "tenant": shops.slugs.get(tenant)}
+        measured = _measures(now.get(tenant, []))
+        types = Counter(one["type"] for one in now.get(tenant, []))
+        row |= {"events": measured["events"], "visitors": measured["visitors"]}
+        row |= {name: types[name] for name in TYPES}
+        row["transactions"] = measured["transactions"]
+        compared = _measures(before.get(tenant, [])) if span else {}
+        row |= {f"{name}_before": compared.get(name) for name in measured}
+        for name, value in measured.items():
+            base = compared.get(name)
+            row[f"{name}_change"] = rounded(value / base - 1) if base else None
+        rows.append(row)
+    return sorted(rows, key=lambda row: (-row["events"], row["tenant_id"]))
+
+
+def _measures(events: list[Record]) -> dict[str, int]:
+    return {
+        "events": len(events),
+        "visitors": visitors(events),
+        "transactions": sum(map(is_sale, events)),
+        "contacts": sum(one["type"] in CONTACTS for one in events),
+    }
+
+
+def timeseries(events: list[Record], asked: Question, _: Shops) -> list[Row]:
+    chosen = grouped(_chosen(events, asked), lambda one: (_bucket(one, asked), one["type"]))
+    return [
+        {"bucket": bucket, "type": type_, "events": len(chosen[bucket, type_])}
+        for bucket, type_ in sorted(chosen)
+    ]
+
+
+def activity(events: list[Record], asked: Question, _: Shops) -> list[Row]:
+    chosen = grouped(_chosen(events, asked), lambda one: (one["tenant_id"], _bucket(one, asked)))
+    return [
+        {"tenant_id": tenant, "bucket": bucket, "events": len(chosen[tenant, bucket])}
+        for tenant, bucket in sorted(chosen)
+    ]
+
+
+def visitors_report(events: list[Record], asked: Question, _: Shops) -> list[Row]:
+    chosen = grouped(_chosen(events, asked), lambda one: _bucket(one, asked))
+    return [
+        {"bucket": bucket, "visitors": visitors(chosen[bucket]), "events": len(chosen[bucket])}
+        for bucket in sorted(chosen)
+    ]
+
+
+def _chosen(events: list[Record], asked: Question) -> list[Record]:
+    return selected(events, asked, asked.since, asked.until)
+
+
+def _bucket(one: Record, asked: Question) -> datetime:
+    """In UTC, where times are in one order."""
+    return calendar.bucket(one["occurred_at"], asked.tz, asked.interval).astimezone(UTC)
+
+
+def funnel(events: list[Record], asked: Question, _: Shops) -> list[Row]:
+    chosen = _chosen(events, asked)
+    rows = []
+    for step, types in STEPS.items():
+        taken = [one for one in chosen if one["type"] in types]
+        rows.append({"step": step, "visitors": visitors(taken), "events": len(taken)})
+    return rows
+
+
+def revenue(events: list[Record], asked: Question, _: Shops) -> list[Row]:
+    sales = grouped(filter(is_sale, _chosen(events, asked)), lambda one: one["currency"])
+    rows = [
+        {"currency": currency, "transactions": len(sold), "value": _sum(sold)}
+        for currency, sold in sales.items()
+    ]
+    return sorted(rows, key=lambda row: (-row["value"], row["currency"]))
+
+
+def _sum(sold: list[Record]) -> Decimal:
+    return sum((one["value"] for one in sold), Decimal(0))
+
+
+def conversion_rate(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
+    rows = []
+    for tenant, chosen in grouped(_chosen(events, asked), lambda one: one["tenant_id"]).items():
+        seen, sold = visitors(chosen), sum(map(is_sale, chosen))
+        row = {"tenant_id": tenant, "tenant": shops.slugs.get(tenant), "visitors": seen}
+        rows.append(row | {"transactions": sold, "rate": rounded(sold / seen) if seen else None})
+    return sorted(rows, key=lambda row: (-row["transactions"], -row["visitors"], row["tenant_id"]))
+
+
+def sources(events: list[Record], asked: Question, _: Shops) -> list[Row]:
+    rows = [
+        {
+            "source": source,
+            "visitors": visitors(chosen),
+            "events": len(chosen),
+            "transactions": sum(map(is_sale, chosen)),
+        }
+        for source, chosen in grouped(_chosen(events, asked), source_of).items()
+    ]
+    ordered = sorted(rows, key=lambda row: (-row["visitors"], -row["events"], row["source"]))
+    return ordered[: asked.limit]
+
+
+def top_products(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
+    chosen = [one for one in _chosen(events, asked) if one.get("product_id") is not None]
+    rows = []
+    for (tenant, product), of_it in grouped(
+        chosen, lambda one: (one["tenant_id"], one["product_id"])
+    ).items():
+        sold = list(filter(is_sale, of_it))
+        earned = grouped(sold, lambda one: one["currency"])
+        main = min(earned, key=lambda name: (-len(earned[name]), name), default=None)
+        others = sorted(name for name in earned if name != main)
+        rows.append(
+            {
+                "product_id": product,
+                "name": shops.products.get((tenant, product)),
+                "views": sum(one["type"] == "view" for one in of_it),
+                "cart_adds": sum(one["type"] == "cart_add" for one in of_it),
+                "purchases": len(sold),
+                "revenue": _sum(earned[main]) if main else Decimal(0),
+                "currency": main,
+                "other_revenue": ", ".join(f"{_sum(earned[name]):.4f} {name}" for name in others)
+                or None,
+                "tenant_id": tenant,
+            }
+        )
+    measures = ("purchases", "cart_adds", "views")
+    rows.sort(key=lambda row: (*(-row[name] for name in measures), *_product(row)))
+    return rows[: asked.limit]
+
+
+def _product(row: Row) -> tuple[int, int]:
+    return row["tenant_id"], row["product_id"]
+
+
+def recent(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
+    latest = sorted(_chosen(events, asked), key=lambda one: one["received_at"], reverse=True)
+    names = ("type", "product_id", "transaction_id", "value", "currency", "visitor_id", "event_id")
+    return [
+        {
+            "received_at": one["received_at"],
+            "occurred_at": one["occurred_at"],
+            "tenant_id": one["tenant_id"],
+            "tenant": shops.slugs.get(one["tenant_id"]),
+            **{name: one.get(name) for name in names},
+        }
+        for one in latest[: asked.limit]
+    ]
+
+
+def quality(
+    events: list[Record], again: list[Record], refused: list[Record], asked: Question
+) -> list[Row]:
+    everyone = Question(
+        asked.tz, asked.now, asked.first, asked.last, bots=True, tenant=asked.tenant,
+        endpoint=asked.endpoint,
+    )  # fmt: skip
+    accepted = _chosen(events, everyone)
+    reasons = Counter(
+        one["reason"]
+        for one in refused
+        if (asked.since is None or one["received_at"] >= asked.since)
+        and (asked.until is None or one["received_at"] < asked.until)
+        and asked.tenant in (None, one["tenant"])
+        and asked.endpoint in (None, one["endpoint"])
+    )
+    counted = {
+        "accepted": len(accepted),
+        "bots": sum(bool(one.get("bot")) for one in accepted),
+        "duplicates": len(_chosen(again, everyone)),
+    }
+    rows = [{"outcome": name, "reason": None, "events": n} for name, n in counted.items()]
+    by_count = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    return rows + [{"outcome": "rejected", "reason": why, "events": n} for why, n in by_count]
+
+
+REPORTS: dict[str, Callable[[list[Record], Question, Shops], list[Row]]] = {
+    "activity": activity,
+    "conversion-rate": conversion_rate,
+    "funnel": funnel,
+    "recent": recent,
+    "revenue": revenue,
+    "sources": sources,
+    "summary": summary,
+    "timeseries": timeseries,
+    "top-products": top_products,
+    "visitors": visitors_report,
+}
+"""All but quality, which reads more than events."""
