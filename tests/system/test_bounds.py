@@ -219,7 +219,7 @@ def test_csv_cells_are_no_formulas(tmp_path: Path, street_files: tuple[Path, Pat
 
         text = eventually(shown, timeout_s=10, what="the event is reported")
     assert b",'=1+1," in text
-    assert b",-5," in text
+    assert b",-5.0000," in text
 
 
 # -- the directory ----------------------------------------------------------------------------

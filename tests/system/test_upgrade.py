@@ -18,8 +18,12 @@ from harness import REPOSITORY, Service, environment, eventually, run_command
 from wire import CONVERSION, INTERACTIONS
 
 ARCHIVES = sorted((REPOSITORY / "tests" / "fixtures").glob("data-*.tar.gz"))
-DIFFERS: dict[str, str] = {}
-"""Report, and the column of it that says something else than in an earlier version: why."""
+DIFFERS = {
+    "top-products.other_revenue": "keeps the four decimals of money",
+    "quality of la-colmena.events": "finds refused payloads that were cut at 8 KiB",
+}
+"""Report or question, and the column of it that says something else than in an earlier version:
+why."""
 
 AUTHORIZED = {"Authorization": "Bearer of-the-tests"}
 SETTINGS: dict[str, object] = {
@@ -83,10 +87,12 @@ def as_it_was(name: str, rows: Rows, before: Rows) -> Rows:
 def without_changes(name: str, rows: Rows) -> Rows:
     """The rows, without the columns of DIFFERS."""
     report_name = name.partition(" ")[0]
-    return [
-        {column: told for column, told in row.items() if f"{report_name}.{column}" not in DIFFERS}
-        for row in rows
-    ]
+    changed = {
+        column
+        for column in (rows[0] if rows else ())
+        if {f"{report_name}.{column}", f"{name}.{column}"} & DIFFERS.keys()
+    }
+    return [{column: row[column] for column in row if column not in changed} for row in rows]
 
 
 def assert_says(data: Path, when: str, ask: Callable[..., Rows]) -> None:
