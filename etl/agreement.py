@@ -28,6 +28,30 @@ def compare(compacted: Iterator[Sealed], snapshots: Sequence[Snapshot], found: F
         _compare(batch, snapshots, found)
 
 
+def read_tail(tail: Iterator[Sealed], found: Findings) -> None:
+    """Read segments as the next compaction will, and add those that it would refuse."""
+    for batch in _batches(tail):
+        present = [segment for segment in batch if segment.path.exists()]
+        with duckdb.connect() as con:
+            con.execute("SET TimeZone = 'UTC'")
+            _stage_all_but_refused(con, present, found)
+
+
+def _stage_all_but_refused(
+    con: duckdb.DuckDBPyConnection, present: list[Sealed], found: Findings
+) -> None:
+    while present:
+        try:
+            staging.stage_lines(con, present)
+            return
+        except duckdb.IOException:
+            return  # compacted and deleted while we looked
+        except staging.SegmentRefused as error:
+            where = (error.segment.series, error.segment.number)
+            found.problems.append(Problem("segment-refused", error.reason, *where))
+            present = [segment for segment in present if segment != error.segment]
+
+
 def _batches(compacted: Iterator[Sealed]) -> Iterator[list[Sealed]]:
     batch: list[Sealed] = []
     total = 0

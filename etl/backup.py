@@ -53,6 +53,7 @@ def run(data: Path, destination: Path) -> Copied:
         shutil.copy2(source.tokens, target.tokens)
     paths = [path for path in target.root.rglob("*") if path.is_file()]
     for path in [*paths, *(path for path in target.root.rglob("*") if path.is_dir())]:
+        durable.make_private(path)
         durable.fsync_path(path)
     durable.fsync_path(target.root)
     files = sum(len(snapshot.files) for snapshot in snapshots)

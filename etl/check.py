@@ -4,6 +4,8 @@
   the watermark on;
 - lake: every file of the newest snapshot is there, of the size and rows its commit says;
 - books: for every commit, lines = rows + duplicates;
+- folder: what lies where it should not, or is not what it should be, see `etl.folder_check`;
+- tail: every line of the segments that are not compacted yet is of a known kind;
 - agreement: of the compacted segments that are still there, see `etl.agreement`.
 
 It only reads, and may run beside a live service: segments are listed before the snapshot is
@@ -17,7 +19,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from etl import agreement, lake, lake_log, recovery, recovery_record, segments
+from etl import agreement, folder_check, lake, lake_log, recovery, recovery_record, segments
 from etl.findings import Findings, Problem, TableFacts
 from etl.lake import LakeError, Snapshot
 from etl.layout import Layout
@@ -53,6 +55,7 @@ def run(data: Path) -> Findings:
 
 def _verify(layout: Layout, found: Findings) -> None:
     sealed = segments.sealed_everywhere(layout.log)
+    found.problems += folder_check.problems(layout)
     snapshots = list(_load_tables(layout, found))
     intact = list(_verify_log(layout, sealed, found))
     _verify_numbers(sealed, snapshots, found)
@@ -61,6 +64,8 @@ def _verify(layout: Layout, found: Findings) -> None:
     ]
     if len(whole) == len(TABLES):
         agreement.compare(_compacted(intact, snapshots), snapshots, found)
+        compacted = set(_compacted(intact, snapshots))
+        agreement.read_tail((item for item in intact if item not in compacted), found)
 
 
 def describe(found: Findings) -> Iterator[str]:

@@ -110,6 +110,20 @@ def up_to(table: Path, version: int) -> list[Path]:
     return [path for path in (*commits, *all_checkpoints) if _version(path) <= version]
 
 
+def missing_checkpoint(table: Path) -> str | None:
+    """What `_last_checkpoint` points to, where that is not there; None where all is well."""
+    pointer = table / FOLDER / _LAST_CHECKPOINT
+    try:
+        version = int(json.loads(pointer.read_bytes())["version"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        return f"{_LAST_CHECKPOINT} cannot be read"
+    if version in checkpoints(table):
+        return None
+    return f"{_LAST_CHECKPOINT} points to version {version}, which has no checkpoint"
+
+
 def statistics_in(checkpoint: Path) -> list[str]:
     """The statistics, as JSON text, of the files that a checkpoint lists."""
     added = pq.read_table(checkpoint, columns=["add"]).column("add").combine_chunks()

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +35,10 @@ class DataFolderError(Exception):
 
 class NewerFormat(DataFolderError):
     """A later version wrote the folder: this one must neither read nor write it."""
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +98,37 @@ class Layout:
         if set(str(self.root)) & set(_NAMES_REFUSE):
             raise DataFolderError(f"data folder: its path must not contain any of {_NAMES_REFUSE}")
         self.refuse_newer()
+        self._refuse_links()
         for folder in (self.root, self.log, self.lake, self.salts):
             self._make_writable(folder)
+        self._keep_secrets()
         self._mark()
+
+    def links(self) -> Iterator[Path]:
+        """Yield the symbolic links among the folders in which jobs delete."""
+        tables = [entry for entry in _entries(self.lake) if entry.is_dir()]
+        inner = (path for folder in (self.log, self.lake, *tables) for path in _entries(folder))
+        yield from (path for path in (self.log, self.lake, self.salts, *inner) if path.is_symlink())
+
+    def secrets(self) -> Iterator[Path]:
+        """Yield the files and folders of secrets that are there."""
+        database = [
+            self.directory_db.with_name("directory.db" + end) for end in ("", "-wal", "-shm")
+        ]
+        yield from (path for path in (*database, self.tokens, self.salts) if path.exists())
+        yield from _entries(self.salts)
+
+    def _refuse_links(self) -> None:
+        for path in self.links():
+            raise DataFolderError(
+                f"data folder: {path} is a symbolic link, and nothing outside the folder may be "
+                "deleted; move what it points to here, or mount it here"
+            )
+
+    def _keep_secrets(self) -> None:
+        for path in self.secrets():
+            with suppress(PermissionError):  # another user's: `check` says so
+                durable.make_private(path)
 
     def format(self) -> int:
         """The folder's format. Raises DataFolderError where that cannot be told."""

@@ -103,7 +103,7 @@ class SegmentWriter:
     def _create(self) -> None:
         path = self._folder / open_name(self._number)
         try:
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             durable.fsync_path(self._folder)
         except OSError as error:
             if self._fd < 0 and error.errno in _NO_FILE_NOW:

@@ -155,7 +155,11 @@ def series_folders(log: Path) -> list[Path]:
     """The folders of every series of the log, by name."""
     if not log.is_dir():
         return []
-    return sorted(entry for entry in log.iterdir() if (entry / SERIES_FILE).is_file())
+    return sorted(
+        entry
+        for entry in log.iterdir()
+        if not entry.is_symlink() and (entry / SERIES_FILE).is_file()
+    )
 
 
 def sealed_everywhere(log: Path) -> dict[str, list[Sealed]]:

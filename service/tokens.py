@@ -81,6 +81,14 @@ class TokenStore:
         """Whether any token opens anything now. Raises TokenFileError."""
         return any(token.is_valid(now) for token in self.all())
 
+    def why_not_ready(self) -> list[str]:
+        """Why no token can be told from none; empty where the file is in order or not there."""
+        try:
+            self.all()
+        except TokenFileError as error:
+            return [str(error)]
+        return []
+
     def create(
         self, *, tenant_id: int | None, expires_at: datetime | None, now: datetime
     ) -> tuple[str, Token]:

@@ -86,14 +86,17 @@ async def _serve(
     desk = ReportDesk(
         LiveView(settings.data, database(settings), limits), settings.report_timeout_s
     )
-    access = Access(
-        settings.reports_token, TokenStore(Layout(settings.data).tokens), settings.reports_host
-    )
+    tokens = TokenStore(Layout(settings.data).tokens)
+    access = Access(settings.reports_token, tokens, settings.reports_host)
     app = make_app(
         desk,
         access,
         metrics,
-        lambda: [*compactor.why_not_ready(), *beats.why_not_ready(_NAME)],
+        lambda: [
+            *compactor.why_not_ready(),
+            *beats.why_not_ready(_NAME),
+            *tokens.why_not_ready(),
+        ],
     )
     server = BoundedServer(app, connections_max=settings.connections_max)
     server.listen(sockets)

@@ -5,11 +5,14 @@ command cannot be carried out as it was asked (a flag, a setting, a file), in on
 130 interrupted; 141 whoever read the output is gone.
 """
 
+import os
+
 from service.cli import ending
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. All that it writes is its user's alone, whatever the umask."""
+    os.umask(os.umask(0) | 0o077)
     ending.run(_commands)
 
 
