@@ -25,6 +25,7 @@ from etl.schedule import Schedule
 from etl.tables import TABLES
 from etl.trusted_clock import BELIEVED_AFTER_S, TrustedClock
 from service import logs
+from service.collector.client import ClientAddress
 from service.metrics import Metrics
 from service.settings import Settings
 from service.shared import Shared
@@ -98,7 +99,8 @@ async def _serve(
             *tokens.why_not_ready(),
         ],
     )
-    server = BoundedServer(app, connections_max=settings.connections_max)
+    clients = ClientAddress(settings.trusted_proxies)
+    server = BoundedServer(app, clients, connections_max=settings.connections_max)
     server.listen(sockets)
     beats.keep_beating(_NAME)
     log.info("reporting")

@@ -26,7 +26,7 @@ NO_ADDRESS = "0.0.0.0"  # noqa: S104 - a name for "unknown", nothing is bound to
 _HEADER_CHARS_MAX = 4096
 _HOPS_MAX = 32
 _HOP_CHARS_MAX = 64
-_CACHED_HOPS_MAX = 8192
+_CACHED_HOPS_MAX = 1024
 _CLIENT_BITS_IPV6 = 64
 
 _WITH_PORT = re.compile(r"\[([^\[\]]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
@@ -63,6 +63,12 @@ class ClientAddress:
             if not hop.trusted:
                 break
         return client.ip
+
+    def share_key(self, peer: str) -> str | None:
+        """Under which key a peer's connections are counted; None for a trusted proxy's, which
+        come from many clients."""
+        hop = self._bounded_hop(peer) or self._no_address
+        return None if hop.trusted else throttle_key(hop.ip)
 
     def _bounded_hop(self, text: str) -> _Hop | None:
         return self._hop(text) if len(text) <= _HOP_CHARS_MAX else None

@@ -1,6 +1,5 @@
 """Limits, throttles and refusals that need a service set up for them."""
 
-import contextlib
 import os
 import signal
 import socket
@@ -104,7 +103,7 @@ def test_a_throttled_route_shows_its_limit_on_every_answer(
         assert "x-ratelimit-limit" not in post(service.url, INTERACTIONS, VIEW).headers
 
 
-# -- the disk and connections -----------------------------------------------------------------
+# -- the disk and slow clients -----------------------------------------------------------------
 
 
 def test_a_disk_that_is_nearly_full_refuses_and_says_so(
@@ -122,33 +121,6 @@ def test_a_disk_that_is_nearly_full_refuses_and_says_so(
         assert (ready.status, ready.body["reasons"]) == (503, ["the disk is full"])
         assert request(service.url, "GET", "/healthz").status == 200
         service.drain()
-
-
-def test_connections_are_counted(tmp_path: Path, street_files: tuple[Path, Path]) -> None:
-    """Past the maximum a connection is answered 503; one that ends makes room."""
-    with serving(tmp_path, street_files, "collect", connections_max=4) as service:
-        address = urlsplit(service.url)
-        assert request(service.url, "GET", "/healthz").status == 200
-        idle = [socket.create_connection((address.hostname, address.port)) for _ in range(4)]
-
-        def refused() -> bool:
-            with contextlib.suppress(OSError):
-                if request(service.url, "GET", "/healthz").status == 503:
-                    return True
-            # The server may have counted an earlier connection when one of these came.
-            idle.append(socket.create_connection((address.hostname, address.port)))
-            return False
-
-        eventually(refused, timeout_s=5, what="the fifth connection is refused")
-        for peer in idle:
-            peer.close()
-
-        def served() -> bool:
-            with contextlib.suppress(OSError):
-                return request(service.url, "GET", "/healthz").status == 200
-            return False
-
-        eventually(served, timeout_s=5, what="room is made")
 
 
 def test_a_client_that_never_ends_its_headers_is_cut_off(

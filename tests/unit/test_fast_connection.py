@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,6 +43,9 @@ class FakeTransport(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return self.unsent_bytes
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """What was asked for does not matter here."""
+
     def __getattribute__(self, name: str) -> Any:
         if name in ("pause_reading", "resume_reading", "write_eof", "close", "abort"):
             return lambda: self.said.append(name)
@@ -55,7 +59,7 @@ class FakeExchange:
         self.peer, self.request = peer, request
         self.answer: bytes | None = None
         self.closes = not request.keeps_alive
-        self.is_full = self.has_ended = self.is_lost = False
+        self.is_full = self.is_alone = self.has_ended = self.is_lost = False
         self.body = b""
 
     def data(self, chunk: bytes) -> None:
@@ -78,6 +82,8 @@ class FakeHost:
     def __init__(self) -> None:
         self.tick = 0
         self.heads = KnownHeads()
+        self.buffer = memoryview(bytearray(1 << 10))
+        self.moment = itertools.count().__next__
         self.is_open = True
         self.exchanges: list[FakeExchange] = []
         self.due: list[Connection] = []

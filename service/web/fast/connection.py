@@ -4,8 +4,11 @@ httptools frames, `head` refuses what it lets pass and should not. Everything a 
 hold is bounded:
 
 - the head of a request: past `HEAD_BYTES_MAX` the connection is cut;
-- what was read and not parsed, and requests begun and not answered: past `PIPELINED_MAX` of them,
-  or while the client does not read its answers, nothing more is read from it;
+- requests begun and not answered: past `PIPELINED_MAX` of them, past `OWED_BYTES_MAX` of what they
+  have sent, behind one that is answered alone, or while the client does not read its answers,
+  nothing more is read from it;
+- what was read and not parsed: one buffer of the server's;
+- answers that the client does not read: past `UNREAD_BYTES_MAX` no more are made;
 - time: `HEADER_TIMEOUT_S` from the first byte of a head to its end (and to the first byte of a new
   connection), `BODY_TIMEOUT_S` for a body, `KEEP_ALIVE_S` between requests and for a client that
   stops reading. The server's tick is a second, so a timeout may come up to one later.
@@ -41,9 +44,12 @@ from service.web.wire import BAD_REQUEST, BUSY, INTERNAL_ERROR, STOPPING
 log = logging.getLogger(__name__)
 
 PIPELINED_MAX = 64
+OWED_BYTES_MAX = 256 << 10
+UNREAD_BYTES_MAX = 32 << 10
 LINGER_S = 2
 _PART_BYTES_MAX = 16 << 10
 _MESSAGE_BYTES_MAX = DISCARDED_BYTES_MAX + (1 << 20)
+_FIELD_BYTES = 128
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _END_OF_HEAD = b"\r\n\r\n"
 _LEAST_HEAD_BYTES = len(b"GET / HTTP/1.0\r\n\r\n")
@@ -66,8 +72,15 @@ class Host(Protocol):
     def heads(self) -> KnownHeads:
         """Those of its connections."""
 
+    @property
+    def buffer(self) -> memoryview:
+        """What every connection reads into, one at a time."""
+
+    def moment(self) -> int:
+        """More than the last time."""
+
     def admit(self, connection: Connection) -> bool:
-        """Count a connection; False if there are too many already."""
+        """Give a connection a place; False if there is none."""
 
     def forget(self, connection: Connection) -> None:
         """The connection is gone."""
@@ -79,7 +92,7 @@ class Host(Protocol):
         """Begin a request whose head has arrived."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """A Peer to its exchanges, the Sink of its framer."""
 
     def __init__(self, host: Host) -> None:
@@ -91,6 +104,9 @@ class Connection(asyncio.Protocol):
         self._deadline = host.tick + 1 + HEADER_TIMEOUT_S
         self._fed_bytes = 0
         self._held = b""
+        self._owed_bytes = 0
+        self.moment = host.moment()
+        """Of its last sign of life."""
         self._is_held = self._is_stalled = False
         self._is_over = self._has_ended = False
         self._body_left_bytes = 0
@@ -103,9 +119,18 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self.address = peer[0] if isinstance(peer, tuple) else ""
+        self._transport.set_write_buffer_limits(high=UNREAD_BYTES_MAX)
         if not self._host.admit(self):
             self._transport.write(BUSY)
             self._close()
+
+    def get_buffer(self, _: int) -> memoryview:
+        """Where the transport puts what it reads."""
+        return self._host.buffer
+
+    def buffer_updated(self, size: int) -> None:
+        """So much was read."""
+        self.data_received(self._host.buffer[:size].tobytes())
 
     def data_received(self, data: bytes) -> None:
         """Parse, unless what was read before waits to be."""
@@ -148,9 +173,23 @@ class Connection(asyncio.Protocol):
         """No answer will be read any more."""
         self._is_over = self._has_ended = True
         self._drop_exchanges()
+        self._framer.close()
         self._host.forget(self)
 
     # -- the server's side --------------------------------------------------------------------
+
+    @property
+    def is_idle(self) -> bool:
+        """See Holder.is_idle: no request was read whole and not answered."""
+        return not self._queue or self._queue[0] is self._reading
+
+    def give_way(self) -> None:
+        """See Holder.give_way."""
+        if self._has_ended or self._transport.get_write_buffer_size():
+            self._is_over = True
+            self._transport.abort()
+        else:
+            self._close()
 
     def sweep(self, tick: int) -> None:
         """Close what has taken too long."""
@@ -203,11 +242,13 @@ class Connection(asyncio.Protocol):
 
     @property
     def _is_busy(self) -> bool:
-        reading = self._reading
-        return (
-            len(self._queue) >= PIPELINED_MAX
-            or self._is_stalled
-            or (reading is not None and reading.is_full)
+        if self._is_stalled:
+            return True
+        if self._reading is not None:
+            return self._reading.is_full
+        queue = self._queue
+        return bool(queue) and (
+            len(queue) >= PIPELINED_MAX or self._owed_bytes > OWED_BYTES_MAX or queue[-1].is_alone
         )
 
     def _take_from_its_beginning(self, data: bytes) -> None:
@@ -224,6 +265,7 @@ class Connection(asyncio.Protocol):
         self.on_message_complete()
 
     def _take(self, data: bytes) -> None:
+        self.moment = self._host.moment()
         at = 0
         while at < len(data) and not self._is_over:
             if self._is_busy:
@@ -311,13 +353,19 @@ class Connection(asyncio.Protocol):
         """See Sink.on_head: the exchange begins."""
         self._begin(request)
         self._body_left_bytes = request.content_length
+        self._owed_bytes += request.headers_bytes + _FIELD_BYTES * len(request.fields)
         expectation = request.headers.get(b"expect")
-        if expectation is not None and request.version == "1.1":
+        if (
+            expectation is not None
+            and request.version == "1.1"
+            and request.content_length <= DISCARDED_BYTES_MAX
+        ):
             self._expect(expectation)
 
     def on_body(self, chunk: bytes) -> None:
         """See Sink.on_body."""
         self._body_left_bytes -= len(chunk)
+        self._owed_bytes += len(chunk)
         if self._reading:
             self._reading.data(chunk)
 
@@ -371,7 +419,10 @@ class Connection(asyncio.Protocol):
                 break
             due.append(answer)
             closes = queue.popleft().closes
+        if not queue:
+            self._owed_bytes = 0
         if due:
+            self.moment = self._host.moment()
             self._transport.write(due[0] if len(due) == 1 else b"".join(due))
         if closes or (self._is_over and not queue):
             self._hang_up()
@@ -426,7 +477,7 @@ class _Refused:
 
     answer: bytes | None = None
     closes = True
-    is_full = False
+    is_full = is_alone = False
 
     def data(self, chunk: bytes) -> None:
         """Nothing more is read."""

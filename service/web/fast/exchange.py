@@ -43,6 +43,10 @@ class Exchange(Protocol):
     """Whether the connection ends with this answer."""
 
     @property
+    def is_alone(self) -> bool:
+        """Whether nothing is read behind it before it was answered."""
+
+    @property
     def is_full(self) -> bool:
         """Whether the body comes faster than it is taken."""
 

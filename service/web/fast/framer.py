@@ -15,6 +15,7 @@ from tornado import web
 
 from service.web.fast.exchange import Request
 from service.web.fast.head import BadRequest, by_name, check, content_length
+from service.web.limits import HEADERS_BYTES_MAX
 
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([!-~]{1,8192}) HTTP/1\.[01]\r\n")
 _METHODS = frozenset(method.encode() for method in web.RequestHandler.SUPPORTED_METHODS)
@@ -75,6 +76,10 @@ class Framer:
                 return
             rest = self._parse(self._head_without_upgrade() + rest)
 
+    def close(self) -> None:
+        """Let go of the sink, so that neither waits for the garbage collector."""
+        del self._sink, self._parser, self.on_body
+
     def _parse(self, data: bytes) -> bytes | None:
         """What llhttp did not parse, because the request before it asks for an upgrade."""
         try:
@@ -116,7 +121,8 @@ class Framer:
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer, which nobody asks for."""
         if self._is_in_head:
-            self._fields.append((name, value))
+            if self._fields_bytes <= HEADERS_BYTES_MAX:  # the rest is refused, and not looked at
+                self._fields.append((name, value))
             self._fields_bytes += len(name) + len(value) + 4
 
     def on_headers_complete(self) -> None:

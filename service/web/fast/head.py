@@ -6,15 +6,10 @@ HTTP/0.9 and 2.0, a length of more digits than a length has.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+from service.web.host import is_host
 from service.web.limits import LENGTH_DIGITS_MAX
-
-# RFC 9112, 3.2: one field line, of uri-host [":" port]; the comma, which RFC 3986 allows in a
-# name, is what a second line would be joined with.
-_HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+;=:\[\]-]*")
-_LENGTH = re.compile(rb"[0-9]{1,%d}" % LENGTH_DIGITS_MAX)
 
 
 class BadRequest(Exception):
@@ -38,7 +33,7 @@ def check(version: str, headers: Mapping[bytes, bytes]) -> None:
     host = headers.get(b"host")
     if version not in ("1.0", "1.1") or (host is None and version == "1.1"):
         raise BadRequest
-    if host and not _HOST.fullmatch(host):
+    if host and not is_host(host.decode("latin-1")):
         raise BadRequest
     if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
         raise BadRequest
@@ -47,6 +42,6 @@ def check(version: str, headers: Mapping[bytes, bytes]) -> None:
 def content_length(headers: Mapping[bytes, bytes]) -> int:
     """The declared length of the body; 0 for none. Raises BadRequest."""
     declared = headers.get(b"content-length", b"0")
-    if not _LENGTH.fullmatch(declared):
+    if not declared.isdigit() or len(declared) > LENGTH_DIGITS_MAX:
         raise BadRequest
     return int(declared)

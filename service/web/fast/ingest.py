@@ -98,7 +98,7 @@ class IngestExchange:
         "closes",
     )
 
-    is_full = False
+    is_full = is_alone = False
 
     def __init__(self, ingest: Ingest, peer: Peer, route: IngestRoute, request: Request) -> None:
         port = ingest.port

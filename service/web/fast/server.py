@@ -7,6 +7,7 @@ them; a worker that holds many takes more in a turn, because its turns are long.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import socket
 from collections.abc import Sequence
@@ -19,12 +20,14 @@ from service.web.fast.exchange import Exchange, Peer, Request
 from service.web.fast.ingest import Ingest
 from service.web.fast.known_heads import KnownHeads
 from service.web.fast.tornado_exchange import TornadoExchange
+from service.web.places import Places
 
 log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
 _HEADS_KEPT_S = 60
 _HELD_AN_ACCEPT = 4
+_BUFFER_BYTES = 16 << 10
 
 
 class FastServer:
@@ -37,8 +40,9 @@ class FastServer:
         self.heads = KnownHeads()
         self._app = app
         self._ingest = Ingest(port)
-        self._connections_max = connections_max
-        self._connections: set[Connection] = set()
+        self.buffer = memoryview(bytearray(_BUFFER_BYTES))
+        self.moment = itertools.count().__next__
+        self._places: Places[Connection] = Places(connections_max, port.clients.share_key)
         self._sockets: list[socket.socket] = []
         self._due: list[Connection] = []
         self._accepting: set[asyncio.Task[object]] = set()
@@ -66,7 +70,7 @@ class FastServer:
         self._timer.cancel()
         # A connection that was accepted just now is ours already.
         await asyncio.gather(*self._accepting, return_exceptions=True)
-        for connection in list(self._connections):
+        for connection in self._places:
             connection.cut_off()
         await asyncio.sleep(0)
 
@@ -78,14 +82,11 @@ class FastServer:
 
     def admit(self, connection: Connection) -> bool:
         """See Host.admit."""
-        if len(self._connections) >= self._connections_max:
-            return False
-        self._connections.add(connection)
-        return True
+        return self._places.admit(connection)
 
     def forget(self, connection: Connection) -> None:
         """See Host.forget."""
-        self._connections.discard(connection)
+        self._places.leave(connection)
 
     def flush_soon(self, connection: Connection) -> None:
         """See Host.flush_soon."""
@@ -100,7 +101,7 @@ class FastServer:
     # -- its own ------------------------------------------------------------------------------
 
     def _accept(self, listening: socket.socket) -> None:
-        for _ in range(1 + len(self._connections) // _HELD_AN_ACCEPT):
+        for _ in range(1 + len(self._places) // _HELD_AN_ACCEPT):
             if not self._accept_one(listening):
                 return
 
@@ -140,7 +141,7 @@ class FastServer:
         if self.tick % _HEADS_KEPT_S == 0:
             self.heads.forget()
         self._timer = self._loop.call_later(_TICK_S, self._sweep)
-        for connection in list(self._connections):
+        for connection in self._places:
             try:
                 connection.sweep(self.tick)
             except Exception as error:  # noqa: BLE001 (the others go on)

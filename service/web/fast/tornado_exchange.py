@@ -35,7 +35,12 @@ class Context:
 
 
 class TornadoExchange(httputil.HTTPConnection):
-    """An Exchange to the connection, a connection to the handler."""
+    """An Exchange to the connection, a connection to the handler.
+
+    Each is a task and a handler, some 15 KiB, so a connection has one at a time.
+    """
+
+    is_alone = True
 
     def __init__(
         self, peer: Peer, app: httputil.HTTPServerConnectionDelegate, request: Request
