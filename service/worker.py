@@ -28,6 +28,7 @@ from service.collector.journal import Journal
 from service.collector.rejected import ByteBudget, RejectedStream
 from service.collector.shared_throttle import SharedThrottle, SharedThrottles
 from service.collector.visitors import DailySalts
+from service.memory import give_back_regularly
 from service.settings import Settings
 from service.shared import Shared
 from service.stopping import stop_event
@@ -102,7 +103,10 @@ class _Worker:
         directory, claim = begun
         journal = self._journal(claim)
         journal.start()
-        clearing = asyncio.create_task(self._clear_salts())
+        chores = [
+            asyncio.create_task(self._clear_salts()),
+            asyncio.create_task(give_back_regularly()),
+        ]
         server = self._server(
             self._intake(directory, journal, claim), lambda: self._why_not_ready(journal)
         )
@@ -112,7 +116,8 @@ class _Worker:
         log.info("collecting", extra={"fields": {"series": claim.folder.name}})
         await self._stop.wait()
         await self._drain(server, journal)
-        clearing.cancel()
+        for chore in chores:
+            chore.cancel()
         await directory.stop()
         claim.release()
         return 1 if self._failed else 0
@@ -146,7 +151,7 @@ class _Worker:
         app = make_app(port)
         if settings.http_server == "fast":
             return FastServer(app, port, connections_max=settings.connections_max)
-        return BoundedServer(app, connections_max=settings.connections_max)
+        return BoundedServer(app, port.clients, connections_max=settings.connections_max)
 
     def _journal(self, claim: Claim) -> Journal:
         settings = self._settings

@@ -19,7 +19,7 @@ from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 
 USER_AGENT_CHARS_MAX = 512
 
-_CACHED_MAX = 10_000
+_CACHED_MAX = 1024
 _NOT_A_BOT_TAGS = {"http-library"}
 # Their link previews begin with the name, their in-app browsers with "Mozilla".
 _MESSENGERS = {"WhatsApp", "Viber"}

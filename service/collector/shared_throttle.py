@@ -40,7 +40,7 @@ from service.collector.throttle import KEYS_MAX, Decision, Rate
 _ROW_SLOTS_MAX = 16
 _WORD_BYTES = 8
 _SECRET_BYTES = 16
-_TAGS_CACHED_MAX = 8192
+_TAGS_CACHED_MAX = 1024
 _NO_TAG = 0
 _ALWAYS_FULL_S = -math.inf
 

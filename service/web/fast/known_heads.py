@@ -6,16 +6,18 @@ declares, and in one piece with it, makes a whole request without a parser.
 
 Kept is only what leaves nothing to decide about the message: a head that ended with an empty line
 and was read alone with its body, declares a length or has no body, and asks for nothing of the
-connection. At most `HEADS_MAX` heads of at most `HEAD_BYTES_MAX` each, forgotten by the minute,
-because a head may tell a person's address.
+connection. At most `HEADS_MAX` heads of at most `HEAD_BYTES_MAX` each and `BYTES_MAX` together,
+forgotten by the minute, because a head may tell a person's address. Of a head that an exchange has
+`said` something of, its fields are not kept.
 """
 
 from __future__ import annotations
 
 from service.web.fast.exchange import Request
 
-HEADS_MAX = 2048
+HEADS_MAX = 1024
 HEAD_BYTES_MAX = 2048
+BYTES_MAX = 512 << 10
 _END = b"\r\n\r\n"
 _ASKING = (b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te")
 
@@ -25,6 +27,7 @@ class KnownHeads:
 
     def __init__(self) -> None:
         self._requests: dict[bytes, tuple[Request, int]] = {}
+        self._bytes = 0
 
     def find(self, data: bytes) -> tuple[Request, bytes] | None:
         """The request that `data` is, and its body; None if a parser must say."""
@@ -39,13 +42,23 @@ class KnownHeads:
         end = data.find(_END) + len(_END)
         if end > HEAD_BYTES_MAX or not _is_plain(data, end, request):
             return
-        if len(self._requests) >= HEADS_MAX:
-            del self._requests[next(iter(self._requests))]
-        self._requests[data[:end]] = (request, len(data))
+        while self._requests and (
+            len(self._requests) >= HEADS_MAX or self._bytes + end > BYTES_MAX
+        ):
+            oldest = next(iter(self._requests))
+            del self._requests[oldest]
+            self._bytes -= len(oldest)
+        head = data[:end]
+        if head not in self._requests:
+            self._bytes += end
+        if request.said is not None:
+            request.fields, request.headers = [], {}
+        self._requests[head] = (request, len(data))
 
     def forget(self) -> None:
         """Forget them all."""
         self._requests.clear()
+        self._bytes = 0
 
 
 def _is_plain(data: bytes, end: int, request: Request) -> bool:
