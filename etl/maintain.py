@@ -2,7 +2,7 @@
 
 One run, under the compaction lock, for each table:
 
-1. retention: partitions older than `retention_days` are dropped whole;
+1. retention: partitions older than `Plan.days_kept` are dropped whole;
 2. merge: the small files of a partition are rewritten into few large sorted ones, in a commit that
    changes no data;
 3. vacuum: files that no version of the last `snapshot_retention_hours` has are deleted;
@@ -37,7 +37,7 @@ from etl import duck, durable, formats, lake, lake_log, parquet, rewrite
 from etl.lake import Change, DataFile, LakeError, ListedFile, Snapshot
 from etl.layout import Layout
 from etl.rewrite import Rewrite
-from etl.tables import EVENTS, PARTITION, TABLES
+from etl.tables import EVENTS, PARTITION, REJECTED, TABLES, Table
 from etl.trusted_clock import STEP_S
 
 log = logging.getLogger(__name__)
@@ -53,11 +53,20 @@ class Plan:
 
     retention_days: int = 0
     """0 keeps all."""
+    rejected_retention_days: int = 0
+    """Of refused payloads; 0 keeps them as long as the rest."""
     snapshot_retention_hours: int = 24
     file_bytes_target: int = 256 << 20
     merge_files_min: int = 8
     memory_bytes_max: int = 1 << 30
     threads_max: int = 2
+
+    def days_kept(self, table: Table) -> int:
+        """Days of receipt that a table keeps; 0: all."""
+        days = [self.retention_days]
+        if table is REJECTED:
+            days.append(self.rejected_retention_days)
+        return min(filter(None, days), default=0)
 
 
 @dataclass(slots=True)
@@ -118,8 +127,8 @@ class _Upkeep:
     def run(self) -> None:
         parquet.sweep(self.folder)
         try:
-            if self.plan.retention_days:
-                self._drop(self.today - timedelta(days=self.plan.retention_days))
+            if days_kept := self.plan.days_kept(self.snapshot.table):
+                self._drop(self.today - timedelta(days=days_kept))
             for group in list(merge_groups(self.snapshot.listed(), str(self.today), self.plan)):
                 self._merge(group)
         except CommitFailedError as error:

@@ -205,6 +205,11 @@ class Settings:
     retention_days: int = _setting(
         0, _integer(0, 36500), "Days of receipt that are kept; 0 keeps all."
     )
+    rejected_retention_days: int = _setting(
+        30,
+        _integer(0, 36500),
+        "Days of receipt for which rejected payloads are kept; 0 keeps them for `retention_days`.",
+    )
     snapshot_retention_hours: int = _setting(
         24, _integer(1, 8760), "Hours for which an older version of the lake can still be read."
     )

@@ -202,6 +202,7 @@ def upkeep(settings: Settings) -> maintain.Plan:
     """What the settings say of maintenance."""
     return maintain.Plan(
         retention_days=settings.retention_days,
+        rejected_retention_days=settings.rejected_retention_days,
         snapshot_retention_hours=settings.snapshot_retention_hours,
     )
 

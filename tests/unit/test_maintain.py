@@ -124,6 +124,38 @@ def test_partitions_past_their_retention_are_dropped(shop):
     assert check.run(shop.data).problems == []
 
 
+@pytest.mark.parametrize(
+    ("retention_days", "rejected_retention_days", "events", "refused"),
+    [(0, 2, 4, 2), (0, 0, 4, 4), (2, 0, 2, 2), (2, 30, 2, 2), (30, 2, 4, 2)],
+)
+def test_rejected_payloads_have_a_retention_of_their_own(
+    shop, retention_days, rejected_retention_days, events, refused
+):
+    """Nothing else goes by it, and the shorter of the two counts; `check` misses nothing."""
+    for first_s in (0.0, 3 * DAY_S):
+        fill(shop, 1, first_s=first_s)
+        shop.seal(rejection(first_s + 1))
+        shop.compact()
+    days = {
+        "retention_days": retention_days,
+        "rejected_retention_days": rejected_retention_days,
+    }
+    outcome = keep_up(shop, after_s=3 * DAY_S, **days)
+    assert outcome.dropped_rows == 4 - events + 4 - refused
+    assert len(shop.query(ALL)) == events
+    assert len(shop.query("SELECT * FROM rejected")) == refused
+    assert check.run(shop.data).problems == []
+
+
+def test_the_newest_rejected_payloads_go_when_events_came_long_after_them(shop):
+    """Their age is measured by the newest receipt of all tables."""
+    shop.seal(rejection(0.0))
+    shop.seal(event(40 * DAY_S))
+    shop.compact()
+    assert keep_up(shop, after_s=0.0, rejected_retention_days=30).dropped_rows == 0
+    assert keep_up(shop, after_s=40 * DAY_S, rejected_retention_days=30).dropped_rows == 1
+
+
 def retained_from(shop: Shop) -> str | None:
     return lake.load(shop.layout.table("events"), EVENTS).property(maintain.RETAINED_FROM)
 
