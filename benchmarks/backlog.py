@@ -11,6 +11,7 @@ from benchmarks.rounds import tell
 from etl import recovery
 from etl.layout import Layout
 from etl.segment_writer import SegmentWriter
+from etl.segments import Position
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 SERIES = 2
@@ -24,13 +25,13 @@ def fill(data: Path, events: int, *, days: float = 1.0, tenants: int = 200) -> N
     layout = Layout(data)
     layout.prepare()
     claims = [
-        recovery.claim(layout.log, layout.log_lock, host="bench", slot=slot)
+        recovery.claim(layout.log, layout.log_lock, host="bench", slot=slot, now_us=0)
         for slot in range(SERIES)
     ]
     writers = [
         SegmentWriter(
             claim.folder,
-            claim.position,
+            Position(),
             segment_bytes_max=SEGMENT_BYTES_MAX,
             disk_free_bytes_min=1 << 30,
         )

@@ -61,7 +61,7 @@ def contiguous(
     """The readable segments of one series above `watermark`, lazily; a Stopped ends them."""
     expected = watermark + 1
     for segment in sealed:
-        if segment.number <= watermark:
+        if segment.number < expected:  # held already, or a rewriting was cut off: there are two
             continue
         if segment.number != expected:
             yield Stopped(segment.series, expected, "segment is missing")

@@ -1,22 +1,26 @@
 """A backup of a data folder, taken while it is written: itself a data folder, good as it is.
 
-Sealed segments are copied first and one snapshot of each table after, as for the live view: a
-segment that was deleted in between is in the snapshot. What is copied is the newest version of the
-tables and not the ones before; the open segments (about the last 2 s) and the salts are left out:
-a salt that is destroyed must not live on in a backup.
+Sealed segments are copied first, then one snapshot of each table is pinned, and then the segments
+are copied that were sealed meanwhile. So a segment that was deleted in between is in the snapshot,
+and no series' watermark lies above what was copied of it. A restored copy is never written on in a
+series of the original: every start makes new ones.
+
+The newest version of the tables is copied and not the ones before. The open segments (about the
+last 2 s) and the salts are left out: a salt that is destroyed must not live on in a backup.
 """
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from etl import durable, formats, lake, lake_log, segments
 from etl.lake import LakeError, Snapshot
 from etl.layout import Layout
+from etl.segments import Sealed
 from etl.tables import TABLES
 
 
@@ -46,8 +50,11 @@ def run(data: Path, destination: Path) -> Copied:
     formats.refuse_newer(source)
     target.root.parent.mkdir(parents=True, exist_ok=True)
     target.prepare()
-    copied_segments = _copy_segments(source, target)
-    snapshots = [_copy_table(source, target, table.name) for table in TABLES]
+    _copy_segments(source, target)
+    pinned = [lake.load(source.table(table.name), table) for table in TABLES]
+    _copy_segments(source, target)
+    copied_segments = sum(map(len, segments.sealed_everywhere(target.log).values()))
+    snapshots = [_copy_table(source, target, snapshot) for snapshot in pinned]
     _copy_directory(source, target)
     if source.tokens.exists():
         shutil.copy2(source.tokens, target.tokens)
@@ -61,32 +68,36 @@ def run(data: Path, destination: Path) -> Copied:
     return Copied(copied_segments, files, rows, sum(path.stat().st_size for path in paths))
 
 
-def _copy_segments(source: Layout, target: Layout) -> int:
-    copied = 0
+def _copy_segments(source: Layout, target: Layout) -> None:
+    """Copy the sealed segments that are not copied yet."""
     for folder in segments.series_folders(source.log):
         into = target.log / folder.name
-        into.mkdir()
-        shutil.copy2(folder / segments.SERIES_FILE, into)
+        try:
+            description = (folder / segments.SERIES_FILE).read_bytes()
+        except FileNotFoundError:
+            continue  # compacted long ago: the snapshot that is loaded later holds all of it
+        into.mkdir(exist_ok=True)
+        (into / segments.SERIES_FILE).write_bytes(description)
         for segment in segments.sealed_in(folder):
-            try:
-                shutil.copy2(segment.path, into)
-            except FileNotFoundError:
-                continue  # compacted long ago: the snapshot that is loaded later holds it
-            copied += 1
-    return copied
+            _copy_segment(segment, into)
 
 
-def _copy_table(source: Layout, target: Layout, name: str) -> Snapshot:
-    table = next(table for table in TABLES if table.name == name)
-    folder, into = source.table(name), target.table(name)
-    snapshot = lake.load(folder, table)
+def _copy_segment(segment: Sealed, into: Path) -> None:
+    if (into / segment.path.name).exists():
+        return
+    with suppress(FileNotFoundError):  # compacted long ago, as above
+        shutil.copy2(segment.path, into)
+
+
+def _copy_table(source: Layout, target: Layout, snapshot: Snapshot) -> Snapshot:
+    folder, into = source.table(snapshot.table.name), target.table(snapshot.table.name)
     if snapshot.version is None:
         return snapshot
     for path in lake_log.up_to(folder, snapshot.version):
         _copy(path, into / lake_log.FOLDER)
     for file in snapshot.listed():
         _copy(folder / file.path, (into / file.path).parent)
-    return lake.load(into, table)
+    return lake.load(into, snapshot.table)
 
 
 def _copy(path: Path, folder: Path) -> None:

@@ -1,16 +1,23 @@
-"""Compaction: sealed segments become Parquet files and one commit a table, exactly once.
+"""Compaction: sealed lines become Parquet files and one commit per table, exactly once.
 
-One pass, under the compaction lock:
+The lake takes nothing before everything received earlier: whenever a compaction runs, "first by
+receipt" among the lines it takes is first by receipt among all. `etl.closed` says how the time is
+known up to which no line can be missing.
 
-1. recover orphaned segments, load each table; its watermark of a series is in its snapshot;
-2. take the sealed segments above the watermarks, without gaps, verified against their names,
-   oldest first, up to `compact_bytes_max`;
+One run, under the compaction lock, waits until that safe time has passed what was sealed when it
+began (bounded by `wait_s`), then makes passes until nothing before the safe time is left. A pass:
+
+1. load each table; its watermarks of a series are in its snapshot;
+2. take the sealed lines above the watermarks that were received before one moment, which is the
+   safe time or earlier, so that they are about `compact_bytes_max` at most; the segments are
+   without gaps and verified against their names (`etl.selection`);
 3. DuckDB reads them once; each table's rows, sorted, duplicates apart from events, go to Parquet
    files under temporary names; counts are checked; the files are synced and renamed, their folders
    synced;
-4. one commit a table adds the files and moves the watermarks, and is synced;
-5. segments that every table has held for `segment_grace_s` are deleted, but for the newest of
-   each series, from which its numbering goes on.
+4. one commit per table adds the files and moves the watermarks, and is synced.
+
+At the end, segments that every table has held whole for `segment_grace_s` are deleted
+(`etl.cleanup`).
 
 A kill between any two steps leaves watermarks and files as they were before or after the commit;
 temporary files are swept by the next pass. On a conflict the pass starts over from fresh
@@ -21,9 +28,10 @@ in the commit's metadata.
 from __future__ import annotations
 
 import hashlib
-import heapq
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,18 +47,21 @@ from etl import (
     lake,
     parquet,
     recovery,
-    segments,
+    selection,
+    spans,
     staging,
 )
 from etl.backlog import Stopped
 from etl.lake import LakeError, Snapshot
 from etl.layout import Layout
-from etl.segments import Sealed
+from etl.recovery import Settled
+from etl.selection import UNBOUNDED_US, Limits, Marks, Selection
 from etl.tables import EVENTS, REJECTED, TABLES
 
 log = logging.getLogger(__name__)
 
 _CONFLICTS_MAX = 5
+_POLL_S = 0.05
 
 
 class CompactionConflict(Exception):
@@ -59,10 +70,12 @@ class CompactionConflict(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much one pass takes, and how long a compacted segment is kept."""
+    """How much one pass takes, how long a run waits for the safe time, and how long a compacted
+    segment is kept."""
 
     bytes_max: int = 256 << 20
     segment_grace_s: float = 900.0
+    wait_s: float = 5.0
     memory_bytes_max: int = 1 << 30
     threads_max: int = 2
 
@@ -82,20 +95,6 @@ class Outcome:
     stopped: list[Stopped] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Pass:
-    """The segments one pass takes: readable and above the watermarks of at least one table."""
-
-    taken: list[Sealed]
-    watermarks: dict[str, int]
-
-    def key(self, snapshot: Snapshot) -> str:
-        """Names the pass's files of a table: the same name is always the same rows."""
-        parts = [str(snapshot.version), *snapshot.table.columns]
-        parts += [f"{item.series}/{item.path.name}" for item in self.taken]
-        return hashlib.sha256(";".join(parts).encode()).hexdigest()[:20]
-
-
 def run(data: Path, plan: Plan, now_s: float) -> Outcome:
     """Compact everything that is sealed, in as many passes as it takes. `now_s`: Unix time.
 
@@ -112,9 +111,8 @@ def run(data: Path, plan: Plan, now_s: float) -> Outcome:
 def run_locked(layout: Layout, plan: Plan, now_s: float) -> Outcome:
     """As `run`, for a caller that holds the compaction lock."""
     outcome = Outcome()
-    outcome.recovered_segments = len(recovery.recover_orphans(layout.log, layout.log_lock))
-    sealed = segments.sealed_everywhere(layout.log)  # what is sealed later is the next run's
-    job = _Run(layout, plan, sealed, outcome)
+    settled = _settle(layout, plan, now_s, outcome)  # what is sealed later is the next run's
+    job = _Run(layout, plan, settled, outcome)
     while _one_pass(job):
         pass
     snapshots = _snapshots(layout)
@@ -127,6 +125,39 @@ def run_locked(layout: Layout, plan: Plan, now_s: float) -> Outcome:
     return outcome
 
 
+def _settle(layout: Layout, plan: Plan, now_s: float, outcome: Outcome) -> Settled:
+    """Wait for the safe time to pass what is sealed now, but not what is stamped in the future."""
+    deadline_s = time.monotonic() + plan.wait_s
+    settled = recovery.settle(layout.log, layout.log_lock)
+    outcome.recovered_segments += settled.recovered
+    wanted_us = min(_newest_us(settled), int(now_s * 1_000_000))
+    while settled.before_us is not None and settled.before_us <= wanted_us:
+        if time.monotonic() >= deadline_s:
+            fields = {"series": settled.waits_for, "after_s": plan.wait_s}
+            log.warning("compaction leaves lines behind a slow series", extra={"fields": fields})
+            break
+        _pause(_POLL_S)
+        settled = recovery.settle(layout.log, layout.log_lock)
+        outcome.recovered_segments += settled.recovered
+    return settled
+
+
+def _pause(seconds: float) -> None:
+    # time.sleep waits for an absolute time, which fails under a clock that is faked.
+    threading.Event().wait(seconds)
+
+
+def _newest_us(settled: Settled) -> int:
+    """The newest receipt that is sealed; 0 where none can be read."""
+    newest = 0
+    for listed in settled.sealed.values():
+        try:
+            newest = max([newest, *(spans.span_of(one).last.received_us for one in listed[-1:])])
+        except (spans.NoSpan, FileNotFoundError):
+            continue  # the pass tells what is wrong with it
+    return newest
+
+
 def _fields(stopped: Stopped) -> dict[str, object]:
     return {"series": stopped.series, "segment": stopped.segment, "reason": stopped.reason}
 
@@ -137,25 +168,38 @@ def _snapshots(layout: Layout) -> list[Snapshot]:
 
 @dataclass(slots=True)
 class _Run:
-    """What the passes of one run share; `done` is what they have committed."""
+    """What the passes of one run share; `done` is how far they have committed each series."""
 
     layout: Layout
     plan: Plan
-    sealed: Mapping[str, list[Sealed]]
+    settled: Settled
     outcome: Outcome
     verified: backlog.Verified = field(default_factory=backlog.Verified)
-    done: set[Sealed] = field(default_factory=set)
+    done: dict[str, Marks] = field(default_factory=dict)
+
+    @property
+    def limits(self) -> Limits:
+        before_us = self.settled.before_us
+        return Limits(
+            UNBOUNDED_US if before_us is None else before_us,
+            self.plan.bytes_max,
+            self.settled.dead,
+            self.settled.now_us + recovery.CLOCK_STEP_MAX_US,
+        )
 
 
 def _one_pass(job: _Run) -> bool:
-    """Compact one budget's worth of segments; False when there was nothing to take."""
+    """Compact one budget's worth of lines; False when there was nothing to take."""
     conflicts = 0
     while conflicts < _CONFLICTS_MAX:
         snapshots = _snapshots(job.layout)
-        chosen, job.outcome.stopped = _choose(job.sealed, job.plan, snapshots, job.verified)
-        if not chosen.taken:
+        chosen = selection.choose(
+            job.settled.sealed, _marks(job, snapshots), job.verified, job.limits
+        )
+        job.outcome.stopped = chosen.stopped
+        if not chosen.segments:
             return False
-        if job.done.intersection(chosen.taken):
+        if any(job.done.get(series) == marks for series, marks in chosen.reached.items()):
             raise LakeError("compaction: a commit did not move its watermarks")
         try:
             _compact(job.layout, job.plan, snapshots, chosen, job.outcome)
@@ -167,81 +211,51 @@ def _one_pass(job: _Run) -> bool:
         except duckdb.Error as error:
             raise LakeError(f"compaction: {error}") from error
         else:
-            job.done.update(chosen.taken)
+            job.done |= chosen.reached
             return True
     raise CompactionConflict(f"no commit succeeded in {_CONFLICTS_MAX} attempts")
 
 
-def _choose(
-    sealed: Mapping[str, list[Sealed]],
-    plan: Plan,
-    snapshots: Sequence[Snapshot],
-    verified: backlog.Verified,
-) -> tuple[_Pass, list[Stopped]]:
-    marks = {series: min(item.watermark(series) for item in snapshots) for series in sealed}
-    stopped: list[Stopped] = []
-    streams = [
-        _dated(backlog.contiguous(listed, marks[series], verified), stopped)
-        for series, listed in sealed.items()
-    ]
-    taken = _within(heapq.merge(*streams, key=lambda dated: dated[0]), plan.bytes_max)
-    last = {item.series: item.number for item in taken}
-    return _Pass(taken, last), stopped
-
-
-def _dated(
-    found: Iterable[Sealed | Stopped], stopped: list[Stopped]
-) -> Iterable[tuple[str, int, Sealed]]:
-    for item in found:
-        if isinstance(item, Stopped):
-            stopped.append(item)
-            continue
-        yield segments.first_receipt(item), item.path.stat().st_size, item
-
-
-def _within(dated: Iterable[tuple[str, int, Sealed]], bytes_max: int) -> list[Sealed]:
-    taken: list[Sealed] = []
-    total = 0
-    for _, size, item in dated:
-        total += size
-        if taken and total > bytes_max:
-            break
-        taken.append(item)
-    return taken
+def _marks(job: _Run, snapshots: Sequence[Snapshot]) -> dict[str, Marks]:
+    """What of each series every table holds."""
+    return {
+        series: Marks(
+            min(item.watermark(series) for item in snapshots),
+            min(item.lines(series) for item in snapshots),
+        )
+        for series in job.settled.sealed
+    }
 
 
 def _compact(
-    layout: Layout, plan: Plan, snapshots: Sequence[Snapshot], chosen: _Pass, outcome: Outcome
+    layout: Layout, plan: Plan, snapshots: Sequence[Snapshot], chosen: Selection, outcome: Outcome
 ) -> None:
     with duck.connect(
         layout.spill, memory_bytes_max=plan.memory_bytes_max, threads_max=plan.threads_max
     ) as con:
-        staging.stage_lines(con, chosen.taken)
+        staging.stage_lines(con, chosen.segments, parts=chosen.parts)
+        lines = staging.count(con, "lines")
         staging.stage_tables(con, snapshots)
         for snapshot in snapshots:
             _compact_table(con, layout, snapshot, chosen, outcome)
-    outcome.segments += len(chosen.taken)
-    outcome.lines += sum(item.lines for item in chosen.taken)
+    outcome.segments += chosen.completed
+    outcome.lines += lines
 
 
 def _compact_table(
     con: duckdb.DuckDBPyConnection,
     layout: Layout,
     snapshot: Snapshot,
-    chosen: _Pass,
+    chosen: Selection,
     outcome: Outcome,
 ) -> None:
     table = snapshot.table
-    moved = {
-        series: last
-        for series, last in chosen.watermarks.items()
-        if last > snapshot.watermark(series)
-    }
+    moved = _moved(snapshot, chosen)
     if not moved:
         return
     staged = staging.count(con, f"staged_{table.name}")
     duplicates = staging.mark_duplicates(con, snapshot) if table is EVENTS else 0
-    files = parquet.write(con, layout.table(table.name), table, chosen.key(snapshot))
+    files = parquet.write(con, layout.table(table.name), table, _key(snapshot, chosen))
     rows = sum(file.rows for file in files)
     books = {"lines": staged, "rows": rows, "duplicates": duplicates}
     lake.commit(layout.table(table.name), snapshot, files, moved, books)
@@ -250,3 +264,23 @@ def _compact_table(
         outcome.duplicates += duplicates
     elif table is REJECTED:
         outcome.rejected += rows
+
+
+def _moved(snapshot: Snapshot, chosen: Selection) -> dict[str, int]:
+    """The table's watermarks that the pass moves, by app id."""
+    moved: dict[str, int] = {}
+    for series, marks in chosen.reached.items():
+        if marks.segment > snapshot.watermark(series):
+            moved[series] = marks.segment
+        if marks.seq > snapshot.lines(series):
+            moved[lake.lines_of(series)] = marks.seq
+    return moved
+
+
+def _key(snapshot: Snapshot, chosen: Selection) -> str:
+    """Names the pass's files of a table: the same name is always the same rows."""
+    taken = [
+        f"{item.series}/{item.path.name}:{chosen.parts.get(item, '')}" for item in chosen.segments
+    ]
+    text = ";".join([str(snapshot.version), *snapshot.table.columns, *taken])
+    return hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -4,8 +4,9 @@ One run, under the compaction lock:
 
 1. wait until what was being written is sealed, and compact it;
 2. rewrite the lake's files without the rows, and commit;
-3. delete the segments that the lake holds. The newest of a series stays, as numbering goes on from
-   it: its lines in question are replaced by ones of kind `erased`, in a fresh chain;
+3. delete the segments that the lake holds whole, but for the newest of each series. Of that, and of
+   what the lake holds in part or not at all, the lines in question are replaced by ones of kind
+   `erased`, in a fresh chain;
 4. delete set-aside bytes that name the subject, every file of older snapshots, and their entries
    in `_delta_log`;
 5. search all of it again: `Outcome.remaining` names the files that still hold the subject, such as
@@ -177,15 +178,14 @@ class _Erasure:
             self.outcome.rejected += rows
 
     def _erase_segments(self, folder: Path, mark: int, keys: set[tuple[int, str]]) -> None:
-        held = [item for item in segments.sealed_in(folder) if item.number <= mark]
-        newest = max((item.number for item in segments.sealed_in(folder)), default=0)
-        for item in held:
-            if item.number == newest:
+        sealed = segments.sealed_in(folder)
+        for item in sealed:
+            if item is sealed[-1] or item.number > mark:
                 self._redact(item, keys)
             else:
                 item.path.unlink()
                 self.outcome.deleted_segments += 1
-        if held:
+        if sealed:
             durable.fsync_path(folder)
 
     def _redact(self, segment: Sealed, keys: set[tuple[int, str]]) -> None:

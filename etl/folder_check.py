@@ -12,14 +12,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from etl import lake_log, recovery_record, segments
+from etl import closed, lake_log, recovery_record, segments
 from etl.findings import Problem
 from etl.layout import Layout
 from etl.tables import PARTITION, TABLES
 
 _IN_SERIES = re.compile(
     rf"\d{{12}}(-n\d+-c[0-9a-f]{{8}}\.ndjson|\.open|\.broken.*)|.*\.tmp"
-    rf"|{re.escape(segments.SERIES_FILE)}|{segments.LOCK_FILE}|{re.escape(recovery_record.NAME)}"
+    rf"|{re.escape(segments.SERIES_FILE)}|{segments.LOCK_FILE}|{closed.NAME}|{re.escape(recovery_record.NAME)}"
 )
 _DATABASE_START = b"SQLite format 3\0"
 

@@ -1,9 +1,10 @@
-"""The lake: one Delta table a kind of line, through delta-rs, which syncs nothing by itself.
+"""The lake: one Delta table per kind of line, through delta-rs, which syncs nothing by itself.
 
-A *snapshot* is one version of a table: its data files and, for every series, the *watermark*, the
-number of the last segment the table holds, kept as the Delta transaction of app id `<series>`.
-Files and watermarks move together in one commit, so at any version a segment is either wholly in
-the table or not at all.
+A *snapshot* is one version of a table: its data files and, for every series, two *watermarks*, kept
+as Delta transactions: the `_n` of the last line that the table holds (app id `lines:<series>`), and
+the number of the last segment that it holds whole (app id `<series>`). A table holds a line that
+lies at or below either. Files and watermarks move together in one commit, so at any version a line
+is either in the table or not. Versions before 0.1 wrote the second alone, and whole segments.
 
 `connect()` is the way in for a notebook: a DuckDB connection with the live view in it.
 """
@@ -36,6 +37,7 @@ _CONFIGURATION = {
     "delta.enableExpiredLogCleanup": "false",
 }
 _MAINTENANCE = "beaconlog-maintenance"
+_COMPACTION = "beaconlog-compaction"
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
@@ -87,15 +89,25 @@ class Snapshot:
     delta: DeltaTable | None
 
     def watermark(self, series: str) -> int:
-        """The last segment of `series` that the table holds; 0 for none.
+        """The last segment of `series` that the table holds whole; 0 for none.
 
         delta-rs reads it from the log now: raises LakeError where an entry of this version was
         taken away meanwhile. Whoever holds no lock loads the table again.
         """
+        return self._transaction(series)
+
+    def lines(self, series: str) -> int:
+        """The `_n` of the last line of `series` that the table holds, as `watermark`.
+
+        0 also where the table was last written by a version that knew whole segments alone.
+        """
+        return self._transaction(lines_of(series))
+
+    def _transaction(self, app_id: str) -> int:
         if self.delta is None:
             return 0
         with _lake_errors(self.table):
-            return self.delta.transaction_version(series) or 0
+            return self.delta.transaction_version(app_id) or 0
 
     def listed(self) -> list[ListedFile]:
         """Every file, with what its commit says of it, ordered by path."""
@@ -159,6 +171,11 @@ def newest_date(snapshots: Iterable[Snapshot]) -> date | None:
     """Return the newest day of receipt that any of the snapshots holds."""
     days = {file.event_date for snapshot in snapshots for file in snapshot.listed()}
     return date.fromisoformat(max(days)) if days else None
+
+
+def lines_of(series: str) -> str:
+    """The app id of the watermark that counts a series' lines."""
+    return f"lines:{series}"
 
 
 def quoted(text: str) -> str:
@@ -232,16 +249,18 @@ def commit(
     watermarks: Mapping[str, int],
     books: Mapping[str, int],
 ) -> int:
-    """Add `files` and move the watermarks in one durable commit; returns the new version.
+    """Add `files` and move the watermarks, by app id, in one durable commit; the new version.
 
-    The files are durable already. Raises CommitFailedError when another commit moved one of
-    these watermarks: nothing was changed, and the caller starts over from a fresh snapshot.
-    Raises LakeError when the outcome is unknown: only a fresh snapshot tells.
+    The files are durable already. Raises CommitFailedError when there was another compaction
+    since the snapshot, of whichever series: nothing was changed, and the caller starts over from a
+    fresh snapshot. Raises LakeError when the outcome is unknown: only a fresh snapshot tells.
     """
     actions: list[AddAction | RemoveAction] = [
         _add_action(folder, file, is_rewrite=False) for file in files
     ]
-    return _commit(folder, snapshot, actions, watermarks, books)
+    # Two of different series would pass the conflict check, and a duplicate across them both.
+    turn = {_COMPACTION: snapshot.watermark(_COMPACTION) + 1}
+    return _commit(folder, snapshot, actions, {**watermarks, **turn}, books)
 
 
 def replace(folder: Path, snapshot: Snapshot, change: Change) -> int:

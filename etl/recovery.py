@@ -4,6 +4,9 @@ Claiming and recovering are done under the log's lock, one process at a time; wr
 guarded by the flock on its own `lock` file, held for the life of the writer. So a free flock
 means that nobody writes, and whatever `.open` file lies there is an orphan.
 
+A claim makes a new series, always. None is continued: a restored backup or a copied folder is never
+written on under a name that the lake knows, and no line is ever numbered at or below a watermark.
+
 An orphan is verified line by line. A batch is written only after the one before it was durable,
 and its lines tell the number of its first, hence:
 
@@ -26,16 +29,24 @@ import logging
 import os
 import re
 import secrets
+import shutil
+import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl import durable, recovery_record, segments
+from etl import closed, durable, recovery_record, segments, spans
 from etl.recovery_record import Decision
-from etl.segments import Damage, Line, Position, Sealed
+from etl.segments import Damage, Line, Sealed
 
 log = logging.getLogger(__name__)
+
+CLOCK_STEP_MAX_US = 3_000_000
+"""A clock that falls back further does not stand still: it goes on in a new series."""
+_INCARNATION_BYTES = 6
+_BARE = {segments.SERIES_FILE, segments.LOCK_FILE, closed.NAME}
 
 
 class SeriesFormatError(Exception):
@@ -52,37 +63,94 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A series that this process alone writes, for as long as `lock_fd` stays open."""
+    """A new series that this process alone writes, for as long as `lock_fd` stays open.
+
+    No line of it may be received before `begins_us`, in microseconds since the epoch.
+    """
 
     folder: Path
-    position: Position
+    begins_us: int
     lock_fd: int
     log_lock: Path
 
     def release(self) -> None:
         """Let the series go. One that never held a line leaves no folder behind."""
         with durable.locked(self.log_lock):
-            if set(os.listdir(self.folder)) == {segments.SERIES_FILE, segments.LOCK_FILE}:
-                (self.folder / segments.SERIES_FILE).unlink()
-                (self.folder / segments.LOCK_FILE).unlink()
-                self.folder.rmdir()
+            _remove_if_empty(self.folder)
             os.close(self.lock_fd)
 
 
-def claim(log_folder: Path, lock: Path, *, host: str, slot: int) -> Claim:
-    """Recover every orphan of the log, then take a free series of this host and slot, or a new one.
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The sealed segments of the log, and the time before which no other line was received.
 
-    A series without a readable end (its segments were removed, or the last line is damaged) is
-    left alone for ever: numbering never starts again under an old name.
+    Times are in microseconds since the epoch; `before_us` is None where nobody writes, and else the
+    promise of the series `waits_for`. Nobody writes the series in `dead`. `now_us` is the wall
+    clock's time when they were looked at.
+    """
+
+    sealed: Mapping[str, list[Sealed]]
+    before_us: int | None
+    waits_for: str
+    recovered: int
+    dead: frozenset[str]
+    now_us: int
+
+
+def claim(log_folder: Path, lock: Path, *, host: str, slot: int, now_us: int) -> Claim:
+    """Recover every orphan of the log, then make a new series of this host and slot.
+
+    It begins at `now_us` (microseconds since the epoch), or where others are ahead of that by no
+    more than CLOCK_STEP_MAX_US, after them: "first by receipt" is then true across series too.
     """
     prefix = f"{_host_name(host)}-w{slot}-"
     with durable.locked(lock):
         _recover_free(log_folder)
+        return _create(log_folder, lock, prefix, _begin_us(log_folder, now_us))
+
+
+def settle(log_folder: Path, lock: Path) -> Settled:
+    """Recover orphans, then tell what is sealed and up to when that is all there is.
+
+    The promises are read before the segments are listed, and no series is claimed in between. See
+    `etl.closed`. Raises SeriesFormatError.
+    """
+    promises: list[tuple[int, str]] = []
+    recovered = 0
+    dead: set[str] = set()
+    with durable.locked(lock):
         for folder in segments.series_folders(log_folder):
-            taken = _try_claim(folder, lock) if folder.name.startswith(prefix) else None
-            if taken:
-                return taken
-        return _create(log_folder, lock, prefix)
+            check_format(folder)
+            with _if_free(folder) as is_free:
+                if is_free:
+                    recovered += len(_recover_series(folder))
+                    dead.add(folder.name)
+                else:
+                    promises.append((closed.read(folder) or 0, folder.name))
+        sealed = segments.sealed_everywhere(log_folder)
+    before_us, waits_for = min(promises, default=(None, ""))
+    now_us = time.time_ns() // 1000
+    return Settled(sealed, before_us, waits_for, recovered, frozenset(dead), now_us)
+
+
+def dead_series(log_folder: Path, lock: Path) -> set[str]:
+    """The series that nobody writes, and so nobody ever will."""
+    found = set()
+    with durable.locked(lock):
+        for folder in segments.series_folders(log_folder):
+            with _if_free(folder) as is_free:
+                if is_free:
+                    found.add(folder.name)
+    return found
+
+
+def remove_dead(log_folder: Path, lock: Path, dead: set[str]) -> None:
+    """Remove the folders of dead series that hold no segment, nor anything set aside."""
+    with durable.locked(lock):
+        for folder in segments.series_folders(log_folder):
+            with _if_free(folder) as is_free:
+                if is_free and folder.name in dead:
+                    _remove_if_empty(folder)
 
 
 def recover_orphans(log_folder: Path, lock: Path) -> list[Recovered]:
@@ -102,51 +170,87 @@ def _recover_free(log_folder: Path) -> list[Recovered]:
     for folder in segments.series_folders(log_folder):
         if not segments.open_in(folder):
             continue
-        lock_fd = durable.try_lock(folder / segments.LOCK_FILE)
-        if lock_fd is None:
-            continue
-        try:
-            done += _recover_series(folder)
-        finally:
-            os.close(lock_fd)
+        with _if_free(folder) as is_free:
+            if is_free:
+                done += _recover_series(folder)
     return done
 
 
-def _try_claim(folder: Path, log_lock: Path) -> Claim | None:
+@contextmanager
+def _if_free(folder: Path) -> Iterator[bool]:
+    """Whether nobody writes the series; nobody does then meanwhile. Holds the log's lock."""
     lock_fd = durable.try_lock(folder / segments.LOCK_FILE)
-    if lock_fd is None:
-        return None
-    position = None
     try:
-        check_format(folder)
-        sealed = segments.sealed_in(folder)
-        position = segments.position_after(sealed[-1]) if sealed else None
+        yield lock_fd is not None
     finally:
-        if position is None:
+        if lock_fd is not None:
             os.close(lock_fd)
-    return Claim(folder, position, lock_fd, log_lock) if position else None
 
 
-def _create(log_folder: Path, log_lock: Path, prefix: str) -> Claim:
-    folder = log_folder / f"{prefix}{secrets.token_hex(4)}"
-    durable.make_folder(folder)
+def _create(log_folder: Path, log_lock: Path, prefix: str, begins_us: int) -> Claim:
+    """The promise comes before the description: without that, no series is seen."""
+    folder = log_folder / f"{prefix}{secrets.token_hex(_INCARNATION_BYTES)}"
+    folder.mkdir()  # a name that exists is refused
+    durable.fsync_path(log_folder)
     lock_fd = durable.try_lock(folder / segments.LOCK_FILE)
     if lock_fd is None:
         raise RuntimeError(f"series {folder.name} was taken the moment it was made")
-    content = {"format": segments.FORMAT_VERSION, "series": folder.name}
-    durable.write_file(folder / segments.SERIES_FILE, json.dumps(content).encode() + b"\n")
-    return Claim(folder, Position(), lock_fd, log_lock)
+    try:
+        closed.publish(folder, begins_us)
+        content = {"format": segments.FORMAT_VERSION, "series": folder.name}
+        durable.write_file(folder / segments.SERIES_FILE, json.dumps(content).encode() + b"\n")
+    except OSError:
+        os.close(lock_fd)
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return Claim(folder, begins_us, lock_fd, log_lock)
+
+
+def _begin_us(log_folder: Path, now_us: int) -> int:
+    """Now, or just after the latest receipt or promise there is that is not far ahead of it."""
+    ahead_max_us = now_us + CLOCK_STEP_MAX_US
+    latest = (_latest_us(folder) for folder in segments.series_folders(log_folder))
+    return max((after + 1 for after in latest if now_us <= after <= ahead_max_us), default=now_us)
+
+
+def _latest_us(folder: Path) -> int:
+    """A time that everything the series holds was received at or before."""
+    promised_us = closed.read(folder) or 0
+    for segment in reversed(segments.sealed_in(folder)):
+        try:
+            return max(promised_us, spans.span_of(segment).last.received_us)
+        except (spans.NoSpan, FileNotFoundError):
+            continue
+    return promised_us
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Remove the folder of a series that holds no line and nothing else worth keeping.
+
+    Whoever calls holds the log's lock, and the series' own. The description goes last, so that
+    after a kill the rest is found again.
+    """
+    names = set(segments.names_in(folder))
+    if folder.is_symlink() or not names <= _BARE:
+        return
+    for name in sorted(names, key=lambda name: name == segments.SERIES_FILE):
+        (folder / name).unlink()
+    folder.rmdir()
+    durable.fsync_path(folder.parent)
 
 
 def check_format(folder: Path) -> None:
-    """Raise SeriesFormatError unless the series is of the version this code reads."""
+    """Raise SeriesFormatError unless the series is of a version that this code reads."""
     path = folder / segments.SERIES_FILE
     try:
         version = json.loads(path.read_bytes()).get("format")
+    except FileNotFoundError:
+        return  # its series was removed meanwhile
     except (ValueError, AttributeError) as error:
         raise SeriesFormatError(f"{path}: not a series description") from error
-    if version != segments.FORMAT_VERSION:
-        raise SeriesFormatError(f"{path}: format {version}, this version reads 1")
+    if version not in segments.FORMATS_READ:
+        known = " and ".join(map(str, segments.FORMATS_READ))
+        raise SeriesFormatError(f"{path}: format {version}, this version reads {known}")
 
 
 # -- one orphan -------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from etl import durable
+from etl import closed, durable
 from etl.segments import Position, Sealed, chain_seed, encode_line, open_name, sealed_name
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -150,6 +150,10 @@ class SegmentWriter:
     def _refuse_if_broken(self) -> None:
         if self._broken:
             raise WriterBroken(f"series {self._series} failed before")
+
+    def publish(self, closed_us: int) -> None:
+        """Promise that nothing received before `closed_us` is unsealed. Raises OSError."""
+        closed.publish(self._folder, closed_us)
 
     def has_space(self) -> bool:
         """Whether `disk_free_bytes_min` and more is free."""

@@ -1,16 +1,22 @@
-"""The log format: segments of newline-delimited JSON, one folder a series. Version 1.
+"""The log format: segments of newline-delimited JSON, one folder per series. Version 2.
 
-A *series* is the output of one writer at a time. Its folder holds
+A *series* is the output of one writer, from its start to its end; no later one continues it. Its
+folder holds
 
-    series.json                                  {"format": 1, "series": "<name>"}
+    series.json                                  {"format": 2, "series": "<name>"}
     lock                                         flocked by the process that writes the series
+    closed                                       its promise, see `etl.closed`
     000000000042.open                            the segment being written
     000000000041-n12345-c74e1f792.ndjson         a sealed segment: line count and CRC-32 of the file
     000000000042.broken                          bytes that recovery took out of a segment
     recovered.ndjson                             what it decided, see `etl.recovery_record`
 
 Numbers start at 1 and have no gaps; a sealed segment never changes; readers never read an
-`.open` one. The newest sealed segment of a series is never deleted: numbering goes on from it.
+`.open` one. While a series is written its newest sealed segment is kept. Once its writer is gone
+and the lake holds all of it, its folder is deleted.
+
+Version 1 has the same lines and names; its series were continued by later writers of their slot,
+and had no `closed`. This version reads both, and writes on in neither.
 
 Line
     {"_c":"74e1f792","_b":812,"_n":90121,"kind":"event",...}\\n
@@ -28,7 +34,6 @@ The chain makes a line that is moved, repeated or left out as visible as one tha
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import zlib
@@ -37,7 +42,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+FORMATS_READ = (1, 2)
 SERIES_FILE = "series.json"
 LOCK_FILE = "lock"
 LINE_START = b'{"_c":"'
@@ -73,11 +79,10 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a series goes on: the next segment's and line's number, and the latest receipt."""
+    """Where a series goes on: the next segment's and line's number."""
 
     number: int = 1
     seq: int = 1
-    received_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +132,21 @@ def sealed_in(folder: Path) -> list[Sealed]:
     return _sealed_now(folder) if _has_gap(found) else found
 
 
+def names_in(folder: Path) -> list[str]:
+    """What a series' folder holds; nothing where it vanished: cleaning up deletes whole folders."""
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
 def _has_gap(found: Sequence[Sealed]) -> bool:
     return any(after.number != before.number + 1 for before, after in pairwise(found))
 
 
 def _sealed_now(folder: Path) -> list[Sealed]:
-    try:
-        names = os.listdir(folder)
-    except FileNotFoundError:
-        return []
     found = []
-    for name in names:
+    for name in names_in(folder):
         match = _SEALED.fullmatch(name)
         if match:
             number, lines, crc = int(match[1]), int(match[2]), int(match[3], 16)
@@ -146,8 +155,8 @@ def _sealed_now(folder: Path) -> list[Sealed]:
 
 
 def open_in(folder: Path) -> list[tuple[int, Path]]:
-    """The `.open` files of one series: (number, path), in order."""
-    matches = ((_OPEN.fullmatch(name), name) for name in os.listdir(folder))
+    """The `.open` files of one series: (number, path), in order; none where it vanished."""
+    matches = ((_OPEN.fullmatch(name), name) for name in names_in(folder))
     return sorted((int(match[1]), folder / name) for match, name in matches if match)
 
 
@@ -294,18 +303,6 @@ def _corrupt(segment: Sealed, offset: int, reason: str) -> SegmentCorrupt:
     return SegmentCorrupt(segment.series, segment.number, offset, reason)
 
 
-def first_receipt(segment: Sealed) -> str:
-    """`received_at` of a segment's first line, ISO 8601; it never goes back in a series.
-
-    Empty where the line is no record: who reads the segment says so.
-    """
-    with segment.path.open("rb") as lines:
-        try:
-            return str(json.loads(lines.readline()).get("received_at", ""))
-        except (ValueError, AttributeError):
-            return ""
-
-
 def position_after(segment: Sealed) -> Position | None:
     """Where the series goes on after its newest sealed segment; None if that is damaged."""
     data = segment.path.read_bytes()
@@ -313,8 +310,4 @@ def position_after(segment: Sealed) -> Position | None:
     ordinals = _ORDINALS.match(last, _HEAD_BYTES)
     if zlib.crc32(data) != segment.crc or not ordinals:
         return None
-    try:
-        received_at = json.loads(last).get("received_at", "")
-    except ValueError:
-        return None
-    return Position(segment.number + 1, int(ordinals[2]) + 1, received_at)
+    return Position(segment.number + 1, int(ordinals[2]) + 1)

@@ -7,6 +7,7 @@ the writer serialised, and their files are checked against their names before th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib.resources import files as package_files
 from types import MappingProxyType
@@ -22,6 +23,7 @@ ERASED_KIND = "erased"
 """What is left of a line that was erased: no table keeps it."""
 _WRITTEN_KINDS = (EVENTS.kind, REJECTED.kind, ERASED_KIND)
 _LINE_BYTES_MAX = 16 << 20
+_OF_SOURCE = "JOIN sources USING (path)"
 _BAD_CONTENT = (duckdb.DataError, duckdb.InvalidInputException)
 _KEY_WINDOWS = {"id:": timedelta(days=1), "tx:": timedelta(days=30)}
 
@@ -34,22 +36,40 @@ class SegmentRefused(Exception):
         self.segment, self.reason = segment, reason
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The lines of a segment with an ordinal above `above`, up to `upto`."""
+
+    above: int
+    upto: int
+
+
+_WHOLE = Part(-1, (1 << 63) - 1)
+
+
 def stage_lines(
     con: duckdb.DuckDBPyConnection,
     segments: Sequence[Sealed],
     kept: Mapping[Sealed, pa.Table] = MappingProxyType({}),
+    parts: Mapping[Sealed, Part] = MappingProxyType({}),
 ) -> None:
-    """Make the temporary table `lines`: every line of `segments`, those in `kept` from there.
+    """Make the temporary table `lines`: every line of `segments`, those in `kept` from there, but
+    of the segments in `parts` those lines alone.
 
     Raises SegmentRefused naming one that cannot be read whole, or holds lines of a kind that no
     table keeps; duckdb.IOException when a segment was deleted meanwhile.
     """
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE sources (path VARCHAR, series VARCHAR, segment BIGINT)"
+        "CREATE OR REPLACE TEMP TABLE sources "
+        "(path VARCHAR, series VARCHAR, segment BIGINT, above BIGINT, upto BIGINT)"
     )
     if segments:
-        rows = [(str(item.path), item.series, item.number) for item in segments]
-        con.executemany("INSERT INTO sources VALUES (?, ?, ?)", rows)
+        ranges = [parts.get(item, _WHOLE) for item in segments]
+        rows = [
+            (str(item.path), item.series, item.number, part.above, part.upto)
+            for item, part in zip(segments, ranges, strict=True)
+        ]
+        con.executemany("INSERT INTO sources VALUES (?, ?, ?, ?, ?)", rows)
     unread = [item for item in segments if item not in kept]
     lines = _select_lines(unread)
     if kept:
@@ -61,7 +81,10 @@ def stage_lines(
         raise _refused_among(con, unread, error) from error
     if kept:
         con.unregister("kept_lines")
-    _check_counts(con, segments)
+    _check_counts(con, [item for item in segments if item not in parts], "lines")
+    if parts:
+        counted = f"(SELECT series, segment, kind FROM {_read_ndjson(list(parts))} {_OF_SOURCE})"
+        _check_counts(con, list(parts), counted)
 
 
 def _refused_among(
@@ -81,7 +104,8 @@ def _select_lines(segments: Sequence[Sealed]) -> str:
     return f"""
         SELECT kind, {fields}, series, segment, _n AS seq,
                (received_at AT TIME ZONE 'UTC')::DATE AS {PARTITION}
-        FROM {_read_ndjson(segments)} JOIN sources USING (path)
+        FROM {_read_ndjson(segments)} {_OF_SOURCE}
+        WHERE _n > above AND _n <= upto
     """
 
 
@@ -122,12 +146,12 @@ def _of(snapshots: Sequence[Snapshot], table: Table) -> Snapshot:
 def _mark_old_duplicates(
     con: duckdb.DuckDBPyConnection, events: Snapshot, duplicates: Snapshot
 ) -> None:
-    """Of segments that `events` holds and `duplicates` does not, as when a compaction died between
-    the two commits, the lines that are not in `events` were dropped."""
+    """Of the lines that `events` holds and `duplicates` does not, as when a compaction died between
+    the two commits, those that are not in `events` were dropped."""
     behind = [
-        f"(series = {quoted(series)} AND segment > {mark} AND segment <= {ahead})"
+        f"({_held(events, series)} AND NOT {_held(duplicates, series)})"
         for (series,) in con.execute("SELECT DISTINCT series FROM sources").fetchall()
-        if (mark := duplicates.watermark(series)) < (ahead := events.watermark(series))
+        if _marks(events, series) > _marks(duplicates, series)
     ]
     if not behind:
         return
@@ -141,12 +165,21 @@ def _mark_old_duplicates(
 
 
 def _unseen(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[str]:
-    """Conditions that leave out what the table has of the staged segments: mostly nothing."""
-    firsts = con.execute("SELECT series, min(segment) FROM sources GROUP BY series").fetchall()
-    for series, first in firsts:
-        mark = snapshot.watermark(series)
-        if mark >= first:
-            yield f"NOT (series = {quoted(series)} AND segment <= {mark})"
+    """Conditions that leave out what the table has of the staged lines: mostly nothing."""
+    firsts = con.execute("SELECT series, min(segment), min(seq) FROM lines GROUP BY 1").fetchall()
+    for series, segment, seq in firsts:
+        if snapshot.watermark(series) >= segment or snapshot.lines(series) >= seq:
+            yield f"NOT {_held(snapshot, series)}"
+
+
+def _marks(snapshot: Snapshot, series: str) -> tuple[int, int]:
+    return snapshot.watermark(series), snapshot.lines(series)
+
+
+def _held(snapshot: Snapshot, series: str) -> str:
+    """The condition that the table holds a line of a series."""
+    segment, seq = _marks(snapshot, series)
+    return f"(series = {quoted(series)} AND (segment <= {segment} OR seq <= {seq}))"
 
 
 def mark_duplicates(con: duckdb.DuckDBPyConnection, events: Snapshot) -> int:
@@ -200,10 +233,12 @@ def count(con: duckdb.DuckDBPyConnection, relation: str) -> int:
     return number if isinstance(number, int) else 0
 
 
-def _check_counts(con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
+def _check_counts(
+    con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed], relation: str
+) -> None:
     kinds = ", ".join(map(quoted, _WRITTEN_KINDS))
     counted = con.execute(
-        f"SELECT series, segment, count(*) FROM lines WHERE kind IN ({kinds}) GROUP BY ALL"
+        f"SELECT series, segment, count(*) FROM {relation} WHERE kind IN ({kinds}) GROUP BY ALL"
     ).fetchall()
     read = {(series, number): lines for series, number, lines in counted}
     for segment in segments:

@@ -8,6 +8,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import uvloop
@@ -17,14 +18,14 @@ from etl.directory_db import DirectoryDatabase, DirectoryUnavailable
 from etl.layout import DataFolderError, Layout
 from etl.recovery import Claim
 from etl.segment_writer import SegmentWriter
+from etl.segments import Position
 from service import logs, waiting
 from service.collector.client import ClientAddress
 from service.collector.clock import Clock
 from service.collector.contract import Contract
 from service.collector.directory import Directory
-from service.collector.identifiers import us_of
 from service.collector.intake import Bounds, Closed, Endpoints, Gate, Intake
-from service.collector.journal import Journal
+from service.collector.journal import Journal, JournalBroken
 from service.collector.rejected import ByteBudget, RejectedStream
 from service.collector.shared_throttle import SharedThrottle, SharedThrottles
 from service.collector.visitors import DailySalts
@@ -46,6 +47,7 @@ _POLL_S = 0.02
 _GARBAGE_OBJECTS_MAX = 10_000
 _SALTS_CLEARED_EVERY_S = 3600.0
 _DAY_US = 86_400_000_000
+_CLOCK_WATCHED_EVERY_S = 0.5
 
 
 def run(  # noqa: PLR0913, PLR0917  (what the processes of a start have in common, and its slot)
@@ -93,6 +95,7 @@ class _Worker:
         self._layout = Layout(settings.data.absolute())
         self._salts = DailySalts(self._layout.salts)
         self._in_flight = InFlight()
+        self._receipts = Clock()
         self._failed = False
 
     async def serve(self, sockets: Sequence[socket.socket], lifeline: int) -> int:
@@ -100,41 +103,52 @@ class _Worker:
         begun = await waiting.begun(self._begin, self._stop, sockets, self._closed)
         if begun is None:
             return 0
-        directory, claim = begun
-        journal = self._journal(claim)
+        directory, self._claim = begun
+        self._receipts.restart(self._claim.begins_us)
+        journal = self._journal(self._claim)
         journal.start()
         chores = [
             asyncio.create_task(self._clear_salts()),
+            asyncio.create_task(self._watch_clock(journal)),
             asyncio.create_task(give_back_regularly()),
         ]
         server = self._server(
-            self._intake(directory, journal, claim), lambda: self._why_not_ready(journal)
+            self._intake(directory, journal), lambda: self._why_not_ready(journal)
         )
         _spare_what_stays()
         server.listen(sockets)
         self._beats.keep_beating(self._name)
-        log.info("collecting", extra={"fields": {"series": claim.folder.name}})
+        log.info("collecting", extra={"fields": {"series": self._claim.folder.name}})
         await self._stop.wait()
         await self._drain(server, journal)
         for chore in chores:
             chore.cancel()
         await directory.stop()
-        claim.release()
+        self._claim.release()
         return 1 if self._failed else 0
 
     async def _begin(self) -> tuple[Directory, Claim]:
         """The directory, read, and a series of the log. Raises NotYet."""
         settings, layout = self._settings, self._layout
         directory = Directory(database(settings), refresh_s=settings.directory_refresh_s)
-        host = socket.gethostname()
         try:
             layout.refuse_full_disk()
             await directory.start()
-            claim = recovery.claim(layout.log, layout.log_lock, host=host, slot=self._slot)
+            claim = self._new_claim()
         except (DataFolderError, DirectoryUnavailable, OSError) as error:
             await directory.stop()
             raise NotYet(str(error)) from error
         return directory, claim
+
+    def _new_claim(self) -> Claim:
+        """A new series. Raises OSError."""
+        return recovery.claim(
+            self._layout.log,
+            self._layout.log_lock,
+            host=socket.gethostname(),
+            slot=self._slot,
+            now_us=self._receipts.wall_us(),
+        )
 
     def _closed(self, why_not_ready: Callable[[], Sequence[str]]) -> Server:
         return self._server(Closed(), why_not_ready)
@@ -154,14 +168,45 @@ class _Worker:
         return BoundedServer(app, port.clients, connections_max=settings.connections_max)
 
     def _journal(self, claim: Claim) -> Journal:
-        settings = self._settings
-        writer = SegmentWriter(
-            claim.folder,
-            claim.position,
-            segment_bytes_max=settings.segment_bytes_max,
-            disk_free_bytes_min=settings.disk_free_bytes_min,
+        return Journal(
+            self._writer(claim),
+            self._receipts,
+            segment_age_s=self._settings.segment_age_s,
+            on_broken=self._journal_broke,
         )
-        return Journal(writer, segment_age_s=settings.segment_age_s, on_broken=self._journal_broke)
+
+    def _writer(self, claim: Claim) -> SegmentWriter:
+        return SegmentWriter(
+            claim.folder,
+            Position(),
+            segment_bytes_max=self._settings.segment_bytes_max,
+            disk_free_bytes_min=self._settings.disk_free_bytes_min,
+        )
+
+    async def _watch_clock(self, journal: Journal) -> None:
+        """Where the system's clock fell far back, go on by its time, in a new series."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(journal.fallen.wait(), _CLOCK_WATCHED_EVERY_S)
+            try:
+                if self._receipts.has_fallen():
+                    await self._change_series(journal, self._receipts.behind_us() / 1e6)
+            except (OSError, JournalBroken) as error:
+                log.error("the series was not changed", extra={"fields": {"why": str(error)}})
+            finally:
+                journal.let_go()
+
+    async def _change_series(self, journal: Journal, behind_s: float) -> None:
+        old, new = self._claim, await asyncio.to_thread(self._new_claim)
+        try:
+            await journal.go_on(self._writer(new), new.begins_us)
+        except JournalBroken:
+            new.release()
+            raise
+        self._claim = new
+        fields = {"behind_s": behind_s, "from": old.folder.name, "to": new.folder.name}
+        log.warning("the clock fell back; going on in a new series", extra={"fields": fields})
+        await asyncio.to_thread(old.release)
 
     def _why_not_ready(self, journal: Journal) -> list[str]:
         draining = ["this process is draining"] if self._in_flight.draining else []
@@ -171,9 +216,8 @@ class _Worker:
         self._failed = True
         self._stop.set()
 
-    def _intake(self, directory: Directory, journal: Journal, claim: Claim) -> Intake:
-        settings = self._settings
-        clock = Clock(latest_us=_latest_us(claim))
+    def _intake(self, directory: Directory, journal: Journal) -> Intake:
+        settings, clock = self._settings, self._receipts
         budget = ByteBudget(settings.rejected_bytes_per_min_max)
         rejected = RejectedStream(journal, clock, budget, schema_version=self._contract.version)
         return Intake(
@@ -234,8 +278,3 @@ def _spare_what_stays() -> None:
 
 def _gate(group: str, throttle: SharedThrottle | None) -> Gate | None:
     return None if throttle is None else Gate(group, throttle.rate, throttle)
-
-
-def _latest_us(claim: Claim) -> int:
-    received_at = claim.position.received_at
-    return us_of(datetime.fromisoformat(received_at)) if received_at else 0

@@ -284,6 +284,8 @@ class Intake:
     async def _store(self, endpoint: str, admitted: Admitted, submission: Submission) -> str:
         """Make the event durable and return its id. Raises Unavailable."""
         payload, tenant = admitted.payload, admitted.tenant
+        if self._clock.has_fallen():
+            await self._journal.on_time()
         received_us = self._clock.now_us()
         visit = Visit(
             endpoint,
@@ -295,7 +297,7 @@ class Intake:
             is_bot(submission.user_agent),
         )
         try:
-            await self._journal.submit(record.event(payload, visit))
+            await self._journal.submit(record.event(payload, visit), received_us)
         except JournalFull as error:
             raise Unavailable("Overloaded; send the event again.") from error
         except (DiskFull, JournalBroken) as error:

@@ -46,18 +46,21 @@ class RejectedStream:
 
     async def keep(self, endpoint: str, refusal: Rejection, body: bytes) -> bool:
         """Store a refused payload; whether it is on disk, in whole or cut to its maximum."""
+        if self._clock.has_fallen():
+            await self._journal.on_time()
+        received_us = self._clock.now_us()
         payload = record.rejected(
             endpoint=endpoint,
             reason=refusal.slug,
             errors=refusal.errors,
             schema_version=self._schema_version,
             raw_body=body,
-            received_us=self._clock.now_us(),
+            received_us=received_us,
         )
         if not self._budget.take(len(payload), self._clock.monotonic_s()):
             return False
         try:
-            await self._journal.submit(payload)
+            await self._journal.submit(payload, received_us)
         except (JournalFull, JournalBroken, DiskFull):
             return False
         return True

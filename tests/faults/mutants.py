@@ -68,14 +68,70 @@ MUTANTS = (
         (_WRITER, "        self._sync(os.fsync)\n", ""),
     ),
     _mutant(
-        "reopening an old segment",
+        "a claim that recovers nothing",
         "tests/unit/test_recovery.py::test_a_claim_recovers_first",
         (
             "etl/recovery.py",
-            "    with durable.locked(lock):\n        _recover_free(log_folder)\n        for",
-            "    with durable.locked(lock):\n        for",
+            "        _recover_free(log_folder)\n        return _create(",
+            "        return _create(",
         ),
-        (_WRITER, "os.O_WRONLY | os.O_CREAT | os.O_EXCL", "os.O_WRONLY | os.O_CREAT | os.O_APPEND"),
+    ),
+    _mutant(
+        "a series written on by a second writer",
+        "tests/unit/test_recovery.py::test_a_claim_refuses_a_name_that_exists",
+        (
+            "etl/recovery.py",
+            "    folder.mkdir()  # a name",
+            "    folder.mkdir(exist_ok=True)  # a name",
+        ),
+    ),
+    _mutant(
+        "the safe time ignored",
+        "tests/unit/test_first_by_receipt.py::test_revenue_does_not_depend_on_when_a_compaction_runs",
+        ("etl/compact.py", "UNBOUNDED_US if before_us is None else before_us", "UNBOUNDED_US"),
+    ),
+    _mutant(
+        "a promise published before its segment is sealed",
+        "tests/unit/test_journal.py::test_the_promise_is_the_oldest_record_that_is_not_sealed",
+        (
+            "service/collector/journal.py",
+            "        sealed = await self._loop.run_in_executor(self._thread, self._writer.seal)\n",
+            "        self._open_us = None\n        await self._publish()\n"
+            "        sealed = await self._loop.run_in_executor(self._thread, self._writer.seal)\n",
+        ),
+    ),
+    _mutant(
+        "a promise that forgets what is buffered",
+        "tests/unit/test_journal.py::test_the_promise_is_the_oldest_record_that_is_not_sealed",
+        (
+            "service/collector/journal.py",
+            "in (self._open_us, self._in_flight_us, self._forming_us):",
+            "in (self._open_us,):",
+        ),
+    ),
+    _mutant(
+        "promises read after the segments are listed",
+        "tests/unit/test_recovery.py::test_segments_are_listed_after_the_promises_are_read",
+        (
+            "etl/recovery.py",
+            "    dead: set[str] = set()\n    with durable.locked(lock):\n",
+            "    dead: set[str] = set()\n    with durable.locked(lock):\n"
+            "        sealed = segments.sealed_everywhere(log_folder)\n",
+        ),
+        (
+            "etl/recovery.py",
+            "        sealed = segments.sealed_everywhere(log_folder)\n    before_us",
+            "    before_us",
+        ),
+    ),
+    _mutant(
+        "watermark off by one line",
+        "tests/unit/test_first_by_receipt.py::test_what_is_received_at_the_promised_time_waits",
+        (
+            "etl/compact.py",
+            "moved[lake.lines_of(series)] = marks.seq",
+            "moved[lake.lines_of(series)] = marks.seq + 1",
+        ),
     ),
     _mutant(
         "blind retry of the commit",
@@ -121,7 +177,7 @@ MUTANTS = (
         "tests/unit/test_lake.py::test_files_and_watermarks_are_those_of_the_version",
         (
             _LAKE,
-            "self.delta.transaction_version(series) or 0",
+            "self.delta.transaction_version(app_id) or 0",
             'self.delta.transaction_version("table") or 0',
         ),
         (

@@ -30,6 +30,7 @@ from etl.compact import CompactionConflict, Plan
 from etl.erase import EraseRefused
 from etl.lake import LakeError
 from etl.segment_writer import DiskFull, SegmentWriter, WriterBroken
+from etl.segments import Position
 from etl.subject import Subject
 from etl.tenant_reference import TenantNames
 
@@ -63,10 +64,8 @@ def no_data(shop: Shop) -> None:
 
 def ingest(shop: Shop, acks: Path) -> None:
     """Batches with a seal between; what was acked is told outside of the data folder."""
-    claim = recovery.claim(shop.layout.log, shop.layout.log_lock, host="h", slot=0)
-    writer = SegmentWriter(
-        claim.folder, claim.position, segment_bytes_max=1_000, disk_free_bytes_min=0
-    )
+    claim = recovery.claim(shop.layout.log, shop.layout.log_lock, host="h", slot=0, now_us=0)
+    writer = SegmentWriter(claim.folder, Position(), segment_bytes_max=1_000, disk_free_bytes_min=0)
     with acks.open("a") as told:
         for batch in range(BATCHES):
             ids = [f"b{batch}-{line}" for line in range(2)]
@@ -88,9 +87,9 @@ def commit(writer: SegmentWriter, payloads: list[bytes]) -> None:
 
 
 def claim_and_compact(shop: Shop) -> None:
-    claim = recovery.claim(shop.layout.log, shop.layout.log_lock, host="h", slot=0)
+    claim = recovery.claim(shop.layout.log, shop.layout.log_lock, host="h", slot=0, now_us=0)
     writer = SegmentWriter(
-        claim.folder, claim.position, segment_bytes_max=1 << 20, disk_free_bytes_min=0
+        claim.folder, Position(), segment_bytes_max=1 << 20, disk_free_bytes_min=0
     )
     writer.commit([event(1_000, event_id="after")])
     writer.seal()

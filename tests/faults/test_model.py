@@ -37,7 +37,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from log_tools import Killed, event, rejection
+from log_tools import START, Killed, event, rejection
 from scale import figures, is_soak, rounds
 from simulated_disk import SimulatedDisk, close
 
@@ -46,11 +46,12 @@ from etl.layout import Layout
 from etl.live import LiveView
 from etl.recovery import Claim, Recovered
 from etl.segment_writer import SegmentWriter
-from etl.segments import Line, Sealed
+from etl.segments import Line, Position, Sealed
 
 SLOTS = (0, 1)
 NEVER = 1 << 30
 APART_S = 300.0  # between two events, so that a run may reach the next day
+PAST_S = 60 * 86_400.0  # before START is the first one: none is ahead of the real clock
 MEMORY = Path("/dev/shm")
 
 picks = st.integers(0, 1)
@@ -64,14 +65,27 @@ def deaths(calls_max: int) -> st.SearchStrategy[int | None]:
 
 
 class Worker:
-    """A process that writes a series: its descriptors, and the number of its next line."""
+    """A process that writes a series: its descriptors, and the number of its next line.
+
+    `unsealed_us` are the receipts that its next promise must not pass.
+    """
 
     def __init__(self, claim: Claim, fds: set[int]) -> None:
         self.claim, self.fds = claim, fds
-        self.next_seq = claim.position.seq
+        self.next_seq = 1
+        self.unsealed_us: list[int] = []
         self.writer = SegmentWriter(
-            claim.folder, claim.position, segment_bytes_max=1 << 20, disk_free_bytes_min=0
+            claim.folder, Position(), segment_bytes_max=1 << 20, disk_free_bytes_min=0
         )
+
+    def seal(self, now_us: int) -> None:
+        """Seal, and promise what that allows."""
+        self.writer.seal()
+        self.unsealed_us.clear()
+        self.publish(now_us)
+
+    def publish(self, now_us: int) -> None:
+        self.writer.publish(min([now_us, *self.unsealed_us]))
 
 
 @dataclass
@@ -95,9 +109,14 @@ class Clients:
     acked: dict[tuple[str, int], bytes] = field(default_factory=dict)
     unacked: list[str] = field(default_factory=list)
 
+    @property
+    def now_us(self) -> int:
+        """The time at which the next record is received."""
+        return round((START.timestamp() + len(self.names) * APART_S - PAST_S) * 1_000_000)
+
     def send(self, size: int) -> bytes:
         attempt = len(self.names)
-        after_s = attempt * APART_S
+        after_s = attempt * APART_S - PAST_S
         if size % 7 == 6:
             name = f"r{attempt}"
             new = rejection(after_s, reason=name)
@@ -153,7 +172,13 @@ class Log(RuleBasedStateMachine):
         def claim() -> None:
             self.layout.prepare()
             with patch.object(recovery.secrets, "token_hex", self.incarnation):
-                held = recovery.claim(self.layout.log, self.layout.log_lock, host="h", slot=slot)
+                held = recovery.claim(
+                    self.layout.log,
+                    self.layout.log_lock,
+                    host="h",
+                    slot=slot,
+                    now_us=self.clients.now_us,
+                )
             self.workers[slot] = Worker(held, fds)
 
         if self.survives(fds, dies_before, claim):
@@ -166,10 +191,12 @@ class Log(RuleBasedStateMachine):
 
         def commit_all(worker: Worker) -> None:
             for sizes in batches:
+                worker.unsealed_us.append(self.clients.now_us)
                 batch = [self.clients.send(size) for size in sizes]
                 worker.writer.commit(batch)
                 self.clients.ack(worker, batch)
                 self.counts["acked_batches"] += 1
+            worker.publish(self.clients.now_us)
 
         self.work(pick, dies_before, commit_all)
 
@@ -177,7 +204,7 @@ class Log(RuleBasedStateMachine):
     @rule(pick=picks, dies_before=deaths(5))
     def seal(self, pick: int, dies_before: int) -> None:
         """The segment is old enough."""
-        self.work(pick, dies_before, lambda worker: worker.writer.seal())
+        self.work(pick, dies_before, lambda worker: worker.seal(self.clients.now_us))
 
     @precondition(lambda self: self.workers)
     @rule(pick=picks, dies_before=deaths(7))
@@ -185,7 +212,7 @@ class Log(RuleBasedStateMachine):
         """A worker ends in order."""
 
         def end(worker: Worker) -> None:
-            worker.writer.seal()
+            worker.seal(self.clients.now_us)
             worker.claim.release()
 
         self.work(pick, dies_before, end)
@@ -322,7 +349,7 @@ class Lake(Log):
     @rule(dies_before=deaths(50))
     def compact(self, dies_before: int) -> None:
         """Segments are deleted as soon as that is allowed at all."""
-        plan = compact.Plan(segment_grace_s=0.0)
+        plan = compact.Plan(segment_grace_s=0.0, bytes_max=3_000, wait_s=0.0)
         outcomes: list[compact.Outcome] = []
 
         def run() -> None:
@@ -333,6 +360,7 @@ class Lake(Log):
             assert outcome.stopped == []
             assert outcome.lines >= outcome.rows + outcome.duplicates + outcome.rejected
             self.counts["compactions"] += 1
+            self.assert_in_order()
             self.merges, self.compacted = True, True
 
     @precondition(lambda self: self.merges)
@@ -362,6 +390,13 @@ class Lake(Log):
         self.restart()
         assert check.run(self.disk.root).problems == []
         super().teardown()
+
+    def assert_in_order(self) -> None:
+        """The lake holds nothing that was received after a line it does not hold."""
+        with LiveView(self.disk.root).connect() as view:
+            (newest,) = view.execute("SELECT max(received_at)::VARCHAR FROM lake_events").fetchall()
+            left = view.execute("SELECT min(received_at)::VARCHAR FROM staged_events").fetchall()
+        assert newest[0] is None or left[0][0] is None or newest[0] < left[0][0]
 
     def deleted(self, payload: bytes) -> bytes | None:
         """Its segment was compacted, or `restart` will not find it."""

@@ -37,6 +37,7 @@ from etl import check, recovery
 from etl.layout import Layout
 from etl.live import LiveView
 from etl.segment_writer import SegmentWriter
+from etl.segments import Position
 
 SEED = 20261123
 FILESYSTEMS = (*EXT4, *XFS) if is_soak() else EXT4
@@ -262,9 +263,9 @@ class History:
         """Some sealed segments more, received the day before yesterday and acked."""
         layout = Layout(data)
         layout.prepare()
-        claim = recovery.claim(layout.log, layout.log_lock, host="backlog", slot=0)
+        claim = recovery.claim(layout.log, layout.log_lock, host="backlog", slot=0, now_us=0)
         writer = SegmentWriter(
-            claim.folder, claim.position, segment_bytes_max=1 << 20, disk_free_bytes_min=0
+            claim.folder, Position(), segment_bytes_max=1 << 20, disk_free_bytes_min=0
         )
         for _ in range(self.chance.randint(1, 4)):
             for _ in range(self.chance.randint(1, 3)):

@@ -21,7 +21,7 @@ import pytest
 from log_tools import Shop, event, rejection
 from scale import figures, rounds
 
-from etl import check, lake, lake_log
+from etl import check, durable, lake, lake_log
 from etl.tables import EVENTS, TABLES
 
 ROUNDS = rounds(15, 300)  # of each crew, with the lock and without
@@ -77,12 +77,14 @@ def racers(count: int, data: Path, *options: str) -> Iterator[Racers]:
 
 def seal_some(shop: Shop, number: int, *, in_series: str) -> None:
     """A segment of two events and a rejected payload; one event is in the other series too."""
-    shop.seal(
-        event(number, event_id=f"{number}-{in_series}"),
-        event(number + 0.1, event_id=f"both-{number}", dedupe_key=f"id:{number}"),
-        rejection(number),
-        series=in_series,
-    )
+    shop.layout.prepare()
+    with durable.locked(shop.layout.log_lock):  # its folder may go when it holds nothing
+        shop.seal(
+            event(number, event_id=f"{number}-{in_series}"),
+            event(number + 0.1, event_id=f"both-{number}", dedupe_key=f"id:{number}"),
+            rejection(number + 0.2),
+            series=in_series,
+        )
 
 
 def race(shop: Shop, crew: Racers, jobs: tuple[str, ...], number: int) -> Answers:
@@ -166,7 +168,7 @@ def assert_all_is_in_the_lake(shop: Shop) -> None:
         for series in SERIES:
             marks = [mark[series] for mark in committed if series in mark]
             assert marks == sorted(set(marks)), f"{series} was committed twice: {marks}"
-            assert marks[-1] == shop.sealed(series)[-1].number == ROUNDS
+            assert marks[-1] == ROUNDS
     assert shop.query("SELECT tail_events FROM snapshot") == [(0,)]
     assert check.run(shop.data).problems == []
 

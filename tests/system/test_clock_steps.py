@@ -6,10 +6,12 @@ Jobs keep their rhythm, and nothing that was acked is lost. Needs Debian's packa
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -155,3 +157,52 @@ def test_what_waits_for_long_is_told_whatever_the_clock_does(
     assert "to be compacted, which is due every 0.5 s" in said[0]
     eventually(lambda: service.get_private("/readyz").status == 200, 20)
     assert compacted(service) == 1
+
+
+def receipts(service: Service, *series: str) -> list[datetime]:
+    """When the lines of these series were received, in their order."""
+    paths = sorted(
+        path for name in series for path in (service.data / "log" / name).glob("*.ndjson")
+    )
+    lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+    return [datetime.fromisoformat(line["received_at"]) for line in lines]
+
+
+def test_a_clock_that_was_ahead_does_not_stamp_on_ahead(
+    start_service: StartService, step: Step
+) -> None:
+    """A day ahead for a moment, then back: each worker says so and begins a new series."""
+    service = start_service(workers=2, segment_age_s=0.1, compact_interval_s=3600)
+    step(DAY_S)
+    for _ in range(10):
+        send(service, 1)
+    step(0)
+    back = datetime.now(UTC)
+    for _ in range(10):
+        send(service, 1)
+    said = "the clock fell back; going on in a new series"
+    eventually(lambda: said in service.log())
+    changes = re.findall(rf"{said}.* from=(\S+) to=(\S+)", service.log())
+    before, after = zip(*changes, strict=True)
+    eventually(lambda: counted(service, to=(back + timedelta(days=3)).date()) == 20)
+    assert all(one > back + timedelta(hours=23) for one in receipts(service, *before))
+    stamped = [*receipts(service, *before), *receipts(service, *after)]
+    ahead = [one for one in stamped if one > back + timedelta(hours=1)]
+    assert len(stamped) - len(ahead) == 10
+    assert service.report("quality")["rows"]
+
+
+def test_a_small_step_back_goes_on_in_the_same_series(
+    start_service: StartService, step: Step
+) -> None:
+    """The stamps stand still until the clock has passed them."""
+    service = start_service(segment_age_s=0.1)
+    step(2)
+    send(service, 5)
+    step(0)
+    send(service, 5)
+    eventually(lambda: counted(service) == 10)
+    (series,) = {path.parent.name for path in (service.data / "log").glob("*/series.json")}
+    stamps = receipts(service, series)
+    assert stamps == sorted(stamps)
+    assert "the clock fell back" not in service.log()

@@ -107,7 +107,7 @@ def test_every_file_of_a_data_folder_is_on_the_page(service: Service, data: Path
         r"directory\.db",
         r"salts/[0-9-]+",
         r"(log|lake)/lock",
-        r"log/[^/]+/(series\.json|lock|\d{12}-n\d+-c[0-9a-f]{8}\.ndjson)",
+        r"log/[^/]+/(series\.json|lock|closed|\d{12}-n\d+-c[0-9a-f]{8}\.ndjson)",
         r"lake/(events|rejected|duplicates)/(_delta_log/.*|event_date=[0-9-]+/[^/]+\.parquet)",
     ]
     left = [

@@ -211,8 +211,8 @@ def test_a_failed_sync_is_never_acked_and_the_worker_is_replaced(
 # -- one folder -------------------------------------------------------------------------------
 
 
-def test_two_collectors_on_one_folder_write_two_series(start_service: StartService) -> None:
-    """Neither writes the other's; one that comes later goes on with one of theirs."""
+def test_collectors_on_one_folder_write_a_series_each(start_service: StartService) -> None:
+    """Neither writes the other's, and one that comes later none of theirs."""
     one = start_service(role="collect")
     ids = [accepted(one)]
     assert one.stop() == 0
@@ -227,14 +227,14 @@ def test_two_collectors_on_one_folder_write_two_series(start_service: StartServi
     assert one.stop() == 0
     ids.append(accepted(one.start()))
     assert one.stop() == 0
-    assert len({path.parent for path in one.data.glob("log/*/*.ndjson")}) == 2
+    assert len({path.parent for path in one.data.glob("log/*/*.ndjson")}) == 4
     assert stored(one) == sorted(ids)
     compacted = json.loads(one.command("compact", "--json").stdout)
     assert (compacted["rows"], compacted["duplicates"]) == (len(ids), 0)
     assert one.command("check").returncode == 0
 
 
-def test_a_series_goes_on_over_restarts(start_service: StartService) -> None:
+def test_every_start_begins_a_series_after_those_before(start_service: StartService) -> None:
     """Numbers of segments and lines have no gap, and receipts never go back."""
     service = start_service(role="collect")
     for _ in range(3):
@@ -242,13 +242,18 @@ def test_a_series_goes_on_over_restarts(start_service: StartService) -> None:
         accepted(service)
         assert service.stop() == 0
         service.start()
-    [series] = {path.parent for path in service.data.glob("log/*/*.ndjson")}
-    paths = sorted(series.glob("*.ndjson"))
-    lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
-    assert [int(path.name[:12]) for path in paths] == list(range(1, len(paths) + 1))
-    assert [line["_n"] for line in lines] == list(range(1, 7))
-    receipts = [line["received_at"] for line in lines]
-    assert receipts == sorted(receipts)
+    found = [sorted(path.glob("*.ndjson")) for path in service.data.glob("log/*/")]
+    written = sorted(
+        (paths for paths in found if paths), key=lambda paths: paths[0].stat().st_mtime
+    )
+    receipts = []
+    for paths in written:
+        lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+        assert [int(path.name[:12]) for path in paths] == list(range(1, len(paths) + 1))
+        assert [line["_n"] for line in lines] == [1, 2]
+        receipts += [line["received_at"] for line in lines]
+    assert len(written) == 3
+    assert receipts == sorted(set(receipts))
 
 
 # -- what they look like ----------------------------------------------------------------------

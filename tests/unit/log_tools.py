@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from etl import compact, durable, lake, segments
+from etl import closed, compact, durable, lake, segments
 from etl.compact import Outcome, Plan
 from etl.lake import Snapshot
 from etl.layout import Layout
@@ -105,9 +105,10 @@ def flip(path: Path, offset: int, bit: int = 0) -> None:
 
 @dataclass(frozen=True)
 class Shop:
-    """A data folder to fill, compact and read."""
+    """A data folder to fill, compact and read. Its series are written and let go at once."""
 
     data: Path
+    _ends: dict[str, Position] = field(default_factory=dict, repr=False)
 
     @property
     def layout(self) -> Layout:
@@ -125,11 +126,14 @@ class Shop:
         return folder
 
     def writer(self, series: str = "h-w0-aa") -> SegmentWriter:
-        """A writer that goes on where the series ends."""
+        """A writer that goes on where the series ends, or ended when its folder was deleted."""
         folder = self.folder(series)
         sealed = segments.sealed_in(folder)
-        position = segments.position_after(sealed[-1]) if sealed else Position()
-        return SegmentWriter(folder, position, segment_bytes_max=1 << 26, disk_free_bytes_min=0)
+        position = segments.position_after(sealed[-1]) if sealed else self._ends.get(series)
+        self._ends[series] = position or Position()
+        return SegmentWriter(
+            folder, position or Position(), segment_bytes_max=1 << 26, disk_free_bytes_min=0
+        )
 
     def seal(self, *payloads: bytes, series: str = "h-w0-aa") -> Sealed:
         """One more sealed segment of one batch, written as a worker does: the series locked."""
@@ -138,7 +142,18 @@ class Shop:
             writer.commit(payloads)
             sealed = writer.seal()
         assert sealed
+        end = segments.position_after(sealed)
+        assert end
+        self._ends[series] = end
         return sealed
+
+    @contextmanager
+    def written(self, series: str = "h-w0-aa", *, closed_s: float = 1e9) -> Iterator[None]:
+        """Somebody writes the series; its promise is `closed_s` seconds after START."""
+        folder = self.folder(series)
+        closed.publish(folder, round((START.timestamp() + closed_s) * 1_000_000))
+        with durable.locked(folder / segments.LOCK_FILE):
+            yield
 
     def sealed(self, series: str = "h-w0-aa") -> list[Sealed]:
         return segments.sealed_in(self.layout.log / series)

@@ -1,4 +1,4 @@
-"""Deleting compacted segments: late enough, durably known, never the newest."""
+"""Deleting compacted segments: late enough, durably known, and never the newest that is written."""
 
 import os
 from pathlib import Path
@@ -63,15 +63,48 @@ def test_a_segment_goes_when_its_commit_is_old_enough(shop):
     assert delete(shop, NOW_S) == 0
 
 
-def test_the_newest_of_each_series_stays(shop):
-    """Its numbering goes on from it, however old it is."""
+def test_the_newest_of_a_series_that_is_written_stays(shop):
+    """A recovery tells by it where an open segment begins, however old it is."""
     for series in ("h-w0-aa", "h-w1-aa"):
         shop.seal(event(0), series=series)
         shop.seal(event(1), series=series)
     shop.compact()
     commit_times(shop, OLD_S, OLD_S)
-    assert delete(shop, NOW_S) == 2
+    with shop.written("h-w0-aa"), shop.written("h-w1-aa"):
+        assert delete(shop, NOW_S) == 2
     assert (numbers(shop), numbers(shop, "h-w1-aa")) == ([2], [2])
+
+
+def test_a_series_that_nobody_writes_goes_with_its_folder(shop):
+    """Not before all of it is old enough; numbering never goes on in it."""
+    shop.seal(event(0))
+    shop.seal(event(1), series="h-w1-aa")
+    shop.compact()
+    shop.seal(event(2), series="h-w1-aa")
+    shop.compact()
+    commit_times(shop, 0.0, OLD_S, YOUNG_S)
+    assert delete(shop, OLD_S) == 2
+    assert sorted(path.name for path in shop.layout.log.iterdir()) == ["h-w1-aa", "lock"]
+    assert delete(shop, YOUNG_S) == 1
+    assert [path.name for path in shop.layout.log.iterdir()] == ["lock"]
+    assert shop.event_ids() == ["e0", "e1", "e2"]
+
+
+def test_a_series_that_never_held_a_line_goes_once_its_writer_is_gone(shop):
+    """As when a worker is killed before its first event."""
+    with shop.written():
+        assert (delete(shop, NOW_S), shop.folder().exists()) == (0, True)
+    assert (delete(shop, NOW_S), (shop.layout.log / "h-w0-aa").exists()) == (0, False)
+
+
+def test_a_folder_that_is_a_link_stays(shop, tmp_path):
+    """What it points to lies elsewhere, and is not ours to delete."""
+    shop.layout.prepare()
+    shop.folder("elsewhere").rename(tmp_path / "elsewhere")
+    (shop.layout.log / "linked").symlink_to(tmp_path / "elsewhere")
+    delete(shop, NOW_S)
+    assert (tmp_path / "elsewhere" / "series.json").exists()
+    assert (shop.layout.log / "linked").is_symlink()
 
 
 def test_what_one_table_does_not_hold_stays(shop, monkeypatch):
@@ -91,7 +124,7 @@ def test_what_one_table_does_not_hold_stays(shop, monkeypatch):
             shop.compact()
     assert delete(shop, 1e12) == 0
     shop.compact()
-    assert delete(shop, 1e12) == 1
+    assert delete(shop, 1e12) == 2
 
 
 def test_other_files_of_a_series_stay(shop):
@@ -102,8 +135,8 @@ def test_other_files_of_a_series_stay(shop):
         (shop.folder() / name).write_bytes(b"kept")
     shop.compact()
     (shop.folder() / "000000000001.broken").write_bytes(b"kept")
-    assert delete(shop, 1e12) == 1
-    assert (shop.folder() / "000000000001.broken").exists()
+    assert delete(shop, 1e12) == 2
+    assert (shop.layout.log / "h-w0-aa" / "000000000001.broken").read_bytes() == b"kept"
 
 
 def test_a_segment_that_is_gone_already_is_no_error(shop, monkeypatch):
@@ -124,5 +157,6 @@ def test_a_segment_that_is_gone_already_is_no_error(shop, monkeypatch):
 
     monkeypatch.setattr(Path, "unlink", twice)
     monkeypatch.setattr(durable, "fsync_path", noted)
-    assert delete(shop, 1e12) == 2
+    with shop.written():
+        assert delete(shop, 1e12) == 2
     assert synced == [shop.layout.log / "h-w0-aa"]

@@ -277,16 +277,28 @@ def test_an_orphan_is_recovered_and_erased(shop):
 def test_what_came_meanwhile_is_said(shop, monkeypatch):
     """The tenant was not closed: its newest segment is named as what is left."""
     fill(shop)
-    compacting = compact.run_locked
+    searching = erase.search
 
-    def and_one_more(*arguments: object) -> compact.Outcome:
-        outcome = compacting(*arguments)
+    def after_one_more(*arguments: object) -> list[Path]:
         shop.seal(event(40, tenant_id=1))
-        return outcome
+        return searching(*arguments)
 
-    monkeypatch.setattr(compact, "run_locked", and_one_more)
+    monkeypatch.setattr(erase, "search", after_one_more)
     outcome = run(shop, TENANT)
     assert [Path(path).name[:12] for path in outcome.remaining] == ["000000000003"]
+
+
+def test_lines_that_the_lake_does_not_hold_yet_are_erased_in_their_segments(shop):
+    """A writer that is slow keeps the lake from taking them; the others' lines stay."""
+    shop.seal(event(1, tenant_id=1), event(2, tenant_id=2), event(3, tenant_id=1))
+    shop.seal(event(4, tenant_id=1), event(5, tenant_id=2))
+    with shop.written("h-w1-bb", closed_s=2.5):
+        outcome = erase.run(shop.data, TENANT, compact.Plan(wait_s=0.0), 0.0)
+    assert (outcome.rows, outcome.erased_lines, outcome.remaining) == (1, 3, [])
+    assert shop.event_ids() == ["e2", "e5"]
+    shop.compact()
+    assert shop.event_ids() == ["e2", "e5"]
+    assert check.run(shop.data).problems == []
 
 
 @pytest.mark.parametrize("step", range(1, 24))

@@ -21,6 +21,7 @@ from etl.segment_writer import DiskFull
 from service.collector.clock import Clock
 from service.collector.contract import Contract
 from service.collector.directory import MISS, Miss
+from service.collector.identifiers import us_of
 from service.collector.intake import Bounds, Gate, Intake, Reply, Submission
 from service.collector.journal import JournalBroken, JournalFull
 from service.collector.rejected import ByteBudget, RejectedStream
@@ -101,7 +102,9 @@ class FakeJournal:
         self.refuses_at_once: Exception | None = None
         self.fails_later: Exception | None = None
 
-    def submit(self, payload: bytes) -> asyncio.Future[None]:
+    def submit(self, payload: bytes, received_us: int) -> asyncio.Future[None]:
+        received_at = json.loads(payload)["received_at"]
+        assert us_of(datetime.fromisoformat(received_at)) == received_us
         if self.refuses_at_once:
             raise self.refuses_at_once
         waiter = asyncio.get_running_loop().create_future()

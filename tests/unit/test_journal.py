@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from etl import segments
 from etl.segment_writer import DiskFull, SegmentWriter, WriterBroken
 from etl.segments import Damage, Position, Sealed
+from service.collector.clock import Clock
 from service.collector.journal import Journal, JournalBroken, JournalFull
 
 LONG_S = 3600.0
+NOW_US = 1_000_000_000
 HANG_S = 10.0
 
 
@@ -61,6 +63,9 @@ class FakeWriter:
         self._lines = 0
         return sealed
 
+    def publish(self, closed_us: int) -> None:
+        self.events.append(f"closed {closed_us - NOW_US}")
+
     def has_space(self) -> bool:
         return self.free
 
@@ -76,8 +81,9 @@ class Broken:
 
 
 def journal_of(writer: object, **given: object) -> Journal:
+    clock = given.pop("clock", None) or Clock(NOW_US, wall_ns=lambda: NOW_US * 1000)
     options = {"segment_age_s": LONG_S, "on_broken": Broken(), **given}
-    return Journal(writer, **options)  # type: ignore[arg-type]
+    return Journal(writer, clock, **options)  # type: ignore[arg-type]
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
@@ -90,12 +96,12 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
 
 
 async def held(
-    writer: FakeWriter, journal: Journal, payload: bytes = b"{}"
+    writer: FakeWriter, journal: Journal, payload: bytes = b"{}", stamp_us: int = NOW_US
 ) -> asyncio.Future[None]:
     """Submit a record whose commit has begun and does not return."""
     writer.gate.clear()
     writer.began.clear()
-    waiter = journal.submit(payload)
+    waiter = journal.submit(payload, stamp_us)
     assert await asyncio.to_thread(writer.began.wait, HANG_S)
     return waiter
 
@@ -132,7 +138,7 @@ def test_records_that_come_during_a_sync_form_the_next_batch() -> None:
         journal = journal_of(writer)
         journal.start()
         first = await held(writer, journal, payload(0))
-        rest = [journal.submit(payload(number)) for number in range(1, 100)]
+        rest = [journal.submit(payload(number), NOW_US) for number in range(1, 100)]
         writer.gate.set()
         await asyncio.gather(first, *rest)
         assert [len(batch) for batch in writer.batches] == [1, 99]
@@ -150,7 +156,7 @@ def test_a_lone_record_is_committed_at_once() -> None:
         journal = journal_of(writer)
         journal.start()
         for number in range(3):
-            await journal.submit(payload(number))
+            await journal.submit(payload(number), NOW_US)
         assert [len(batch) for batch in writer.batches] == [1, 1, 1]
         await journal.close()
 
@@ -165,7 +171,7 @@ def test_a_client_that_went_away_harms_no_other() -> None:
         journal = journal_of(writer)
         journal.start()
         gone = await held(writer, journal)
-        stays = journal.submit(payload(1))
+        stays = journal.submit(payload(1), NOW_US)
         gone.cancel()
         writer.gate.set()
         await stays
@@ -185,7 +191,7 @@ def test_records_are_written_in_the_order_they_were_submitted(bursts: list[list[
         journal.start()
         waiters = []
         for burst in bursts:
-            waiters += [journal.submit(payload(number)) for number in burst]
+            waiters += [journal.submit(payload(number), NOW_US) for number in burst]
             await asyncio.sleep(0)
         await journal.close()
         assert all(waiter.done() and waiter.exception() is None for waiter in waiters)
@@ -210,12 +216,12 @@ def test_a_full_buffer_refuses_at_once_and_takes_again_when_written(
         journal = journal_of(writer, **bounds)
         journal.start()
         first = await held(writer, journal)
-        taken = [journal.submit(payload(number)) for number in range(3)]
+        taken = [journal.submit(payload(number), NOW_US) for number in range(3)]
         with pytest.raises(JournalFull):
-            journal.submit(payload(3))
+            journal.submit(payload(3), NOW_US)
         writer.gate.set()
         await asyncio.gather(first, *taken)
-        await journal.submit(payload(4))
+        await journal.submit(payload(4), NOW_US)
         assert writer.stored[1:] == [payload(n) for n in (0, 1, 2, 4)]
         await journal.close()
 
@@ -235,7 +241,7 @@ def test_a_full_disk_fails_that_batch_alone() -> None:
         journal.start()
         writer.failures = [DiskFull("none left")]
         refused = await held(writer, journal, payload(0))
-        later = journal.submit(payload(1))
+        later = journal.submit(payload(1), NOW_US)
         writer.gate.set()
         with pytest.raises(DiskFull):
             await refused
@@ -257,9 +263,9 @@ def test_not_ready_after_a_refusal_until_a_batch_is_stored() -> None:
         assert journal.why_not_ready() == []
         writer.failures = [DiskFull("none left")]
         with pytest.raises(DiskFull):
-            await journal.submit(payload(0))
+            await journal.submit(payload(0), NOW_US)
         assert journal.why_not_ready() == ["the disk is full"]
-        await journal.submit(payload(1))
+        await journal.submit(payload(1), NOW_US)
         assert journal.why_not_ready() == []
         await journal.close()
 
@@ -275,7 +281,7 @@ def test_a_refusal_is_forgotten_when_nothing_comes(monkeypatch: pytest.MonkeyPat
         journal.start()
         writer.failures = [DiskFull("none left")]
         with pytest.raises(DiskFull):
-            await journal.submit(payload(0))
+            await journal.submit(payload(0), NOW_US)
         loop = asyncio.get_running_loop()
         later_s = loop.time() + 60.0
         with monkeypatch.context() as patched:
@@ -335,12 +341,12 @@ def test_a_broken_writer_fails_all_that_wait(
         journal.start()
         writer.failures = [failure]
         in_flight = await held(writer, journal, payload(0))
-        waiting = journal.submit(payload(1))
+        waiting = journal.submit(payload(1), NOW_US)
         writer.gate.set()
         results = await asyncio.gather(in_flight, waiting, return_exceptions=True)
         assert [type(result) for result in results] == [JournalBroken, JournalBroken]
         with pytest.raises(JournalBroken):
-            journal.submit(payload(2))
+            journal.submit(payload(2), NOW_US)
         assert journal.why_not_ready() == ["the log cannot be written"]
         await journal.close()
         assert broken.calls == 1
@@ -359,11 +365,11 @@ def test_a_seal_that_fails_breaks_the_journal(caplog: pytest.LogCaptureFixture) 
         journal = journal_of(writer, on_broken=broken)
         journal.start()
         writer.seal_failure = WriterBroken("rename failed")
-        await journal.submit(payload(0))
+        await journal.submit(payload(0), NOW_US)
         await journal.close()
         assert broken.calls == 1
         with pytest.raises(JournalBroken):
-            journal.submit(payload(1))
+            journal.submit(payload(1), NOW_US)
 
     run(scenario)
     assert [record.levelno for record in caplog.records] == [logging.CRITICAL]
@@ -377,7 +383,7 @@ def test_a_failure_to_seal_on_close_is_told(caplog: pytest.LogCaptureFixture) ->
         broken = Broken()
         journal = journal_of(writer, on_broken=broken)
         journal.start()
-        await journal.submit(payload(0))
+        await journal.submit(payload(0), NOW_US)
         writer.seal_failure = WriterBroken("sync failed")
         await journal.close()
         assert broken.calls == 1
@@ -397,7 +403,7 @@ def test_a_full_segment_is_sealed() -> None:
         journal = journal_of(writer)
         journal.start()
         for number in range(3):
-            await journal.submit(payload(number))
+            await journal.submit(payload(number), NOW_US)
         await journal.close()
         assert writer.events == ["commit 1", "commit 1", "seal", "commit 1", "seal"]
 
@@ -411,10 +417,10 @@ def test_a_segment_is_sealed_at_its_age() -> None:
         writer = FakeWriter()
         journal = journal_of(writer, segment_age_s=0.001)
         journal.start()
-        await journal.submit(payload(0))
+        await journal.submit(payload(0), NOW_US)
         while "seal" not in writer.events:
             await asyncio.sleep(0.001)
-        await journal.submit(payload(1))
+        await journal.submit(payload(1), NOW_US)
         await journal.close()
         assert writer.events == ["commit 1", "seal", "commit 1", "seal"]
 
@@ -444,11 +450,11 @@ def test_close_commits_what_is_buffered_and_seals_it() -> None:
         journal = journal_of(writer)
         journal.start()
         first = await held(writer, journal)
-        second = journal.submit(payload(1))
+        second = journal.submit(payload(1), NOW_US)
         closing = asyncio.create_task(journal.close())
         await asyncio.sleep(0)
         with pytest.raises(JournalBroken):
-            journal.submit(payload(2))
+            journal.submit(payload(2), NOW_US)
         writer.gate.set()
         await closing
         assert first.done()
@@ -471,7 +477,9 @@ def test_what_was_acked_is_in_sealed_segments(tmp_path: Path) -> None:
         journal = journal_of(writer)
         journal.start()
         for number in range(0, 500, 50):
-            await asyncio.gather(*(journal.submit(payload(n)) for n in range(number, number + 50)))
+            await asyncio.gather(
+                *(journal.submit(payload(n), NOW_US) for n in range(number, number + 50))
+            )
         await journal.close()
 
     run(scenario)
@@ -488,3 +496,212 @@ def lines_of(segment: Sealed) -> list[bytes]:
     seed = segments.chain_seed(segment.series, segment.number)
     found = segments.scan(segment.path.read_bytes(), seed)
     return [line.payload for line in found if not isinstance(line, Damage)]
+
+
+# -- the promise ------------------------------------------------------------------------------
+
+
+class Wall:
+    """The system's clock, in microseconds after NOW_US, set by hand."""
+
+    def __init__(self) -> None:
+        self.now_us = 0
+
+    def __call__(self) -> int:
+        return (NOW_US + self.now_us) * 1000
+
+
+def test_the_promise_is_the_oldest_record_that_is_not_sealed() -> None:
+    """Buffered, being committed or in the open segment; without any, it is now."""
+
+    async def scenario() -> None:
+        writer, wall = FakeWriter(), Wall()
+        clock = Clock(NOW_US, wall_ns=wall)
+        journal = journal_of(writer, clock=clock)
+        journal.start()
+        assert journal.closed_us() == NOW_US
+        wall.now_us = 10
+        first = await held(writer, journal, stamp_us=clock.now_us())
+        wall.now_us = 20
+        second = journal.submit(payload(2), clock.now_us())
+        assert journal.closed_us() == NOW_US + 10
+        writer.gate.set()
+        await asyncio.gather(first, second)
+        wall.now_us = 30
+        assert journal.closed_us() == NOW_US + 10
+        await journal.close()
+        assert journal.closed_us() == NOW_US + 30
+        assert writer.events == ["commit 1", "commit 1", "seal", "closed 30"]
+
+    run(scenario)
+
+
+def test_what_the_disk_refused_is_not_waited_for() -> None:
+    """It left no trace, and its client knows."""
+
+    async def scenario() -> None:
+        writer, wall = FakeWriter(), Wall()
+        writer.failures.append(DiskFull("full"))
+        journal = journal_of(writer, clock=Clock(NOW_US, wall_ns=wall))
+        journal.start()
+        with pytest.raises(DiskFull):
+            await journal.submit(payload(0), NOW_US)
+        wall.now_us = 5
+        assert journal.closed_us() == NOW_US + 5
+        await journal.close()
+
+    run(scenario)
+
+
+def test_an_idle_series_publishes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a compaction would wait for its next event."""
+    monkeypatch.setattr("service.collector.journal._PUBLISH_EVERY_S", 0.001)
+
+    async def scenario() -> None:
+        writer, wall = FakeWriter(), Wall()
+        journal = journal_of(writer, clock=Clock(NOW_US, wall_ns=wall))
+        journal.start()
+        wall.now_us = 7
+        while writer.events != ["closed 7"]:
+            await asyncio.sleep(0.001)
+        await journal.close()
+        assert writer.events == ["closed 7"]
+
+    run(scenario)
+
+
+def test_nothing_is_stamped_below_the_promise() -> None:
+    """The clock stands still rather; a stamp that was held back would be a defect of ours."""
+
+    async def scenario() -> None:
+        writer, wall = FakeWriter(), Wall()
+        wall.now_us = 9
+        clock = Clock(NOW_US, wall_ns=wall)
+        journal = journal_of(writer, clock=clock)
+        journal.start()
+        await journal._publish()
+        wall.now_us = 0
+        assert clock.now_us() == NOW_US + 9
+        with pytest.raises(RuntimeError):
+            journal.submit(payload(0), NOW_US + 8)
+        await journal.close()
+
+    run(scenario)
+
+
+def test_a_promise_that_cannot_be_written_does_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+    """The next one says more anyway."""
+
+    async def scenario() -> None:
+        writer, wall = FakeWriter(), Wall()
+        publish, writer.publish = writer.publish, refuse  # type: ignore[method-assign]
+        journal = journal_of(writer, clock=Clock(NOW_US, wall_ns=wall))
+        journal.start()
+        wall.now_us = 1
+        await journal._publish()
+        writer.publish = publish  # type: ignore[method-assign]
+        wall.now_us = 2
+        await journal._publish()
+        assert writer.events == ["closed 2"]
+        await journal.close()
+
+    def refuse(_: int) -> None:
+        raise OSError("no")
+
+    run(scenario)
+    assert [one.message for one in caplog.records] == ["a promise was not published"]
+
+
+# -- another series ---------------------------------------------------------------------------
+
+
+def test_a_journal_goes_on_in_a_new_series_between_two_records() -> None:
+    """Those before are committed and sealed by the old writer; then the clock's time counts."""
+
+    async def scenario() -> None:
+        old, new, wall = FakeWriter(), FakeWriter(), Wall()
+        wall.now_us = 1_000_000
+        clock = Clock(NOW_US, wall_ns=wall)
+        journal = journal_of(old, clock=clock)
+        journal.start()
+        first = await held(old, journal, payload(1), stamp_us=clock.now_us())
+        second = journal.submit(payload(2), clock.now_us())
+        wall.now_us = 10
+        going = asyncio.ensure_future(journal.go_on(new, NOW_US + 10))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        third = journal.submit(payload(3), clock.now_us())
+        assert clock.latest_us == NOW_US + 10
+        old.gate.set()
+        await asyncio.gather(first, second, going)
+        await third
+        assert (old.stored, new.stored) == ([payload(1), payload(2)], [payload(3)])
+        assert old.events[-1] == "seal", "it promises nothing of the new clock"
+        wall.now_us = 20
+        await journal.close()
+        assert new.events == ["commit 1", "seal", "closed 20"]
+
+    run(scenario)
+
+
+def test_a_journal_goes_on_while_nothing_was_stored() -> None:
+    """An idle worker has its clock set back too."""
+
+    async def scenario() -> None:
+        old, new = FakeWriter(), FakeWriter()
+        journal = journal_of(old)
+        journal.start()
+        await journal.go_on(new, NOW_US)  # type: ignore[arg-type]
+        await journal.submit(payload(0), NOW_US)
+        assert (old.stored, new.stored) == ([], [payload(0)])
+        await journal.close()
+        with pytest.raises(JournalBroken):
+            await journal.go_on(old, NOW_US)  # type: ignore[arg-type]
+
+    run(scenario)
+
+
+def test_a_seal_that_fails_ends_the_going_on() -> None:
+    """The process ends, and recovery takes over."""
+
+    async def scenario() -> None:
+        old, new, broken = FakeWriter(), FakeWriter(), Broken()
+        journal = journal_of(old, on_broken=broken)
+        journal.start()
+        old.seal_failure = WriterBroken("no")
+        with pytest.raises(JournalBroken):
+            await journal.go_on(new, NOW_US)  # type: ignore[arg-type]
+        assert (broken.calls, new.stored) == (1, [])
+        await journal.close()
+
+    run(scenario)
+
+
+def test_records_wait_for_the_new_series_where_the_clock_fell() -> None:
+    """So none is stamped with the time before; all of them go on at once."""
+
+    async def scenario() -> None:
+        old, new, wall = FakeWriter(), FakeWriter(), Wall()
+        wall.now_us = 10_000_000
+        clock = Clock(NOW_US, wall_ns=wall)
+        journal = journal_of(old, clock=clock)
+        journal.start()
+        await journal.submit(payload(1), clock.now_us())
+        await journal.on_time()
+        assert not journal.fallen.is_set()
+        wall.now_us = 0
+
+        async def take(number: int) -> int:
+            await journal.on_time()
+            stamp = clock.now_us()
+            await journal.submit(payload(number), stamp)
+            return stamp
+
+        taking = [asyncio.ensure_future(take(number)) for number in (2, 3)]
+        await journal.fallen.wait()
+        await journal.go_on(new, NOW_US)  # type: ignore[arg-type]
+        journal.let_go()
+        assert await asyncio.gather(*taking) == [NOW_US, NOW_US]
+        assert (old.stored, new.stored) == ([payload(1)], [payload(2), payload(3)])
+        await journal.close()
+
+    run(scenario)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from log_tools import UNTIMED, Killed, Shop, event, flip, killed_before, rejection
+from log_tools import DAY_S, START, UNTIMED, Killed, Shop, event, flip, killed_before
 
-from etl import durable, recovery, recovery_record, segments
+from etl import closed, durable, recovery, recovery_record, segments
 from etl.layout import Layout
-from etl.recovery import Recovered, SeriesFormatError
+from etl.recovery import Recovered, SeriesFormatError, Settled
 from etl.recovery_record import Decision
 from etl.segment_writer import SegmentWriter
 from etl.segments import Line, Position, chain_seed, scan
@@ -67,8 +67,18 @@ def recover(shop: Shop) -> list[Recovered]:
     return recovery.recover_orphans(shop.layout.log, shop.layout.log_lock)
 
 
-def claim(shop: Shop, slot: int = 0, host: str = "h") -> recovery.Claim:
-    return recovery.claim(shop.layout.log, shop.layout.log_lock, host=host, slot=slot)
+def claim(shop: Shop, slot: int = 0, host: str = "h", now_us: int = 0) -> recovery.Claim:
+    layout = shop.layout
+    return recovery.claim(layout.log, layout.log_lock, host=host, slot=slot, now_us=now_us)
+
+
+def writer_of(held: recovery.Claim) -> SegmentWriter:
+    return SegmentWriter(held.folder, Position(), segment_bytes_max=1 << 20, disk_free_bytes_min=0)
+
+
+def us_at(after_s: float) -> int:
+    """The time `after_s` seconds after START, as stamps hold it."""
+    return round((START.timestamp() + after_s) * 1_000_000)
 
 
 def broken(shop: Shop, number: int = 1, series: str = SERIES) -> bytes:
@@ -119,7 +129,7 @@ def test_a_last_batch_torn_at_any_byte_leaves_every_acked_batch(shop, unsynced):
 
 
 def test_a_torn_first_batch_leaves_no_segment(shop):
-    """Its number and its line numbers are used again."""
+    """What was torn is kept aside."""
     shop.seal(event(0), event(1))
     path = left_open(shop, 2)
     data = path.read_bytes()
@@ -128,9 +138,6 @@ def test_a_torn_first_batch_leaves_no_segment(shop):
     assert (result.sealed, result.decision.lines, result.decision.torn_bytes) == (None, 0, 30)
     assert broken(shop, 2) == data[:30]
     assert segments.open_in(shop.folder()) == []
-    held = claim(shop)
-    assert held.position == Position(2, 3, held.position.received_at)
-    held.release()
 
 
 def test_an_empty_orphan_disappears(shop):
@@ -367,7 +374,6 @@ def test_a_claim_killed_at_any_step_leaves_a_log_that_can_be_claimed(shop):
                 claim(shop).release()
         except Killed:
             held = claim(shop)
-            assert held.position == Position()
             assert held.folder in segments.series_folders(shop.layout.log)
             held.release()
             step += 1
@@ -379,40 +385,144 @@ def test_a_claim_killed_at_any_step_leaves_a_log_that_can_be_claimed(shop):
 # -- claiming ---------------------------------------------------------------------------------
 
 
-def test_a_series_goes_on_where_it_ended(shop):
-    """The next number, the next line, and the time before which nothing is received."""
+def test_a_claim_makes_a_new_series_always(shop):
+    """Whatever free ones there are: a restored copy may hold fewer lines than the lake does."""
     shop.seal(event(0), event(1))
-    shop.seal(event(2), rejection(7))
     held = claim(shop)
-    assert held.folder.name == SERIES
-    assert held.position == Position(3, 5, "2026-11-23T04:10:07.000000Z")
+    assert held.folder.name != SERIES
+    assert os.listdir(held.folder) != []
+    assert segments.sealed_in(held.folder) == segments.open_in(held.folder) == []
     held.release()
+    again = claim(shop)
+    assert again.folder != held.folder
+    again.release()
+
+
+def test_a_claim_refuses_a_name_that_exists(shop, monkeypatch):
+    """The incarnation is random; should it ever repeat, nothing is numbered twice."""
+    monkeypatch.setattr(recovery.secrets, "token_hex", lambda _: "aa")
+    shop.seal(event(0))
+    with pytest.raises(FileExistsError):
+        claim(shop)
+    assert [item.number for item in shop.sealed()] == [1]
 
 
 def test_a_claim_recovers_first(shop):
-    """What the writer before left open is sealed, and the series goes on after it."""
+    """The segment that the writer before left open is sealed."""
     left_open(shop, 2)
     held = claim(shop)
-    assert (held.folder.name, held.position.number, held.position.seq) == (SERIES, 2, 3)
+    assert [item.lines for item in shop.sealed()] == [2]
+    assert segments.open_in(shop.folder()) == []
     held.release()
 
 
 def test_a_series_in_use_is_neither_claimed_nor_recovered(shop):
     """Its open segment belongs to who writes it."""
-    shop.seal(event(0))
     held = claim(shop)
-    writer = SegmentWriter(
-        held.folder, held.position, segment_bytes_max=1 << 20, disk_free_bytes_min=0
-    )
+    writer = writer_of(held)
     writer.commit([event(1)])
     other = claim(shop)
     assert other.folder != held.folder
-    assert other.position == Position()
     assert recover(shop) == []
     writer.commit([event(2)])
     assert writer.seal().lines == 2
     held.release()
     other.release()
+
+
+@pytest.mark.parametrize("ahead_us", [1, 3_000_000])
+def test_a_series_begins_after_what_was_received_and_promised_before(shop, ahead_us):
+    """Where that is a little ahead of the clock: first by receipt holds across series."""
+    shop.seal(event(0), event(5))
+    now_us = us_at(5) - ahead_us + 1
+    held = claim(shop, now_us=now_us)
+    assert held.begins_us == us_at(5) + 1
+    other = claim(shop, now_us=now_us)
+    assert other.begins_us == us_at(5) + 2
+    held.release()
+    other.release()
+
+
+def test_a_series_begins_at_the_clock_where_others_are_far_ahead(shop):
+    """They were stamped by a clock that was wrong; to wait for it would take a day."""
+    shop.seal(event(DAY_S))
+    held = claim(shop, now_us=us_at(0))
+    assert held.begins_us == us_at(0)
+    held.release()
+
+
+# -- settling ---------------------------------------------------------------------------------
+
+
+def settle(shop: Shop) -> Settled:
+    return recovery.settle(shop.layout.log, shop.layout.log_lock)
+
+
+def test_where_nobody_writes_everything_sealed_is_settled(shop):
+    """Orphans are recovered first."""
+    shop.seal(event(0), series="h-w1-aa")
+    left_open(shop, 2)
+    settled = settle(shop)
+    assert (settled.before_us, settled.recovered) == (None, 1)
+    assert {name: len(listed) for name, listed in settled.sealed.items()} == {
+        SERIES: 1,
+        "h-w1-aa": 1,
+    }
+
+
+def test_the_smallest_promise_of_a_writer_bounds_what_is_settled(shop):
+    """Those of series that nobody writes do not count."""
+    closed.publish(shop.folder("h-w3-aa"), us_at(0))
+    with shop.written("h-w0-aa", closed_s=7), shop.written("h-w1-aa", closed_s=5):
+        settled = settle(shop)
+    assert (settled.before_us, settled.waits_for) == (us_at(5), "h-w1-aa")
+
+
+def test_segments_are_listed_after_the_promises_are_read(shop, monkeypatch):
+    """What a promise says is sealed may be sealed the moment before it is published."""
+    read = closed.read
+
+    def sealed_just_before(folder: Path) -> int | None:
+        writer.seal()
+        closed.publish(folder, us_at(2))
+        return read(folder)
+
+    writer = shop.writer()
+    writer.commit([event(1)])
+    monkeypatch.setattr(closed, "read", sealed_just_before)
+    with shop.written(closed_s=1):
+        settled = settle(shop)
+    assert settled.before_us == us_at(2)
+    assert [item.number for item in settled.sealed[SERIES]] == [1]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"torn"])
+def test_a_writer_without_a_promise_that_can_be_read_lets_nothing_pass(shop, content):
+    """Such as one of a version that makes none."""
+    with shop.written():
+        path = shop.folder() / closed.NAME
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
+        assert settle(shop).before_us == 0
+
+
+def test_a_claim_has_promised_before_its_series_is_seen(shop, monkeypatch):
+    """Else it would let everything pass, or nothing."""
+    write_file = durable.write_file
+    promised = []
+
+    def seen(path, data):
+        promised.append(closed.read(path.parent))
+        write_file(path, data)
+
+    monkeypatch.setattr(durable, "write_file", seen)
+    held = claim(shop, now_us=us_at(3))
+    assert promised == [us_at(3)]
+    held.release()
+
+
+# -- names ------------------------------------------------------------------------------------
 
 
 def test_each_slot_and_host_has_its_own_series(shop):
@@ -436,18 +546,6 @@ def test_any_host_name_makes_a_folder_name(shop, host, name):
     held.release()
 
 
-def test_a_series_whose_segments_were_removed_is_retired(shop):
-    """Numbering never starts again under its name; nor after a damaged end."""
-    removed = shop.seal(event(0))
-    removed.path.unlink()
-    damaged = shop.seal(event(0), series="h-w0-bb")
-    flip(damaged.path, 60)
-    for _ in range(2):
-        held = claim(shop)
-        assert held.folder.name not in (SERIES, "h-w0-bb")
-        held.release()
-
-
 def test_a_wiped_series_comes_back_under_another_name(shop):
     """The incarnation is random and made with the folder."""
     first = claim(shop)
@@ -465,14 +563,14 @@ def test_a_series_that_was_never_written_leaves_no_folder(shop):
     assert sorted(path for path in shop.layout.log.iterdir() if path.is_dir()) == before
 
 
-@pytest.mark.parametrize("text", ['{"format": 2}', "[]", "not json", ""])
+@pytest.mark.parametrize("text", ['{"format": 3}', "[]", "not json", ""])
 def test_a_series_of_another_format_is_refused(shop, text):
     """Neither claimed nor recovered by a version that does not read it."""
     left_open(shop, 1)
     (shop.folder() / segments.SERIES_FILE).write_text(text)
     before = contents(shop.layout.log / SERIES)
     (shop.layout.log / SERIES / segments.SERIES_FILE).write_text(text)
-    for attempt in (recover, claim):
+    for attempt in (recover, claim, settle):
         with pytest.raises(SeriesFormatError):
             attempt(shop)
     after = contents(shop.layout.log / SERIES)
@@ -486,10 +584,8 @@ def claim_write_release(data: str, rounds: int, barrier, names) -> None:
     layout = Layout(Path(data))
     for number in range(rounds):
         barrier.wait(60)
-        held = recovery.claim(layout.log, layout.log_lock, host="h", slot=0)
-        writer = SegmentWriter(
-            held.folder, held.position, segment_bytes_max=1 << 20, disk_free_bytes_min=0
-        )
+        held = recovery.claim(layout.log, layout.log_lock, host="h", slot=0, now_us=number)
+        writer = writer_of(held)
         writer.commit([event(number, event_id=f"{os.getpid()}-{number}")])
         names.put((number, held.folder.name))
         barrier.wait(60)
@@ -501,7 +597,7 @@ def claim_write_release(data: str, rounds: int, barrier, names) -> None:
 
 
 def test_processes_never_share_a_series(shop):
-    """Claimed at once, each has its own; released, they are taken again and nothing is lost."""
+    """Claimed at once, each has its own; and nothing of them is lost."""
     processes, rounds = 3, 4
     context = multiprocessing.get_context("spawn")
     barrier, names = context.Barrier(processes), context.Queue()
