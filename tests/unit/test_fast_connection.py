@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.web.fast.connection import LINGER_S, PIPELINED_MAX, Connection
+from service.web.fast.connection import LINGER_S, OWED_BYTES_MAX, PIPELINED_MAX, Connection
 from service.web.fast.exchange import Peer, Request
-from service.web.fast.known_heads import HEAD_BYTES_MAX, HEADS_MAX, KnownHeads
+from service.web.fast.known_heads import BYTES_MAX, HEAD_BYTES_MAX, HEADS_MAX, KnownHeads
 from service.web.limits import (
     BODY_TIMEOUT_S,
     HEADER_TIMEOUT_S,
@@ -490,3 +490,49 @@ def test_an_error_of_ours_ends_one_connection_and_takes_no_answer(
     (line,) = caplog.records
     assert (line.getMessage(), line.exc_info) == ("a connection was ended by an error", None)
     assert line.__dict__["fields"]["error"] == "KeyError"
+
+
+def test_known_heads_are_bounded_by_bytes() -> None:
+    """Long ones are fewer, and fields are not kept of a head that an exchange has read."""
+    talk = Talk()
+    for number in range(BYTES_MAX // 1000 + 100):
+        head = b"POST /%d HTTP/1.1\r\nHost: a\r\nX-A: %b\r\nContent-Length: 1\r\n\r\n"
+        talk.hear(head % (number, b"a" * 1000) + b"a")
+        talk.reply(-1, b"")
+    heads = talk.host.heads
+    assert sum(map(len, heads._requests)) == heads._bytes <= BYTES_MAX
+    read = Request(b"GET", b"/1", "1.1", [(b"a", b"b")], {}, 0, keeps_alive=True, said="said")
+    heads.remember(GET % 1, read)
+    found = heads.find(GET % 1)
+    assert found is not None
+    assert (found[0].fields, found[0].said) == ([], "said")
+
+
+def test_a_request_answered_alone_is_the_last_that_is_read(talk: Talk) -> None:
+    """The rest waits unparsed, and is read when it was answered."""
+    talk.hear(GET % 1)
+    talk.host.exchanges[0].is_alone = True
+    talk.hear(GET % 2 * 100)
+    assert len(talk.host.exchanges) == 1
+    assert talk.transport.said == ["pause_reading"]
+
+
+def test_what_requests_owe_is_bounded_by_bytes(talk: Talk) -> None:
+    """Bodies that wait for their answers, whatever their number."""
+    for number in range(20):
+        talk.hear(POST % (number, 60_000, b"a" * 60_000))
+    assert OWED_BYTES_MAX // 60_000 < len(talk.host.exchanges) < 10
+    assert talk.transport.said == ["pause_reading"]
+
+
+def test_one_that_waits_for_its_answer_is_not_idle(talk: Talk) -> None:
+    """One that is slow to ask is; giving way ends it."""
+    assert talk.connection.is_idle
+    talk.hear(POST % (1, 9, b"abc"))
+    assert talk.connection.is_idle
+    talk.hear(b"a" * 6)
+    assert not talk.connection.is_idle
+    talk.reply(0, b"ok")
+    assert talk.connection.is_idle
+    talk.connection.give_way()
+    assert talk.transport.said == ["close"]
