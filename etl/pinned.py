@@ -19,7 +19,10 @@ _MARKS = "pinned_marks"
 def register_marks(
     con: duckdb.DuckDBPyConnection, events: Snapshot, others: list[Snapshot]
 ) -> None:
-    """Make the table of how far the pinned events reach in every series. Raises LakeError."""
+    """Make the table of how far the pinned events reach in every series. Raises LakeError.
+
+    They hold whole segments, and of the next one its lines up to the watermark `lines:<series>`.
+    """
     listed = " UNION ".join(f"SELECT series FROM {other.relation()}" for other in others)
     series = [name for (name,) in con.execute(listed).fetchall()]
     con.register(
@@ -27,7 +30,10 @@ def register_marks(
         pa.table(
             {
                 "series": pa.array(series, pa.string()),
-                "reached": pa.array([events.watermark(name) for name in series], pa.int64()),
+                "segments": pa.array([events.watermark(name) for name in series], pa.int64()),
+                "lines": pa.array(
+                    [events.watermark(f"lines:{name}") for name in series], pa.int64()
+                ),
             }
         ),
     )
@@ -38,5 +44,5 @@ def rows(snapshot: Snapshot) -> str:
     columns = ", ".join(snapshot.table.columns)
     return (
         f"(SELECT {columns} FROM {snapshot.relation()} JOIN {_MARKS} USING (series) "
-        "WHERE segment <= reached)"
+        "WHERE segment <= segments OR seq <= lines)"
     )

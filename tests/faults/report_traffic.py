@@ -93,9 +93,11 @@ class Traffic:
             }  # fmt: skip
         repeated = [one for one in earlier if one.get("dedupe_key")]
         if repeated and self._random.random() < 0.15:
-            occurred_at = self._occurred(received_at)
-            return self._random.choice(repeated[-30:]) | {
-                "received_at": received_at, "occurred_at": occurred_at,
+            again = self._random.choice(repeated[-30:])
+            if "value" in again and self._random.random() < 0.5:
+                again = again | {"value": again["value"] + self._random.randrange(3)}
+            return again | {
+                "received_at": received_at, "occurred_at": self._occurred(received_at),
             }  # fmt: skip
         return self._event(index, received_at)
 

@@ -343,9 +343,37 @@ def quality(
         "bots": sum(bool(one.get("bot")) for one in accepted),
         "duplicates": len(_chosen(again, everyone)),
     }
-    rows = [{"outcome": name, "reason": None, "events": n} for name, n in counted.items()]
-    by_count = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    return rows + [{"outcome": "rejected", "reason": why, "events": n} for why, n in by_count]
+    told = [(name, None, n, None) for name, n in counted.items()]
+    other = grouped(_disagreeing(events, _chosen(again, everyone)), lambda one: one["currency"])
+    amounts = [("another-amount", name, len(of_it), _sum(of_it)) for name, of_it in other.items()]
+    refusals = [("rejected", reason, n, None) for reason, n in reasons.items()]
+    for part in (amounts, refusals):
+        told += sorted(part, key=lambda row: (-row[2], row[1]))
+    return [dict(zip(("outcome", "reason", "events", "value"), row, strict=True)) for row in told]
+
+
+def _disagreeing(events: list[Record], again: list[Record]) -> list[Record]:
+    """The repeats of a transaction that say another amount than the event that counts."""
+    kept = grouped(events, lambda one: (one["tenant_id"], one.get("transaction_id")))
+    return [
+        one
+        for one in again
+        if one.get("transaction_id")
+        and not any(
+            (of_it["value"], of_it["currency"]) == (one["value"], one["currency"])
+            for of_it in kept[one["tenant_id"], one["transaction_id"]]
+            if abs(of_it["received_at"] - one["received_at"]) <= timedelta(days=30)
+        )
+    ]
+
+
+def shops_report(_: list[Record], asked: Question, shops: Shops) -> list[Row]:
+    rows = [
+        {"tenant_id": tenant, "tenant": slug, "name": slug, "status": "active"}
+        for tenant, slug in sorted(shops.slugs.items(), key=lambda item: (item[1], item[0]))
+        if asked.tenant in (None, tenant)
+    ]
+    return rows[: asked.limit]
 
 
 REPORTS: dict[str, Callable[[list[Record], Question, Shops], list[Row]]] = {
@@ -354,6 +382,7 @@ REPORTS: dict[str, Callable[[list[Record], Question, Shops], list[Row]]] = {
     "funnel": funnel,
     "recent": recent,
     "revenue": revenue,
+    "shops": shops_report,
     "sources": sources,
     "summary": summary,
     "timeseries": timeseries,
