@@ -9,13 +9,15 @@ import tarfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
-from conftest import StartService
 from harness import REPOSITORY, Service, environment, eventually, run_command
 from wire import CONVERSION, INTERACTIONS
+
+if TYPE_CHECKING:
+    from conftest import StartService
 
 ARCHIVES = sorted((REPOSITORY / "tests" / "fixtures").glob("data-*.tar.gz"))
 DIFFERS = {
@@ -123,7 +125,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 
 def test_compacted_and_maintained_it_says_the_same(
-    folder: Path, start_service: StartService
+    folder: Path, start_service: "StartService"
 ) -> None:
     """The segments that were left open are recovered as the earlier version recovered them."""
     run(folder, "compact")
@@ -143,7 +145,7 @@ def test_repeats_that_were_never_compacted_tell_their_amounts(folder: Path) -> N
     run(folder, "check")
 
 
-def test_it_is_written_on(folder: Path, start_service: StartService) -> None:
+def test_it_is_written_on(folder: Path, start_service: "StartService") -> None:
     """A service takes new events; old and new numbers add up, before and after compactions."""
     service = start_service(directory=False, **SETTINGS)
     for _ in range(12):
@@ -172,7 +174,7 @@ def test_it_is_written_on(folder: Path, start_service: StartService) -> None:
     run(folder, "check")
 
 
-def test_its_token_opens_what_it_opened(folder: Path, start_service: StartService) -> None:
+def test_its_token_opens_what_it_opened(folder: Path, start_service: "StartService") -> None:
     """Who has none is refused: a folder with a token was never open to everybody."""
     warehouse = start_service(role="warehouse", directory=False)
     assert warehouse.get_private("/api/v1/reports/summary").status == 401

@@ -14,7 +14,7 @@ from etl.lake import LakeError
 from etl.layout import FORMAT, DataFolderError, Layout, NewerFormat
 from etl.recovery import SeriesFormatError
 from etl.subject import Subject
-from service.cli import app
+from service.cli.commands import app
 
 NEWER = f"written by a newer beaconlog (format {FORMAT + 1}); this one reads up to {FORMAT}"
 SUBJECT = Subject(visitor_id="0123456789abcdef")
