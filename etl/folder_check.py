@@ -19,7 +19,8 @@ from etl.tables import PARTITION, TABLES
 
 _IN_SERIES = re.compile(
     rf"\d{{12}}(-n\d+-c[0-9a-f]{{8}}\.ndjson|\.open|\.broken.*)|.*\.tmp"
-    rf"|{re.escape(segments.SERIES_FILE)}|{segments.LOCK_FILE}|{closed.NAME}|{re.escape(recovery_record.NAME)}"
+    rf"|{re.escape(segments.SERIES_FILE)}|{segments.LOCK_FILE}|{closed.NAME}"
+    rf"|{re.escape(recovery_record.NAME)}"
 )
 _DATABASE_START = b"SQLite format 3\0"
 
