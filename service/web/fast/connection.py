@@ -1,7 +1,8 @@
 """One client's connection: bytes to requests, answers to bytes in the order of the requests.
 
-httptools frames, `head` refuses what it lets pass and should not. Everything a client can make us
-hold is bounded:
+`framer` makes requests of bytes. An error of ours ends one connection, with one line in the log:
+the requests before are answered, the one it is about gets 500. Everything a client can make us hold
+is bounded:
 
 - the head of a request: past `HEAD_BYTES_MAX` the connection is cut;
 - requests begun and not answered: past `PIPELINED_MAX` of them, past `OWED_BYTES_MAX` of what they
