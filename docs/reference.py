@@ -1,108 +1,99 @@
-"""Writes docs/api.md from the JSON Schemas and the reports: `python docs/reference.py`."""
+"""Writes docs/api.md from the OpenAPI documents of both ports: `python docs/reference.py`."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from importlib.resources import files
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from etl import charts, reports
+from etl import charts, report_columns, reports
+from service.web.openapi.page import Line, Words
+from service.web.openapi.parts import ANYWHERE
+from service.web.openapi.private import private_document
+from service.web.openapi.public import public_document
+from service.web.openapi.schemas import Json
 
 TARGET = Path(__file__).with_name("api.md")
-_SCHEMAS = files("schemas") / "v1"
-_LISTED_MAX = 12
-_INGEST = {
-    "track": ("POST /api/v1/analytics/track", "202 with `event_id`; 404 tenant unknown; 422"),
-    "conversion": ("POST /api/v1/analytics/conversion", "200 `ok` or `skipped`"),
-    "interaction": ("POST /api/v1/interactions", "201; 202 tenant unknown; 422"),
-}
-_PRIVATE = {
-    "`GET /api/v1/reports`": "the reports and their parameters",
-    "`GET /api/v1/reports/<name>`": (
-        "a report's rows; `format`: json, csv, parquet, arrow, and vega-lite for those with a chart"
-    ),
-    "`GET /api/v1/export/events`": (
-        "the events a report would count; `format`: ndjson, csv, parquet, arrow"
-    ),
-    "`POST /api/v1/sql`": (
-        '`{"sql", "limit"?}`: one SELECT, for administrators; `{"columns", "rows", "truncated"}`'
-    ),
-    "`GET /api/v1/me`": '`{"tenant_id", "signed_in"}` of the one who asks',
-    "`GET /metrics`": "Prometheus' text format, for administrators",
-    "`GET /healthz`, `GET /readyz`": (
-        "alive; able to do the work, or the reasons why not (on both ports)"
-    ),
-}
-_PRIVATE_ANSWERS = """
-Answers: 401 without a token where one is needed, 403 for what the token does not read, 404 for a
-report there is not, 422 with `errors` by parameter, 429 after many wrong tokens, 503 with
-`Retry-After` when too many questions wait, 504 when one takes longer than `report_timeout_s`.
+_HEAD = """\
+# API
+
+Made by `python docs/reference.py` from the documents that each port serves: `GET /openapi.json`,
+OpenAPI 3.1, and `GET /docs`, the same as a page that loads nothing from another host. They are made
+from `schemas/v1`, the reports' SQL and the routes.
 """
+_REPORTS = "/api/v1/reports/"
 
 
 def text() -> str:
     """The whole page."""
     parts = [
-        "# API\n\nMade by `python docs/reference.py` from `schemas/v1` and `etl/sql`.\n",
-        "## The public port\n\n`GET /beacon.js` is the tracker. Events are JSON objects; see the "
-        "README for what all endpoints have in common.\n",
-        *(_endpoint(name) for name in _INGEST),
-        "## The private port\n\n| route | what |\n|---|---|",
-        *(f"| {route} | {what} |" for route, what in _PRIVATE.items()),
-        f"{_PRIVATE_ANSWERS}\n### Reports\n",
-        *_reports(),
+        _HEAD,
+        *_port("public", public_document()),
+        *_port("private", private_document()),
+        *_reports(private_document()),
     ]
     return "\n".join(parts)
 
 
-def _endpoint(name: str) -> str:
-    route, answers = _INGEST[name]
-    schema = _read(name)
-    rows = [_field(schema, field) for field in schema["properties"]]
-    head = f"### `{route}`\n\nAnswers {answers}; 400, 413, 415, 429, 503.\n"
-    return "\n".join([head, "| field | type | |", "|---|---|---|", *rows, ""])
-
-
-def _field(schema: dict[str, Any], name: str) -> str:
-    found = _resolved(schema["properties"][name])
-    needed = "**required.** " if name in schema.get("required", []) else ""
-    default = f" Default `{found['default']}`." if "default" in found else ""
-    listed = found.get("enum", [])
-    choices = ", ".join(f"`{item}`" for item in listed) if len(listed) <= _LISTED_MAX else ""
-    about = " ".join(part for part in (found.get("description", ""), choices) if part)
-    return f"| `{name}` | {_type(found)} | {needed}{about}{default} |".replace("  ", " ")
-
-
-def _type(found: dict[str, Any]) -> str:
-    kinds = found.get("type", "string" if "enum" in found else "")
-    if not kinds and "anyOf" in found:
-        return " or ".join(_type(_resolved(one)) for one in found["anyOf"])
-    listed = [kinds] if isinstance(kinds, str) else kinds
-    return " or ".join(kind for kind in listed if kind)
-
-
-def _resolved(part: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" not in part:
-        return part
-    name = part["$ref"].rpartition("/")[2]
-    return {**_read("common")["$defs"][name], **part}
-
-
-def _read(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((_SCHEMAS / f"{name}.json").read_text())
-    return found
-
-
-def _reports() -> Iterator[str]:
-    yield "| report | rows | parameters |\n|---|---|---|"
-    for name in reports.names():
-        report = reports.load(name)
-        about = " ".join(report.text.split())
-        chart = " Has a chart." if name in charts.names() else ""
-        yield f"| `{name}` | {about}{chart} | {', '.join(report.parameters)} |"
+def _port(name: str, document: Json) -> Iterator[str]:
+    paths: Json = document["paths"]
+    anywhere = " ".join(f"{status} {one['description']}" for status, one in ANYWHERE.items())
+    yield f"## The {name} port\n\n{document['info']['description']}\n"
+    yield f"Any route may answer: {anywhere}\n"
+    yield "| route | | answers |\n|---|---|---|"
+    for path, methods in paths.items():
+        if not path.startswith(_REPORTS):
+            yield from (_route(path, method, one) for method, one in methods.items())
+    if summary := paths.get(f"{_REPORTS}summary"):
+        any_report = summary["get"] | {"summary": "A report's rows."}
+        yield _route(f"{_REPORTS}<name>", "get", any_report)
     yield ""
+    words = Words(document)
+    for path, methods in paths.items():
+        if "requestBody" in methods.get("post", {}):
+            yield from _body(path, methods["post"], words)
+
+
+def _route(path: str, method: str, operation: Json) -> str:
+    answers = [
+        f"{status} {one['description']}"
+        for status, one in operation["responses"].items()
+        if one != ANYWHERE.get(int(status))
+    ]
+    return f"| `{method.upper()} {path}` | {operation['summary']} | {' '.join(answers)} |"
+
+
+def _body(path: str, post: Json, words: Words) -> Iterator[str]:
+    schema = next(iter(post["requestBody"]["content"].values()))["schema"]
+    about = post.get("description", post["summary"])
+    yield f"### `POST {path}`\n\n{about}\n\n| field | type | |\n|---|---|---|"
+    yield from map(_row, words.fields(schema))
+    yield ""
+
+
+def _row(line: Line) -> str:
+    needed = "**required.** " if line.required else ""
+    return f"| `{line.name}` | {line.type} | {needed}{line.about} |".replace("  ", " ")
+
+
+def _reports(document: Json) -> Iterator[str]:
+    columns = report_columns.read().of_reports
+    asked: dict[str, Line] = {}
+    yield "### Reports\n\n| report | rows | columns | parameters |\n|---|---|---|---|"
+    for name in reports.names():
+        operation = document["paths"][f"{_REPORTS}{name}"]["get"]
+        lines = Words(document).parameters(operation)
+        chart = " Has a chart." if name in charts.names() else ""
+        about = f"{operation['description']}{chart}"
+        parameters = _listed(line.name for line in lines)
+        yield f"| `{name}` | {about} | {_listed(columns[name])} | {parameters} |"
+        asked = {line.name: line for line in lines} | asked
+    yield "\n| parameter | type | |\n|---|---|---|"
+    yield from map(_row, asked.values())
+    yield ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,17 @@ def form_of(given: Mapping[str, str]) -> str:
     return form
 
 
+def schema(con: duckdb.DuckDBPyConnection) -> pa.Schema:
+    """The columns of an export."""
+    bound = {name: value for name, value in _PARAMETERS.items() if name != "tz"}
+    return con.sql(_QUERY, params=bound).limit(0).to_arrow_table().schema
+
+
+def parameters_of() -> list[str]:
+    """The names of what an export may be asked, `format` aside."""
+    return list(_PARAMETERS)
+
+
 def parts(
     con: duckdb.DuckDBPyConnection, given: Mapping[str, str], *, whose: int | None
 ) -> Iterator[bytes]:

@@ -17,10 +17,10 @@ Value = TypeVar("Value")
 ENDPOINTS = ("track", "conversion", "interactions")
 INTERVALS = ("hour", "day", "week", "month")
 _TRUE, _FALSE = ("1", "true", "yes", "on", ""), ("0", "false", "no", "off")
-_ROWS_MAX = 10_000
-_TEXT_CHARS_MAX = 255
-_ID_DIGITS_MAX = 16
-_IDS_MAX = 200
+ROWS_MAX = 10_000
+TEXT_CHARS_MAX = 255
+ID_DIGITS_MAX = 16
+IDS_MAX = 200
 _ZONE_TAKES = "takes a zone such as UTC or America/Tegucigalpa."
 
 
@@ -110,8 +110,8 @@ def _endpoint(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    if not 1 <= len(text) <= _TEXT_CHARS_MAX:
-        raise ValueError(f"takes a text of up to {_TEXT_CHARS_MAX} characters.")
+    if not 1 <= len(text) <= TEXT_CHARS_MAX:
+        raise ValueError(f"takes a text of up to {TEXT_CHARS_MAX} characters.")
     return text
 
 
@@ -123,13 +123,13 @@ def _product(text: str) -> int:
 
 def _ids(text: str) -> list[int]:
     ids = text.split(",")
-    if len(ids) > _IDS_MAX or not all(map(_is_id, ids)):
-        raise ValueError(f"takes up to {_IDS_MAX} ids of tenants, commas between them.")
+    if len(ids) > IDS_MAX or not all(map(_is_id, ids)):
+        raise ValueError(f"takes up to {IDS_MAX} ids of tenants, commas between them.")
     return [int(one) for one in ids]
 
 
 def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS_MAX
+    return text.isascii() and text.isdigit() and len(text) <= ID_DIGITS_MAX
 
 
 def _zone(text: str) -> ZoneInfo:
@@ -146,9 +146,9 @@ def _flag(text: str) -> bool:
 
 
 def _limit(text: str) -> int:
-    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(_ROWS_MAX))
-    if not is_number or not 1 <= int(text) <= _ROWS_MAX:
-        raise ValueError(f"takes a number from 1 to {_ROWS_MAX}.")
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(ROWS_MAX))
+    if not is_number or not 1 <= int(text) <= ROWS_MAX:
+        raise ValueError(f"takes a number from 1 to {ROWS_MAX}.")
     return int(text)
 
 

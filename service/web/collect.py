@@ -14,7 +14,9 @@ from service.collector.client import ClientAddress
 from service.collector.intake import Endpoints, Reply, Submission
 from service.collector.rejection import Rejection
 from service.collector.visitors import wants_privacy
+from service.web import openapi
 from service.web.answers import JSON_HEADERS, JsonHandler, NotFoundHandler, log_request
+from service.web.openapi.public import public_document
 from service.web.ops import HealthHandler, ReadyHandler
 from service.web.paths import CONVERSION, INTERACTIONS, TRACK
 from service.web.tally import RouteTally, Tally
@@ -88,6 +90,7 @@ def make_app(port: Port) -> web.Application:
             web.url(r"/beacon\.js", BeaconHandler, {"script": load_script()}),
             web.url(r"/healthz", HealthHandler),
             web.url(r"/readyz", ReadyHandler, ready),
+            *openapi.routes(public_document),
         ],
         default_handler_class=NotFoundHandler,
         log_function=log_request,

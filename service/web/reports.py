@@ -19,10 +19,11 @@ from etl.lake import LakeError, VersionNotFound
 from etl.parameters import ParameterError
 from etl.queries import QueryRefused
 from etl.reports import NotYours, ReportTimeout, UnknownReport
-from service.web import dashboard
+from service.web import dashboard, openapi
 from service.web.access import Access, PrivateHandler
 from service.web.answers import NotFoundHandler, log_request
 from service.web.desk import Overloaded, Rendered, ReportDesk
+from service.web.openapi.private import private_document
 from service.web.ops import HealthHandler, ReadyHandler
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ def make_app(
             web.url(r"/healthz", HealthHandler),
             web.url(r"/readyz", ReadyHandler, {"why_not_ready": why_not_ready}),
             web.url(r"/metrics", MetricsHandler, measured),
+            *openapi.routes(private_document),
         ],
         default_handler_class=NotFoundHandler,
         log_function=log_request,
@@ -129,6 +131,8 @@ class ReportListHandler(PrivateHandler):
             },
         )
 
+    head = get
+
 
 class ReportHandler(AskingHandler):
     """GET /api/v1/reports/<name>: its rows, as JSON or in another `format`."""
@@ -148,6 +152,8 @@ class ReportHandler(AskingHandler):
         if name in reports.names():
             self._metrics.reported(name, self.get_status(), self.request.request_time())
 
+    head = get
+
 
 class MetricsHandler(PrivateHandler):
     """GET /metrics: Prometheus' text format, for administrators."""
@@ -161,6 +167,8 @@ class MetricsHandler(PrivateHandler):
             text = await asyncio.get_running_loop().run_in_executor(None, self._metrics.text)
             self.set_header("Content-Type", _METRICS_TYPE)
             self.finish(text)
+
+    head = get
 
 
 class SqlHandler(AskingHandler):
@@ -199,6 +207,8 @@ class ExportHandler(AskingHandler):
             self._tell_if_unsent(error)
         else:
             self.finish()
+
+    head = get
 
     def _tell_if_unsent(self, error: Exception) -> None:
         """An error after the first part can only be told by an answer that ends too early."""

@@ -132,6 +132,8 @@ class MeHandler(PrivateHandler):
         signed_in = not self.access.is_open()
         self.answer(200, {"tenant_id": self.reader.tenant_id, "signed_in": signed_in})
 
+    head = get
+
 
 class AssetHandler(JsonHandler):
     """GET /assets/<name>: a file of the pages, found again by its ETag."""

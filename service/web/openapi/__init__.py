@@ -1,0 +1,90 @@
+"""GET /openapi.json and GET /docs of either port: the contract for programs and for people.
+
+Both are open on the private port too, as its health and the files of its pages are: they are the
+same everywhere, and say nothing of this installation, not even its version. They are made once, at
+the first request, and found again by their ETag.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+
+import orjson
+from tornado import web
+from tornado.routing import URLSpec
+
+from service.web.answers import JsonHandler
+from service.web.openapi.page import html
+from service.web.openapi.parts import HTML
+from service.web.openapi.schemas import Json
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+_UTF8 = "; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What is sent, ready."""
+
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def etag(self) -> str:
+        """The tag of these bytes."""
+        return f'"{sha256(self.body).hexdigest()[:16]}"'
+
+
+def routes(document: Callable[[], Json]) -> list[URLSpec]:
+    """The routes of a port whose document that is. `document` runs in a thread, once."""
+
+    @cache
+    def as_json() -> File:
+        return File("application/json", orjson.dumps(document()), {})
+
+    @cache
+    def as_page() -> File:
+        return File(HTML + _UTF8, html(document()), {"Content-Security-Policy": POLICY})
+
+    return [
+        web.url(r"/openapi\.json", FileHandler, {"make": as_json}),
+        web.url(r"/docs", FileHandler, {"make": as_page}),
+        web.url(r"/docs\.css", FileHandler, {"make": _style}),
+    ]
+
+
+@cache
+def _style() -> File:
+    style = (files("service.web.openapi") / "static/docs.css").read_bytes()
+    return File("text/css" + _UTF8, style, {})
+
+
+class FileHandler(JsonHandler):
+    """A file that is made at its first request."""
+
+    def initialize(self, make: Callable[[], File]) -> None:
+        self._make = make
+
+    async def get(self) -> None:
+        file = await asyncio.get_running_loop().run_in_executor(None, self._make)
+        for name, text in file.headers.items():
+            self.set_header(name, text)
+        self.set_header("Content-Type", file.content_type)
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("ETag", file.etag)
+        if self.check_etag_header():
+            self.set_status(304)
+            self.finish()
+        else:
+            self.finish(file.body)
+
+    head = get
