@@ -151,6 +151,9 @@ def _beaconlog(http_server: str, workers: int) -> Callable[[int, Path], Sequence
             "BEACONLOG_HTTP_SERVER": http_server,
             "BEACONLOG_THROTTLE_API": "off",
             "BEACONLOG_THROTTLE_TENANT_AWARE": "60000000/min burst 1000000",
+            "BEACONLOG_THROTTLE_ADDRESS": "60000000/min burst 1000000",
+            "BEACONLOG_THROTTLE_ADDRESS_BYTES": "1GiB/s burst 1GiB",
+            "BEACONLOG_THROTTLE_TENANT_BYTES": "1GiB/s burst 1GiB",
         }
         line = [sys.executable, "-m", "service", "collect", "--data", folder / "data"]
         return [Command(port, line, settings)]

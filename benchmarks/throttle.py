@@ -3,8 +3,8 @@
 Run by `python benchmarks/throttle.py`. Prints microseconds a decision, reading the clock included,
 as medians of interleaved rounds: of processor time, and of the time that passed, which is longer
 where the processors have other work. Keys are known ones, or new to a full table, which then
-forgets one each time. Two processes with a table each, which wait for nothing, are the measure for
-two that share one.
+forgets one each time. A shared table has a bucket of requests and one of bytes for each key. Two
+processes with a table each, which wait for nothing, are the measure for two that share one.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from multiprocessing.queues import SimpleQueue
 from typing import NamedTuple
 
-from service.collector.shared_throttle import SharedThrottle
-from service.collector.throttle import MemoryThrottle, Rate, Throttle
+from service.collector.shared_throttle import Refused, SharedThrottle
+from service.collector.throttle import MemoryThrottle, Rate
 
 ROUNDS = 9
 DECISIONS = 50_000
@@ -26,7 +26,12 @@ KNOWN_KEYS = 10_000
 KEYS_MAX = 20_000
 
 RATE = Rate(per_s=10, burst=120)
+BYTES_RATE = Rate.parse_bytes("4MiB/min burst 2MiB")
+EVENT_BYTES = 300
 FORK = multiprocessing.get_context("fork")
+
+
+Allow = Callable[[str, float], object]
 
 
 class Cost(NamedTuple):
@@ -36,9 +41,9 @@ class Cost(NamedTuple):
     processor_us: float
 
 
-def cost(throttle: Throttle, keys: Sequence[str]) -> Cost:
+def cost(allow: Allow, keys: Sequence[str]) -> Cost:
     """Of asking once for each key."""
-    allow, clock = throttle.allow, time.monotonic
+    clock = time.monotonic
     start_s, start_cpu_s = time.perf_counter(), time.process_time()
     for key in keys:
         allow(key, clock())
@@ -46,14 +51,14 @@ def cost(throttle: Throttle, keys: Sequence[str]) -> Cost:
     return Cost(passed_s / len(keys) * 1e6, cpu_s / len(keys) * 1e6)
 
 
-def cost_to_two(throttle: Throttle, keys: Sequence[str], others: Sequence[str]) -> Cost:
+def cost_to_two(allow: Allow, keys: Sequence[str], others: Sequence[str]) -> Cost:
     """To the slower of two processes that start together."""
     together = FORK.Barrier(2)
     answers: SimpleQueue[Cost] = FORK.SimpleQueue()
 
     def ask(keys: Sequence[str]) -> None:
         together.wait()
-        answers.put(cost(throttle, keys))
+        answers.put(cost(allow, keys))
 
     processes = [FORK.Process(target=ask, args=(each,)) for each in (keys, others)]
     for process in processes:
@@ -71,10 +76,17 @@ def addresses(first: int, count: int) -> list[str]:
 
 def cases() -> dict[str, Callable[[int], Cost]]:
     """What is measured, by the number of the round."""
-    memory, shared = MemoryThrottle(RATE, KEYS_MAX), SharedThrottle(RATE, KEYS_MAX)
+    memory = MemoryThrottle(RATE, KEYS_MAX).allow
+    buckets = SharedThrottle(RATE, BYTES_RATE, keys_max=KEYS_MAX)
     known = addresses(0, KNOWN_KEYS) * (DECISIONS // KNOWN_KEYS)
     otherwise = random.Random(1).sample(known, len(known))
     one = known[:1] * DECISIONS
+
+    def shared(key: str, now: float) -> object:
+        try:
+            return buckets.take(key, now, (1, EVENT_BYTES))
+        except Refused:
+            return None
 
     def unseen(number: int) -> list[str]:
         return addresses((number + 1) * DECISIONS, DECISIONS)

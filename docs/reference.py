@@ -21,6 +21,28 @@ OpenAPI 3.1, and `GET /docs`, the same as a page that loads nothing from another
 from `schemas/v1`, the reports' SQL and the routes.
 """
 _REPORTS = "/api/v1/reports/"
+_THROTTLE = """\
+### Throttling
+
+| policy | key | limits | setting |
+|---|---|---|---|
+| `api` | client IP | requests to `track` and `conversion` | `throttle_api` |
+| `address` | client IP | requests to `interactions`, before they are read | `throttle_address` |
+| `tenant-aware` | tenant; of unknown tenants the client IP | requests to `interactions` | \
+`throttle_tenant_aware` |
+| `address-bytes` | client IP | bytes of all bodies | `throttle_address_bytes` |
+| `tenant-bytes` | tenant | bytes of the bodies of its events | `throttle_tenant_bytes` |
+
+A client IP is an IPv4 address or the /64 of an IPv6 one. Bytes are counted after decompression.
+With `throttle_api = "off"` nothing limits `track` and `conversion`, of bytes neither; with
+`throttle_tenant_aware = "off"` nothing limits `interactions`. What is refused takes nothing from
+the bucket that refused it.
+
+Every answer has `X-RateLimit-Limit` and `X-RateLimit-Remaining` of `api` or `tenant-aware`. A 429
+has those of the policy that refused, in its unit, `Retry-After`, `X-RateLimit-Reset` (Unix time),
+and `RateLimit` and `RateLimit-Policy` with its name, such as
+`"address-bytes";q=2097152;w=30;qu="content-bytes"`; its message says the same in words.
+"""
 
 
 def text() -> str:
@@ -28,6 +50,7 @@ def text() -> str:
     parts = [
         _HEAD,
         *_port("public", public_document()),
+        _THROTTLE,
         *_port("private", private_document()),
         *_reports(private_document()),
     ]

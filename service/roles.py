@@ -22,8 +22,8 @@ from etl.layout import DataFolderError, Layout
 from etl.recovery import SeriesFormatError
 from etl.trusted_clock import TrustedClock
 from service.collector.contract import Contract, SchemaFileError
-from service.collector.shared_throttle import SharedThrottles
-from service.collector.throttle import RateSyntaxError, parse_rate
+from service.collector.gates import Buckets, Limits
+from service.collector.throttle import Rate, RateSyntaxError, parse_bytes_rate, parse_rate
 from service.heartbeat import Heartbeats
 from service.settings import Settings
 from service.shared import Shared
@@ -75,9 +75,9 @@ def _run(settings: Settings, shared: Shared, *bind_roles: Callable[[Settings], l
 
 
 def _collectors(contract: Contract, tally: Tally, shared: Shared, settings: Settings) -> list[Role]:
-    throttles = _throttles(settings)
+    buckets = _buckets(settings)
     sockets = _bind(settings.host, settings.port, "public")
-    run = partial(_run_worker, settings, contract, throttles, tally, shared)
+    run = partial(_run_worker, settings, contract, buckets, tally, shared)
     names = enumerate(_worker_names(settings))
     return [Role(name, partial(run, slot, sockets)) for slot, name in names]
 
@@ -102,15 +102,33 @@ def _tally(settings: Settings) -> Tally:
         raise StartError(f"no shared memory for the counters: {error.strerror}") from error
 
 
-def _throttles(settings: Settings) -> SharedThrottles:
+def _buckets(settings: Settings) -> Buckets:
     try:
-        return SharedThrottles.of(
-            api=parse_rate(settings.throttle_api),
-            tenant_aware=parse_rate(settings.throttle_tenant_aware),
-            processes=settings.workers,
-        )
+        return Buckets.shared(_limits(settings), processes=settings.workers)
     except OSError as error:
         raise StartError(f"no shared memory for the throttle: {error.strerror}") from error
+
+
+def _limits(settings: Settings) -> Limits:
+    """What the settings say of throttling. Raises StartError."""
+    try:
+        return Limits(
+            api=parse_rate(settings.throttle_api),
+            address=parse_rate(settings.throttle_address),
+            address_bytes=_bytes_rate(settings, "throttle_address_bytes"),
+            tenant_aware=parse_rate(settings.throttle_tenant_aware),
+            tenant_bytes=_bytes_rate(settings, "throttle_tenant_bytes"),
+        )
+    except RateSyntaxError as error:
+        raise StartError(str(error)) from error
+
+
+def _bytes_rate(settings: Settings, key: str) -> Rate | None:
+    rate = parse_bytes_rate(getattr(settings, key))
+    if rate is not None and rate.burst < settings.body_bytes_max:
+        # One body of that size could never be taken.
+        raise StartError(f"the burst of {key} must be at least body_bytes_max")
+    return rate
 
 
 def _warehouse(tally: Tally | None, shared: Shared, settings: Settings) -> list[Role]:
@@ -133,7 +151,7 @@ def _allow_descriptors(wanted: int) -> None:
 def _run_worker(  # noqa: PLR0913, PLR0917  (handed on as they are)
     settings: Settings,
     contract: Contract,
-    throttles: SharedThrottles,
+    buckets: Buckets,
     tally: Tally,
     shared: Shared,
     slot: int,
@@ -142,7 +160,7 @@ def _run_worker(  # noqa: PLR0913, PLR0917  (handed on as they are)
 ) -> int:
     from service import worker  # noqa: PLC0415
 
-    return worker.run(settings, contract, throttles, tally, shared, slot, sockets, lifeline)
+    return worker.run(settings, contract, buckets, tally, shared, slot, sockets, lifeline)
 
 
 def _run_warehouse(
@@ -159,11 +177,10 @@ def _run_warehouse(
 
 def _check_collector(settings: Settings) -> Contract:
     _check_data(settings)
+    _limits(settings)
     try:
-        for text in (settings.throttle_api, settings.throttle_tenant_aware):
-            parse_rate(text)
         return Contract.load()
-    except (RateSyntaxError, SchemaFileError) as error:
+    except SchemaFileError as error:
         raise StartError(str(error)) from error
 
 

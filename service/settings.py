@@ -127,6 +127,10 @@ _RATE = _text(
     r"off|[1-9]\d{0,8}/(s|sec|second|min|minute|h|hour) burst [1-9]\d{0,8}",
     "off, or a rate such as 600/min burst 120 (per s, min or h)",
 )
+_BYTES_RATE = _text(
+    r"off|[1-9]\d{0,8}([KMG]iB)?/(s|sec|second|min|minute|h|hour) burst [1-9]\d{0,8}([KMG]iB)?",
+    "off, or a rate of bytes such as 4MiB/min burst 2MiB (per s, min or h)",
+)
 _POSITIVE_S = _number("seconds", 0.001, 10**9)
 _SECONDS = _number("seconds", 0, 10**9)
 _UP_TO_A_DAY_S = _number("seconds", 0, 86_400)
@@ -185,6 +189,22 @@ class Settings:
     )
     throttle_tenant_aware: str = _setting(
         "6000/min burst 1200", _RATE, "Rate of interactions of one tenant; `off` for no limit."
+    )
+    throttle_address: str = _setting(
+        "1200/min burst 240",
+        _RATE,
+        "Rate of interactions of one client IP, the share of a tenant's that it can take; `off` "
+        "for no limit.",
+    )
+    throttle_address_bytes: str = _setting(
+        "4MiB/min burst 2MiB",
+        _BYTES_RATE,
+        "Rate of bytes of one client IP, over all endpoints; `off` for no limit.",
+    )
+    throttle_tenant_bytes: str = _setting(
+        "20MiB/min burst 10MiB",
+        _BYTES_RATE,
+        "Rate of bytes of one tenant, over all endpoints; `off` for no limit.",
     )
     segment_bytes_max: int = _setting(
         64 * _MIB, _bytes(4 * _KIB), "Size at which a log segment is sealed."

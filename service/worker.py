@@ -24,10 +24,10 @@ from service.collector.client import ClientAddress
 from service.collector.clock import Clock
 from service.collector.contract import Contract
 from service.collector.directory import Directory
-from service.collector.intake import Bounds, Closed, Endpoints, Gate, Intake
+from service.collector.gates import Buckets, Gates
+from service.collector.intake import Bounds, Closed, Endpoints, Intake
 from service.collector.journal import Journal, JournalBroken
 from service.collector.rejected import ByteBudget, RejectedStream
-from service.collector.shared_throttle import SharedThrottle, SharedThrottles
 from service.collector.visitors import DailySalts
 from service.memory import give_back_regularly
 from service.settings import Settings
@@ -53,7 +53,7 @@ _CLOCK_WATCHED_EVERY_S = 0.5
 def run(  # noqa: PLR0913, PLR0917  (what the processes of a start have in common, and its slot)
     settings: Settings,
     contract: Contract,
-    throttles: SharedThrottles,
+    buckets: Buckets,
     tally: Tally,
     shared: Shared,
     slot: int,
@@ -67,7 +67,7 @@ def run(  # noqa: PLR0913, PLR0917  (what the processes of a start have in commo
         role=f"worker-{slot}",
         stream=sys.stderr,
     )
-    worker = _Worker(settings, contract, throttles, tally, shared, slot)
+    worker = _Worker(settings, contract, buckets, tally, shared, slot)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(worker.serve(sockets, lifeline))
 
@@ -79,14 +79,14 @@ class _Worker:
         self,
         settings: Settings,
         contract: Contract,
-        throttles: SharedThrottles,
+        buckets: Buckets,
         tally: Tally,
         shared: Shared,
         slot: int,
     ) -> None:
         self._settings = settings
         self._contract = contract
-        self._throttles = throttles
+        self._buckets = buckets
         self._tally = tally
         self._beats = shared.beats
         self._clock = shared.clock
@@ -231,8 +231,7 @@ class _Worker:
                 occurred_past_max_us=int(settings.occurred_past_max_days * _DAY_US),
                 occurred_future_max_us=int(settings.occurred_future_max_s * 1_000_000),
             ),
-            api_gate=_gate("api", self._throttles.api),
-            tenant_gate=_gate("tenant-aware", self._throttles.tenant_aware),
+            gates=Gates.of(self._buckets, clock),
             rejected=rejected,
         )
 
@@ -274,7 +273,3 @@ def _spare_what_stays() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_OBJECTS_MAX, 10, 10)
-
-
-def _gate(group: str, throttle: SharedThrottle | None) -> Gate | None:
-    return None if throttle is None else Gate(group, throttle.rate, throttle)

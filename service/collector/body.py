@@ -31,15 +31,23 @@ _NOT_JSON = Rejection("not-json", 400, "The body is not valid JSON.")
 _TOO_DEEP = Rejection("too-deep", 400, f"The body nests deeper than {DEPTH_MAX}.")
 
 
-def read_body(
+def plain_body(
     raw: bytes, *, content_type: str | None, content_encoding: str | None, bytes_max: int
-) -> JsonValue | Rejection:
-    """The JSON value in `raw`, of at most `bytes_max` bytes once decompressed, or a Rejection."""
+) -> bytes | Rejection:
+    """The body without its encoding, at most `bytes_max` bytes of it, or a Rejection."""
     if not _is_json_type(content_type or ""):
         return _MEDIA_TYPE_UNSUPPORTED
     encoding = content_encoding.strip().lower() if content_encoding else ""
-    plain = _decoded(raw, encoding, bytes_max)
-    return plain if isinstance(plain, Rejection) else _parsed(plain)
+    return _decoded(raw, encoding, bytes_max)
+
+
+def json_value(plain: bytes) -> JsonValue | Rejection:
+    """The JSON value that a plain body is, or a Rejection."""
+    try:
+        value: JsonValue = orjson.loads(plain)
+    except orjson.JSONDecodeError:
+        return _NOT_JSON
+    return _TOO_DEEP if _may_be_deep(plain) and _is_deep(value) else value
 
 
 def _is_json_type(content_type: str) -> bool:
@@ -70,14 +78,6 @@ def _inflated(raw: bytes, bytes_max: int) -> bytes:
     """The first `bytes_max` bytes in a gzip file of any number of members."""
     with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
         return file.read(bytes_max)
-
-
-def _parsed(plain: bytes) -> JsonValue | Rejection:
-    try:
-        value: JsonValue = orjson.loads(plain)
-    except orjson.JSONDecodeError:
-        return _NOT_JSON
-    return _TOO_DEEP if _may_be_deep(plain) and _is_deep(value) else value
 
 
 def _may_be_deep(plain: bytes) -> bool:

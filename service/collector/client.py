@@ -85,6 +85,7 @@ class ClientAddress:
         return any(address in network for network in self._trusted)
 
 
+@lru_cache(maxsize=_CACHED_HOPS_MAX)
 def throttle_key(ip: str) -> str:
     """What a client is throttled under: an IPv4 address itself, the /64 of an IPv6 one.
 

@@ -1,8 +1,8 @@
 """The endpoints' rules, in the order a reader asks about them; the heart of the collector.
 
-For each request: may this client ask (throttle), what did it send (body, contract), for whom
-(directory), then the record, and the reply once the log has it on disk. Knows no HTTP server: a
-`Submission` comes in, a `Reply` goes out.
+For each request: may this client ask (the gate of its address), what did it send (body, contract),
+for whom (directory, the tenant's gate), then the record, and the reply once the log has it on disk.
+Knows no HTTP server: a `Submission` comes in, a `Reply` goes out.
 
 Who is at fault is never confused. What a client can mend is a 4xx and is kept in the rejected
 stream with its reason; what it cannot is a 503 with Retry-After, and the client still holds the
@@ -17,26 +17,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from random import Random
-from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
-
-import orjson
 
 from etl.directory_db import DirectoryUnavailable, Tenant
 from etl.segment_writer import DiskFull
-from service.collector import record, throttle
-from service.collector.body import read_body
+from service.collector import record
+from service.collector.body import json_value, plain_body
 from service.collector.bots import is_bot
 from service.collector.client import throttle_key
 from service.collector.clock import Clock
 from service.collector.contract import Contract, Payload, transaction_id_of
 from service.collector.directory import MISS, Directory, Miss
+from service.collector.gates import NO_HEADERS, Gate, Gates, Throttled, standing
 from service.collector.identifiers import uuid7
 from service.collector.journal import Journal, JournalBroken, JournalFull
 from service.collector.record import Visit
 from service.collector.rejected import RejectedStream
 from service.collector.rejection import Rejection
-from service.collector.throttle import Throttle
+from service.collector.throttle import Decision
 from service.collector.visitors import DailySalts, SaltDamagedError, visitor_id
 
 log = logging.getLogger(__name__)
@@ -69,24 +67,12 @@ class Submission(NamedTuple):
     refused: Rejection | None = None
 
 
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-
-
 class Reply(NamedTuple):
     """An answer: HTTP status, JSON body and headers."""
 
     status: int
     body: Mapping[str, object]
-    headers: Mapping[str, str] = _NO_HEADERS
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """A throttle group: its name in headers, its rate and its buckets. None: not throttled."""
-
-    group: str
-    rate: throttle.Rate
-    buckets: Throttle
+    headers: Mapping[str, str] = NO_HEADERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +125,7 @@ class Intake:
         salts: DailySalts,
         clock: Clock,
         bounds: Bounds,
-        api_gate: Gate | None,
-        tenant_gate: Gate | None,
+        gates: Gates,
         rejected: RejectedStream,
     ) -> None:
         self._contract = contract
@@ -149,8 +134,7 @@ class Intake:
         self._salts = salts
         self._clock = clock
         self._bounds = bounds
-        self._api_gate = api_gate
-        self._tenant_gate = tenant_gate
+        self._gates = gates
         self._rejected = rejected
         self._by_id = directory.peek_tenant, directory.tenant
         self._by_slug = directory.peek_slug, directory.tenant_by_slug
@@ -159,46 +143,73 @@ class Intake:
 
     async def track(self, submission: Submission) -> Reply:
         """POST /api/v1/analytics/track: 202 with the event's id; 400 to 422, 429, 503."""
-        gate, key = self._api_gate, _ip_key(submission)
-        return await self._behind(gate, key, lambda: self._track(submission))
+        return await self._behind_api(submission, self._track)
 
     async def conversion(self, submission: Submission) -> Reply:
         """POST /api/v1/analytics/conversion: 200 `ok`, or `skipped` for all that is wrong with
         the payload; 429, 503."""
-        gate, key = self._api_gate, _ip_key(submission)
-        return await self._behind(gate, key, lambda: self._conversion(submission))
+        return await self._behind_api(submission, self._conversion)
 
     async def interactions(self, submission: Submission) -> Reply:
         """POST /api/v1/interactions: 201 `success`, 202 `accepted` where the tenant is not
         known; 400 to 422, 429, 503."""
-        payload = _checked(self._parse(submission), self._contract.interaction)
-        admitted = await self._admit(payload, *self._by_id)
+        gate, address, headers = self._gates.interactions, _address(submission), NO_HEADERS
+        try:
+            gate.enter(address, len(submission.body))
+            plain = self._plain(submission, gate, address)
+            payload = _checked(_parsed(plain), self._contract.interaction)
+            admitted = await self._admit(payload, *self._by_id)
+            headers = standing(self._enter_tenant(admitted, len(plain.body), address))
+            status, body, _ = await self._interaction(admitted, plain)
+        except Throttled as refused:
+            return _throttled(refused)
+        except Unavailable as error:
+            return _unavailable(str(error), headers)
+        return Reply(status, body, headers)
+
+    async def _behind_api(
+        self, submission: Submission, endpoint: Callable[[Submission], Awaitable[Reply]]
+    ) -> Reply:
+        gate, address, headers = self._gates.api, _address(submission), NO_HEADERS
+        try:
+            headers = standing(gate.enter(address, len(submission.body)))
+            status, body, _ = await endpoint(self._plain(submission, gate, address))
+        except Throttled as refused:
+            return _throttled(refused)
+        except Unavailable as error:
+            return _unavailable(str(error), headers)
+        return Reply(status, body, headers)
+
+    def _enter_tenant(
+        self, admitted: Admitted | Rejection, size_bytes: int, address: str
+    ) -> Decision | None:
+        """Of a tenant that is not known, all requests of an address count together."""
+        gate = self._gates.interactions_tenant
         if isinstance(admitted, Rejection):
-            key = _ip_key(submission)
-        else:
-            key = f"tenant:{admitted.tenant.id}"
-        gate = self._tenant_gate
-        return await self._behind(gate, key, lambda: self._interaction(admitted, submission))
+            return gate.enter(f"ip:{address}", 0)
+        return gate.enter(_tenant_key(admitted), size_bytes)
 
     async def _track(self, submission: Submission) -> Reply:
-        payload = _checked(self._parse(submission), self._contract.track)
+        payload = _checked(_parsed(submission), self._contract.track)
         admitted = await self._sell(await self._admit(payload, *self._by_id))
         if admitted is _DIRECTORY_UNAVAILABLE:
             raise Unavailable(admitted.message)
         if isinstance(admitted, Rejection):
             await self._keep_rejected("track", admitted, submission)
             return _refused(admitted)
+        self._gates.api_tenant.add_bytes(_tenant_key(admitted), len(submission.body))
         event_id = await self._store("track", admitted, submission)
         message = "Event accepted for processing"
         return Reply(202, {"success": True, "message": message, "event_id": event_id})
 
     async def _conversion(self, submission: Submission) -> Reply:
-        body = self._parse(submission)
+        body = _parsed(submission)
         payload = _checked(body, self._contract.conversion)
         admitted = await self._sell(await self._admit(payload, *self._by_slug))
         if isinstance(admitted, Rejection):
             await self._keep_rejected("conversion", admitted, submission)
         else:
+            self._gates.api_tenant.add_bytes(_tenant_key(admitted), len(submission.body))
             await self._store("conversion", admitted, submission)
         status = "skipped" if isinstance(admitted, Rejection) else "ok"
         return Reply(200, {"status": status, "transaction_id": transaction_id_of(body)})
@@ -214,40 +225,26 @@ class Intake:
         await self._store("interactions", sold, submission)
         return Reply(201, {"status": "success"})
 
-    # -- the throttle -------------------------------------------------------------------------
-
-    async def _behind(
-        self, gate: Gate | None, key: str, endpoint: Callable[[], Awaitable[Reply]]
-    ) -> Reply:
-        standing, throttled = self._pass(gate, key)
-        if throttled:
-            return throttled
-        try:
-            status, body, headers = await endpoint()
-        except Unavailable as error:
-            status, body, headers = _unavailable(str(error))
-        return Reply(status, body, {**standing, **headers} if headers else standing)
-
-    def _pass(self, gate: Gate | None, key: str) -> tuple[Mapping[str, str], Reply | None]:
-        if gate is None:
-            return _NO_HEADERS, None
-        decision = gate.buckets.allow(key, self._clock.monotonic_s())
-        if decision.allowed:
-            return throttle.standing(decision), None
-        now_unix = self._clock.now_us() / 1e6
-        headers = throttle.refusal(gate.group, gate.rate, decision, now_unix)
-        message = f"Too many requests; try again in {headers['Retry-After']} s"
-        return headers, Reply(429, {"success": False, "message": message}, headers)
-
     # -- reading ------------------------------------------------------------------------------
 
-    def _parse(self, submission: Submission) -> object | Rejection:
-        return submission.refused or read_body(
+    def _plain(self, submission: Submission, gate: Gate, address: str) -> Submission:
+        """The submission with its body decompressed, or with why there is none to read."""
+        if submission.refused:
+            return submission
+        plain = plain_body(
             submission.body,
             content_type=submission.content_type,
             content_encoding=submission.content_encoding,
             bytes_max=self._bounds.body_bytes_max,
         )
+        if isinstance(plain, Rejection):
+            # Compressed bytes are nothing that anybody could read or send again.
+            body = b"" if submission.content_encoding else submission.body
+            return submission._replace(body=body, refused=plain)
+        if plain is submission.body:
+            return submission
+        gate.add_bytes(address, max(0, len(plain) - len(submission.body)))
+        return submission._replace(body=plain)
 
     async def _admit(
         self,
@@ -328,7 +325,7 @@ class Intake:
     ) -> None:
         """Store a refused payload, if there is room. A payload that was refused for our own
         fault is the only copy of an event: Unavailable is raised unless it is kept whole."""
-        body = self._text_of(submission)
+        body = submission.body
         ours = refusal is _DIRECTORY_UNAVAILABLE
         if ours and len(body) > record.REJECTED_BODY_BYTES_MAX:
             raise Unavailable(refusal.message)
@@ -336,25 +333,30 @@ class Intake:
         if ours and not kept:
             raise Unavailable(refusal.message)
 
-    def _text_of(self, submission: Submission) -> bytes:
-        """A body as it is kept: as it was sent, or where it came compressed, what it said."""
-        if not submission.content_encoding:
-            return submission.body
-        said = self._parse(submission)
-        return b"" if isinstance(said, Rejection) else orjson.dumps(said)
+
+def _parsed(submission: Submission) -> object | Rejection:
+    return submission.refused or json_value(submission.body)
 
 
 def _checked(body: object, check: Callable[[object], Payload | Rejection]) -> Payload | Rejection:
     return body if isinstance(body, Rejection) else check(body)
 
 
-def _ip_key(submission: Submission) -> str:
-    return f"ip:{throttle_key(submission.ip)}"
+def _address(submission: Submission) -> str:
+    return throttle_key(submission.ip)
 
 
-def _unavailable(message: str) -> Reply:
+def _tenant_key(admitted: Admitted) -> str:
+    return f"tenant:{admitted.tenant.id}"
+
+
+def _throttled(refused: Throttled) -> Reply:
+    return Reply(429, {"success": False, "message": str(refused)}, refused.headers)
+
+
+def _unavailable(message: str, standing: Mapping[str, str] = NO_HEADERS) -> Reply:
     body = {"success": False, "message": message}
-    return Reply(503, body, {"Retry-After": str(_RETRY_AFTER_S)})
+    return Reply(503, body, {**standing, "Retry-After": str(_RETRY_AFTER_S)})
 
 
 def _refused(refusal: Rejection) -> Reply:

@@ -12,10 +12,10 @@ from service.collector import record
 from service.collector.clock import Clock
 from service.collector.journal import Journal, JournalBroken, JournalFull
 from service.collector.rejection import Rejection
-from service.collector.throttle import PER_S_MAX, MemoryThrottle, Rate
+from service.collector.throttle import MemoryThrottle, Rate
 
 _BYTES_A_TOKEN = 1024
-_TOKENS_PER_MIN_MAX = int(60 * PER_S_MAX)
+_TOKENS_PER_MIN_MAX = 60_000_000
 
 
 class ByteBudget:

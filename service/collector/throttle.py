@@ -1,4 +1,4 @@
-"""How many requests a key may make: a token bucket per key, with time as an argument.
+"""How many requests or bytes a key may send: a token bucket per key, with time as an argument.
 
 A bucket holds `burst` tokens and refills at `per_s` tokens a second. It is kept as one number,
 the moment at which it will be full again, so that a decision reads one float and writes at most
@@ -10,7 +10,7 @@ Invariants:
 - a clock that goes back mints no tokens;
 - the table never holds more than `keys_max` keys; the least recently used one goes first.
 
-A throttle within one process is here; `shared_throttle` holds a limit across processes.
+A throttle within one process is here; `shared_throttle` holds limits across processes.
 """
 
 import math
@@ -19,7 +19,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-PER_S_MAX = 1e6
+REQUESTS_PER_S_MAX = 1e6
+PER_S_MAX = float(1 << 30)
+REQUESTS, BYTES = "requests", "content-bytes"
 REFILL_S_MAX = 30 * 86_400.0
 KEYS_MAX = 100_000
 
@@ -27,6 +29,8 @@ KEYS_MAX = 100_000
 _TOLERANCE_S = 1e-6
 
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) */ *([a-z]+) +burst +([0-9]{1,9})")
+_BYTES_RATE = re.compile(r"([0-9]{1,9})([KMG]iB)? */ *([a-z]+) +burst +([0-9]{1,9})([KMG]iB)?")
+_UNIT_BYTES = {None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _UNIT_S = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
 
 
@@ -78,7 +82,23 @@ class Rate:
         unit_s = _UNIT_S.get(match[2]) if match else None
         if match is None or unit_s is None:
             raise RateSyntaxError(f'{text!r} is not a rate such as "600/min burst 120"')
-        return cls(per_s=float(match[1]) / unit_s, burst=int(match[3]))
+        per_s = float(match[1]) / unit_s
+        if per_s > REQUESTS_PER_S_MAX:
+            raise RateSyntaxError(f"a rate must be at most {REQUESTS_PER_S_MAX:.0f} a second")
+        return cls(per_s=per_s, burst=int(match[3]))
+
+    @classmethod
+    def parse_bytes(cls, text: str) -> "Rate":
+        """Read "4MiB/min burst 2MiB" (KiB, MiB, GiB or bytes; the times of `parse`).
+
+        Raises RateSyntaxError.
+        """
+        match = _BYTES_RATE.fullmatch(text.strip())
+        unit_s = _UNIT_S.get(match[3]) if match else None
+        if match is None or unit_s is None:
+            raise RateSyntaxError(f'{text!r} is not a rate such as "4MiB/min burst 2MiB"')
+        per_s = int(match[1]) * _UNIT_BYTES[match[2]] / unit_s
+        return cls(per_s=per_s, burst=int(match[4]) * _UNIT_BYTES[match[5]])
 
     def take(
         self, cost: int, full_at_s: float, latest_s: float, now: float
@@ -89,19 +109,27 @@ class Rate:
         moment known, so at least `now`, from which the decision's seconds are counted. Raises
         ValueError for a cost outside 1..burst: it could never be accepted.
         """
+        full_at_s = max(full_at_s, latest_s)
+        tokens = self.tokens(full_at_s - latest_s)
+        if not 0 < cost <= tokens:
+            return self.refusal(cost, tokens, full_at_s - now), full_at_s
+        full_at_s += cost / self.per_s
+        remaining, full_after_s = tokens - cost, full_at_s - now
+        # allowed, limit, remaining, retry_after_s, full_after_s
+        return Decision(True, self.burst, remaining, 0.0, full_after_s), full_at_s  # noqa: FBT003
+
+    def tokens(self, full_after_s: float) -> int:
+        """How many tokens a bucket holds that will be full after so many seconds."""
+        tokens = int((self.burst / self.per_s + _TOLERANCE_S - full_after_s) * self.per_s)
+        return self.burst if tokens > self.burst else max(0, tokens)
+
+    def refusal(self, cost: int, tokens: int, full_after_s: float) -> Decision:
+        """The refusal of a bucket that holds fewer tokens than the cost.
+
+        Raises ValueError for a cost outside 1..burst: it could never be accepted.
+        """
         if not 1 <= cost <= self.burst:
             raise ValueError("a cost must be from 1 to the burst")
-        per_s, burst = self.per_s, self.burst
-        full_at_s = max(full_at_s, latest_s)
-        spare_s = max(0.0, burst / per_s + _TOLERANCE_S - (full_at_s - latest_s))
-        tokens = min(int(spare_s * per_s), burst)
-        if tokens < cost:
-            return self._refusal(cost, tokens, full_at_s - now), full_at_s
-        full_at_s += cost / per_s
-        # allowed, limit, remaining, retry_after_s, full_after_s
-        return Decision(True, burst, tokens - cost, 0.0, full_at_s - now), full_at_s  # noqa: FBT003
-
-    def _refusal(self, cost: int, tokens: int, full_after_s: float) -> Decision:
         return Decision(
             allowed=False,
             limit=self.burst,
@@ -112,12 +140,17 @@ class Rate:
 
 
 def parse_rate(text: str) -> Rate | None:
-    """Read a rate, or None for "off". Raises RateSyntaxError."""
+    """Read a rate of requests, or None for "off". Raises RateSyntaxError."""
     return None if text.strip().lower() == "off" else Rate.parse(text)
 
 
+def parse_bytes_rate(text: str) -> Rate | None:
+    """Read a rate of bytes, or None for "off". Raises RateSyntaxError."""
+    return None if text.strip().lower() == "off" else Rate.parse_bytes(text)
+
+
 class Throttle(Protocol):
-    """What decides. One instance is one group: keys of different groups never meet."""
+    """Decides for the keys of one group by one rate."""
 
     @property
     def rate(self) -> Rate:
@@ -174,13 +207,19 @@ def standing(decision: Decision) -> dict[str, str]:
     }
 
 
-def refusal(group: str, rate: Rate, decision: Decision, now_unix: float) -> dict[str, str]:
-    """The response headers of a refusal; `now_unix` in Unix seconds."""
+def refusal(
+    group: str, rate: Rate, decision: Decision, now_unix: float, *, unit: str = REQUESTS
+) -> dict[str, str]:
+    """The response headers of a refusal; `now_unix` in Unix seconds.
+
+    The policy names a unit other than requests, as draft-ietf-httpapi-ratelimit-headers does.
+    """
     retry_s = max(1, math.ceil(decision.retry_after_s))
     window_s = max(1, math.ceil(rate.refill_s - _TOLERANCE_S))
+    quota_unit = "" if unit == REQUESTS else f';qu="{unit}"'
     return standing(decision) | {
         "Retry-After": str(retry_s),
         "X-RateLimit-Reset": str(math.ceil(now_unix + decision.retry_after_s)),
-        "RateLimit-Policy": f'"{group}";q={rate.burst};w={window_s}',
+        "RateLimit-Policy": f'"{group}";q={rate.burst};w={window_s}{quota_unit}',
         "RateLimit": f'"{group}";r={decision.remaining};t={retry_s}',
     }

@@ -226,6 +226,7 @@ BAD_STARTS = {
     "prot": {"prot": 1},
     "throttle_api": {"throttle_api": "fast"},
     "reports_token": {"reports_host": "0.0.0.0"},
+    "throttle_tenant_bytes": {"throttle_tenant_bytes": "4MiB/min burst 1KiB"},
     "trusted_proxies": {"trusted_proxies": "10.0.0.1/99"},
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import signal
 import time
@@ -10,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import pytest
 from harness import COLMENA_UUID, Service, eventually
 from wire import CONVERSION, INTERACTIONS, TRACK, Reply
 
@@ -20,6 +23,7 @@ CALL = {"tenant_id": 1, "type": "call"}
 VIEW = {"tenant_id": 1, "type": "view"}
 PROXY = "127.0.0.1"
 SCARCE = "1/h burst 2"
+SCARCE_BYTES = "1KiB/min burst 100KiB"  # ten bodies of 10,000 bytes, and a part of one
 
 
 def ask(service: Service, path: str, body: object, client: str | None = None) -> Reply:
@@ -31,6 +35,14 @@ def ask(service: Service, path: str, body: object, client: str | None = None) ->
 def statuses(service: Service, *clients: str | None) -> list[int]:
     """What a call gets from each client in turn."""
     return [ask(service, TRACK, CALL, client).status for client in clients]
+
+
+def wide_body(body: Mapping[str, object]) -> bytes:
+    """The same event in 10,000 bytes."""
+    metadata = {"pad": "x" * 5000, "rest": ""}
+    bare = len(json.dumps({**body, "metadata": metadata}))
+    metadata["rest"] = "x" * (10_000 - bare)
+    return json.dumps({**body, "metadata": metadata}).encode()
 
 
 def remaining(reply: Reply) -> int:
@@ -189,6 +201,107 @@ def test_many_connections_to_two_workers_get_one_burst(start_service: StartServi
     with ThreadPoolExecutor(32) as clients:
         sent = list(clients.map(lambda _: service.post(TRACK, CALL).status, range(200)))
     assert (sent.count(202), sent.count(429)) == (60, 140)
+
+
+# -- one client, and the others of its tenant --------------------------------------------------
+
+
+def sent_at_once(service: Service, *asked: tuple[str, object, str]) -> list[Reply]:
+    """What each (path, body, client) got, on many connections."""
+    with ThreadPoolExecutor(16) as clients:
+        return list(clients.map(lambda one: ask(service, *one), asked))
+
+
+def policies(replies: list[Reply]) -> set[str]:
+    """The names of the policies that refused."""
+    refused = [reply for reply in replies if reply.status == 429]
+    return {reply.headers["RateLimit-Policy"].split('"')[1] for reply in refused}
+
+
+@pytest.mark.parametrize("http_server", ["fast", "tornado"])
+def test_one_client_cannot_shut_a_tenants_others_out(
+    start_service: StartService, http_server: str
+) -> None:
+    """Of a tenant's burst it gets its share, on all workers together; the rest is for others."""
+    service = start_service(
+        role="collect",
+        workers=2,
+        http_server=http_server,
+        trusted_proxies=PROXY,
+        throttle_address="1/h burst 20",
+        throttle_tenant_aware="1/h burst 60",
+    )
+    flood = sent_at_once(service, *[(INTERACTIONS, VIEW, "198.51.100.1")] * 150)
+    assert [reply.status for reply in flood].count(201) == 20
+    assert policies(flood) == {"address"}
+    others = [(INTERACTIONS, VIEW, f"203.0.113.{n}") for n in range(50)]
+    answers = sent_at_once(service, *others)
+    assert [reply.status for reply in answers].count(201) == 40
+    assert policies(answers) == {"tenant-aware"}
+    assert ask(service, TRACK, CALL, "198.51.100.1").status == 202
+
+
+def test_a_client_past_its_share_is_refused_before_its_body_is_read(
+    start_service: StartService,
+) -> None:
+    """Neither as not JSON nor as another tenant's, and nothing of it is kept."""
+    service = start_service(
+        role="collect", throttle_address=SCARCE, trusted_proxies=PROXY, segment_age_s=0.05
+    )
+    client = "198.51.100.1"
+    assert [ask(service, INTERACTIONS, VIEW, client).status for _ in range(2)] == [201, 201]
+    for body in (b"{", {"tenant_id": 999, "type": "view"}, VIEW, b"[" * 50_000):
+        refused = ask(service, INTERACTIONS, body, client)
+        assert (refused.status, refused.headers["X-RateLimit-Limit"]) == (429, "2")
+        assert refused.body["message"].startswith("Too many requests from this address")
+    assert service.stop() == 0
+    assert service.sealed("rejected") == []
+
+
+def test_one_client_stores_no_more_bytes_than_its_budget(start_service: StartService) -> None:
+    """On all endpoints and workers together, compressed or not; others store theirs."""
+    service = start_service(
+        role="collect", workers=2, trusted_proxies=PROXY, throttle_address_bytes=SCARCE_BYTES
+    )
+    bodies = [
+        (TRACK, CALL),
+        (INTERACTIONS, VIEW),
+        (CONVERSION, {"tenant_slug": "la-colmena"}),
+    ]
+    wide = [(path, wide_body(body), "198.51.100.1") for path, body in bodies * 10]
+    answers = sent_at_once(service, *wide)
+    accepted = [reply.body for reply in answers if reply.status < 300]
+    assert len(accepted) == 10
+    assert {"status": "skipped", "transaction_id": None} not in accepted
+    assert policies(answers) == {"address-bytes"}
+    refused = ask(service, *wide[0])
+    assert refused.body["message"].startswith("Too many bytes from this address; try again in ")
+    assert int(refused.headers["Retry-After"]) > 60
+    packed = gzip.compress(wide[0][1])
+    headers = {"Content-Encoding": "gzip", "X-Forwarded-For": "198.51.100.1"}
+    assert service.post(TRACK, packed, headers).status == 429
+    assert ask(service, TRACK, CALL, "198.51.100.1").status == 202
+    assert ask(service, TRACK, wide[0][1], "198.51.100.2").status == 202
+
+
+def test_a_tenant_stores_no_more_bytes_than_its_budget(start_service: StartService) -> None:
+    """However many clients send them; another tenant's are stored."""
+    service = start_service(
+        role="collect", workers=2, trusted_proxies=PROXY, throttle_tenant_bytes=SCARCE_BYTES
+    )
+    wide = [
+        (path, wide_body(body), f"198.51.100.{n}")
+        for n in range(10)
+        for path, body in ((TRACK, CALL), (INTERACTIONS, VIEW))
+    ]
+    answers = sent_at_once(service, *wide)
+    assert [reply.status < 300 for reply in answers].count(True) == 10
+    assert policies(answers) == {"tenant-bytes"}
+    other = wide_body({"tenant_id": 2, "type": "view"})
+    assert ask(service, INTERACTIONS, other, "198.51.100.1").status == 201
+
+
+# -- a worker that is killed -------------------------------------------------------------------
 
 
 def test_a_restarted_worker_remembers_who_came_before(start_service: StartService) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.collector.body import DEPTH_MAX, JsonValue, read_body
+from service.collector.body import DEPTH_MAX, JsonValue, json_value, plain_body
 from service.collector.rejection import Rejection
 
 BYTES_MAX = 65_536
@@ -21,9 +21,10 @@ def read(
     content_type: str | None = "application/json",
     content_encoding: str | None = None,
 ) -> JsonValue | Rejection:
-    return read_body(
+    plain = plain_body(
         raw, content_type=content_type, content_encoding=content_encoding, bytes_max=BYTES_MAX
     )
+    return plain if isinstance(plain, Rejection) else json_value(plain)
 
 
 def refusal(result: JsonValue | Rejection) -> tuple[str, int]:

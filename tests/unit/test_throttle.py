@@ -12,6 +12,7 @@ from service.collector.throttle import (
     MemoryThrottle,
     Rate,
     RateSyntaxError,
+    parse_bytes_rate,
     parse_rate,
     refusal,
     standing,
@@ -47,10 +48,37 @@ def test_reads_rates(text: str, per_s: float, burst: int) -> None:
     assert parse_rate(text) == Rate(per_s=per_s, burst=burst)
 
 
+@pytest.mark.parametrize(
+    ("text", "per_s", "burst"),
+    [
+        ("60MiB/min burst 2MiB", 1 << 20, 2 << 20),
+        ("1KiB/s burst 65536", 1024, 65536),
+        ("1000000/s burst 1GiB", 1e6, 1 << 30),
+        (" 1GiB / s  burst  1KiB ", 1 << 30, 1024),
+    ],
+)
+def test_reads_rates_of_bytes(text: str, per_s: float, burst: int) -> None:
+    """Either number may carry a binary unit."""
+    assert Rate.parse_bytes(text) == Rate(per_s=per_s, burst=burst)
+    assert parse_bytes_rate(text) == Rate(per_s=per_s, burst=burst)
+
+
 @pytest.mark.parametrize("text", ["off", " OFF "])
 def test_off_is_no_rate(text: str) -> None:
     """A group can be left unthrottled, in so many words."""
     assert parse_rate(text) is None
+    assert parse_bytes_rate(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "4MiB", "4MB/min burst 2MB", "4mib/min burst 1", "4MiB/min burst 0", "2GiB/s burst 1"],
+)
+def test_refuses_what_is_no_rate_of_bytes(text: str) -> None:
+    """With one line."""
+    with pytest.raises(RateSyntaxError) as refused:
+        parse_bytes_rate(text)
+    assert len(str(refused.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -60,13 +60,22 @@ HEADERS: Mapping[str, Json] = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
     "Allow": {"description": "The methods that the path has.", "schema": _TEXT},
     "WWW-Authenticate": {"description": "Bearer.", "schema": _TEXT},
-    "X-RateLimit-Limit": {"description": "Requests that can be saved up.", "schema": _COUNT},
-    "X-RateLimit-Remaining": {"description": "Requests that are left now.", "schema": _COUNT},
+    "X-RateLimit-Limit": {
+        "description": "Requests, or bytes, that can be saved up.",
+        "schema": _COUNT,
+    },
+    "X-RateLimit-Remaining": {
+        "description": "Requests, or bytes, that are left now.",
+        "schema": _COUNT,
+    },
     "X-RateLimit-Reset": {
         "description": "When to try again, in Unix seconds.",
         "schema": _COUNT,
     },
-    "RateLimit-Policy": {"description": "Name, quota and window in seconds.", "schema": _TEXT},
+    "RateLimit-Policy": {
+        "description": "Name, quota, window in seconds, and unit.",
+        "schema": _TEXT,
+    },
     "RateLimit": {"description": "Name, remaining, and seconds to wait.", "schema": _TEXT},
     "ETag": {"description": "Tag of this form of the file.", "schema": _TEXT},
     "Cache-Control": {"description": "How long it may be kept.", "schema": _TEXT},
