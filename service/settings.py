@@ -248,7 +248,10 @@ class Settings:
         64 * _KIB, _bytes(1), "Largest request body, counted after decompression."
     )
     rejected_bytes_per_min_max: int = _setting(
-        16 * _MIB, _bytes(0), "Rejected payloads a worker stores in a minute; the rest is dropped."
+        16 * _MIB,
+        _bytes(0),
+        "Rejected payloads a worker stores in a minute, an eighth of them from one client IP; the "
+        "rest is dropped.",
     )
     http_server: str = _setting(
         "fast",

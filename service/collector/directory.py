@@ -3,7 +3,8 @@
 A snapshot of the database is replaced in one assignment every `refresh_s`. What it does not hold
 is asked of the database once: found, it is kept until the next refresh; not found, that answer
 stands for `negative_ttl_s`. So a tenant imported or made public during a run is found at once, and
-one made inactive is refused after the next refresh.
+one made inactive is refused after the next refresh. One asker has a share of the look-ups in
+flight: made-up tenants of one address do not fill the queue for others.
 
 `peek_*` never wait and cost a dict look-up; they return MISS where the database must be asked,
 which the coroutine of the same question does.
@@ -19,6 +20,7 @@ import logging
 import time
 from array import array
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -84,22 +86,25 @@ class _View:
 class _Misses:
     """Asks the database: one query a key at a time, None remembered, everything bounded."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         *,
         negative_ttl_s: float,
         negative_max: int,
         pending_max: int,
+        pending_of_one_max: int,
         timeout_s: float,
         clock: Callable[[], float],
     ) -> None:
         self._negative_ttl_s = negative_ttl_s
         self._negative_max = negative_max
         self._pending_max = pending_max
+        self._pending_of_one_max = pending_of_one_max
         self._timeout_s = timeout_s
         self._clock = clock
         self._denied_until_s: dict[_Key, float] = {}
         self._pending: dict[_Key, asyncio.Task[Any]] = {}
+        self._pending_of: Counter[str] = Counter()
         self._threads = ThreadPoolExecutor(_LOOKUP_THREADS, "directory-lookup")
 
     def is_denied(self, key: _Key) -> bool:
@@ -108,13 +113,15 @@ class _Misses:
         return now < self._denied_until_s.get(key, now)
 
     async def ask(
-        self, key: _Key, query: Callable[[], _T | None], found: dict[Any, _T]
+        self, key: _Key, query: Callable[[], _T | None], found: dict[Any, _T], asker: str
     ) -> _T | None:
         """The query's answer, from a thread, and into `found` if there is one.
 
         Raises DirectoryUnavailable, also when it takes too long or too many wait.
         """
-        task: asyncio.Task[_T | None] = self._pending.get(key) or self._begin(key, query, found)
+        task: asyncio.Task[_T | None] | None = self._pending.get(key)
+        if task is None:
+            task = self._begin(key, query, found, asker)
         # Not wait_for: from Python 3.12 on it needs a task, and the fast server's caller has none.
         done, _ = await asyncio.wait([task], timeout=self._timeout_s)
         if not done:
@@ -126,14 +133,17 @@ class _Misses:
         self._threads.shutdown(wait=False)
 
     def _begin(
-        self, key: _Key, query: Callable[[], _T | None], found: dict[Any, _T]
+        self, key: _Key, query: Callable[[], _T | None], found: dict[Any, _T], asker: str
     ) -> asyncio.Task[_T | None]:
         if len(self._pending) >= self._pending_max:
             raise DirectoryUnavailable("too many directory look-ups in flight")
+        if self._pending_of[asker] >= self._pending_of_one_max:
+            raise DirectoryUnavailable("too many directory look-ups in flight from one address")
         answering = self._run(key, query, found)
         task = asyncio.create_task(answering)
         self._pending[key] = task
-        task.add_done_callback(partial(self._settle, key))
+        self._pending_of[asker] += 1
+        task.add_done_callback(partial(self._settle, key, asker))
         return task
 
     async def _run(
@@ -146,8 +156,11 @@ class _Misses:
             found[key] = answer
         return answer
 
-    def _settle(self, key: _Key, task: asyncio.Task[Any]) -> None:
+    def _settle(self, key: _Key, asker: str, task: asyncio.Task[Any]) -> None:
         del self._pending[key]
+        self._pending_of[asker] -= 1
+        if not self._pending_of[asker]:
+            del self._pending_of[asker]
         if not task.cancelled():
             task.exception()  # retrieved: whoever asked may have gone
 
@@ -169,6 +182,7 @@ class Directory:
         negative_ttl_s: float = 2.0,
         negative_max: int = 10_000,
         pending_max: int = 1_000,
+        pending_of_one_max: int = 32,
         lookup_timeout_s: float = 3.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -179,6 +193,7 @@ class Directory:
             negative_ttl_s=negative_ttl_s,
             negative_max=negative_max,
             pending_max=pending_max,
+            pending_of_one_max=pending_of_one_max,
             timeout_s=lookup_timeout_s,
             clock=clock,
         )
@@ -230,23 +245,26 @@ class Directory:
             return False
         return MISS
 
-    async def tenant(self, key: int | str) -> Tenant | None:
-        """As peek_tenant, the database asked on a miss. Raises DirectoryUnavailable."""
+    async def tenant(self, key: int | str, asker: str = "") -> Tenant | None:
+        """As peek_tenant, the database asked on a miss for `asker`. Raises DirectoryUnavailable."""
         tenant_key = reference(key)
-        return None if tenant_key is None else await self._resolve(tenant_key)
+        return None if tenant_key is None else await self._resolve(tenant_key, asker)
 
-    async def tenant_by_slug(self, slug: str) -> Tenant | None:
-        """As peek_slug, the database asked on a miss. Raises DirectoryUnavailable."""
-        return await self._resolve(("slug", slug))
+    async def tenant_by_slug(self, slug: str, asker: str = "") -> Tenant | None:
+        """As peek_slug, the database asked on a miss for `asker`. Raises DirectoryUnavailable."""
+        return await self._resolve(("slug", slug), asker)
 
-    async def has_product(self, tenant_id: int, product_id: int) -> bool:
-        """As peek_product, the database asked on a miss. Raises DirectoryUnavailable."""
+    async def has_product(self, tenant_id: int, product_id: int, asker: str = "") -> bool:
+        """As peek_product, the database asked on a miss for `asker`.
+
+        Raises DirectoryUnavailable.
+        """
         known = self.peek_product(tenant_id, product_id)
         if known is not MISS:
             return known
         key = (tenant_id, product_id)
         query = partial(_find_product, self._database, key)
-        return await self._misses.ask(key, query, self._view.found_products) is not None
+        return await self._misses.ask(key, query, self._view.found_products, asker) is not None
 
     async def refresh(self) -> None:
         """Loads a new snapshot; keeps the last one, and warns once an outage, if that fails."""
@@ -280,12 +298,12 @@ class Directory:
             return None
         return None if self._misses.is_denied(key) else MISS
 
-    async def _resolve(self, key: Reference) -> Tenant | None:
+    async def _resolve(self, key: Reference, asker: str) -> Tenant | None:
         known = self._peek(key)
         if known is not MISS:
             return known
         query = partial(_find_public, self._database, key)
-        return await self._misses.ask(key, query, self._view.found_tenants)
+        return await self._misses.ask(key, query, self._view.found_tenants, asker)
 
 
 def load_snapshot(database: DirectoryDatabase) -> Snapshot:

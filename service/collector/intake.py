@@ -158,7 +158,7 @@ class Intake:
             gate.enter(address, len(submission.body))
             plain = self._plain(submission, gate, address)
             payload = _checked(_parsed(plain), self._contract.interaction)
-            admitted = await self._admit(payload, *self._by_id)
+            admitted = await self._admit(payload, *self._by_id, address)
             headers = standing(self._enter_tenant(admitted, len(plain.body), address))
             status, body, _ = await self._interaction(admitted, plain)
         except Throttled as refused:
@@ -191,7 +191,9 @@ class Intake:
 
     async def _track(self, submission: Submission) -> Reply:
         payload = _checked(_parsed(submission), self._contract.track)
-        admitted = await self._sell(await self._admit(payload, *self._by_id))
+        address = _address(submission)
+        admitted = await self._admit(payload, *self._by_id, address)
+        admitted = await self._sell(admitted, address)
         if admitted is _DIRECTORY_UNAVAILABLE:
             raise Unavailable(admitted.message)
         if isinstance(admitted, Rejection):
@@ -205,7 +207,9 @@ class Intake:
     async def _conversion(self, submission: Submission) -> Reply:
         body = _parsed(submission)
         payload = _checked(body, self._contract.conversion)
-        admitted = await self._sell(await self._admit(payload, *self._by_slug))
+        address = _address(submission)
+        admitted = await self._admit(payload, *self._by_slug, address)
+        admitted = await self._sell(admitted, address)
         if isinstance(admitted, Rejection):
             await self._keep_rejected("conversion", admitted, submission)
         else:
@@ -215,7 +219,7 @@ class Intake:
         return Reply(200, {"status": status, "transaction_id": transaction_id_of(body)})
 
     async def _interaction(self, admitted: Admitted | Rejection, submission: Submission) -> Reply:
-        sold = await self._sell(admitted)
+        sold = await self._sell(admitted, _address(submission))
         if sold is _PRODUCT_NOT_FOUND and isinstance(admitted, Admitted):
             sold = admitted._replace(payload=admitted.payload._replace(product_id=None))
         if isinstance(sold, Rejection):
@@ -250,7 +254,8 @@ class Intake:
         self,
         payload: Payload | Rejection,
         peek: Callable[[Any], Tenant | Miss | None],
-        ask: Callable[[Any], Awaitable[Tenant | None]],
+        ask: Callable[[Any, str], Awaitable[Tenant | None]],
+        address: str,
     ) -> Admitted | Rejection:
         """Whose event it is."""
         if isinstance(payload, Rejection):
@@ -258,12 +263,12 @@ class Intake:
         tenant = peek(payload.tenant)
         if tenant is MISS:
             try:
-                tenant = await ask(payload.tenant)
+                tenant = await ask(payload.tenant, address)
             except DirectoryUnavailable:
                 return _DIRECTORY_UNAVAILABLE
         return Admitted(payload, tenant) if tenant else _TENANT_NOT_FOUND
 
-    async def _sell(self, admitted: Admitted | Rejection) -> Admitted | Rejection:
+    async def _sell(self, admitted: Admitted | Rejection, address: str) -> Admitted | Rejection:
         """Whether its product, if it names one, is this tenant's."""
         if isinstance(admitted, Rejection) or admitted.payload.product_id is None:
             return admitted
@@ -271,7 +276,7 @@ class Intake:
         sold = self._directory.peek_product(tenant_id, product_id)
         if sold is MISS:
             try:
-                sold = await self._directory.has_product(tenant_id, product_id)
+                sold = await self._directory.has_product(tenant_id, product_id, address)
             except DirectoryUnavailable:
                 return _DIRECTORY_UNAVAILABLE
         return admitted if sold else _PRODUCT_NOT_FOUND
@@ -329,7 +334,7 @@ class Intake:
         ours = refusal is _DIRECTORY_UNAVAILABLE
         if ours and len(body) > record.REJECTED_BODY_BYTES_MAX:
             raise Unavailable(refusal.message)
-        kept = await self._rejected.keep(endpoint, refusal, body)
+        kept = await self._rejected.keep(endpoint, refusal, body, _address(submission))
         if ours and not kept:
             raise Unavailable(refusal.message)
 

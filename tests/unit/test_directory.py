@@ -269,6 +269,35 @@ def test_too_many_look_ups_in_flight_are_refused():
     run(database, scenario, pending_max=3)
 
 
+def test_one_asker_has_a_share_of_the_look_ups_in_flight():
+    """Its made-up tenants and products are refused; others' are looked up, also the same ones."""
+    database = FakeDatabase()
+
+    async def scenario(directory):
+        database.may_answer.clear()
+        waiting = [
+            asyncio.create_task(directory.tenant_by_slug("a", "flood")),
+            asyncio.create_task(directory.has_product(1, 8, "flood")),
+            asyncio.create_task(directory.tenant(9, "flood")),
+        ]
+        await until(lambda: len(directory._misses._pending) == 3)
+        for refused in (
+            directory.tenant_by_slug("b", "flood"),
+            directory.tenant(10, "flood"),
+            directory.has_product(1, 9, "flood"),
+        ):
+            with pytest.raises(DirectoryUnavailable, match="from one address"):
+                await refused
+        waiting.append(asyncio.create_task(directory.tenant_by_slug("new", "other")))
+        waiting.append(asyncio.create_task(directory.tenant_by_slug("a", "other")))
+        database.may_answer.set()
+        assert await asyncio.gather(*waiting) == [None, False, None, None, None]
+        assert await directory.tenant_by_slug("b", "flood") is None
+        assert not directory._misses._pending_of
+
+    run(database, scenario, pending_of_one_max=3)
+
+
 def test_a_look_up_that_takes_too_long_is_refused():
     """Nobody waits for ever on a database that hangs."""
     database = FakeDatabase()

@@ -60,6 +60,7 @@ class FakeDirectory:
         self.cold = False
         self.down = False
         self.questions = 0
+        self.askers: set[str] = set()
 
     def peek_tenant(self, key: int | str) -> Tenant | Miss | None:
         return MISS if self.cold else self._tenant(key)
@@ -70,17 +71,18 @@ class FakeDirectory:
     def peek_product(self, tenant_id: int, product_id: int) -> bool | Miss:
         return MISS if self.cold else (tenant_id, product_id) == (17, 1042)
 
-    async def tenant(self, key: int | str) -> Tenant | None:
-        return self._asked(self._tenant(key))
+    async def tenant(self, key: int | str, asker: str) -> Tenant | None:
+        return self._asked(self._tenant(key), asker)
 
-    async def tenant_by_slug(self, slug: str) -> Tenant | None:
-        return self._asked(self._slug(slug))
+    async def tenant_by_slug(self, slug: str, asker: str) -> Tenant | None:
+        return self._asked(self._slug(slug), asker)
 
-    async def has_product(self, tenant_id: int, product_id: int) -> bool:
-        return bool(self._asked((tenant_id, product_id) == (17, 1042)))
+    async def has_product(self, tenant_id: int, product_id: int, asker: str) -> bool:
+        return bool(self._asked((tenant_id, product_id) == (17, 1042), asker))
 
-    def _asked(self, answer: T) -> T:
+    def _asked(self, answer: T, asker: str) -> T:
         self.questions += 1
+        self.askers.add(asker)
         if self.down:
             raise DirectoryUnavailable("no answer")
         return answer
@@ -453,6 +455,31 @@ def test_what_is_kept_is_bounded_and_answers_do_not_change(tmp_path: Path, per_m
     assert [reply.status for reply in replies] == [400, 400, 400]
     assert sum(map(len, collector.journal.raw)) <= per_min
     assert bool(collector.rejected) == (per_min > 1 << 16)
+
+
+def test_one_address_has_a_share_of_what_is_kept(tmp_path: Path) -> None:
+    """Whatever it sends, others' payloads are kept; all together never more than the budget."""
+    collector = Collector(tmp_path, rejected_bytes_per_min=1 << 20)
+    wrong = b'{"tenant_id": "17", "type": "explode", "pad": "%s"}' % (b"x" * 4000)
+    for _ in range(100):
+        assert collector.send("track", wrong).status == 422
+    kept = len(collector.rejected)
+    assert kept == (1 << 20) // 8 // (5 << 10)
+    for n in range(20):
+        collector.send("track", wrong, ip=f"198.51.100.{n}")
+    assert len(collector.rejected) == kept + 20
+    for n in range(400):
+        collector.send("track", wrong, ip=f"198.51.100.{n % 20}")
+    assert sum(map(len, collector.journal.raw)) <= 1 << 20
+    assert len(collector.rejected) == (1 << 20) // (5 << 10)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_the_directory_is_told_who_asks(collector: Collector, endpoint: str) -> None:
+    """Its look-ups are bounded for each address, for tenants and products alike."""
+    collector.directory.cold = True
+    collector.send(endpoint, VALID[endpoint] | {"product_id": 1042})
+    assert (collector.directory.questions, collector.directory.askers) == (2, {"203.0.113.7"})
 
 
 def test_the_budget_comes_back_within_a_minute(tmp_path: Path) -> None:
