@@ -56,8 +56,9 @@ def run(data: Path, destination: Path) -> Copied:
     copied_segments = sum(map(len, segments.sealed_everywhere(target.log).values()))
     snapshots = [_copy_table(source, target, snapshot) for snapshot in pinned]
     _copy_directory(source, target)
-    if source.tokens.exists():
-        shutil.copy2(source.tokens, target.tokens)
+    for path in (source.tokens, source.tokens_made):
+        if path.exists():
+            shutil.copy2(path, target.root)
     paths = [path for path in target.root.rglob("*") if path.is_file()]
     for path in [*paths, *(path for path in target.root.rglob("*") if path.is_dir())]:
         durable.make_private(path)

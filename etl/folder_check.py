@@ -7,12 +7,11 @@ It only reads, and raises nothing.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from etl import closed, lake_log, recovery_record, segments
+from etl import closed, lake_log, recovery_record, segments, token_file
 from etl.findings import Problem
 from etl.layout import Layout
 from etl.tables import PARTITION, TABLES
@@ -43,8 +42,7 @@ def _kinds(layout: Layout) -> Iterator[Problem]:
     for file in (layout.tokens, layout.directory_db):
         if (file.exists() or file.is_symlink()) and not file.is_file():
             yield Problem("not-a-file", f"{file} is no file")
-    if layout.tokens.is_file() and not _are_tokens(layout.tokens.read_bytes()):
-        yield Problem("tokens-unreadable", f"{layout.tokens}: is not a file of tokens")
+    yield from _tokens(layout)
     if layout.directory_db.is_file():
         with layout.directory_db.open("rb") as file_:
             start = file_.read(len(_DATABASE_START))
@@ -52,11 +50,14 @@ def _kinds(layout: Layout) -> Iterator[Problem]:
             yield Problem("directory-unreadable", f"{layout.directory_db}: is no SQLite database")
 
 
-def _are_tokens(content: bytes) -> bool:
-    try:
-        return isinstance(json.loads(content)["tokens"], list)
-    except (ValueError, KeyError, TypeError):
-        return False
+def _tokens(layout: Layout) -> Iterator[Problem]:
+    if layout.tokens.is_file():
+        try:
+            token_file.read(layout.tokens.read_bytes())
+        except token_file.DamagedTokens as error:
+            yield Problem("tokens-unreadable", f"{layout.tokens}: {error}")
+    elif layout.tokens_made.exists() and not layout.tokens.exists():
+        yield Problem("tokens-missing", f"{layout.tokens}: is missing, and tokens were made")
 
 
 def _log(layout: Layout) -> Iterator[Problem]:

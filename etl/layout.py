@@ -2,6 +2,8 @@
 
 <data>/format.json                     {"format": 2}; a folder without it is of format 1
 <data>/directory.db                    tenants and products (embedded default)
+<data>/tokens.json, tokens.made        tokens of the private port; that there ever was one
+<data>/sessions.json                   browsers that signed in
 <data>/salts/<YYYY-MM-DD>              the day's visitor salt
 <data>/log/lock                        held while a series is claimed or recovered
 <data>/log/<series>/...                segments, see `etl.segments`
@@ -26,6 +28,7 @@ from pathlib import Path
 from etl import durable
 
 FORMAT = 2
+TOKENS_MADE, SESSIONS = "tokens.made", "sessions.json"
 _NAMES_REFUSE = "%?\\"  # URLs of databases and tables are made from the path
 
 
@@ -62,6 +65,14 @@ class Layout:
     @property
     def tokens(self) -> Path:
         return self.root / "tokens.json"
+
+    @property
+    def tokens_made(self) -> Path:
+        return self.root / TOKENS_MADE
+
+    @property
+    def sessions(self) -> Path:
+        return self.root / SESSIONS
 
     @property
     def salts(self) -> Path:
@@ -115,7 +126,9 @@ class Layout:
         database = [
             self.directory_db.with_name("directory.db" + end) for end in ("", "-wal", "-shm")
         ]
-        yield from (path for path in (*database, self.tokens, self.salts) if path.exists())
+        yield from (
+            path for path in (*database, self.tokens, self.sessions, self.salts) if path.exists()
+        )
         yield from _entries(self.salts)
 
     def _refuse_links(self) -> None:

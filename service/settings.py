@@ -28,6 +28,7 @@ T = TypeVar("T")
 ENVIRONMENT_PREFIX = "BEACONLOG_"
 CONFIG_VARIABLE = "BEACONLOG_CONFIG"
 DEFAULT_FILE = Path("beaconlog.toml")
+TOKEN_CHARS_MIN = 16
 
 _KIB, _MIB, _GIB = 2**10, 2**20, 2**30
 _UNITS = {None: 1, "KiB": _KIB, "MiB": _MIB, "GiB": _GIB}
@@ -56,7 +57,13 @@ def _to_text(raw: object, pattern: str) -> str:
 
 
 def _to_path(raw: object) -> Path:
-    return raw if isinstance(raw, Path) else Path(_to_text(raw, ".+"))
+    return raw if isinstance(raw, Path) else Path(_to_text(raw, r".*\S.*"))
+
+
+def _to_bool(raw: object) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    return _to_text(raw, "true|false") == "true"
 
 
 def _to_int(raw: object) -> int:
@@ -122,7 +129,7 @@ def _number(unit: str, least: float, most: float) -> _Kind[float]:
 
 _HOST = _text(r"\S+", "a host name or address")
 _PORT = _integer(0, 65535)
-_SQL = _text(".*", "a SQL query as text")
+_SQL = _text(r"(.*\S.*)?", "a SQL query as text")
 _RATE = _text(
     r"off|[1-9]\d{0,8}/(s|sec|second|min|minute|h|hour) burst [1-9]\d{0,8}",
     "off, or a rate such as 600/min burst 120 (per s, min or h)",
@@ -161,8 +168,14 @@ class Settings:
     reports_token: str = _setting(
         "",
         _text("[!-~]*", "printable ASCII without blanks"),
-        "Bearer token the private port asks for; empty asks for none.",
+        "Bearer token the private port asks for, of 16 characters at least beyond loopback; empty "
+        "asks for none until a token was made.",
         secret=True,
+    )
+    reports_open: bool = _setting(
+        default=False,
+        kind=_Kind("true or false", _to_bool),
+        doc="Answer this machine without a token even after tokens were made; loopback only.",
     )
     trusted_proxies: tuple[str, ...] = _setting(
         (),
@@ -318,15 +331,37 @@ def load(
     by BEACONLOG_CONFIG is read, else `beaconlog.toml` in the current folder where there is one.
     Raises SettingsError at the first unknown key, bad value or unreadable file.
     """
-    if file is None and environment.get(CONFIG_VARIABLE):
-        file = Path(environment[CONFIG_VARIABLE])
+    if file is None and CONFIG_VARIABLE in environment:
+        file = _named_file(environment[CONFIG_VARIABLE])
     values: dict[str, Any] = {}
     for source in (_from_file(file), _from_environment(environment), _from_flags(flags)):
         values |= {key: _parsed(source, key, raw) for key, raw in source.values.items()}
     settings = Settings(**values)
-    if not settings.reports_token and not _is_loopback(settings.reports_host):
-        raise SettingsError("reports_host is not a loopback address and needs reports_token")
+    _refuse_an_open_port(settings)
     return settings
+
+
+def _named_file(text: str) -> Path:
+    if not text.strip():
+        raise SettingsError(f"environment {CONFIG_VARIABLE}: is empty; unset it, or name a file")
+    return Path(text)
+
+
+def _refuse_an_open_port(settings: Settings) -> None:
+    token = settings.reports_token
+    if settings.reports_open and token:
+        raise SettingsError("reports_open and reports_token exclude each other")
+    if _is_loopback(settings.reports_host):
+        return
+    if settings.reports_open:
+        raise SettingsError("reports_open needs a reports_host that is a loopback address")
+    if not token:
+        raise SettingsError("reports_host is not a loopback address and needs reports_token")
+    if len(token) < TOKEN_CHARS_MIN:
+        raise SettingsError(
+            "reports_host is not a loopback address: reports_token needs at least "
+            f"{TOKEN_CHARS_MIN} characters, such as `openssl rand -hex 32` makes"
+        )
 
 
 class _Source(NamedTuple):
@@ -357,6 +392,9 @@ def _from_environment(environment: Mapping[str, str]) -> _Source:
         for name, text in environment.items()
         if name.startswith(ENVIRONMENT_PREFIX) and name != CONFIG_VARIABLE
     }
+    if values.get("reports_token") == "":  # a shell variable that is not set opens nothing
+        name = _environment_name("reports_token")
+        raise SettingsError(f"environment {name}: is empty; unset it, or give a token")
     return _Source("environment ", _environment_name, values)
 
 

@@ -3,22 +3,26 @@
 A token is shown once, when it is made; the file holds its SHA-256 (a token is 32 random bytes, so
 that a fast hash is enough), whose it is and until when. The file is replaced whole under a lock,
 and read again whenever it has changed: a revoked token is refused at its next use.
+
+That a token was ever made is kept in a file of its own, `tokens.made`, and in the memory of a
+process that has seen it: losing tokens must not open the port.
 """
 
 from __future__ import annotations
 
 import hmac
-import json
 import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from etl import durable
+from etl import durable, token_file
+from etl.layout import SESSIONS, TOKENS_MADE
+from etl.token_file import DamagedTokens, Token
 
 _PREFIX = "blt_"
 _SECRET_BYTES = 32
@@ -34,39 +38,38 @@ class UnknownToken(Exception):
     """There is no token of this id that could be revoked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """What is kept of a token. `tenant_id` None: an administrator's, which sees everything."""
-
-    id: str
-    sha256: str
-    tenant_id: int | None
-    created_at: str
-    expires_at: str | None = None
-    revoked_at: str | None = None
-
-    def is_valid(self, now: datetime) -> bool:
-        """Whether it opens anything now."""
-        if self.revoked_at is not None:
-            return False
-        return self.expires_at is None or now < datetime.fromisoformat(self.expires_at)
-
-
 class TokenStore:
-    """The tokens of one data folder."""
+    """The tokens of one data folder. `sessions` is the file beside them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.sessions = path.with_name(SESSIONS)
+        self._mark = path.with_name(TOKENS_MADE)
         self._tokens: tuple[Token, ...] = ()
         self._stamp: _Stamp | None = None
+        self._were_made = False
+
+    def were_made(self) -> bool:
+        """Whether a token was ever made. Raises TokenFileError."""
+        if not self._were_made:
+            self._were_made = bool(_stamp_of(self._path) or _stamp_of(self._mark))
+        return self._were_made
+
+    def remember(self) -> None:
+        """Mark a folder whose tokens an earlier version made. Raises TokenFileError."""
+        if self.were_made() and not _stamp_of(self._mark):
+            with self._changing():
+                durable.write_file(self._mark, b"")
 
     def all(self) -> Sequence[Token]:
-        """Every token, oldest first. Raises TokenFileError."""
-        stamp = self._stamp_now()
-        if stamp != self._stamp:
-            self._tokens = self._read() if stamp else ()
-            self._stamp = stamp
-        return self._tokens
+        """Every token, oldest first. Raises TokenFileError, also where their file is lost."""
+        tokens = self._kept()
+        if self._stamp is None and self.were_made():
+            raise TokenFileError(
+                f"{self._path}: is missing, and tokens were made; put it back from a backup or "
+                "make new ones with `beaconlog token create`"
+            )
+        return tokens
 
     def find(self, text: str, now: datetime) -> Token | None:
         """The valid token of this text. Raises TokenFileError."""
@@ -77,12 +80,13 @@ class TokenStore:
                 found = token
         return found
 
-    def any_valid(self, now: datetime) -> bool:
-        """Whether any token opens anything now. Raises TokenFileError."""
-        return any(token.is_valid(now) for token in self.all())
+    def get(self, token_id: str, now: datetime) -> Token | None:
+        """The valid token of this id. Raises TokenFileError."""
+        found = (one for one in self.all() if one.id == token_id and one.is_valid(now))
+        return next(found, None)
 
     def why_not_ready(self) -> list[str]:
-        """Why no token can be told from none; empty where the file is in order or not there."""
+        """Why nobody can be let in by a token; empty where that is as it should be."""
         try:
             self.all()
         except TokenFileError as error:
@@ -102,7 +106,7 @@ class TokenStore:
             _iso(expires_at) if expires_at else None,
         )
         with self._changing():
-            self._write([*self.all(), token])
+            self._write([*self._kept(), token])
         return text, token
 
     def revoke(self, token_id: str, now: datetime) -> None:
@@ -118,27 +122,26 @@ class TokenStore:
                 ]
             )
 
-    def _stamp_now(self) -> _Stamp | None:
-        try:
-            found = self._path.stat()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise TokenFileError(f"{self._path}: {error.strerror}") from error
-        return found.st_mtime_ns, found.st_size, found.st_ino
+    def _kept(self) -> tuple[Token, ...]:
+        stamp = _stamp_of(self._path)
+        if stamp != self._stamp:
+            self._tokens = self._read() if stamp else ()
+            self._stamp = stamp
+            self._were_made |= stamp is not None
+        return self._tokens
 
     def _read(self) -> tuple[Token, ...]:
         try:
-            listed = json.loads(self._path.read_bytes())["tokens"]
-            return tuple(Token(**fields) for fields in listed)
+            return token_file.read(self._path.read_bytes())
         except OSError as error:
             raise TokenFileError(f"{self._path}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise TokenFileError(f"{self._path}: is not a file of tokens") from error
+        except DamagedTokens as error:
+            raise TokenFileError(f"{self._path}: {error}") from error
 
     def _write(self, tokens: Sequence[Token]) -> None:
-        content = json.dumps({"tokens": [asdict(token) for token in tokens]}, indent=1)
-        durable.write_file(self._path, content.encode())
+        durable.write_file(self._path, token_file.written(tokens))
+        if not _stamp_of(self._mark):
+            durable.write_file(self._mark, b"")
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -147,6 +150,18 @@ class TokenStore:
                 yield
         except OSError as error:
             raise TokenFileError(f"{self._path}: {error.strerror or os.strerror(0)}") from error
+
+
+def _stamp_of(path: Path) -> _Stamp | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise TokenFileError(f"{path}: is a link to nothing") from None
+        return None
+    except OSError as error:
+        raise TokenFileError(f"{path}: {error.strerror}") from error
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _digest(text: str) -> str:

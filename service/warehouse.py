@@ -30,7 +30,7 @@ from service.metrics import Metrics
 from service.settings import Settings
 from service.shared import Shared
 from service.stopping import stop_event
-from service.tokens import TokenStore
+from service.tokens import TokenFileError, TokenStore
 from service.web.access import Access
 from service.web.desk import ReportDesk
 from service.web.reports import make_app
@@ -87,8 +87,16 @@ async def _serve(
     desk = ReportDesk(
         LiveView(settings.data, database(settings), limits), settings.report_timeout_s
     )
+    clients = ClientAddress(settings.trusted_proxies)
     tokens = TokenStore(Layout(settings.data).tokens)
-    access = Access(settings.reports_token, tokens, settings.reports_host)
+    access = Access(
+        settings.reports_token,
+        tokens,
+        settings.reports_host,
+        opened=settings.reports_open,
+        proxies=clients,
+    )
+    _remember(tokens)
     app = make_app(
         desk,
         access,
@@ -99,7 +107,6 @@ async def _serve(
             *tokens.why_not_ready(),
         ],
     )
-    clients = ClientAddress(settings.trusted_proxies)
     server = BoundedServer(app, clients, connections_max=settings.connections_max)
     server.listen(sockets)
     beats.keep_beating(_NAME)
@@ -114,6 +121,13 @@ async def _serve(
     ended = await asyncio.to_thread(schedule.stop, max(0.0, deadline_s - loop.time()))
     log.info("drained", extra={"fields": {"compaction_cut_off": not ended}})
     return 0
+
+
+def _remember(tokens: TokenStore) -> None:
+    try:
+        tokens.remember()
+    except TokenFileError as error:
+        log.error("that tokens were made is not marked", extra={"fields": {"why": str(error)}})
 
 
 def _looked_every_s(settings: Settings) -> float:

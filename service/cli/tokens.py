@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from etl.layout import Layout
+from etl.token_file import Token
 from service.cli.shared import (
     AsJson,
     Config,
@@ -22,7 +23,7 @@ from service.cli.shared import (
     stop,
 )
 from service.settings import Settings
-from service.tokens import Token, TokenFileError, TokenStore, UnknownToken
+from service.tokens import TokenFileError, TokenStore, UnknownToken
 
 _AGE = re.compile(r"([1-9][0-9]{0,4})([dhm])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}

@@ -1,10 +1,13 @@
 """Who may read what on the private port.
 
-A request shows a bearer token, or the cookie that a browser was given for one. `reports_token`
+A request shows a bearer token, or the cookie of a browser that signed in with one. `reports_token`
 and tokens without a tenant read everything; a tenant's token reads that tenant and nothing else.
-Where no token is configured the port is open, but to this machine only: it is bound to loopback,
-and a request whose Host is another name is refused, so that a page of another site cannot have a
-browser read it through a name that it points here (DNS rebinding).
+
+The port is open, to this machine only, until a token is configured or made, and from then on only
+where `reports_open` says so: that the last token expired, was revoked or is lost opens nothing.
+While it is open it is bound to loopback. A request whose Host is another name is refused, so that a
+page of another site cannot have a browser read it through a name that it points here (DNS
+rebinding); so is one that a proxy sent on, which may come from anywhere.
 
 A wrong token is answered late, and many of them from one address not at all for a while.
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -22,13 +26,25 @@ from urllib.parse import urlsplit
 
 from tornado import httputil
 
+from service.collector.client import ClientAddress
 from service.collector.throttle import MemoryThrottle, Rate, Throttle
+from service.sessions import SessionStore
 from service.tokens import TokenFileError, TokenStore
 from service.web.answers import JsonHandler
+from service.web.host import is_host
+
+log = logging.getLogger(__name__)
 
 COOKIE = "beaconlog"
-COOKIE_DAYS = 30
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+_PROXY_HEADERS = (
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Real-Ip",
+    "Via",
+)
 _WRONG_DELAY_S = 0.5
 _WRONG_RATE = Rate(per_s=10 / 60, burst=10)
 _WRONG_ADDRESSES_MAX = 10_000
@@ -36,9 +52,10 @@ _WRONG_ADDRESSES_MAX = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who asks. `tenant_id` None: an administrator."""
+    """Who asks. `tenant_id` None: an administrator. `token_id` None: of no token of the store."""
 
     tenant_id: int | None = None
+    token_id: str | None = None
 
     @property
     def is_admin(self) -> bool:
@@ -57,49 +74,61 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Access:
-    """The rules of one port. `host` is the name it is bound to."""
+    """The rules of one port. `host` is the name it is bound to; `opened`, the setting
+    `reports_open`."""
 
     token: str
     store: TokenStore
     host: str = "127.0.0.1"
+    opened: bool = False
+    proxies: ClientAddress = field(default_factory=lambda: ClientAddress(()))
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     wrong: Throttle = field(
         default_factory=lambda: MemoryThrottle(_WRONG_RATE, _WRONG_ADDRESSES_MAX)
     )
     wrong_delay_s: float = _WRONG_DELAY_S
+    sessions: SessionStore = field(init=False)
+    _told: str = ""
+
+    def __post_init__(self) -> None:
+        self.sessions = SessionStore(self.store.sessions)
 
     def is_open(self) -> bool:
-        """Whether no token is configured. Raises TokenFileError."""
-        return not self.token and not self.store.any_valid(self.now())
+        """Whether it answers without a token. Raises TokenFileError."""
+        return self.opened or not (self.token or self.store.were_made())
 
     async def reader(self, request: httputil.HTTPServerRequest) -> Reader:
         """Raises Refused, TokenFileError."""
         self.refuse_foreign(request)
-        if self.is_open():
-            self._refuse_foreign_host(request)
-            return Reader()
         shown = shown_token(request)
-        if not shown:
+        if self.is_open():
+            self._refuse_other_machines(request)
+            if not (self.opened and shown):
+                return Reader()
+        if shown:
+            return await self.judge(shown, request)
+        signed_in = self._signed_in(shown_session(request))
+        if signed_in is None:
             raise Refused(401, "Send the header Authorization: Bearer <token>, or sign in.")
-        return await self.judge(shown, request.remote_ip or "")
+        return signed_in
 
     def refuse_foreign(self, request: httputil.HTTPServerRequest) -> None:
-        """What changes or runs something is never asked for by a page of another site. Raises
-        Refused."""
+        """Refuse POST requests from other sites (CSRF). Raises Refused."""
         if request.method != "POST":
             return
         origin = request.headers.get("Origin")
         site = request.headers.get("Sec-Fetch-Site", "same-origin")
-        is_foreign = origin is not None and urlsplit(origin).netloc != request.host
+        own = {f"{scheme}://{request.host}".lower() for scheme in ("http", "https")}
+        is_foreign = origin is not None and origin.lower() not in own
         if is_foreign or site not in ("same-origin", "none"):
             raise Refused(403, "This may not be asked for by a page of another site.")
 
-    async def judge(self, shown: str, address: str) -> Reader:
+    async def judge(self, shown: str, request: httputil.HTTPServerRequest) -> Reader:
         """Whose token this is; a wrong one is told late. Raises Refused, TokenFileError."""
         found = self._find(shown)
         if found:
             return found
-        decision = self.wrong.allow(address, time.monotonic())
+        decision = self.wrong.allow(self._address(request), time.monotonic())
         if not decision.allowed:
             wait = str(max(1, math.ceil(decision.retry_after_s)))
             raise Refused(
@@ -108,23 +137,72 @@ class Access:
         await asyncio.sleep(self.wrong_delay_s)
         raise Refused(401, "This token is unknown, expired or revoked.")
 
+    async def sign_in(self, shown: str, request: httputil.HTTPServerRequest) -> str:
+        """Begin a session of this token and return its id. Raises Refused, TokenFileError,
+        OSError."""
+        self.refuse_foreign(request)
+        reader = await self.judge(shown, request)
+        return await asyncio.to_thread(self.sessions.begin, shown, reader.token_id, self.now())
+
+    async def sign_out(self, request: httputil.HTTPServerRequest) -> None:
+        """End the request's session. Raises OSError."""
+        session_id = shown_session(request)
+        if session_id:
+            await asyncio.to_thread(self.sessions.end, session_id)
+
+    def is_https(self, request: httputil.HTTPServerRequest) -> bool:
+        """Whether the client speaks TLS: to us, or to a trusted proxy that says so."""
+        if self.proxies.share_key(request.remote_ip or "") is None:
+            sent = request.headers.get("X-Forwarded-Proto", "").rpartition(",")[2]
+            return sent.strip().lower() == "https"
+        return request.protocol == "https"
+
+    def explained(self, error: TokenFileError) -> str:
+        """Log why nobody can be let in, once; return what the client is told."""
+        if str(error) != self._told:
+            self._told = str(error)
+            log.error("the private port is closed", extra={"fields": {"why": str(error)}})
+        return "Tokens cannot be checked now; the service's log says why."
+
     def _find(self, shown: str) -> Reader | None:
         if self.token and hmac.compare_digest(shown.encode(), self.token.encode()):
             return Reader()
         token = self.store.find(shown, self.now())
-        return Reader(token.tenant_id) if token else None
+        return Reader(token.tenant_id, token.id) if token else None
 
-    def _refuse_foreign_host(self, request: httputil.HTTPServerRequest) -> None:
-        name = urlsplit(f"//{request.host}").hostname or ""
+    def _signed_in(self, session_id: str) -> Reader | None:
+        session = self.sessions.find(session_id, self.now()) if session_id else None
+        if session is None:
+            return None
+        if session.token_id is None:
+            return Reader() if self.token and session.is_of(session_id, self.token) else None
+        token = self.store.get(session.token_id, self.now())
+        return Reader(token.tenant_id, token.id) if token else None
+
+    def _address(self, request: httputil.HTTPServerRequest) -> str:
+        forwarded = request.headers.get("X-Forwarded-For")
+        return self.proxies.resolve(request.remote_ip or "", forwarded)
+
+    def _refuse_other_machines(self, request: httputil.HTTPServerRequest) -> None:
+        name = _name_of(request.host)
         if name not in _LOCAL_HOSTS | {self.host}:
             raise Refused(403, "Without a token this port answers to the name localhost only.")
+        if any(header in request.headers for header in _PROXY_HEADERS):
+            raise Refused(403, "Without a token this port answers to no proxy: make one.")
+
+
+def _name_of(host: str) -> str:
+    return (urlsplit(f"//{host}").hostname or "") if is_host(host) else ""
 
 
 def shown_token(request: httputil.HTTPServerRequest) -> str:
-    """The token of the header or, without one, of the cookie; empty for none."""
+    """The token of the header; empty for none."""
     scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return sent.strip()
+    return sent.strip() if scheme.lower() == "bearer" else ""
+
+
+def shown_session(request: httputil.HTTPServerRequest) -> str:
+    """The session's id that the cookie holds; empty for none."""
     cookie = request.cookies.get(COOKIE)
     return cookie.value if cookie else ""
 
@@ -145,7 +223,7 @@ class PrivateHandler(JsonHandler):
         except Refused as refused:
             self.refuse_reader(refused)
         except TokenFileError as error:
-            self.fail(503, str(error))
+            self.fail(503, self.access.explained(error))
 
     def refuse_reader(self, refused: Refused) -> None:
         """Answer who may not read this."""

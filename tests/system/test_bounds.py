@@ -227,6 +227,8 @@ BAD_STARTS = {
     "throttle_api": {"throttle_api": "fast"},
     "reports_token": {"reports_host": "0.0.0.0"},
     "throttle_tenant_bytes": {"throttle_tenant_bytes": "4MiB/min burst 1KiB"},
+    "needs at least 16": {"reports_host": "0.0.0.0", "reports_token": "short"},
+    "reports_open": {"reports_host": "0.0.0.0", "reports_open": "true"},
     "trusted_proxies": {"trusted_proxies": "10.0.0.1/99"},
 }
 

@@ -21,8 +21,8 @@ from etl import reports
 from etl.directory_db import DirectoryDatabase, Tenant
 from etl.live import LiveView
 from service.metrics import Metrics
-from service.tokens import TokenFileError, TokenStore, UnknownToken
-from service.web.access import COOKIE, Access
+from service.tokens import TokenStore, UnknownToken
+from service.web.access import Access
 from service.web.desk import ReportDesk
 from service.web.reports import make_app
 
@@ -148,14 +148,6 @@ async def test_wrong_tokens_are_slowed_down(fetch: Fetch, store: TokenStore) -> 
     assert (await fetch("/api/v1/reports", token=right)).code == 200
 
 
-@pytest.mark.gen_test
-async def test_a_cookie_is_as_good_as_the_header(fetch: Fetch, store: TokenStore) -> None:
-    """A browser's; a wrong one is wrong."""
-    text = made(store, None)
-    assert (await fetch("/api/v1/reports", Cookie=f"{COOKIE}={text}")).code == 200
-    assert (await fetch("/api/v1/reports", Cookie=f"{COOKIE}={text}x")).code == 401
-
-
 def test_only_a_hash_is_stored(store: TokenStore, tmp_path: Path) -> None:
     """In a file that another process reads at its next use."""
     text = made(store, 7)
@@ -170,15 +162,6 @@ def test_only_a_hash_is_stored(store: TokenStore, tmp_path: Path) -> None:
     assert other.find(text, NOW) is None
     with pytest.raises(UnknownToken):
         store.revoke(found.id, NOW)
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"tokens": [{"id": 1}]}', '{"tokens": 1}'])
-def test_a_damaged_file_opens_nothing(tmp_path: Path, content: str) -> None:
-    """It is named; nothing is taken to be without tokens."""
-    path = tmp_path / "tokens.json"
-    path.write_text(content)
-    with pytest.raises(TokenFileError, match=r"tokens\.json"):
-        TokenStore(path).any_valid(NOW)
 
 
 # -- hosts and sites --------------------------------------------------------------------------

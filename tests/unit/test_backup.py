@@ -74,6 +74,16 @@ def test_tokens_are_copied(shop, copy):
     assert copy.layout.tokens.read_text() == '{"tokens": []}'
 
 
+def test_that_tokens_were_made_is_copied(shop, copy):
+    """A port that is closed is closed after a restore; sessions of browsers are not restored."""
+    fill(shop)
+    shop.layout.tokens_made.touch()
+    shop.layout.sessions.write_text('{"sessions": []}')
+    backup.run(shop.data, copy.data)
+    assert copy.layout.tokens_made.exists()
+    assert not copy.layout.sessions.exists()
+
+
 def test_what_is_compacted_and_deleted_meanwhile_is_in_it_once(shop, copy, monkeypatch):
     """Between the segments and the snapshot."""
     fill(shop)

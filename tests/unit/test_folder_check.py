@@ -71,6 +71,8 @@ def linked(name: str, target: str) -> Callable[[Shop], None]:
         (replaced_by_file("lake/events"), "not-a-folder"),
         (made("tokens.json", None), "not-a-file"),
         (made("tokens.json", b"[]"), "tokens-unreadable"),
+        (made("tokens.json", b'{"tokens": [{"id": "a"}]}'), "tokens-unreadable"),
+        (made("tokens.made", b""), "tokens-missing"),
         (made("directory.db", None), "not-a-file"),
         (made("directory.db", b"hello"), "directory-unreadable"),
         (linked("directory.db", "/nowhere/at/all"), "not-a-file"),

@@ -167,6 +167,8 @@ BAD: list[tuple[str, object]] = [
     ("port", "9" * 5000),
     ("workers", 0),
     ("workers", 65),
+    ("reports_open", "yes"),
+    ("reports_open", 1),
     ("reports_token", "two words"),
     ("reports_token", "contraseña"),
     ("trusted_proxies", "proxy.example"),
@@ -276,7 +278,36 @@ def test_private_port_beyond_loopback_needs_a_token(host: str) -> None:
     """Reports are never open to others without a token."""
     assert "reports_host" in refusal({"reports_host": host})
     assert refusal({"reports_host": host}).endswith("needs reports_token")
-    assert load({"reports_host": host, "reports_token": "hush"}, {}, None).reports_host == host
+    assert refusal({"reports_host": host, "reports_token": "x" * 15}).startswith("reports_host")
+    assert load({"reports_host": host, "reports_token": "x" * 16}, {}, None).reports_host == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "10.1.2.3"])
+def test_private_port_beyond_loopback_is_never_open(host: str) -> None:
+    """Nor is one that has a token."""
+    assert "reports_open" in refusal({"reports_host": host, "reports_open": "true"})
+    assert "exclude" in refusal({"reports_token": "x" * 16, "reports_open": True})
+    assert load({"reports_open": "true"}, {}, None).reports_open is True
+
+
+def test_a_variable_takes_no_token_away() -> None:
+    """An empty one is a variable that somebody forgot to set; so is the settings file's."""
+    assert "BEACONLOG_REPORTS_TOKEN" in refusal(environment={"BEACONLOG_REPORTS_TOKEN": ""})
+    for text in ("", " "):
+        assert "BEACONLOG_CONFIG" in refusal(environment={"BEACONLOG_CONFIG": text})
+
+
+@pytest.mark.parametrize("key", [one.key for one in describe()])
+@pytest.mark.parametrize("text", [" ", "\t", "\n"])
+def test_a_blank_value_is_refused(key: str, text: str) -> None:
+    """Of every setting."""
+    assert key.upper() in refusal(environment={f"BEACONLOG_{key.upper()}": text})
+
+
+@pytest.mark.parametrize("key", [one.key for one in describe() if one.default not in ('""', "[]")])
+def test_an_empty_value_is_refused(key: str) -> None:
+    """Of every setting whose default is not empty."""
+    assert key.upper() in refusal(environment={f"BEACONLOG_{key.upper()}": ""})
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])

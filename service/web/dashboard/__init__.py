@@ -1,12 +1,14 @@
 """The dashboard of the private port: pages, sign-in, and the files they are made of.
 
 The pages are files without data; what they show comes from the report API, under the reader's own
-rights. A browser signs in with a token, which it is given back as a cookie that no script can read
-and no other site can send. Nothing is loaded from another host, and no script stands in a page.
+rights. A browser signs in with a token and is given a session (service.sessions), as a cookie that
+no script can read and no other site can send. Nothing is loaded from another host, and no script
+stands in a page.
 """
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -16,9 +18,12 @@ from tornado import web
 from tornado.routing import URLSpec
 from tornado.template import Template
 
+from service.sessions import DAYS
 from service.tokens import TokenFileError
-from service.web.access import COOKIE, COOKIE_DAYS, Access, PrivateHandler, Refused
+from service.web.access import COOKIE, Access, PrivateHandler, Refused
 from service.web.answers import JsonHandler
+
+log = logging.getLogger(__name__)
 
 _STATIC = files("service.web.dashboard") / "static"
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
@@ -69,7 +74,7 @@ class DashboardHandler(PrivateHandler):
 
 
 class SignInHandler(JsonHandler):
-    """GET /signin: asks for a token. POST: a right one becomes a cookie."""
+    """GET /signin: asks for a token. POST: a right one begins a session."""
 
     ALLOWED = ("GET", "HEAD", "POST")
     body_bytes_max = _FORM_BYTES_MAX
@@ -86,8 +91,7 @@ class SignInHandler(JsonHandler):
         form = parse_qs(bytes(self.body).decode("utf-8", "replace"))
         token, target = form.get("token", [""])[0].strip(), form.get("next", ["/"])[0]
         try:
-            self.access.refuse_foreign(self.request)
-            await self.access.judge(token, self.request.remote_ip or "")
+            session_id = await self.access.sign_in(token, self.request)
         except Refused as refused:
             for name, text in refused.headers.items():
                 self.set_header(name, text)
@@ -95,15 +99,19 @@ class SignInHandler(JsonHandler):
             self._ask(str(refused), target)
         except TokenFileError as error:
             self.set_status(503)
-            self._ask(str(error), target)
+            self._ask(self.access.explained(error), target)
+        except OSError as error:
+            log.error("a session cannot be kept", extra={"fields": {"why": str(error)}})
+            self.set_status(503)
+            self._ask("Nobody can sign in now; the service's log says why.", target)
         else:
             self.set_cookie(
                 COOKIE,
-                token,
-                expires_days=COOKIE_DAYS,
+                session_id,
+                expires_days=DAYS,
                 httponly=True,
                 samesite="Strict",
-                secure=self.request.protocol == "https",
+                secure=self.access.is_https(self.request),
             )
             self.redirect(_own_path(target), status=303)
 
@@ -114,13 +122,20 @@ class SignInHandler(JsonHandler):
 
 
 class SignOutHandler(PrivateHandler):
-    """POST /signout: the browser forgets its token."""
+    """POST /signout: the session ends, and the browser forgets it."""
 
     ALLOWED = ("POST",)
     body_bytes_max = _FORM_BYTES_MAX
 
-    def post(self) -> None:
-        self.clear_cookie(COOKIE, samesite="Strict", httponly=True)
+    async def post(self) -> None:
+        try:
+            await self.access.sign_out(self.request)
+        except OSError as error:
+            log.error("a session cannot be ended", extra={"fields": {"why": str(error)}})
+            self.fail(503, "The session cannot be ended now; the service's log says why.")
+            return
+        secure = self.access.is_https(self.request)
+        self.clear_cookie(COOKIE, samesite="Strict", httponly=True, secure=secure)
         self.redirect("/signin", status=303)
 
 
