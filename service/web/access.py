@@ -63,6 +63,9 @@ class Reader:
         return self.tenant_id is None
 
 
+ADMINISTRATOR = Reader()
+
+
 class Refused(Exception):
     """The request is not answered: status, message and the headers that go with it."""
 

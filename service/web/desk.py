@@ -1,16 +1,17 @@
 """Where the private port's questions are answered: a small pool of threads.
 
 Each question runs on a live connection of its own that is locked down to the lake's folder, so a
-heavy one delays neither another nor the health checks. A bounded number waits.
+heavy one delays neither another nor the health checks. Whose turn it is: see `service.web.turns`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TypeVar
 
 import duckdb
@@ -20,9 +21,10 @@ from etl import charts, export, queries, render, reports
 from etl.layout import Layout
 from etl.live import LiveView
 from etl.parameters import ParameterError
+from service.web.access import ADMINISTRATOR, Reader
+from service.web.turns import Flooding, Overloaded, Turns
 
-_THREADS = 2
-_WAITING_MAX = 64
+_EXPORTS_MAX, _EXPORTS_OF_A_READER_MAX = 16, 4
 _CHART = "vega-lite"
 
 T = TypeVar("T")
@@ -36,54 +38,61 @@ class Rendered:
     body: bytes
 
 
-class Overloaded(Exception):
-    """More questions wait than will be answered in time."""
-
-
 @dataclass(slots=True)
 class ReportDesk:
     """Answers the handlers' questions, a bounded number at a time."""
 
     view: LiveView
     timeout_s: float
-    _pool: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(_THREADS, "reports")
-    )
-    _waiting: int = 0
+    _turns: Turns = field(default_factory=Turns)
+    _exports: Counter[int | None] = field(default_factory=Counter)
 
     @property
     def waiting(self) -> int:
         """How many questions are not answered yet."""
-        return self._waiting
+        return self._turns.admitted
 
     async def answer(
-        self, name: str, given: Mapping[str, str], whose: int | None = None
+        self, name: str, given: Mapping[str, str], whose: Reader = ADMINISTRATOR
     ) -> Rendered:
         """A report. Raises Overloaded and what `run_locked` and `LiveView.connect` raise."""
-        return await self.ask(lambda: self._report(name, dict(given), whose))
+        return await self.ask(lambda: self._report(name, dict(given), whose.tenant_id), whose)
 
-    async def sql(self, text: str, rows_max: int) -> Rendered:
+    async def sql(self, text: str, rows_max: int, whose: Reader = ADMINISTRATOR) -> Rendered:
         """An administrator's query. Raises Overloaded and what `queries.run` raises."""
-        return await self.ask(lambda: self._sql(text, rows_max))
+        return await self.ask(lambda: self._sql(text, rows_max), whose)
 
-    async def parts(self, given: Mapping[str, str], whose: int | None) -> AsyncGenerator[bytes]:
-        """An export, part after part. Raises Overloaded, and what `export.parts` raises at once."""
-        source = _Source(self.view, dict(given), whose)
-        try:
-            while (part := await self.ask(source.next)) is not None:
-                yield part
-        finally:
-            await self.ask(source.close)
+    async def parts(self, given: Mapping[str, str], whose: Reader) -> AsyncGenerator[bytes]:
+        """An export, part after part. Raises Overloaded, and what `export.parts` raises, at once.
 
-    async def ask(self, question: Callable[[], T]) -> T:
-        """What the question comes to, in a thread of the pool. Raises Overloaded."""
-        if self._waiting >= _WAITING_MAX:
+        It is admitted once, as a whole, and its connection is closed however it ends.
+        """
+        with self._turns.admit(whose), self._exporting(whose.tenant_id):
+            source = _Source(self.view, dict(given), whose.tenant_id)
+            try:
+                while (part := await self._turns.run(whose, source.next)) is not None:
+                    yield part
+            finally:
+                await asyncio.to_thread(source.close)
+
+    async def ask(self, question: Callable[[], T], whose: Reader = ADMINISTRATOR) -> T:
+        """Run a question in the pool and return its result. Raises Overloaded."""
+        with self._turns.admit(whose):
+            return await self._turns.run(whose, question)
+
+    @contextmanager
+    def _exporting(self, tenant_id: int | None) -> Iterator[None]:
+        """Each export holds a connection for as long as its client reads."""
+        if self._exports[tenant_id] >= _EXPORTS_OF_A_READER_MAX:
+            raise Flooding
+        if self._exports.total() >= _EXPORTS_MAX and tenant_id is not None:
             raise Overloaded
-        self._waiting += 1
+        self._exports[tenant_id] += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, question)
+            yield
         finally:
-            self._waiting -= 1
+            self._exports[tenant_id] -= 1
+            self._exports += Counter()  # forget readers at zero
 
     @contextmanager
     def connected(self, version: int | None) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -119,25 +128,28 @@ class ReportDesk:
 
 
 class _Source:
-    """An export's connection, used by one thread at a time."""
+    """An export's connection, used by one thread at a time: an end waits for a part."""
 
     def __init__(self, view: LiveView, given: dict[str, str], whose: int | None) -> None:
         self._view, self._given, self._whose = view, given, whose
         self._con: duckdb.DuckDBPyConnection | None = None
         self._parts: Iterator[bytes] = iter(())
+        self._in_use = Lock()
 
     def next(self) -> bytes | None:
         """The next part; None after the last."""
-        if self._con is None:
-            self._con = self._view.connect(version=version_of(self._given.pop("version", None)))
-            reports.lock_down(self._con, Layout(self._view.data).lake)
-            self._parts = export.parts(self._con, self._given, whose=self._whose)
-        return next(self._parts, None)
+        with self._in_use:
+            if self._con is None:
+                self._con = self._view.connect(version=version_of(self._given.pop("version", None)))
+                reports.lock_down(self._con, Layout(self._view.data).lake)
+                self._parts = export.parts(self._con, self._given, whose=self._whose)
+            return next(self._parts, None)
 
     def close(self) -> None:
         """The connection is of no more use."""
-        if self._con is not None:
-            self._con.close()
+        with self._in_use:
+            if self._con is not None:
+                self._con.close()
 
 
 def pick(given: dict[str, str], name: str, default: str, choices: Sequence[str]) -> str:

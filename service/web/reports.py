@@ -22,9 +22,10 @@ from etl.reports import NotYours, ReportTimeout, UnknownReport
 from service.web import dashboard, openapi
 from service.web.access import Access, PrivateHandler
 from service.web.answers import NotFoundHandler, log_request
-from service.web.desk import Overloaded, Rendered, ReportDesk
+from service.web.desk import Rendered, ReportDesk
 from service.web.openapi.private import private_document
 from service.web.ops import HealthHandler, ReadyHandler
+from service.web.turns import Flooding, Overloaded
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,9 @@ class AskingHandler(PrivateHandler):
                 self.fail(422, str(error))
             case ReportTimeout():
                 self.fail(504, f"{error}; ask for a shorter period")
+            case Flooding():
+                self.set_header("Retry-After", "5")
+                self.fail(429, "Too many questions at once; wait for the answers")
             case _:
                 self.set_header("Retry-After", "5")
                 self.fail(503, str(error) or "Too many reports are waiting")
@@ -146,7 +150,7 @@ class ReportHandler(AskingHandler):
     async def get(self, name: str) -> None:
         try:
             given = self.query_parameters()
-            self.send(await self.desk.answer(name, given, self.reader.tenant_id))
+            self.send(await self.desk.answer(name, given, self.reader))
         except _ANSWERED as error:
             self.tell(error)
         if name in reports.names():
@@ -182,7 +186,7 @@ class SqlHandler(AskingHandler):
             return
         try:
             sql, rows_max = _query_of(bytes(self.body))
-            self.send(await self.desk.sql(sql, rows_max))
+            self.send(await self.desk.sql(sql, rows_max, self.reader))
         except _ANSWERED as error:
             self.tell(error)
 
@@ -197,7 +201,7 @@ class ExportHandler(AskingHandler):
             self.set_header("Content-Type", export.FORMATS[form])
             self.set_header("Content-Disposition", f'attachment; filename="events.{form}"')
             self.set_header("Cache-Control", "no-store")
-            async with aclosing(self.desk.parts(given, self.reader.tenant_id)) as parts:
+            async with aclosing(self.desk.parts(given, self.reader)) as parts:
                 async for part in parts:
                     self.write(part)
                     await self.flush()

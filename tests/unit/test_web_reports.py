@@ -21,9 +21,10 @@ from etl.live import LiveView
 from etl.reports import ReportTimeout
 from service.metrics import Metrics
 from service.tokens import TokenStore
-from service.web.access import Access
-from service.web.desk import Overloaded, Rendered, ReportDesk
+from service.web.access import ADMINISTRATOR, Access, Reader
+from service.web.desk import Rendered, ReportDesk
 from service.web.reports import make_app
+from service.web.turns import OF_A_SHOP_MAX, Flooding, Overloaded, Turns
 
 TOKEN = "correct-horse"
 SECRET = "s3cr3t"
@@ -276,9 +277,7 @@ class FailingDesk:
     def __init__(self, failure: Exception) -> None:
         self.failure = failure
 
-    async def answer(
-        self, name: str, given: Mapping[str, str], whose: int | None = None
-    ) -> Rendered:
+    async def answer(self, name: str, given: Mapping[str, str], whose: Reader) -> Rendered:
         raise self.failure
 
 
@@ -298,11 +297,12 @@ class TestFailures:
         [
             (ReportTimeout("the report took longer than 30 s"), 504),
             (Overloaded(), 503),
+            (Flooding(), 429),
             (DirectoryUnavailable("the database does not answer"), 503),
             (LakeError("table events: torn"), 503),
         ],
     )
-    async def test_it_is_a_5xx_with_a_sentence(
+    async def test_it_is_a_status_with_a_sentence(
         self, get: Get, failure: Exception, status: int
     ) -> None:
         """Where trying again may help, it says when."""
@@ -310,7 +310,7 @@ class TestFailures:
         assert response.code == status
         assert answer_of(response)["success"] is False
         assert answer_of(response)["message"]
-        assert ("Retry-After" in response.headers) == (status == 503)
+        assert ("Retry-After" in response.headers) == (status in (429, 503))
 
     async def test_a_bug_is_a_500_without_its_text(
         self, get: Get, caplog: pytest.LogCaptureFixture
@@ -364,3 +364,132 @@ async def test_too_many_reports_at_once_are_refused(
     held.gate.set()
     ended = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(one, LakeError) for one in ended)
+
+
+async def test_a_shop_that_floods_waits_for_itself(data: Path, desk: ReportDesk) -> None:
+    """Past its share it is refused; another shop and an administrator are answered meanwhile."""
+    held: Any = HeldView(data)
+    shop, other = Reader(tenant_id=1), Reader(tenant_id=2)
+
+    def wait() -> None:
+        assert held.gate.wait(20)
+
+    waiting = [asyncio.ensure_future(desk.ask(wait, shop)) for _ in range(OF_A_SHOP_MAX)]
+    await asyncio.sleep(0)
+    with pytest.raises(Flooding):
+        await desk.ask(wait, shop)
+    assert json.loads((await desk.answer("summary", {})).body)["rows"]
+    next_one = asyncio.ensure_future(desk.ask(wait, other))
+    await asyncio.sleep(0)
+    held.gate.set()
+    await asyncio.gather(*waiting, next_one)
+    assert desk.waiting == 0
+
+
+async def test_readers_take_turns() -> None:
+    """However much one of them asked before."""
+    turns, gate, order = Turns(), threading.Event(), list[int]()
+
+    async def asked(shop: int) -> None:
+        reader = Reader(tenant_id=shop)
+        with turns.admit(reader):
+            await turns.run(reader, lambda: (gate.wait(20), order.append(shop)))
+
+    waiting = [asyncio.ensure_future(asked(shop)) for shop in [1] * 8 + [2, 2, 3]]
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(*waiting)
+    assert set(order[2:6]) >= {2, 3}
+    assert order[-3:] == [1, 1, 1]
+
+
+async def test_an_admin_is_not_behind_shops() -> None:
+    """Nor shops behind administrators: each has a thread that the other cannot take."""
+    for many, one in ((Reader(tenant_id=1), ADMINISTRATOR), (ADMINISTRATOR, Reader(tenant_id=1))):
+        turns, gate = Turns(), threading.Event()
+
+        async def asked(turns: Turns, who: Reader, gate: threading.Event | None) -> bool:
+            with turns.admit(who):
+                return await turns.run(who, lambda: gate is None or gate.wait(20))
+
+        waiting = [asyncio.ensure_future(asked(turns, many, gate)) for _ in range(10)]
+        await asyncio.sleep(0)
+        assert await asyncio.wait_for(asked(turns, one, None), 20)
+        gate.set()
+        assert all(await asyncio.gather(*waiting))
+
+
+async def test_a_turn_that_is_given_up_is_the_next_ones() -> None:
+    """While it waits, and once it is granted."""
+    turns, gate, shop = Turns(), threading.Event(), Reader(tenant_id=1)
+
+    async def asked() -> bool:
+        with turns.admit(shop):
+            return await turns.run(shop, lambda: gate.wait(20))
+
+    waiting = [asyncio.ensure_future(asked()) for _ in range(6)]
+    await asyncio.sleep(0)
+    for one in waiting[2:5]:
+        one.cancel()
+    gate.set()
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [one is True for one in ended] == [True, True, False, False, False, True]
+    assert turns.admitted == 0
+
+
+class CountedView:
+    """A live view that counts the connections that are open."""
+
+    def __init__(self, view: LiveView) -> None:
+        self._view, self.data, self.open = view, view.data, 0
+
+    def connect(self, version: int | None = None) -> Any:
+        self.open += 1
+        return CountedConnection(self, self._view.connect(version=version))
+
+
+class CountedConnection:
+    """A connection that tells its view when it is closed."""
+
+    def __init__(self, view: CountedView, con: Any) -> None:
+        self._view, self._con = view, con
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._con, name)
+
+    def close(self) -> None:
+        self._view.open -= 1
+        self._con.close()
+
+
+async def test_an_export_that_began_is_not_refused(desk: ReportDesk) -> None:
+    """However many questions came meanwhile; its connection is closed, also when it is left."""
+    view: Any = CountedView(desk.view)
+    desk.view = view
+    shop, gate = Reader(tenant_id=1), threading.Event()
+    for is_read in (True, False):
+        parts = desk.parts({"format": "csv"}, shop)
+        first = await anext(parts)
+        flood = [asyncio.ensure_future(desk.ask(gate.wait, shop)) for _ in range(OF_A_SHOP_MAX)]
+        await asyncio.sleep(0)
+        if is_read:
+            gate.set()
+            assert len((first + b"".join([part async for part in parts])).splitlines()) == 4
+        await parts.aclose()
+        assert view.open == 0
+        gate.set()
+        ended = await asyncio.gather(*flood, return_exceptions=True)
+        assert [type(one) for one in ended if one is not True] == [Flooding]
+    assert desk.waiting == 0
+
+
+async def test_exports_are_bounded(desk: ReportDesk) -> None:
+    """Each holds a connection for as long as its client takes."""
+    begun = [desk.parts({}, Reader(tenant_id=1)) for _ in range(5)]
+    for parts in begun[:4]:
+        await anext(parts)
+    with pytest.raises(Flooding):
+        await anext(begun[4])
+    for parts in begun:
+        await parts.aclose()
+    assert desk.waiting == 0
