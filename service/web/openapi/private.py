@@ -40,7 +40,7 @@ _BUSY = ("Retry-After",)
 _KNOWN_READER: Mapping[int, Json] = {
     401: error("No token, or a wrong one.", always=("WWW-Authenticate",)),
     403: error("The token does not read this, or a page of another site asks."),
-    429: error("Too many wrong tokens from this address.", always=_BUSY),
+    429: error("Too many wrong tokens from this address, or questions at once.", always=_BUSY),
     503: error("Too busy, or what is needed cannot be read now.", maybe=_BUSY),
 }
 _ASKED: Mapping[int, Json] = {
