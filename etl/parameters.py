@@ -16,7 +16,7 @@ Value = TypeVar("Value")
 
 ENDPOINTS = ("track", "conversion", "interactions")
 INTERVALS = ("hour", "day", "week", "month")
-_TRUE, _FALSE = ("1", "true", "yes", "on", ""), ("0", "false", "no", "off")
+TRUE, FALSE = ("1", "true", "yes", "on", ""), ("0", "false", "no", "off")
 ROWS_MAX = 10_000
 TEXT_CHARS_MAX = 255
 ID_DIGITS_MAX = 16
@@ -140,9 +140,9 @@ def _zone(text: str) -> ZoneInfo:
 
 
 def _flag(text: str) -> bool:
-    if text.lower() not in _TRUE + _FALSE:
+    if text.lower() not in TRUE + FALSE:
         raise ValueError("takes true or false.")
-    return text.lower() in _TRUE
+    return text.lower() in TRUE
 
 
 def _limit(text: str) -> int:

@@ -26,7 +26,10 @@ _KNOWN: Mapping[str, tuple[Json, str]] = {
         "Length of a bucket.",
     ),
     "tz": ({**_TEXT, "default": "UTC", "examples": ["America/Tegucigalpa"]}, "Zone of all times."),
-    "bots": ({"enum": ["true", "false"], "default": "false"}, "Whether bots count too."),
+    "bots": (
+        {"enum": [*parameters.TRUE, *parameters.FALSE], "default": "false"},
+        "Whether bots count too.",
+    ),
     "limit": (
         {"type": "integer", "minimum": 1, "maximum": parameters.ROWS_MAX, "default": 50},
         "Rows at most.",
