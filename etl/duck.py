@@ -7,13 +7,15 @@ from pathlib import Path
 import duckdb
 
 
-def connect(spill: Path, *, memory_bytes_max: int, threads_max: int) -> duckdb.DuckDBPyConnection:
-    """A new in-memory database. `spill` is made by DuckDB when it is needed."""
+def connect(
+    spill: Path | None, *, memory_bytes_max: int, threads_max: int
+) -> duckdb.DuckDBPyConnection:
+    """A new in-memory database. `spill` is made by DuckDB when it is needed; None: never."""
     con = duckdb.connect(
         config={
             "memory_limit": f"{memory_bytes_max // (1 << 20)}MiB",
             "threads": threads_max,
-            "temp_directory": str(spill.absolute()),
+            "temp_directory": str(spill.absolute()) if spill else "",
         }
     )
     con.execute("SET TimeZone = 'UTC'")

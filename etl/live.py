@@ -39,10 +39,11 @@ class Limits:
 
     memory_bytes_max: int = 1 << 30
     threads_max: int = 2
+    may_spill: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
+class Names:
     """Tenants' slugs and products' names, as of `read_at_s`."""
 
     tenants: pa.Table
@@ -59,10 +60,15 @@ class LiveView:
     limits: Limits = field(default_factory=Limits)
     _verified: backlog.Verified = field(default_factory=backlog.Verified)
     _tail: Tail = field(default_factory=Tail)
-    _names: _Names | None = None
+    _names: Names | None = None
 
-    def connect(self, *, version: int | None = None) -> duckdb.DuckDBPyConnection:
-        """A new connection. Raises LakeError, VersionNotFound, DirectoryUnavailable."""
+    def connect(
+        self, *, version: int | None = None, names: Names | None = None
+    ) -> duckdb.DuckDBPyConnection:
+        """A new connection; `names` instead of the directory's own, where they are given.
+
+        Raises LakeError, VersionNotFound, DirectoryUnavailable.
+        """
         try:
             formats.refuse_newer(Layout(self.data))
         except (DataFolderError, SeriesFormatError) as error:
@@ -70,7 +76,7 @@ class LiveView:
         for _ in range(_ATTEMPTS_MAX):
             con = self._new_connection()
             try:
-                self._fill(con, version)
+                self._fill(con, version, names)
             except VersionNotFound:
                 con.close()
                 raise
@@ -86,12 +92,22 @@ class LiveView:
 
     def _new_connection(self) -> duckdb.DuckDBPyConnection:
         return duck.connect(
-            Layout(self.data).spill,
+            Layout(self.data).spill if self.limits.may_spill else None,
             memory_bytes_max=self.limits.memory_bytes_max,
             threads_max=self.limits.threads_max,
         )
 
-    def _fill(self, con: duckdb.DuckDBPyConnection, version: int | None) -> None:
+    def names(self) -> Names:
+        """The directory's names, a few seconds old at most. Raises DirectoryUnavailable."""
+        names = self._names
+        now_s = time.monotonic()
+        if names is None or now_s - names.read_at_s > _NAMES_TTL_S:
+            names = self._names = _read_names(self.directory, now_s)
+        return names
+
+    def _fill(
+        self, con: duckdb.DuckDBPyConnection, version: int | None, names: Names | None
+    ) -> None:
         layout = Layout(self.data.absolute())
         sealed = segments.sealed_everywhere(layout.log) if version is None else {}
         pins = {table.name: version if table is EVENTS else None for table in TABLES}
@@ -102,7 +118,7 @@ class LiveView:
         self._view_tables(con, snapshots, is_pinned=version is not None)
         con.execute(package_files("etl").joinpath("sql/_views.sql").read_text())
         self._describe(con, snapshots, stopped)
-        self._add_names(con)
+        _add_names(con, names or self.names())
 
     @staticmethod
     def _view_tables(
@@ -170,15 +186,12 @@ class LiveView:
                 "INSERT INTO stopped VALUES (?, ?, ?)", [item.series, item.segment, item.reason]
             )
 
-    def _add_names(self, con: duckdb.DuckDBPyConnection) -> None:
-        names = self._names
-        now_s = time.monotonic()
-        if names is None or now_s - names.read_at_s > _NAMES_TTL_S:
-            names = self._names = _read_names(self.directory, now_s)
-        con.register("directory_tenants", names.tenants)
-        con.register("directory_products", names.products)
-        con.execute("CREATE TEMP VIEW tenants AS FROM directory_tenants")
-        con.execute("CREATE TEMP VIEW products AS FROM directory_products")
+
+def _add_names(con: duckdb.DuckDBPyConnection, names: Names) -> None:
+    con.register("directory_tenants", names.tenants)
+    con.register("directory_products", names.products)
+    con.execute("CREATE TEMP VIEW tenants AS FROM directory_tenants")
+    con.execute("CREATE TEMP VIEW products AS FROM directory_products")
 
 
 def open_directory(data: Path, url: str | None) -> DirectoryDatabase:
@@ -186,11 +199,11 @@ def open_directory(data: Path, url: str | None) -> DirectoryDatabase:
     return DirectoryDatabase(url or Layout(data).directory_url)
 
 
-def _read_names(directory: DirectoryDatabase | None, now_s: float) -> _Names:
+def _read_names(directory: DirectoryDatabase | None, now_s: float) -> Names:
     known = directory is not None and directory.exists()
     tenants = list(directory.tenants()) if directory and known else []
     products = list(directory.products()) if directory and known else []
-    return _Names(
+    return Names(
         pa.table(
             {
                 "id": pa.array([tenant.id for tenant in tenants], pa.int64()),

@@ -1,60 +1,76 @@
-"""One SELECT of an administrator's own, on a live connection: bounded in time, memory and rows.
+"""One SELECT on a live connection, as JSON in parts: bounded in rows, one batch in memory.
 
-    from etl import lake, queries
-    queries.run(lake.connect(), "SELECT type, count(*) FROM events GROUP BY type").table
-
-A statement that is not a SELECT is refused before it runs. What a SELECT may read is decided by
-the connection: see `reports.lock_down`.
+Whose SELECT it is, and the bounds of time, memory and bytes: see `etl.sandbox`.
 """
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator
 
 import duckdb
 import orjson
 import pyarrow as pa
 
-from etl import render
-from etl.lake import LakeError
-from etl.reports import ReportTimeout
+from etl import only_select, render
+from etl.only_select import QueryRefused
 
 ROWS_MAX = 10_000
+_ROWS_A_PART = 500
+_UNWRITABLE = (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError, ArithmeticError, TypeError)
+# A process that has no more memory learns it in one of many places of DuckDB.
+_MEMORY = re.compile("out of memory|bad_alloc|failed to allocate|cannot allocate", re.IGNORECASE)
 
 
-class QueryRefused(Exception):
-    """The text is not one SELECT, or DuckDB cannot run it: one line says why."""
+class QueryTooLarge(QueryRefused):
+    """The query needs more memory than it may take."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The query needs more memory than it may take, or is nested too deep; select fewer "
+            "columns or rows, or raise report_memory_bytes_max."
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """A query's first rows, under distinct names, and whether there were more."""
+def json_parts(
+    con: duckdb.DuckDBPyConnection, sql: str, rows_max: int = ROWS_MAX
+) -> Iterator[bytes]:
+    """Yield {"columns": [...], "rows": [...], "truncated": bool}, the rows under distinct names.
 
-    table: pa.Table
-    is_cut: bool
-
-
-def run(
-    con: duckdb.DuckDBPyConnection, sql: str, *, timeout_s: float = 30.0, rows_max: int = ROWS_MAX
-) -> Rows:
-    """Run one SELECT. Raises QueryRefused, ReportTimeout, LakeError."""
-    timer = threading.Timer(timeout_s, con.interrupt)
+    Raises QueryRefused where the text is not one SELECT or cannot be run, QueryTooLarge; both
+    may come after some parts.
+    """
     try:
-        _refuse_all_but_one_select(con, sql)
-        timer.start()
-        found = con.sql(sql)
-        names = _distinct(found.columns)
-        table = found.limit(rows_max + 1).to_arrow_table().rename_columns(names)
-    except duckdb.InterruptException as error:
-        raise ReportTimeout(f"the query took longer than {timeout_s:g} s") from error
-    except duckdb.OutOfMemoryException as error:
-        raise LakeError("the query needs more memory than it may take") from error
+        yield from _json_parts(con, sql, rows_max)
+    except (duckdb.OutOfMemoryException, MemoryError) as error:
+        raise QueryTooLarge from error
     except duckdb.Error as error:
-        raise QueryRefused(str(error)) from error
-    finally:
-        timer.cancel()
-    return Rows(table.slice(0, rows_max), table.num_rows > rows_max)
+        raise (
+            QueryTooLarge() if _MEMORY.search(str(error)) else QueryRefused(str(error))
+        ) from error
+    except _UNWRITABLE as error:
+        message = f"A value cannot be written as JSON ({error}); cast it to VARCHAR."
+        raise QueryRefused(message) from error
+
+
+def _json_parts(con: duckdb.DuckDBPyConnection, sql: str, rows_max: int) -> Iterator[bytes]:
+    only_select.check(con, sql)
+    found = con.sql(sql)
+    names = _distinct(found.columns)
+    yield b'{"columns":' + orjson.dumps(names) + b',"rows":['
+    rows = 0
+    for batch in found.limit(rows_max + 1).to_arrow_reader(_ROWS_A_PART):
+        kept = batch.slice(0, rows_max - rows).rename_columns(names)
+        if kept.num_rows:
+            yield (b"," if rows else b"") + _written(kept)
+        rows += batch.num_rows
+    yield b'],"truncated":' + orjson.dumps(rows > rows_max) + b"}"
+
+
+def _written(batch: pa.RecordBatch) -> bytes:
+    """The rows as JSON, without the brackets of a list."""
+    rows = render.json_rows(batch.to_pylist())
+    return b",".join(orjson.dumps(row, default=str) for row in rows)
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -73,22 +89,3 @@ def _distinct(names: list[str]) -> list[str]:
         seen.add(free)
         kept.append(free)
     return kept
-
-
-def to_json(rows: Rows) -> bytes:
-    """{"columns": [...], "rows": [...], "truncated": bool}."""
-    return orjson.dumps(
-        {
-            "columns": rows.table.column_names,
-            "rows": render.json_rows(rows.table.to_pylist()),
-            "truncated": rows.is_cut,
-        },
-        default=str,
-    )
-
-
-def _refuse_all_but_one_select(con: duckdb.DuckDBPyConnection, sql: str) -> None:
-    statements = con.extract_statements(sql)
-    kinds = [statement.type for statement in statements]
-    if kinds != [duckdb.StatementType.SELECT]:
-        raise QueryRefused("Send one SELECT statement; nothing can be changed here.")

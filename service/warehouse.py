@@ -117,6 +117,7 @@ async def _serve(
     deadline_s = loop.time() + _DRAIN_S
     while desk.waiting and loop.time() < deadline_s:
         await asyncio.sleep(_POLL_S)
+    desk.close()
     # A compaction that takes longer is cut off: it can be at any instruction.
     ended = await asyncio.to_thread(schedule.stop, max(0.0, deadline_s - loop.time()))
     log.info("drained", extra={"fields": {"compaction_cut_off": not ended}})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -115,33 +117,41 @@ def sql(
 
     beaconlog sql "SELECT type, count(*) FROM events GROUP BY type"
     """
-    from etl import live, queries, reports  # noqa: PLC0415
+    from etl import live, reports, sandbox  # noqa: PLC0415
+    from etl.confine import CannotConfine  # noqa: PLC0415
     from etl.directory_db import DirectoryUnavailable  # noqa: PLC0415
     from etl.lake import LakeError  # noqa: PLC0415
-    from etl.layout import Layout  # noqa: PLC0415
-    from service.tables import print_rows  # noqa: PLC0415
+    from etl.only_select import QueryRefused  # noqa: PLC0415
     from service.worker import database  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
     limits = live.Limits(memory_bytes_max=chosen.report_memory_bytes_max)
     view = live.LiveView(chosen.data, database(chosen), limits)
+    children = sandbox.Sandbox(view, chosen.report_timeout_s, spares_max=0)
     try:
-        with busy("reading"), view.connect() as con:
-            reports.lock_down(con, Layout(chosen.data).lake)
-            rows = queries.run(con, query, timeout_s=chosen.report_timeout_s, rows_max=limit)
+        with busy("reading"):
+            answer = children.question(query, limit).answer()
     except (
-        queries.QueryRefused,
+        QueryRefused,
         reports.ReportTimeout,
         LakeError,
         DirectoryUnavailable,
+        CannotConfine,
     ) as error:
         stop(str(error).partition("\n")[0])
+    _print_answer(answer, limit, as_json=as_json)
+
+
+def _print_answer(answer: bytes, limit: int, *, as_json: bool) -> None:
+    from service.tables import print_rows  # noqa: PLC0415
+
+    found = json.loads(answer, parse_float=Decimal)
     if as_json:
-        say(queries.to_json(rows).decode())
+        say(answer.decode())
     else:
-        print_rows(Console(), "rows", rows.table.column_names, rows.table.to_pylist())
-    if rows.is_cut:
+        print_rows(Console(), "rows", found["columns"], found["rows"])
+    if found["truncated"]:
         warn(f"the first {limit} rows; --limit gives more")
 
 

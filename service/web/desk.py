@@ -17,10 +17,11 @@ from typing import TypeVar
 import duckdb
 import orjson
 
-from etl import charts, export, queries, render, reports
+from etl import charts, export, render, reports
 from etl.layout import Layout
 from etl.live import LiveView
 from etl.parameters import ParameterError
+from etl.sandbox import Sandbox
 from service.web.access import ADMINISTRATOR, Reader
 from service.web.turns import Flooding, Overloaded, Turns
 
@@ -46,6 +47,10 @@ class ReportDesk:
     timeout_s: float
     _turns: Turns = field(default_factory=Turns)
     _exports: Counter[int | None] = field(default_factory=Counter)
+    _sandbox: Sandbox = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._sandbox = Sandbox(self.view, self.timeout_s)
 
     @property
     def waiting(self) -> int:
@@ -59,8 +64,19 @@ class ReportDesk:
         return await self.ask(lambda: self._report(name, dict(given), whose.tenant_id), whose)
 
     async def sql(self, text: str, rows_max: int, whose: Reader = ADMINISTRATOR) -> Rendered:
-        """An administrator's query. Raises Overloaded and what `queries.run` raises."""
-        return await self.ask(lambda: self._sql(text, rows_max), whose)
+        """An administrator's query, in a process of its own that ends when this is cancelled.
+
+        Raises Overloaded and what `etl.sandbox` raises.
+        """
+        query = self._sandbox.question(text, rows_max)
+        try:
+            return Rendered("application/json", await self.ask(query.answer, whose))
+        finally:
+            query.cancel()
+
+    def close(self) -> None:
+        """End the process that waits for the next query."""
+        self._sandbox.close()
 
     async def parts(self, given: Mapping[str, str], whose: Reader) -> AsyncGenerator[bytes]:
         """An export, part after part. Raises Overloaded, and what `export.parts` raises, at once.
@@ -119,12 +135,6 @@ class ReportDesk:
         if form == _CHART:
             return Rendered("application/json", orjson.dumps(charts.spec(result)))
         return Rendered(render.FORMATS[form], render.to_bytes(result, form))
-
-    def _sql(self, text: str, rows_max: int) -> Rendered:
-        with self.connected(None) as con:
-            reports.lock_down(con, Layout(self.view.data).lake)
-            result = queries.run(con, text, timeout_s=self.timeout_s, rows_max=rows_max)
-        return Rendered("application/json", queries.to_json(result))
 
 
 class _Source:

@@ -14,10 +14,11 @@ from tornado.iostream import StreamClosedError
 
 from etl import export, queries, reports
 from etl.charts import NoChart
+from etl.confine import CannotConfine
 from etl.directory_db import DirectoryUnavailable
 from etl.lake import LakeError, VersionNotFound
+from etl.only_select import QueryRefused
 from etl.parameters import ParameterError
-from etl.queries import QueryRefused
 from etl.reports import NotYours, ReportTimeout, UnknownReport
 from service.web import dashboard, openapi
 from service.web.access import Access, PrivateHandler
@@ -42,6 +43,7 @@ _ANSWERED = (
     Overloaded,
     DirectoryUnavailable,
     LakeError,
+    CannotConfine,
 )
 
 
@@ -180,15 +182,27 @@ class SqlHandler(AskingHandler):
 
     ALLOWED = ("POST",)
     body_bytes_max = _SQL_BYTES_MAX
+    _running: asyncio.Future[Rendered] | None = None
+    _is_gone = False
 
     async def post(self) -> None:
         if not self.require_admin():
             return
         try:
             sql, rows_max = _query_of(bytes(self.body))
-            self.send(await self.desk.sql(sql, rows_max, self.reader))
+            self._running = asyncio.ensure_future(self.desk.sql(sql, rows_max, self.reader))
+            self.send(await self._running)
+        except asyncio.CancelledError:
+            if not self._is_gone:
+                raise
         except _ANSWERED as error:
             self.tell(error)
+
+    def on_connection_close(self) -> None:
+        """Nobody waits for the answer: its process ends."""
+        self._is_gone = True
+        if self._running:
+            self._running.cancel()
 
 
 class ExportHandler(AskingHandler):

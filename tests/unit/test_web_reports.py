@@ -53,7 +53,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def desk(data: Path) -> Iterator[ReportDesk]:
     database = DirectoryDatabase(f"sqlite:///{data}/directory.db")
-    yield ReportDesk(LiveView(data, database), 30.0)
+    desk = ReportDesk(LiveView(data, database), 30.0)
+    yield desk
+    desk.close()
     database.dispose()
 
 
