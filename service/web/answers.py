@@ -17,6 +17,15 @@ log = logging.getLogger(__name__)
 _LENGTH = re.compile(rf"[0-9]{{1,{LENGTH_DIGITS_MAX}}}")
 
 JSON_HEADERS = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff"}
+PRIVATE_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+}
+"""Of every response of the private port: no other site frames, embeds or reads it, and no cache
+keeps it. A page or a file overrides what it needs."""
 
 
 @web.stream_request_body
@@ -25,7 +34,8 @@ class JsonHandler(web.RequestHandler):
 
     `ALLOWED` lists the methods a subclass has; any other is answered 405 with `Allow`. Bodies are
     streamed, so that no route can be made to hold one: up to `body_bytes_max` is kept in `body`,
-    a moderate rest is read and dropped so that the client comes to read its answer.
+    a moderate rest is read and dropped so that the client comes to read its answer. The
+    application's setting `port_headers` names the headers that all of its responses have.
     """
 
     ALLOWED: tuple[str, ...] = ("GET", "HEAD")
@@ -33,7 +43,7 @@ class JsonHandler(web.RequestHandler):
 
     def set_default_headers(self) -> None:
         self.clear_header("Server")
-        for name, text in JSON_HEADERS.items():
+        for name, text in {**JSON_HEADERS, **self.settings.get("port_headers", {})}.items():
             self.set_header(name, text)
 
     def prepare(self) -> None:

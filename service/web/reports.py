@@ -22,7 +22,7 @@ from etl.parameters import ParameterError
 from etl.reports import NotYours, ReportTimeout, UnknownReport
 from service.web import dashboard, openapi
 from service.web.access import Access, PrivateHandler
-from service.web.answers import NotFoundHandler, log_request
+from service.web.answers import PRIVATE_HEADERS, NotFoundHandler, log_request
 from service.web.desk import Rendered, ReportDesk
 from service.web.openapi.private import private_document
 from service.web.ops import HealthHandler, ReadyHandler
@@ -81,6 +81,7 @@ def make_app(
         ],
         default_handler_class=NotFoundHandler,
         log_function=log_request,
+        port_headers=PRIVATE_HEADERS,
     )
 
 
@@ -94,7 +95,6 @@ class AskingHandler(PrivateHandler):
     def send(self, rendered: Rendered) -> None:
         """Send an answer, which nobody keeps."""
         self.set_header("Content-Type", rendered.content_type)
-        self.set_header("Cache-Control", "no-store")
         self.finish(rendered.body)
 
     def tell(self, error: Exception) -> None:
@@ -214,7 +214,6 @@ class ExportHandler(AskingHandler):
             form = export.form_of(given)
             self.set_header("Content-Type", export.FORMATS[form])
             self.set_header("Content-Disposition", f'attachment; filename="events.{form}"')
-            self.set_header("Cache-Control", "no-store")
             async with aclosing(self.desk.parts(given, self.reader)) as parts:
                 async for part in parts:
                     self.write(part)

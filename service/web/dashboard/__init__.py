@@ -53,8 +53,6 @@ class _Page:
     def headers(handler: web.RequestHandler) -> None:
         handler.set_header("Content-Type", "text/html; charset=utf-8")
         handler.set_header("Content-Security-Policy", _POLICY)
-        handler.set_header("Referrer-Policy", "same-origin")
-        handler.set_header("Cache-Control", "no-store")
 
 
 class DashboardHandler(PrivateHandler):
@@ -143,7 +141,6 @@ class MeHandler(PrivateHandler):
     """GET /api/v1/me: what the one who asks may read, for a page that has to know."""
 
     def get(self) -> None:
-        self.set_header("Cache-Control", "no-store")
         signed_in = not self.access.is_open()
         self.answer(200, {"tenant_id": self.reader.tenant_id, "signed_in": signed_in})
 
