@@ -42,7 +42,7 @@ from service.collector.throttle import KEYS_MAX, Decision, Rate
 _ROW_SLOTS_MAX = 16
 _WORD_BYTES = 8
 _SECRET_BYTES = 16
-_TAGS_CACHED_MAX = 8192
+_PLACES_CACHED_MAX = 8192
 _NO_TAG = 0
 _ALWAYS_FULL_S = -math.inf
 
@@ -71,10 +71,12 @@ class SharedThrottle:
             raise ValueError("keys_max must be at least 1")
         self._rates = rates
         self._is_shared = processes > 1
-        keyed = blake2b(digest_size=_WORD_BYTES, key=os.urandom(_SECRET_BYTES))
         self._row_slots = min(keys_max, _ROW_SLOTS_MAX)
         self._rows = keys_max // self._row_slots
-        self._tag = lru_cache(_TAGS_CACHED_MAX)(partial(_tag, keyed))
+        keyed = blake2b(digest_size=_WORD_BYTES, key=os.urandom(_SECRET_BYTES))
+        self._place = lru_cache(_PLACES_CACHED_MAX)(
+            partial(_Place, keyed, rows=self._rows, row_slots=self._row_slots)
+        )
         self._row_of_tags = Struct(f"{self._row_slots}Q")
         self._row_of_moments = Struct(f"{self._row_slots}d")
         self._map(self._rows * self._row_slots)
@@ -104,21 +106,20 @@ class SharedThrottle:
         nothing is asked there is none. Raises Refused by the first that refuses; ValueError for a
         cost below 0 or above the burst: it could never be accepted.
         """
-        tag = self._tag(key)
-        row = tag % self._rows
+        place = self._place(key)
         if not self._is_shared:
-            return self._decide(tag, row * self._row_slots, now, costs)
-        lockf(self._file, LOCK_EX, 1, row)
+            return self._decide(place, now, costs)
+        lockf(self._file, LOCK_EX, 1, place.row)
         try:
-            return self._decide(tag, row * self._row_slots, now, costs)
+            return self._decide(place, now, costs)
         finally:
-            lockf(self._file, LOCK_UN, 1, row)
+            lockf(self._file, LOCK_UN, 1, place.row)
 
-    def _decide(self, tag: int, first: int, now: float, costs: Sequence[int]) -> Decision | None:
+    def _decide(self, place: _Place, now: float, costs: Sequence[int]) -> Decision | None:
         latest_s = self._latest_s[0]
         if now > latest_s:
             latest_s = self._latest_s[0] = now
-        slot = self._find(tag, first)
+        slot = place.slot if self._tags[place.slot] == place.tag else self._find(place)
         decided: Decision | None = None
         taken: list[tuple[memoryview[float], float]] = []
         for number, cost in enumerate(costs):
@@ -140,22 +141,27 @@ class SharedThrottle:
         if decided is None:
             return None
         if slot is None:
-            slot = self._claim(tag, first, latest_s)
+            slot = self._claim(place, latest_s)
         for column, full_at_s in taken:
             column[slot] = full_at_s
         self._used_at_s[slot] = latest_s
         return decided
 
-    def _find(self, tag: int, first: int) -> int | None:
+    def _find(self, place: _Place) -> int | None:
+        first = place.row * self._row_slots
         tags = self._row_of_tags.unpack_from(self._tags, first * _WORD_BYTES)
-        return first + tags.index(tag) if tag in tags else None
+        if place.tag not in tags:
+            return None
+        place.slot = first + tags.index(place.tag)
+        return place.slot
 
-    def _claim(self, tag: int, first: int, latest_s: float) -> int:
-        """Give a slot of the row to the tag, with full buckets."""
-        slot = first + self._dispensable(first * _WORD_BYTES, latest_s)
+    def _claim(self, place: _Place, latest_s: float) -> int:
+        """Give a slot of the row to the key, with full buckets."""
+        first = place.row * self._row_slots
+        slot = place.slot = first + self._dispensable(first * _WORD_BYTES, latest_s)
         for column in self._full_at_s:
             column[slot] = _ALWAYS_FULL_S
-        self._tags[slot] = tag
+        self._tags[slot] = place.tag
         return slot
 
     def _dispensable(self, offset: int, latest_s: float) -> int:
@@ -170,7 +176,14 @@ class SharedThrottle:
         return moments.index(earliest_s)
 
 
-def _tag(keyed: blake2b, key: str) -> int:
-    hashed = keyed.copy()
-    hashed.update(key.encode("utf-8", "surrogatepass"))
-    return int.from_bytes(hashed.digest(), "big") or _NO_TAG + 1
+class _Place:
+    """A key's tag and row, and the slot of the row in which it was seen last."""
+
+    __slots__ = ("row", "slot", "tag")
+
+    def __init__(self, keyed: blake2b, key: str, *, rows: int, row_slots: int) -> None:
+        hashed = keyed.copy()
+        hashed.update(key.encode("utf-8", "surrogatepass"))
+        self.tag = int.from_bytes(hashed.digest(), "big") or _NO_TAG + 1
+        self.row = self.tag % rows
+        self.slot = self.row * row_slots
