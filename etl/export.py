@@ -29,7 +29,7 @@ FORMATS = {
 }
 """Every form of an export, and its media type."""
 _ROWS_A_PART = 20_000
-_PARAMETERS: dict[str, object] = {
+PARAMETERS: dict[str, object] = {
     "tenant": None,
     "from": None,
     "to": None,
@@ -62,13 +62,13 @@ def form_of(given: Mapping[str, str]) -> str:
 
 def schema(con: duckdb.DuckDBPyConnection) -> pa.Schema:
     """The columns of an export."""
-    bound = {name: value for name, value in _PARAMETERS.items() if name != "tz"}
+    bound = {name: value for name, value in PARAMETERS.items() if name != "tz"}
     return con.sql(_QUERY, params=bound).limit(0).to_arrow_table().schema
 
 
 def parameters_of() -> list[str]:
     """The names of what an export may be asked, `format` aside."""
-    return list(_PARAMETERS)
+    return list(PARAMETERS)
 
 
 def parts(
@@ -80,7 +80,7 @@ def parts(
     """
     form = form_of(given)
     asked = {name: text for name, text in given.items() if name != "format"}
-    values, _ = parameters.parse(asked, _PARAMETERS)
+    values, _ = parameters.parse(asked, PARAMETERS)
     values["tenant"] = reports.tenant_of(con, values["tenant"], whose)
     bound = {name: value for name, value in values.items() if name != "tz"}
     reader = con.sql(_QUERY, params=bound).to_arrow_reader(_ROWS_A_PART)

@@ -16,7 +16,7 @@ Value = TypeVar("Value")
 
 ENDPOINTS = ("track", "conversion", "interactions")
 INTERVALS = ("hour", "day", "week", "month")
-TRUE, FALSE = ("1", "true", "yes", "on", ""), ("0", "false", "no", "off")
+TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 ROWS_MAX = 10_000
 TEXT_CHARS_MAX = 255
 ID_DIGITS_MAX = 16
@@ -45,11 +45,14 @@ def parse(
         for name in given
         if name not in allowed
     }
+    for name, text in given.items():
+        if not text.strip():
+            errors.setdefault(name, ["takes a value, not an empty one; leave it out for none."])
     values = dict(allowed)
     zone = _attempt(errors, "tz", _zone, given.get("tz") or "UTC") or zones.load("UTC")
     for name, text in given.items():
         parser = _parsers(zone).get(name)
-        if name in allowed and parser:
+        if name not in errors and parser:
             values[name] = _attempt(errors, name, parser, text)
     if errors:
         raise ParameterError(errors)

@@ -31,7 +31,7 @@ def print_rows(console: Console, title: str, columns: Sequence[str], rows: Seque
     filled = [name for name in columns if any(row[name] not in (None, 0, "") for row in rows)]
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
-    console.print(Text(title, style="bold"))
+    console.print(Text(_cell(title), style="bold"))
     for table in _layouts(filled, rows, console.width):
         console.print(table)
         console.print()
@@ -66,7 +66,7 @@ def _upright(columns: Sequence[str], rows: Sequence[Row], widths: Sequence[int],
     table = Table(box=None, padding=(0, gap, 0, 0), header_style="bold")
     for name, width in zip(columns, widths, strict=True):
         table.add_column(
-            Text(name.replace("_", " ")),
+            Text(_cell(name.replace("_", " "))),
             justify="right" if _is_numeric(name, rows) else "left",
             overflow="fold",
             vertical="top",
@@ -83,7 +83,9 @@ def _on_its_side(columns: Sequence[str], rows: Sequence[Row], gap: int) -> Table
     for _ in rows:
         table.add_column(justify="right" if len(rows) > 1 else "left", overflow="fold")
     for name in columns:
-        table.add_row(Text(name.replace("_", " ")), *(Text(_cell(row[name])) for row in rows))
+        table.add_row(
+            Text(_cell(name.replace("_", " "))), *(Text(_cell(row[name])) for row in rows)
+        )
     return table
 
 

@@ -9,9 +9,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from service.cli.shared import AsJson, Config, Data, app, load, print_json, refuse_newer, say, stop
+from service.cli.shared import (
+    App,
+    AsJson,
+    Config,
+    Data,
+    app,
+    load,
+    print_json,
+    refuse_newer,
+    say,
+    stop,
+)
 
-directory_app = typer.Typer(help="Tenants and products.", no_args_is_help=True)
+directory_app = App(help="Tenants and products.", no_args_is_help=True)
 app.add_typer(directory_app, name="directory")
 
 

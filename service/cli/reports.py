@@ -22,6 +22,7 @@ from service.cli.shared import (
     load,
     require_folder,
     say,
+    say_bytes,
     stop,
     warn,
 )
@@ -101,7 +102,7 @@ def report(
     _require_form(form, output)
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
-    asked = {key: text for key, text in given.items() if text}
+    asked = {key: text for key, text in given.items() if text is not None}
     _print_result(_result(chosen, name, asked, version), form, output)
 
 
@@ -199,7 +200,7 @@ def _print_result(result: Result, form: str, output: Path | None) -> None:
     content = render.to_bytes(result, form)
     if output is None:
         end = b"\n" if form == "json" else b""
-        sys.stdout.buffer.write(content + end)
+        say_bytes(content + end)
         return
     try:
         output.write_bytes(content)

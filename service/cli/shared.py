@@ -5,19 +5,50 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
+from typer.core import TyperCommand
 
 from etl import __version__
 from etl.layout import DataFolderError, Layout
 from service import logs, settings
 from service.settings import Settings, SettingsError
+from service.terminal import harmless
 
-app = typer.Typer(
+T = TypeVar("T", bound=Callable[..., Any])
+
+
+class Command(TyperCommand):
+    """A command that takes no empty value: a shell variable that is not set asks for nothing."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Stop at the first option or argument that is given and blank."""
+        if not ctx.resilient_parsing:
+            given, _, order = self.make_parser(ctx).parse_args(list(args))
+            for one in order:
+                if isinstance(value := given.get(one.name or ""), str) and not value.strip():
+                    stop(f"{_spelt(one)} is empty; leave it out, or give a value")
+        return super().parse_args(ctx, args)
+
+
+def _spelt(parameter: Any) -> str:
+    named = parameter.opts[0]
+    return str(named if named.startswith("-") else parameter.name.upper())
+
+
+class App(typer.Typer):
+    """An application all of whose commands are Commands."""
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[T], T]:
+        """As Typer's."""
+        return super().command(name, cls=Command, **settings)
+
+
+app = App(
     name="beaconlog",
     help="A public analytics collector for multi-tenant shops, and the pipeline behind it.",
     no_args_is_help=True,
@@ -94,16 +125,23 @@ def print_json(content: Mapping[str, object]) -> None:
 
 
 def say(line: str) -> None:
-    """A line on stdout."""
-    typer.echo(line)
+    """A line on stdout: harmless on a terminal, elsewhere as it is."""
+    typer.echo(harmless(line) if sys.stdout.isatty() else line, color=True)
+
+
+def say_bytes(content: bytes) -> None:
+    """Text in UTF-8 on stdout: harmless on a terminal, elsewhere byte by byte as it is."""
+    if sys.stdout.isatty():
+        content = harmless(content.decode().replace("\r\n", "\n")).encode()
+    sys.stdout.buffer.write(content)
 
 
 def warn(line: str) -> None:
-    """A line on stderr."""
-    typer.echo(line, err=True)
+    """A line on stderr: harmless on a terminal, elsewhere as it is."""
+    typer.echo(harmless(line) if sys.stderr.isatty() else line, err=True, color=True)
 
 
 def stop(reason: str) -> NoReturn:
     """The command cannot be carried out: one line says why, exit code 2."""
-    typer.echo(f"beaconlog: {reason}", err=True)
+    warn(f"beaconlog: {' '.join(reason.splitlines())}")
     raise typer.Exit(2)

@@ -12,6 +12,7 @@ from rich.console import Console
 from etl.layout import Layout
 from etl.token_file import Token
 from service.cli.shared import (
+    App,
     AsJson,
     Config,
     Data,
@@ -28,7 +29,7 @@ from service.tokens import TokenFileError, TokenStore, UnknownToken
 _AGE = re.compile(r"([1-9][0-9]{0,4})([dhm])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
-token_app = typer.Typer(
+token_app = App(
     help="Tokens of the private port: a shop's own, or an administrator's.", no_args_is_help=True
 )
 app.add_typer(token_app, name="token")
@@ -53,8 +54,8 @@ def create(
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
     now = datetime.now(UTC)
-    expires_at = _expiry(expires, now) if expires else None
-    tenant_id = _tenant_id(chosen, tenant) if tenant else None
+    expires_at = None if expires is None else _expiry(expires, now)
+    tenant_id = None if tenant is None else _tenant_id(chosen, tenant)
     try:
         text, token = TokenStore(Layout(chosen.data).tokens).create(
             tenant_id=tenant_id, expires_at=expires_at, now=now

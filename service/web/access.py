@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 
 from tornado import httputil
 
+from etl.parameters import ParameterError
 from service.collector.client import ClientAddress
 from service.collector.throttle import MemoryThrottle, Rate, Throttle
 from service.sessions import SessionStore
@@ -244,5 +245,9 @@ class PrivateHandler(JsonHandler):
         return False
 
     def query_parameters(self) -> dict[str, str]:
-        """The parameters of the query string. Raises web.HTTPError for text that is not UTF-8."""
+        """The parameters of the query string. Raises ParameterError for one that is given twice,
+        web.HTTPError for text that is not UTF-8."""
+        twice = [key for key, texts in self.request.query_arguments.items() if len(texts) > 1]
+        if twice:
+            raise ParameterError({key: ["is given more than once."] for key in twice})
         return {key: self.get_query_argument(key) for key in self.request.query_arguments}

@@ -209,8 +209,8 @@ class ExportHandler(AskingHandler):
     """GET /api/v1/export/events: the events a report would count, as they are stored."""
 
     async def get(self) -> None:
-        given = self.query_parameters()
         try:
+            given = self.query_parameters()
             form = export.form_of(given)
             self.set_header("Content-Type", export.FORMATS[form])
             self.set_header("Content-Disposition", f'attachment; filename="events.{form}"')

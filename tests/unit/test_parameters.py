@@ -135,11 +135,11 @@ def test_a_period_must_not_end_before_it_begins():
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [(text, True) for text in ("true", "1", "YES", "on", "")]
+    [(text, True) for text in ("true", "1", "YES", "on")]
     + [(text, False) for text in ("false", "0", "No", "off")],
 )
-def test_a_flag_may_stand_alone(text, expected):
-    """`?bots` means yes."""
+def test_a_flag_is_yes_or_no(text, expected):
+    """In any case; nothing is neither."""
     assert value("bots", text) is expected
 
 

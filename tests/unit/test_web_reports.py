@@ -196,6 +196,20 @@ async def test_a_wrong_parameter_is_a_422_that_names_it(get: Get, query: str, fi
     assert SECRET.encode() not in response.body
 
 
+@pytest.mark.parametrize("path", [f"{PATH}/timeseries", "/api/v1/export/events"])
+@pytest.mark.parametrize(
+    "name",
+    ["tenant", "from", "to", "tz", "bots", "endpoint", "type", "product", "source"]
+    + ["format", "version"],
+)
+async def test_an_empty_or_repeated_parameter_is_a_422(get: Get, path: str, name: str) -> None:
+    """A variable that is not set asks for nothing; of two values neither is meant."""
+    for query in (f"{name}=", f"{name}=%20", f"{name}=1&{name}=2"):
+        response = await get(f"{path}?{query}")
+        assert response.code == 422
+        assert list(answer_of(response)["errors"]) == [name]
+
+
 async def test_a_query_that_is_no_text_is_a_400(get: Get) -> None:
     """The client's mistake, as JSON."""
     response = await get(f"{PATH}/summary?tenant=%ff")
