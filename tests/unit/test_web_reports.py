@@ -199,8 +199,19 @@ async def test_a_wrong_parameter_is_a_422_that_names_it(get: Get, query: str, fi
 @pytest.mark.parametrize("path", [f"{PATH}/timeseries", "/api/v1/export/events"])
 @pytest.mark.parametrize(
     "name",
-    ["tenant", "from", "to", "tz", "bots", "endpoint", "type", "product", "source"]
-    + ["format", "version"],
+    [
+        "tenant",
+        "from",
+        "to",
+        "tz",
+        "bots",
+        "endpoint",
+        "type",
+        "product",
+        "source",
+        "format",
+        "version",
+    ],
 )
 async def test_an_empty_or_repeated_parameter_is_a_422(get: Get, path: str, name: str) -> None:
     """A variable that is not set asks for nothing; of two values neither is meant."""
