@@ -9,7 +9,7 @@ arguments or the catalog.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import duckdb
 
@@ -34,8 +34,7 @@ class QueryRefused(Exception):
 def check(con: duckdb.DuckDBPyConnection, sql: str) -> None:
     """Raise QueryRefused unless `sql` is one SELECT that only reads; duckdb.Error where it is no
     SQL."""
-    kinds = [statement.type for statement in con.extract_statements(sql)]
-    if kinds != [duckdb.StatementType.SELECT]:
+    if _kinds(con.extract_statements(sql)) != [duckdb.StatementType.SELECT]:
         raise QueryRefused("Send one SELECT statement; nothing can be changed here.")
     row = con.execute("SELECT json_serialize_sql($1::VARCHAR)", [sql]).fetchone()
     try:
@@ -47,6 +46,14 @@ def check(con: duckdb.DuckDBPyConnection, sql: str) -> None:
     offered = _TABLE_FUNCTIONS | {name for (name,) in con.execute(_MACROS).fetchall()}
     for node in _nodes(tree):
         _check_node(node, offered)
+
+
+def _kinds(statements: Sequence[duckdb.Statement]) -> list[duckdb.StatementType]:
+    """The kinds of statements; none where DuckDB's Python has no name for one."""
+    try:
+        return [statement.type for statement in statements]
+    except ValueError:
+        return []
 
 
 def _nodes(tree: object) -> Iterator[dict[str, object]]:

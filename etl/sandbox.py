@@ -10,6 +10,7 @@ more is kept ready after a query, for the next; it inherits no descriptor and no
 
 from __future__ import annotations
 
+import mmap
 import os
 import select
 import signal
@@ -33,8 +34,7 @@ from etl.reports import ReportTimeout
 
 OUTPUT_BYTES_MAX = 64 << 20
 """JSON of one answer: 10,000 rows of 6 KiB."""
-_ERRORS_BYTES_MAX = 64 << 10
-_CHUNK_BYTES = 256 << 10
+_ERRORS_BYTES_MAX = 1 << 20
 _KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE")
 _SPARES_MAX = 1
 
@@ -197,21 +197,25 @@ def _pipe(end: IO[bytes] | None) -> IO[bytes]:
 
 
 def _read(source: int, deadline_s: float, bytes_max: int) -> bytes:
-    """All of a pipe. Raises TimeoutError, and QueryRefused where there is more."""
-    content = bytearray()
+    """All of a pipe. Raises TimeoutError, and QueryRefused where there is more.
+
+    Pages of their own go back to the system at once, as a growing heap would not.
+    """
     poll = select.poll()
     poll.register(source, select.POLLIN)
-    while True:
-        if not poll.poll(max(0.0, deadline_s - time.monotonic()) * 1000):
-            raise TimeoutError
-        part = os.read(source, _CHUNK_BYTES)
-        if not part:
-            return bytes(content)
-        content += part
-        if len(content) > bytes_max:
-            raise QueryRefused(
-                f"The answer is larger than {bytes_max >> 20} MiB; select fewer columns or rows."
-            )
+    length = 0
+    with mmap.mmap(-1, bytes_max + 1) as content:
+        while length <= bytes_max:
+            if not poll.poll(max(0.0, deadline_s - time.monotonic()) * 1000):
+                raise TimeoutError
+            with memoryview(content) as whole, whole[length:] as free:
+                read = os.readv(source, [free])
+            if not read:
+                return content[:length]
+            length += read
+    raise QueryRefused(
+        f"The answer is larger than {bytes_max >> 20} MiB; select fewer columns or rows."
+    )
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
