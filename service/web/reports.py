@@ -117,9 +117,19 @@ class AskingHandler(PrivateHandler):
             case Flooding():
                 self.set_header("Retry-After", "5")
                 self.fail(429, "Too many questions at once; wait for the answers")
+            case LakeError() | DirectoryUnavailable():
+                self.set_header("Retry-After", "5")
+                self.fail(503, self._explained(error))
             case _:
                 self.set_header("Retry-After", "5")
                 self.fail(503, str(error) or "Too many reports are waiting")
+
+    def _explained(self, error: Exception) -> str:
+        """Log what failed on this machine; only an administrator is told of its paths."""
+        log.error("a question was not answered", extra={"fields": {"why": str(error)}})
+        if self.reader.is_admin:
+            return str(error)
+        return "This cannot be answered now; the service's log says why."
 
 
 class ReportListHandler(PrivateHandler):
