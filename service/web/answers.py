@@ -78,6 +78,13 @@ class JsonHandler(web.RequestHandler):
         self.set_header("Connection", "close")
         self.fail(status, message)
 
+    def has_whole_body(self) -> bool:
+        """Whether `body` is all that was sent; a larger one is answered here."""
+        if self.body_bytes <= self.body_bytes_max:
+            return True
+        self.fail(413, f"The body must not exceed {self.body_bytes_max >> 10} KiB")
+        return False
+
     def compute_etag(self) -> str | None:
         return None
 

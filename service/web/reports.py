@@ -196,7 +196,7 @@ class SqlHandler(AskingHandler):
     _is_gone = False
 
     async def post(self) -> None:
-        if not self.require_admin():
+        if not self.require_admin() or not self.has_whole_body():
             return
         try:
             sql, rows_max = _query_of(bytes(self.body))

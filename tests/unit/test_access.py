@@ -107,6 +107,15 @@ async def test_a_tenants_token_reads_its_own(
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize("path", ["/api/v1/sql", "/signin"])
+async def test_a_body_that_is_too_large_is_said_to_be(fetch: Fetch, path: str) -> None:
+    """Not to be no SQL, nor a wrong token, because of the part that was dropped."""
+    answer = await fetch(path, {"sql": "SELECT 1", "more": "x" * (64 << 10)})
+    assert answer.code == 413
+    assert "KiB" in json.loads(answer.body)["message"]
+
+
+@pytest.mark.gen_test
 async def test_a_tenants_token_runs_no_sql(fetch: Fetch, store: TokenStore) -> None:
     """It would read everything."""
     mine, all_of_it = made(store, 2), made(store, None)

@@ -86,6 +86,8 @@ class SignInHandler(JsonHandler):
     head = get
 
     async def post(self) -> None:
+        if not self.has_whole_body():
+            return
         form = parse_qs(bytes(self.body).decode("utf-8", "replace"))
         token, target = form.get("token", [""])[0].strip(), form.get("next", ["/"])[0]
         try:

@@ -14,7 +14,12 @@ _MOMENT: Json = {
     ],
     "examples": ["2026-11-23"],
 }
-_TEXT: Json = {"type": "string", "minLength": 1, "maxLength": parameters.TEXT_CHARS_MAX}
+_TEXT: Json = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": parameters.TEXT_CHARS_MAX,
+    "pattern": r"\S",
+}
 _ID = rf"[0-9]{{1,{parameters.ID_DIGITS_MAX}}}"
 
 _KNOWN: Mapping[str, tuple[Json, str]] = {

@@ -82,13 +82,13 @@ class Words:
             for one in found.get("anyOf", [])
             for choice in self.resolved(one).get("enum", [])
         ]
-        const = [f"always `{json.dumps(found['const'])}`"] if "const" in found else []
+        const = [f"Always `{json.dumps(found['const'])}`"] if "const" in found else []
         return " ".join(
             filter(
                 None,
                 (
                     found.get("description", ""),
-                    ", ".join([*(f"`{one}`" for one in listed), *const]),
+                    _sentence([*(f"`{one}`" for one in listed), *const]),
                     f"Default `{found['default']}`." if "default" in found else "",
                 ),
             )
@@ -115,6 +115,10 @@ def html(document: Json) -> bytes:
         document=document, operations=operations, words=Words(document), marked=_marked
     )
     return bytes(rendered)
+
+
+def _sentence(choices: list[str]) -> str:
+    return f"{', '.join(choices)}." if choices else ""
 
 
 def _marked(text: str) -> list[tuple[bool, str]]:

@@ -134,7 +134,7 @@ def _report(name: str) -> Json:
         f"report-{name}",
         _first_sentence(report.text),
         {200: answer("Its rows.", content, always=("Cache-Control",)), **_ASKED},
-        description=" ".join(report.text.split()),
+        description=_capital(" ".join(report.text.split())),
         parameters=asked.of(report.parameters, formats),
     )
 
@@ -147,7 +147,11 @@ def _contents(forms: Mapping[str, str]) -> Json:
 def _first_sentence(text: str) -> str:
     flat = " ".join(text.split())
     sentence = flat.partition(". ")[0].partition(";")[0].rstrip(".")
-    return f"{sentence[0].upper()}{sentence[1:]}."
+    return f"{_capital(sentence)}."
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _export() -> Json:
@@ -183,7 +187,11 @@ def _sql() -> Json:
     return _reading(
         "sql",
         "One SELECT, for administrators.",
-        {200: answer("Its rows.", {JSON: told}, always=("Cache-Control",)), **_ASKED},
+        {
+            200: answer("Its rows.", {JSON: told}, always=("Cache-Control",)),
+            413: error("The body is too large."),
+            **_ASKED,
+        },
         description="Over events, duplicates, rejected, tenants, products and snapshot.",
         requestBody={"required": True, "content": {JSON: {"schema": sent}}},
     )
@@ -241,7 +249,13 @@ def _pages() -> Json:
                 "signin",
                 "A browser's sign-in.",
                 responses(
-                    {303: redirect("Signed in.", maybe=cookie), **again, 429: late, 503: busy}
+                    {
+                        303: redirect("Signed in.", maybe=cookie),
+                        **again,
+                        413: error("The form is too large."),
+                        429: late,
+                        503: busy,
+                    }
                 ),
                 requestBody={
                     "required": True,
