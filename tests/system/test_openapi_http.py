@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import Service
-from wire import CONVERSION, INTERACTIONS, TRACK
+from jsonschema import Draft202012Validator
+from wire import CONVERSION, INTERACTIONS, TRACK, Reply
 
 if TYPE_CHECKING:
     from conftest import StartService
+
+
+EVENTS = {
+    TRACK: {"tenant_id": 1, "type": "call"},
+    CONVERSION: {"tenant_slug": "la-colmena"},
+    INTERACTIONS: {"tenant_id": 1, "type": "view"},
+}
 
 
 @pytest.fixture(scope="module", params=["fast", "tornado"])
@@ -51,3 +59,37 @@ def test_the_page_may_load_its_style_alone(service: Service) -> None:
             "default-src 'none'; style-src 'self';"
         )
         assert b"/docs.css" in page.body
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"),
+    [
+        ({"throttle_api": "1/h burst 1", "throttle_address": "1/h burst 1"}, 429),
+        ({"throttle_tenant_aware": "1/h burst 1", "throttle_api": "1/h burst 1"}, 429),
+        ({"disk_free_bytes_min": "900000GiB"}, 503),
+    ],
+    ids=["address", "tenant", "disk"],
+)
+def test_a_refusal_is_as_documented(
+    start_service: StartService, settings: dict[str, str], status: int
+) -> None:
+    """Where it takes more than a request to be refused: its headers and its body."""
+    service = start_service(**settings)
+    document = service.get("/openapi.json").body
+    for path, event in EVENTS.items():
+        service.post(path, event)
+        refused = service.post(path, event)
+        assert refused.status == status
+        follows(document, path, refused)
+
+
+def follows(document: Any, path: str, reply: Reply) -> None:
+    """Fail unless the reply to a POST has the headers and the body that its document tells."""
+    told = document["paths"][path]["post"]["responses"][str(reply.status)]
+    for name, header in told["headers"].items():
+        assert name in reply.headers or not header.get("required"), name
+        if name in reply.headers and header["schema"]["type"] == "integer":
+            assert int(reply.headers[name]) >= header["schema"]["minimum"]
+    schema = told["content"]["application/json"]["schema"]
+    whole = {**schema, "components": document["components"]}
+    Draft202012Validator(whole).validate(reply.body)

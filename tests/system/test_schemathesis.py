@@ -25,6 +25,7 @@ EVENTS = {
     CONVERSION: {"tenant_slug": "zapateria-lempira", "transaction_id": "T-1", "value": 900},
     INTERACTIONS: {"tenant_id": 17, "type": "view", "product_id": 1042},
 }
+THROTTLES = ("api", "tenant_aware", "address", "address_bytes", "tenant_bytes")
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 TOKEN = tomllib.loads(CONFIG.read_text())["auth"]["openapi"]["bearer"]["bearer"]
 COMMAND = "from schemathesis.cli import schemathesis; schemathesis()"
@@ -60,7 +61,7 @@ def test_the_private_port_keeps_its_contract(tmp_path: Path) -> None:
 @contextmanager
 def _running(data: Path, **settings: object) -> Iterator[Service]:
     """A service whose directory is that of the schema files' examples."""
-    off = {"throttle_api": "off", "throttle_tenant_aware": "off"}
+    off = {f"throttle_{name}": "off" for name in THROTTLES}
     service = Service(data, reports_token=TOKEN, **off, **settings)  # type: ignore[arg-type]
     service.import_directory(TENANTS, PRODUCTS)
     try:
