@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 
 from etl import segments
 from etl.segments import Sealed
@@ -26,33 +27,39 @@ class Stopped:
 class Verified:
     """Checks files against the CRC of their names, each sealed segment once: it never changes.
 
-    The count of lines in the name is compared with what is read of them, by staging.
+    The count of lines in the name is compared with what is read of them, by staging. Threads may
+    share one.
     """
 
     _intact: set[Sealed] = field(default_factory=set)
     _refused: dict[Sealed, str] = field(default_factory=dict)
+    _changing: Lock = field(default_factory=Lock)
 
     def refusal(self, segment: Sealed) -> str | None:
         """Why a segment must not be read; None when it may.
 
         Raises FileNotFoundError when it was deleted meanwhile.
         """
-        if segment in self._refused:
-            return self._refused[segment]
-        known = segment in self._intact and segment.path.exists()
-        if not known and not segments.has_its_crc(segment):
+        with self._changing:
+            refused, known = self._refused.get(segment), segment in self._intact
+        if refused is not None:
+            return refused
+        if not (known and segment.path.exists()) and not segments.has_its_crc(segment):
             return "content is not what the name says"
-        self._intact.add(segment)
+        with self._changing:
+            self._intact.add(segment)
         return None
 
     def refuse(self, segment: Sealed, reason: str) -> None:
         """Count a segment as damaged although its file is what its name says."""
-        self._refused[segment] = reason
+        with self._changing:
+            self._refused[segment] = reason
 
     def keep_only(self, wanted: set[Sealed]) -> None:
         """Forget the segments that are not in `wanted`."""
-        self._intact &= wanted
-        self._refused = {item: why for item, why in self._refused.items() if item in wanted}
+        with self._changing:
+            self._intact &= wanted
+            self._refused = {item: why for item, why in self._refused.items() if item in wanted}
 
 
 def contiguous(

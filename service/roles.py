@@ -12,6 +12,7 @@ import logging
 import resource
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from tornado.netutil import bind_sockets
@@ -65,21 +66,42 @@ def warehouse(settings: Settings) -> int:
     return _run(settings, shared, partial(_warehouse, None, shared))
 
 
-def _run(settings: Settings, shared: Shared, *bind_roles: Callable[[Settings], list[Role]]) -> int:
+@dataclass(frozen=True, slots=True)
+class _Port:
+    """A port that is bound, and what it is for."""
+
+    what: str
+    sockets: Sequence[socket.socket]
+
+    def tell(self) -> None:
+        """Log its URL."""
+        address, bound = self.sockets[0].getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        fields = {"port": self.what, "url": f"http://{shown}:{bound}"}
+        log.info("listening", extra={"fields": fields})
+
+
+_Bound = tuple[_Port, list[Role]]
+
+
+def _run(settings: Settings, shared: Shared, *bind_roles: Callable[[Settings], _Bound]) -> int:
     # Held before a port is told, so that whoever reads it may stop us at once, and we drain.
     with signals_held():
         _allow_descriptors(settings.connections_max + _OTHER_DESCRIPTORS)
-        roles = [role for bind in bind_roles for role in bind(settings)]
+        all_bound = [bind(settings) for bind in bind_roles]
+        for port, _ in all_bound:  # once nothing can be refused any more
+            port.tell()
+        roles = [role for _, bound in all_bound for role in bound]
         log.info("data", extra={"fields": {"folder": str(settings.data.absolute())}})
         return Supervisor(roles, shared.beats).run()
 
 
-def _collectors(contract: Contract, tally: Tally, shared: Shared, settings: Settings) -> list[Role]:
+def _collectors(contract: Contract, tally: Tally, shared: Shared, settings: Settings) -> _Bound:
     buckets = _buckets(settings)
-    sockets = _bind(settings.host, settings.port, "public")
+    port = _bind(settings.host, settings.port, "public")
     run = partial(_run_worker, settings, contract, buckets, tally, shared)
     names = enumerate(_worker_names(settings))
-    return [Role(name, partial(run, slot, sockets)) for slot, name in names]
+    return port, [Role(name, partial(run, slot, port.sockets)) for slot, name in names]
 
 
 def _worker_names(settings: Settings) -> list[str]:
@@ -131,9 +153,10 @@ def _bytes_rate(settings: Settings, key: str) -> Rate | None:
     return rate
 
 
-def _warehouse(tally: Tally | None, shared: Shared, settings: Settings) -> list[Role]:
-    sockets = _bind(settings.reports_host, settings.reports_port, "reports")
-    return [Role(_WAREHOUSE, partial(_run_warehouse, settings, tally, shared, sockets))]
+def _warehouse(tally: Tally | None, shared: Shared, settings: Settings) -> _Bound:
+    port = _bind(settings.reports_host, settings.reports_port, "reports")
+    run = partial(_run_warehouse, settings, tally, shared, port.sockets)
+    return port, [Role(_WAREHOUSE, run)]
 
 
 def _allow_descriptors(wanted: int) -> None:
@@ -208,12 +231,8 @@ def prepare_directory(settings: Settings) -> None:
         directory.dispose()
 
 
-def _bind(host: str, port: int, what: str) -> list[socket.socket]:
+def _bind(host: str, port: int, what: str) -> _Port:
     try:
-        sockets = bind_sockets(port, address=host, backlog=_BACKLOG)
+        return _Port(what, bind_sockets(port, address=host, backlog=_BACKLOG))
     except OSError as error:
         raise StartError(f"{what} port {host}:{port}: {error.strerror or error}") from error
-    address, bound = sockets[0].getsockname()[:2]
-    shown = f"[{address}]" if ":" in address else address
-    log.info("listening", extra={"fields": {"port": what, "url": f"http://{shown}:{bound}"}})
-    return sockets

@@ -31,6 +31,7 @@ def refused(data: Path, *flags: str, code: Path = REPOSITORY, **settings: object
     problems = [line for line in done.stderr.splitlines() if " INFO " not in line]
     assert (done.returncode, done.stdout, len(problems)) == (2, "", 1), done.stderr
     assert problems[0].startswith("beaconlog: ")
+    assert "listening" not in done.stderr
     return problems[0]
 
 
@@ -81,7 +82,7 @@ def test_a_flag_outranks_the_environment_and_is_named(tmp_path: Path) -> None:
 
 
 def test_a_taken_private_port_is_named(tmp_path: Path) -> None:
-    """The public one is not left open."""
+    """The public one is not left open, nor said to listen."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = refused(tmp_path / "data", reports_port=port)
