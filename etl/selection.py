@@ -2,8 +2,10 @@
 
 The moment is at most the safe time (see `etl.closed`), and earlier where that would be more than
 the budget: then segments are taken in part, and read again by the next pass. How many bytes of a
-segment lie before a moment is estimated by its first and last receipt. Some line is always taken
-while there is one before the safe time, and of several with the same receipt all.
+segment lie before a moment is estimated by its first and last receipt. The budget is never less
+than the segment that was received first, so the passes are at most about as many as the segments.
+Some line is always taken while there is one before the safe time, and of several with the same
+receipt all.
 """
 
 from __future__ import annotations
@@ -65,13 +67,17 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class _Rest:
-    """What is not held yet of a segment. `first` is None where nothing is left of it."""
+    """What is not held yet of a segment. `first` is None where nothing is left of it.
+
+    `size_bytes` is of what is left, `segment_bytes` of the whole segment.
+    """
 
     segment: Sealed
     above: int
     first: Mark | None
     last: Mark
     size_bytes: int
+    segment_bytes: int
 
     @property
     def first_us(self) -> int:
@@ -132,17 +138,17 @@ def _rests(
 def _rest(segment: Sealed, above: int) -> _Rest:
     span = spans.span_of(segment)
     if span.first.seq > above:
-        return _Rest(segment, above, span.first, span.last, span.size_bytes)
+        return _Rest(segment, above, span.first, span.last, span.size_bytes, span.size_bytes)
     first = spans.line_above(segment, above)
     size = span.size_bytes - first.offset if first else 0
-    return _Rest(segment, above, first, span.last, size)
+    return _Rest(segment, above, first, span.last, size, span.size_bytes)
 
 
 def _gather(rests: Iterator[_Rest], limits: Limits) -> tuple[list[_Rest], int]:
     """The segments that have lines before the pass's moment, by their first receipt; and that."""
     gathered: list[_Rest] = []
     over: list[_Rest] = []  # those that may reach beyond the next one's begin
-    before_bytes = 0
+    before_bytes, budget_bytes = 0, limits.bytes_max
     moment_us = limits.before_us
     for rest in rests:
         if rest.first_us >= limits.before_us:
@@ -151,12 +157,14 @@ def _gather(rests: Iterator[_Rest], limits: Limits) -> tuple[list[_Rest], int]:
         before_bytes += sum(one.size_bytes for one in ended)
         over = [one for one in over if one.last.received_us >= rest.first_us]
         running = sum(one.bytes_before(rest.first_us) for one in over)
-        if gathered and before_bytes + running > limits.bytes_max:
+        if gathered and before_bytes + running > budget_bytes:
             moment_us = rest.first_us
             break
+        if not gathered:
+            budget_bytes = max(budget_bytes, rest.segment_bytes)
         gathered.append(rest)
         over.append(rest)
-    return gathered, _moment_within(gathered, moment_us, limits.bytes_max)
+    return gathered, _moment_within(gathered, moment_us, budget_bytes)
 
 
 def _moment_within(rests: Sequence[_Rest], latest_us: int, bytes_max: int) -> int:

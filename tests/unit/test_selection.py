@@ -80,6 +80,17 @@ def test_a_budget_takes_the_first_received_of_all_series(shop):
     assert passes > 2
 
 
+@pytest.mark.parametrize("bytes_max", [1, 100])
+def test_a_budget_is_at_least_the_segment_that_was_received_first(shop, bytes_max):
+    """However small it is, a backlog takes no more passes than it has segments."""
+    marks, passes = dict(NONE), 0
+    while (chosen := choose(shop, bytes_max=bytes_max, marks=marks)).segments:
+        marks |= chosen.reached
+        passes += 1
+    assert marks == {A: Marks(2, 5), B: Marks(1, 2)}
+    assert passes <= 3
+
+
 def test_lines_of_one_receipt_are_taken_together(tmp_path):
     """However small the budget is: which of them is first is told by more than the receipt."""
     shop = Shop(tmp_path / "data")
