@@ -51,7 +51,7 @@ MUTANTS = (
     _mutant(
         "no directory fsync behind a new segment",
         "tests/unit/test_segment_writer.py::test_a_commit_syncs_the_folder_and_then_the_data",
-        (_WRITER, "0o644)\n            durable.fsync_path(self._folder)\n", "0o644)\n"),
+        (_WRITER, "0o600)\n            durable.fsync_path(self._folder)\n", "0o600)\n"),
     ),
     _mutant(
         "no directory fsync behind a seal",

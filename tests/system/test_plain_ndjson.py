@@ -110,7 +110,7 @@ def test_lines_and_batches_are_numbered_through_a_series(segments: list[Path]) -
     for series in {path.parent for path in segments}:
         own = [path for path in segments if path.parent == series]
         assert json.loads((series / "series.json").read_text()) == {
-            "format": 1,
+            "format": 2,
             "series": series.name,
         }
         assert [int(path.name[:12]) for path in own] == list(range(1, len(own) + 1))
