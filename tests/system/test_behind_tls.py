@@ -276,6 +276,13 @@ def test_http2_is_spoken_and_http3_not_announced(edge: Edge) -> None:
     assert "strict-transport-security: max-age=31536000" in answered.lower()
 
 
+@pytest.mark.parametrize("name", [PUBLIC, PRIVATE])
+def test_what_ails_the_service_is_told_to_nobody_outside(edge: Edge, name: str) -> None:
+    """A stranger may know that it lives, not why it is not ready."""
+    assert edge.ask("GET", "/healthz", name=name).status == 200
+    assert edge.ask("GET", "/readyz", name=name).status == 404
+
+
 def test_plain_http_is_sent_to_tls(edge: Edge) -> None:
     """Nothing is served without it."""
     connection = http.client.HTTPConnection("127.0.0.1", edge.plain_port, timeout=REPLY_TIMEOUT_S)
