@@ -145,6 +145,6 @@ ENDLESS: list[str] = [
     "SELECT pg_sleep(3600)",
     "SELECT sum(regexp_matches(repeat('a', 100000) || range, '(a*)*b')::INT) FROM range(9999999)",
     "SELECT sum(length(md5(range::VARCHAR))) FROM range(100000000000)",
-    "SELECT sum(levenshtein(repeat('ab', 20000), repeat('ba', 20000))) FROM range(99999)",
+    "SELECT sum(levenshtein(repeat('ab', 20000) || range, repeat('ba', 20000))) FROM range(99999)",
 ]
 """Queries that are killed at the deadline, or for the memory that they took by then."""
