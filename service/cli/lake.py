@@ -32,6 +32,8 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from etl.subject import Subject
 
+_SEGMENT_NUMBER = re.compile(r"[0-9]{1,12}")
+
 
 @contextmanager
 def _failures_told() -> Iterator[None]:
@@ -211,7 +213,7 @@ def mend(
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
     series, _, number = segment.rpartition("/")
-    if not series or not number.isdecimal():
+    if not series or not _SEGMENT_NUMBER.fullmatch(number):
         stop("mend takes SERIES/NUMBER, such as shop1-w0-5f0c8a3e/42")
     with busy("mending"), _failures_told():
         mended = job.run(chosen.data, series, int(number))

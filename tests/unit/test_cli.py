@@ -163,6 +163,15 @@ def test_a_start_that_is_refused_says_what_to_mend(
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 13, "²", "٣", "-1", "1.5", ""])
+def test_a_segment_has_a_number_of_twelve_digits_at_most(cli: Cli, number: str) -> None:
+    """Others name none, however long they are."""
+    Path("data").mkdir()
+    ended = cli("mend", f"shop1-w0-5f0c8a3e/{number}")
+    assert is_one_line_error(ended)
+    assert "SERIES/NUMBER" in ended.err or "no series" in ended.err
+
+
 def test_an_unknown_setting_in_the_file_is_named(cli: Cli) -> None:
     """With the nearest there is."""
     Path("beaconlog.toml").write_text("prot = 1\n")
