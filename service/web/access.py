@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from tornado import httputil
 
 from etl.parameters import ParameterError
-from service.collector.client import ClientAddress
+from service.collector.client import ClientAddress, throttle_key
 from service.collector.throttle import MemoryThrottle, Rate, Throttle
 from service.sessions import SessionStore
 from service.tokens import TokenFileError, TokenStore
@@ -185,7 +185,7 @@ class Access:
 
     def _address(self, request: httputil.HTTPServerRequest) -> str:
         forwarded = request.headers.get("X-Forwarded-For")
-        return self.proxies.resolve(request.remote_ip or "", forwarded)
+        return throttle_key(self.proxies.resolve(request.remote_ip or "", forwarded))
 
     def _refuse_other_machines(self, request: httputil.HTTPServerRequest) -> None:
         name = _name_of(request.host)
