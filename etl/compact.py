@@ -253,6 +253,8 @@ def _compact_table(
     moved = _moved(snapshot, chosen)
     if not moved:
         return
+    if table is EVENTS and not snapshot.watermark(lake.SIGNED) and staging.has_signed(con):
+        moved[lake.SIGNED] = 1
     staged = staging.count(con, f"staged_{table.name}")
     duplicates = staging.mark_duplicates(con, snapshot) if table is EVENTS else 0
     files = parquet.write(con, layout.table(table.name), table, _key(snapshot, chosen))

@@ -38,6 +38,8 @@ _CONFIGURATION = {
 }
 _MAINTENANCE = "beaconlog-maintenance"
 _COMPACTION = "beaconlog-compaction"
+SIGNED = "beaconlog-signed"
+"""The app id that has a version from the first commit on that added a signed sale."""
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 

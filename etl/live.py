@@ -21,7 +21,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from etl import backlog, duck, formats, lake, pinned, segments, staging
+from etl import backlog, duck, formats, lake, pinned, segments, staging, superseded
 from etl.directory_db import DirectoryDatabase
 from etl.lake import LakeError, Snapshot, VersionNotFound
 from etl.layout import DataFolderError, Layout
@@ -134,6 +134,11 @@ class LiveView:
             read_at = "(SELECT max(received_at) AS received_at FROM lake_events)"
         for name, relation in rows.items():
             con.execute(f"CREATE TEMP VIEW lake_{name} AS FROM {relation}")
+        con.execute(
+            "CREATE TEMP VIEW every_event AS "
+            "SELECT * FROM lake_events UNION ALL BY NAME SELECT * FROM staged_events"
+        )
+        superseded.view(con, next(one for one in snapshots if one.table is EVENTS))
         con.execute(f"CREATE TEMP VIEW pinned_at AS FROM {read_at}")
 
     def _stage_tail(

@@ -25,7 +25,11 @@ _WRITTEN_KINDS = (EVENTS.kind, REJECTED.kind, ERASED_KIND)
 _LINE_BYTES_MAX = 16 << 20
 _OF_SOURCE = "JOIN sources USING (path)"
 _BAD_CONTENT = (duckdb.DataError, duckdb.InvalidInputException)
-_KEY_WINDOWS = {"id:": timedelta(days=1), "tx:": timedelta(days=30)}
+_KEY_WINDOWS = {
+    "id:": timedelta(days=1),
+    "tx:": timedelta(days=30),
+    "stx:": timedelta(days=30),
+}
 
 
 class SegmentRefused(Exception):
@@ -195,6 +199,11 @@ def mark_duplicates(con: duckdb.DuckDBPyConnection, events: Snapshot) -> int:
     con.execute(f"CREATE OR REPLACE TEMP TABLE known AS {known}")
     con.execute(package_files("etl").joinpath("sql/_duplicates.sql").read_text())
     return count(con, "dropped")
+
+
+def has_signed(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether any of the staged events is a signed sale."""
+    return bool(count(con, f"(FROM staged_{EVENTS.name} WHERE signed LIMIT 1)"))
 
 
 def _known_keys(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> str:

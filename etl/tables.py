@@ -89,9 +89,11 @@ EVENTS = Table(
         "bot": "BOOLEAN",
         "metadata": "VARCHAR",
         "dedupe_key": "VARCHAR",
+        "signed": "BOOLEAN",
     },
     json_fields=frozenset({"metadata"}),
     sort=("tenant_id", "received_at", "seq"),
+    gained=(frozenset({"signed"}),),
 )
 
 REJECTED = Table(

@@ -1,8 +1,8 @@
 -- The duplicate rule, shared by compaction and the live view.
 --
 -- Two events of one tenant with one dedupe_key are the same event when they were received within
--- the key's window of each other: 24 hours for "id:" keys, 30 days for "tx:" keys. What the lake
--- holds wins; else the first by (received_at, series, seq). An event that was dropped makes no
+-- the key's window of each other: 24 hours for "id:" keys, 30 days for "tx:" and "stx:" keys. What
+-- the lake holds wins; else the first by (received_at, series, seq). An event that was dropped makes no
 -- other one a duplicate.
 --
 -- In:  lines, and of them staged_events (the rows in question); known (tenant_id, dedupe_key,
@@ -35,7 +35,7 @@ judged AS (
                arrivals,
                lambda kept, one: CASE
                    WHEN len(list_filter(kept, lambda other: abs(other.at - one.at)
-                       <= CASE WHEN starts_with(dedupe_key, 'tx:')
+                       <= CASE WHEN starts_with(dedupe_key, 'tx:') OR starts_with(dedupe_key, 'stx:')
                                THEN 30 * 86400000000 ELSE 86400000000 END)) > 0
                    THEN kept ELSE list_append(kept, one) END,
                coalesce(in_lake.kept, [])) AS kept

@@ -1,14 +1,15 @@
 -- What a connection to the live view offers, over `lake_<table>` (one snapshot of each table) and
--- `staged_<table>` (the log's tail above that snapshot's watermarks).
+-- `staged_<table>` (the log's tail above that snapshot's watermarks), and over `counted_events` and
+-- `outranked`, which part the rows of both (etl/superseded.py).
 
-CREATE OR REPLACE TEMP VIEW events AS
-SELECT * FROM lake_events UNION ALL BY NAME SELECT * FROM staged_events;
+CREATE OR REPLACE TEMP VIEW events AS FROM counted_events;
 
 CREATE OR REPLACE TEMP VIEW rejected AS
 SELECT * FROM lake_rejected UNION ALL BY NAME SELECT * FROM staged_rejected;
 
 CREATE OR REPLACE TEMP VIEW duplicates AS
-SELECT * FROM lake_duplicates UNION ALL BY NAME SELECT * FROM staged_duplicates;
+SELECT * FROM lake_duplicates UNION ALL BY NAME SELECT * FROM staged_duplicates
+UNION ALL BY NAME SELECT * FROM outranked;
 
 -- Sales that came again and said another amount or currency than the one that counts.
 CREATE OR REPLACE TEMP VIEW disagreeing AS

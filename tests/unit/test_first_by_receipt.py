@@ -27,7 +27,7 @@ from service.collector.journal import Journal
 
 START_US = round(START.timestamp() * 1_000_000)
 NOW = Plan(wait_s=0.0)
-WINDOWS_S = {"id:": 86_400, "tx:": 30 * 86_400}
+WINDOWS_S = {"id": 86_400, "tx": 30 * 86_400, "stx": 30 * 86_400}
 REVENUE = "SELECT sum(value)::BIGINT FROM events"
 
 Rows = list[tuple]
@@ -226,6 +226,7 @@ class History:
             received_at=received_at,
             value=self.lines,
             dedupe_key=key or None,
+            signed=key.startswith("stx:") or None,
         )
         writer.writer.commit([payload])
         writer.unsealed_us.append(self.now_us)
@@ -260,16 +261,22 @@ class History:
 
     def expected(self) -> tuple[set[tuple[str, int]], set[tuple[str, int]]]:
         """The rule, over every sealed line: (series, seq) of events and of duplicates."""
-        events, duplicates = set(), set()
+        events, duplicates, unsigned = set(), set(), []
         kept: dict[str, list[datetime]] = {}
         for received_at, series, seq, key in sorted(self.sealed_lines()):
-            window_s = WINDOWS_S.get(key[:3], -1)
+            window_s = WINDOWS_S.get(key.partition(":")[0], -1)
             before = kept.setdefault(key, [])
             if any((received_at - one).total_seconds() <= window_s for one in before):
                 duplicates.add((series, seq))
             else:
                 events.add((series, seq))
                 before.append(received_at)
+                unsigned += [(received_at, (series, seq), key)] if key.startswith("tx:") else []
+        for received_at, place, key in unsigned:
+            signed = kept.get(f"s{key}", [])
+            if any(abs((received_at - one).total_seconds()) <= WINDOWS_S["tx"] for one in signed):
+                events.remove(place)
+                duplicates.add(place)
         return events, duplicates
 
     def sealed_lines(self) -> Iterator[tuple[datetime, str, int, str]]:
@@ -316,7 +323,7 @@ def history(folder: Path) -> Iterator[History]:
 
 slots = st.integers(0, 2)
 gaps_us = st.sampled_from([0, 0, 1, 1_000_000, 20 * 3_600_000_000])
-keys = st.sampled_from(["", "tx:1", "tx:1", "tx:2", "id:1"])
+keys = st.sampled_from(["", "tx:1", "tx:1", "stx:1", "tx:2", "id:1"])
 steps = st.one_of(
     st.tuples(st.just("line"), slots, gaps_us, keys),
     st.tuples(st.just("line"), slots, gaps_us, keys),
