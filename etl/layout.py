@@ -2,6 +2,7 @@
 
 <data>/format.json                     {"format": 2}; a folder without it is of format 1
 <data>/directory.db                    tenants and products (embedded default)
+<data>/signing.json                    secrets with which tenants sign sales
 <data>/tokens.json, tokens.made        tokens of the private port; that there ever was one
 <data>/sessions.json                   browsers that signed in
 <data>/salts/<YYYY-MM-DD>              the day's visitor salt
@@ -67,6 +68,10 @@ class Layout:
         return self.root / "tokens.json"
 
     @property
+    def signing(self) -> Path:
+        return self.root / "signing.json"
+
+    @property
     def tokens_made(self) -> Path:
         return self.root / TOKENS_MADE
 
@@ -127,7 +132,9 @@ class Layout:
             self.directory_db.with_name("directory.db" + end) for end in ("", "-wal", "-shm")
         ]
         yield from (
-            path for path in (*database, self.tokens, self.sessions, self.salts) if path.exists()
+            path
+            for path in (*database, self.tokens, self.sessions, self.signing, self.salts)
+            if path.exists()
         )
         yield from _entries(self.salts)
 

@@ -32,6 +32,7 @@ from service.collector.visitors import DailySalts
 from service.memory import give_back_regularly
 from service.settings import Settings
 from service.shared import Shared
+from service.signing import SecretStore
 from service.stopping import stop_event
 from service.waiting import NotYet
 from service.web.collect import InFlight, Port, ingest_routes, make_app
@@ -94,6 +95,7 @@ class _Worker:
         self._slot = slot
         self._layout = Layout(settings.data.absolute())
         self._salts = DailySalts(self._layout.salts)
+        self._secrets = SecretStore(self._layout.signing)
         self._in_flight = InFlight()
         self._receipts = Clock()
         self._failed = False
@@ -210,7 +212,12 @@ class _Worker:
 
     def _why_not_ready(self, journal: Journal) -> list[str]:
         draining = ["this process is draining"] if self._in_flight.draining else []
-        return draining + journal.why_not_ready() + self._beats.why_not_ready(self._name)
+        return [
+            *draining,
+            *journal.why_not_ready(),
+            *self._secrets.why_not_ready(),
+            *self._beats.why_not_ready(self._name),
+        ]
 
     def _journal_broke(self) -> None:
         self._failed = True
@@ -233,6 +240,7 @@ class _Worker:
             ),
             gates=Gates.of(self._buckets, clock),
             rejected=rejected,
+            secrets=self._secrets,
         )
 
     async def _clear_salts(self) -> None:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 
 from etl.directory_db import DirectoryUnavailable, Tenant
 from etl.segment_writer import DiskFull
-from service.collector import record
+from service.collector import record, signatures
 from service.collector.body import json_value, plain_body
 from service.collector.bots import is_bot
 from service.collector.client import throttle_key
@@ -34,6 +34,7 @@ from service.collector.journal import Journal, JournalBroken, JournalFull
 from service.collector.record import Visit
 from service.collector.rejected import RejectedStream
 from service.collector.rejection import Rejection
+from service.collector.signatures import NoSecrets, Secrets, SecretsUnavailable
 from service.collector.throttle import Decision
 from service.collector.visitors import DailySalts, SaltDamagedError, visitor_id
 
@@ -55,7 +56,8 @@ _DIRECTORY_UNAVAILABLE = Rejection(
 class Submission(NamedTuple):
     """One request as the collector sees it. `ip` is the client's, `wants_privacy` GPC or DNT.
 
-    `refused` is what the HTTP side found wrong before the body could be read (its size).
+    `refused` is what the HTTP side found wrong before the body could be read (its size);
+    `signature` is the header of that name.
     """
 
     body: bytes
@@ -65,6 +67,7 @@ class Submission(NamedTuple):
     user_agent: str
     wants_privacy: bool
     refused: Rejection | None = None
+    signature: str | None = None
 
 
 class Reply(NamedTuple):
@@ -84,15 +87,19 @@ class Bounds:
     occurred_future_max_us: int = 300_000_000
 
 
+_NO_SECRETS = NoSecrets()
+
+
 class Unavailable(Exception):
     """The event could not be made durable; the client still holds it and should try again."""
 
 
 class Admitted(NamedTuple):
-    """A valid payload and the public tenant it is for."""
+    """A valid payload, the public tenant it is for, and whether that tenant signed it."""
 
     payload: Payload
     tenant: Tenant
+    signed: bool = False
 
 
 class Endpoints(Protocol):
@@ -127,6 +134,7 @@ class Intake:
         bounds: Bounds,
         gates: Gates,
         rejected: RejectedStream,
+        secrets: Secrets = _NO_SECRETS,
     ) -> None:
         self._contract = contract
         self._directory = directory
@@ -136,6 +144,7 @@ class Intake:
         self._bounds = bounds
         self._gates = gates
         self._rejected = rejected
+        self._secrets = secrets
         self._by_id = directory.peek_tenant, directory.tenant
         self._by_slug = directory.peek_slug, directory.tenant_by_slug
         # Of this process: what was forked from one state would make the same ids.
@@ -209,6 +218,8 @@ class Intake:
         payload = _checked(body, self._contract.conversion)
         address = _address(submission)
         admitted = await self._admit(payload, *self._by_slug, address)
+        if submission.signature is not None:
+            admitted = self._verified(admitted, submission.body, submission.signature)
         admitted = await self._sell(admitted, address)
         if isinstance(admitted, Rejection):
             await self._keep_rejected("conversion", admitted, submission)
@@ -281,6 +292,23 @@ class Intake:
                 return _DIRECTORY_UNAVAILABLE
         return admitted if sold else _PRODUCT_NOT_FOUND
 
+    def _verified(
+        self, admitted: Admitted | Rejection, body: bytes, header: str
+    ) -> Admitted | Rejection:
+        """Whether the tenant signed it. One that has no secret signs nothing: its header is
+        ignored. Raises Unavailable."""
+        if isinstance(admitted, Rejection):
+            return admitted
+        try:
+            secrets = self._secrets.valid(admitted.tenant.id)
+        except SecretsUnavailable as error:
+            log.error("no signature is verified", extra={"fields": {"why": str(error)}})
+            raise Unavailable("The signature cannot be verified now; send it again.") from error
+        if not secrets:
+            return admitted
+        refusal = signatures.verify(secrets, header, body, self._clock.now_us())
+        return refusal or admitted._replace(signed=True)
+
     # -- storing ------------------------------------------------------------------------------
 
     async def _store(self, endpoint: str, admitted: Admitted, submission: Submission) -> str:
@@ -297,6 +325,7 @@ class Intake:
             self._occurred_us(payload, received_us),
             self._visitor_id(tenant, submission, received_us),
             is_bot(submission.user_agent),
+            admitted.signed,
         )
         try:
             await self._journal.submit(record.event(payload, visit), received_us)

@@ -28,6 +28,7 @@ class Visit(NamedTuple):
     occurred_us: int
     visitor_id: str | None
     bot: bool
+    signed: bool = False
 
 
 def event(payload: Payload, visit: Visit) -> bytes:
@@ -54,6 +55,8 @@ def event(payload: Payload, visit: Visit) -> bytes:
         fields["metadata"] = metadata
     if dedupe := dedupe_key(payload):
         fields["dedupe_key"] = dedupe
+    if visit.signed:
+        _sign(fields)
     return orjson.dumps(fields)
 
 
@@ -65,6 +68,15 @@ def _transaction(payload: Payload, value: Decimal) -> dict[str, object]:
     fields["value"] = orjson.Fragment(f"{value.normalize():f}")
     fields["currency"] = payload.currency
     return fields
+
+
+def _sign(fields: dict[str, object]) -> None:
+    """Mark a record as of a verified signature. Its transaction has a key that no unsigned one
+    can have: who knows no secret cannot come first and make the signed sale a duplicate."""
+    fields["signed"] = True
+    key = fields.get("dedupe_key")
+    if isinstance(key, str) and key.startswith("tx:"):
+        fields["dedupe_key"] = f"s{key}"
 
 
 def dedupe_key(payload: Payload) -> str | None:

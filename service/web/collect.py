@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from tornado import httputil, web
 
+from service.collector import signatures
 from service.collector.client import ClientAddress
 from service.collector.intake import Endpoints, Reply, Submission
 from service.collector.rejection import Rejection
@@ -166,6 +167,7 @@ class IngestHandler(JsonHandler):
             user_agent=headers.get("User-Agent", ""),
             wants_privacy=wants_privacy(headers.get("Sec-GPC"), headers.get("DNT")),
             refused=TOO_LARGE if too_large else None,
+            signature=headers.get(signatures.HEADER),
         )
 
     def _client_ip(self, headers: httputil.HTTPHeaders) -> str:

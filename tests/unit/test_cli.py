@@ -494,6 +494,41 @@ def test_a_report_into_a_file(cli: Cli, shop: Shop) -> None:
     assert (refused.code, "--format" in refused.err) == (2, True)
 
 
+def test_secrets(cli: Cli, shop: Shop) -> None:
+    """Made for a shop that exists, shown once, rotated with two valid at once, revoked."""
+    cli("directory", "import", _csv("tenants.csv", TENANTS), "--data", shop.data)
+    where = ["--data", str(shop.data)]
+    secret = ["tenant", "secret", "la-colmena", *where]
+    made = cli(*secret, "--json").json
+    assert (made["tenant_id"], made["secret"][:4]) == (1, "bls_")
+    assert cli(*secret).code == 2
+    assert cli(*secret, "--retire").code == 2
+    assert cli(*secret, "--rotate").out.startswith("bls_")
+    listed = cli("tenant", "secrets", "--json", *where).json["secrets"]
+    assert listed[0] == {key: made[key] for key in made if key != "secret"}
+    assert len(listed) == 2
+    assert cli(*secret, "--retire", "--json").json == {"tenant_id": 1, "revoked": [made["id"]]}
+    assert cli(*secret, "--revoke").code == 0
+    assert cli("tenant", "secrets", "--json", *where).json["secrets"] == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["nobody"], "TENANT"),
+        ([""], "TENANT"),
+        (["la-colmena", "--rotate"], "no secret"),
+        (["la-colmena", "--rotate", "--revoke"], "--retire"),
+    ],
+)
+def test_secrets_that_are_not_made(cli: Cli, shop: Shop, flags: list[str], named: str) -> None:
+    """Exit code 2 and one line that says why."""
+    cli("directory", "import", _csv("tenants.csv", TENANTS), "--data", shop.data)
+    refused = cli("tenant", "secret", *flags, "--data", str(shop.data))
+    assert (refused.code, named in refused.err, refused.err.count("\n")) == (2, True, 1)
+    assert not shop.layout.signing.exists()
+
+
 def test_tokens(cli: Cli, shop: Shop) -> None:
     """Made for a shop that exists, listed without their text, revoked once."""
     cli("directory", "import", _csv("tenants.csv", TENANTS), "--data", shop.data)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from service.collector import signatures
 from service.collector.intake import Reply, Submission
 from service.collector.visitors import wants_privacy
 from service.web.answers import log_answer
@@ -26,6 +27,7 @@ from service.web.wire import Heads, header_lines
 
 log = logging.getLogger(__name__)
 
+_SIGNATURE = signatures.HEADER.lower().encode()
 _CLOSE = b"Connection: close\r\n\r\n"
 _KEEP_ALIVE = b"Connection: Keep-Alive\r\n\r\n"
 _FAILED = Reply(500, {"success": False, "message": "Internal Server Error"})
@@ -68,6 +70,7 @@ class _Said(NamedTuple):
     forwarded_for: str | None
     user_agent: str
     wants_privacy: bool
+    signature: str | None
 
     @classmethod
     def of(cls, request: Request) -> _Said:
@@ -78,6 +81,7 @@ class _Said(NamedTuple):
             text(b"x-forwarded-for"),
             text(b"user-agent") or "",
             wants_privacy(text(b"sec-gpc"), text(b"dnt")),
+            text(_SIGNATURE),
         )
 
 
@@ -158,6 +162,7 @@ class IngestExchange:
             said.user_agent,
             said.wants_privacy,
             TOO_LARGE if self._body_bytes > port.body_bytes_max else None,
+            said.signature,
         )
 
     def _step(self) -> None:

@@ -6,9 +6,10 @@ declares, and in one piece with it, makes a whole request without a parser.
 
 Kept is only what leaves nothing to decide about the message: a head that ended with an empty line
 and was read alone with its body, declares a length or has no body, and asks for nothing of the
-connection. At most `HEADS_MAX` heads of at most `HEAD_BYTES_MAX` each and `BYTES_MAX` together,
-forgotten by the minute, because a head may tell a person's address. Of a head that an exchange has
-`said` something of, its fields are not kept.
+connection; and none with a signature, as no other request has the same. At most `HEADS_MAX` heads
+of at most `HEAD_BYTES_MAX` each and `BYTES_MAX` together, forgotten by the minute, because a head
+may tell a person's address. Of a head that an exchange has `said` something of, its fields are not
+kept.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ HEAD_BYTES_MAX = 2048
 BYTES_MAX = 512 << 10
 _END = b"\r\n\r\n"
 _ASKING = (b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te")
+_NEVER_AGAIN = (b"beaconlog-signature",)
 
 
 class KnownHeads:
@@ -67,5 +69,5 @@ def _is_plain(data: bytes, end: int, request: Request) -> bool:
         request.keeps_alive
         and data.startswith(b"%s %s HTTP/1.1\r\n" % (request.method, request.target))
         and request.content_length == len(data) - end
-        and not any(name in headers for name in _ASKING)
+        and not any(name in headers for name in (*_ASKING, *_NEVER_AGAIN))
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from service.collector.signatures import HEADER
 from service.web.openapi.parts import (
     JSON,
     SCHEMAS,
@@ -41,6 +42,17 @@ _UUID: Json = {"type": "string", "format": "uuid"}
 _TRANSACTION: Json = {
     "type": ["string", "number", "null"],
     "description": "As it was sent; null where it is not a valid one.",
+}
+
+
+_SIGNATURE: Json = {
+    "name": HEADER,
+    "in": "header",
+    "description": (
+        "`t=<seconds since the epoch>,v1=<hex>`: the HMAC-SHA-256 of `<t>.<body>`, keyed with the "
+        "tenant's secret. Ignored where the tenant has none."
+    ),
+    "schema": {"type": "string"},
 }
 
 
@@ -122,9 +134,10 @@ def _conversion() -> Json:
         description=(
             "It never disturbs the page that sends it: a request that cannot be read, an unknown "
             "tenant or product, and a body that does not follow the schema are all answered 200 "
-            "`skipped`; the payload is kept with its reason."
+            "`skipped`; the payload is kept with its reason. So is one with a signature that "
+            "does not verify, where the tenant has a secret."
         ),
-    )
+    ) | {"parameters": [_SIGNATURE]}
 
 
 def _interaction() -> Json:

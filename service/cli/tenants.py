@@ -1,0 +1,122 @@
+"""The commands on tenants: the secrets with which their servers sign sales."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from etl.layout import Layout
+from service.cli.shared import (
+    AsJson,
+    Config,
+    Data,
+    app,
+    load,
+    print_json,
+    require_folder,
+    say,
+    stop,
+)
+from service.collector.signatures import SecretsUnavailable
+from service.settings import Settings
+from service.signing import HasSecret, NoSecret, Secret, SecretStore
+
+tenant_app = typer.Typer(help="Tenants' secrets, to sign sales with.", no_args_is_help=True)
+app.add_typer(tenant_app, name="tenant")
+
+
+@tenant_app.command("secret")
+def secret(
+    tenant: Annotated[str, typer.Argument(metavar="TENANT", help="Id or slug of the tenant.")],
+    config: Config = None,
+    data: Data = None,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Make another one; the newest before stays valid.")
+    ] = False,
+    retire: Annotated[
+        bool, typer.Option("--retire", help="Revoke the older one, which ends a rotation.")
+    ] = False,
+    revoke: Annotated[
+        bool, typer.Option("--revoke", help="Revoke every one: the tenant signs no more.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a tenant's secret and print it; it is not printed again.
+
+    beaconlog tenant secret la-colmena
+    """
+    if rotate + retire + revoke > 1:
+        stop("--rotate, --retire and --revoke are different things; give one of them")
+    chosen = load({"data": data}, config)
+    require_folder(chosen.data)
+    tenant_id = _tenant_id(chosen, tenant)
+    store = SecretStore(Layout(chosen.data).signing)
+    now = datetime.now(UTC)
+    try:
+        if retire or revoke:
+            ended = store.retire(tenant_id) if retire else store.revoke(tenant_id)
+            _tell_revoked(tenant_id, ended, as_json=as_json)
+            return
+        made = store.rotate(tenant_id, now) if rotate else store.create(tenant_id, now)
+    except HasSecret:
+        stop(f"tenant {tenant_id} has a secret already; --rotate makes another one")
+    except NoSecret:
+        stop(
+            f"tenant {tenant_id} has only one secret; --revoke ends that"
+            if retire and store.valid(tenant_id)
+            else f"tenant {tenant_id} has no secret"
+        )
+    except SecretsUnavailable as error:
+        stop(str(error))
+    if as_json:
+        print_json({**_row(made), "secret": made.secret})
+    else:
+        say(made.secret)
+
+
+@tenant_app.command("secrets")
+def list_secrets(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
+    """List which tenants sign and since when; not the secrets themselves."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from service.tables import print_rows  # noqa: PLC0415
+
+    chosen = load({"data": data}, config)
+    require_folder(chosen.data)
+    try:
+        rows = [_row(one) for one in SecretStore(Layout(chosen.data).signing).all()]
+    except SecretsUnavailable as error:
+        stop(str(error))
+    if as_json:
+        print_json({"secrets": rows})
+    else:
+        print_rows(Console(), "secrets", ["id", "tenant_id", "created_at"], rows)
+
+
+def _tell_revoked(tenant_id: int, ended: list[Secret], *, as_json: bool) -> None:
+    ids = [one.id for one in ended]
+    if as_json:
+        print_json({"tenant_id": tenant_id, "revoked": ids})
+    else:
+        say(f"revoked: {', '.join(ids)}")
+
+
+def _row(one: Secret) -> dict[str, object]:
+    return {"id": one.id, "tenant_id": one.tenant_id, "created_at": one.created_at}
+
+
+def _tenant_id(chosen: Settings, text: str) -> int:
+    from etl.directory_db import DirectoryUnavailable  # noqa: PLC0415
+    from service.worker import database  # noqa: PLC0415
+
+    directory = database(chosen)
+    try:
+        tenants = directory.tenants() if directory.exists() else []
+        found = [one.id for one in tenants if text and text in (str(one.id), one.slug)]
+    except DirectoryUnavailable as error:
+        stop(str(error))
+    if not found:
+        stop("TENANT takes the id or the slug of a tenant that exists; see `directory list`")
+    return found[0]
