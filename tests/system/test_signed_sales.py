@@ -1,0 +1,69 @@
+"""Signed sales over HTTP: a secret by command, a signature in a header, and what reports say."""
+
+import hashlib
+import hmac
+import json
+import time
+
+import pytest
+from conftest import StartService
+from harness import Service, eventually
+
+CONVERSION = "/api/v1/analytics/conversion"
+
+
+def sale(value: float, **fields: object) -> bytes:
+    told = {"tenant_slug": "la-colmena", "transaction_id": "A-1", "value": value, "currency": "HNL"}
+    return json.dumps(told | fields).encode()
+
+
+def signature(secret: str, body: bytes) -> dict[str, str]:
+    now = str(int(time.time()))
+    digest = hmac.new(secret.encode(), now.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return {"Beaconlog-Signature": f"t={now},v1={digest}"}
+
+
+def told(service: Service, body: bytes, headers: dict[str, str] | None = None) -> str:
+    reply = service.post(CONVERSION, body, {"Content-Type": "application/json", **(headers or {})})
+    assert reply.status == 200
+    return str(reply.body["status"])
+
+
+def command(service: Service, *arguments: str) -> str:
+    done = service.command("tenant", "secret", "la-colmena", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("server", ["fast", "tornado"])
+def test_a_signed_sale_is_the_one_that_counts(start_service: StartService, server: str) -> None:
+    """A stranger told of the order first; and a secret is taken and revoked without a restart."""
+    service = start_service(http_server=server, workers=1)
+    assert told(service, sale(0.01)) == "ok"
+    assert told(service, sale(0.02), signature("bls_made-up", sale(0.02))) == "ok", "no secret yet"
+    old = command(service)
+    new = command(service, "--rotate")
+    assert told(service, sale(280), signature(old, sale(280))) == "ok"
+    assert told(service, sale(281), signature(new, sale(281))) == "ok"
+    assert told(service, sale(999), signature("bls_made-up", sale(999))) == "skipped"
+    command(service, "--retire")
+    assert told(service, sale(282), signature(old, sale(282))) == "skipped"
+
+    def quality() -> list[dict[str, object]]:
+        rows: list[dict[str, object]] = service.report("quality", tenant="la-colmena")["rows"]
+        return rows
+
+    def quality_of_all() -> list[dict[str, object]] | None:
+        found = {row["reason"]: row["events"] for row in quality()}
+        return quality() if found.get("signature-invalid") == 2 else None
+
+    def counted() -> list[dict[str, object]] | None:
+        found: list[dict[str, object]] = service.report("revenue", tenant="la-colmena")["rows"]
+        return found if found and found[0]["value"] == 280 else None
+
+    assert [row["transactions"] for row in eventually(counted) or []] == [1]
+    before = eventually(quality_of_all)
+    assert service.command("compact").returncode == 0
+    assert counted()
+    assert quality() == before
+    assert service.command("check").returncode == 0
