@@ -96,6 +96,9 @@ class Traffic:
             again = self._random.choice(repeated[-30:])
             if "value" in again and self._random.random() < 0.5:
                 again = again | {"value": again["value"] + self._random.randrange(3)}
+            key = again["dedupe_key"]
+            if key.startswith("tx:") and index % 2:
+                again = again | {"signed": True, "dedupe_key": f"s{key}"}
             return again | {
                 "received_at": received_at, "occurred_at": self._occurred(received_at),
             }  # fmt: skip

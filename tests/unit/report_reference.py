@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -82,14 +82,22 @@ def without_duplicates(records: Iterable[Record]) -> tuple[list[Record], list[Re
     for one in sorted(records, key=lambda one: one["received_at"]):
         key = one.get("dedupe_key")
         if key:
-            window = timedelta(days=30 if key.startswith("tx:") else 1)
+            window = timedelta(days=30 if key.startswith(("tx:", "stx:")) else 1)
             receipts = kept[one["tenant_id"], key]
             if any(one["received_at"] - earlier <= window for earlier in receipts):
                 again.append(one)
                 continue
             receipts.append(one["received_at"])
         events.append(one)
-    return events, again
+    again += [one for one in events if _is_outranked(one, kept)]
+    return [one for one in events if not _is_outranked(one, kept)], again
+
+
+def _is_outranked(one: Record, kept: Mapping[tuple[int, str], list[datetime]]) -> bool:
+    """Whether a signed sale of its transaction was received within 30 days of an unsigned one."""
+    key = one.get("dedupe_key") or ""
+    signed = kept.get((one["tenant_id"], f"s{key}"), []) if key.startswith("tx:") else []
+    return any(abs(one["received_at"] - other) <= timedelta(days=30) for other in signed)
 
 
 # -- choosing ---------------------------------------------------------------------------------
