@@ -599,7 +599,7 @@ def test_everything_is_synced_before_it_is_committed(shop, monkeypatch):
     before = [what for what in steps[:at_commit] if what[0] != "sync" or "rejected" not in what[1]]
     (_, written), *named = before[-3:]
     assert before[-4] == ("sync", "events")
-    assert written.startswith(f"events/{added.removesuffix('parquet')}")
+    assert written.startswith(f"events/{added.removesuffix('g2.parquet')}")
     assert written.endswith(".tmp")
     assert named == [("link", added.partition("/")[2]), ("sync", f"events/{day}")]
     assert steps[at_commit + 1 : at_commit + 3] == [
