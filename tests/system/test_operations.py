@@ -284,9 +284,9 @@ def test_a_visitor_is_erased(service: Service, data: Path) -> None:
         ([], "--tenant or --visitor"),
         (["--tenant", "1", "--visitor", "0123456789abcdef"], "--tenant or --visitor"),
         (["--tenant", "no-such-shop"], "no tenant"),
-        (["--tenant", ""], "--tenant takes"),
+        (["--tenant", ""], "--tenant is empty"),
         (["--visitor", "xyz"], "16 hex digits"),
-        (["--visitor", ""], "16 hex digits"),
+        (["--visitor", ""], "--visitor is empty"),
     ],
 )
 def test_a_wrong_erasure_is_refused(data: Path, arguments: list[str], said: str) -> None:
