@@ -9,6 +9,7 @@ import typer
 
 from etl.layout import Layout
 from service.cli.shared import (
+    App,
     AsJson,
     Config,
     Data,
@@ -23,7 +24,7 @@ from service.collector.signatures import SecretsUnavailable
 from service.settings import Settings
 from service.signing import HasSecret, NoSecret, Secret, SecretStore
 
-tenant_app = typer.Typer(help="Tenants' secrets, to sign sales with.", no_args_is_help=True)
+tenant_app = App(help="Tenants' secrets, to sign sales with.", no_args_is_help=True)
 app.add_typer(tenant_app, name="tenant")
 
 
