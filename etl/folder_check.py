@@ -71,8 +71,15 @@ def _log(layout: Layout) -> Iterator[Problem]:
         elif not (path / segments.SERIES_FILE).is_file() and segments.sealed_in(path):
             yield Problem("series-unread", f"{path}: has segments, but no {segments.SERIES_FILE}")
         else:
-            foreign = (file for file in path.iterdir() if not _IN_SERIES.fullmatch(file.name))
-            yield from (Problem("foreign-file", f"{file}: not of the log") for file in foreign)
+            yield from _series(path)
+
+
+def _series(folder: Path) -> Iterator[Problem]:
+    for path in folder.iterdir():
+        if path.is_symlink():
+            yield Problem("symbolic-link", f"{path}: is not followed")
+        elif not _IN_SERIES.fullmatch(path.name):
+            yield Problem("foreign-file", f"{path}: not of the log")
 
 
 def _lake(layout: Layout) -> Iterator[Problem]:

@@ -155,9 +155,14 @@ def _sealed_now(folder: Path) -> list[Sealed]:
 
 
 def open_in(folder: Path) -> list[tuple[int, Path]]:
-    """The `.open` files of one series: (number, path), in order; none where it vanished."""
-    matches = ((_OPEN.fullmatch(name), name) for name in names_in(folder))
-    return sorted((int(match[1]), folder / name) for match, name in matches if match)
+    """The `.open` files of one series: (number, path), in order; none where it vanished.
+
+    A symbolic link is none: recovery truncates and renames what it finds.
+    """
+    matches = ((_OPEN.fullmatch(name), folder / name) for name in names_in(folder))
+    return sorted(
+        (int(match[1]), path) for match, path in matches if match and not path.is_symlink()
+    )
 
 
 def series_folders(log: Path) -> list[Path]:

@@ -151,3 +151,16 @@ def test_what_is_made_is_its_owner_s_alone(tmp_path: Path, umask: int) -> None:
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in shop.data.rglob("*")}
     assert all(mode == (0o700 if path.is_dir() else 0o600) for path, mode in modes.items()), modes
     assert lake.load(shop.layout.table("events"), EVENTS).version is None
+
+
+def test_a_link_in_the_place_of_an_open_segment_is_not_followed(shop: Shop) -> None:
+    """Recovery would truncate what it points to, and give it another name."""
+    outside = shop.data.parent / "outside"
+    outside.write_bytes(b"not a line of the log\n")
+    (series,) = (path.parent for path in shop.layout.log.glob("*/series.json"))
+    link = series / "000000000009.open"
+    link.symlink_to(outside)
+    shop.compact()
+    assert link.is_symlink()
+    assert outside.read_bytes() == b"not a line of the log\n"
+    assert "symbolic-link" in found(shop)
