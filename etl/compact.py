@@ -82,7 +82,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run did. `rows` and `duplicates` count events; `stopped` names damaged series."""
+    """The result of a run. `rows` and `duplicates` count events; `stopped` names damaged series."""
 
     segments: int = 0
     lines: int = 0
@@ -168,7 +168,7 @@ def _snapshots(layout: Layout) -> list[Snapshot]:
 
 @dataclass(slots=True)
 class _Run:
-    """What the passes of one run share; `done` is how far they have committed each series."""
+    """The state that passes of one run share; `done` is how far each series was committed."""
 
     layout: Layout
     plan: Plan
@@ -217,7 +217,7 @@ def _one_pass(job: _Run) -> bool:
 
 
 def _marks(job: _Run, snapshots: Sequence[Snapshot]) -> dict[str, Marks]:
-    """What of each series every table holds."""
+    """Return how far every table holds each series."""
     return {
         series: Marks(
             min(item.watermark(series) for item in snapshots),

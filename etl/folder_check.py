@@ -1,4 +1,4 @@
-"""What lies in a data folder where it should not, or is not what it should be.
+"""Names and kinds in a data folder that should not be there, or are not as they should be.
 
 Folders that are files, files that are folders or empty, symbolic links where jobs delete, names
 that no part of the program gives, and a checkpoint that is not there.

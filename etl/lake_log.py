@@ -111,7 +111,7 @@ def up_to(table: Path, version: int) -> list[Path]:
 
 
 def missing_checkpoint(table: Path) -> str | None:
-    """What `_last_checkpoint` points to, where that is not there; None where all is well."""
+    """Say what is wrong with `_last_checkpoint`; None where it names a checkpoint or is missing."""
     pointer = table / FOLDER / _LAST_CHECKPOINT
     try:
         version = int(json.loads(pointer.read_bytes())["version"])

@@ -1,4 +1,4 @@
-"""What a report's SQL reads beside the views: made here where its text names it.
+"""The inputs of a report's SQL beside the views, each made only where its text names it.
 
 $compared_from, $compared_to   the span that the period is compared with (etl.comparison)
 clock                          the clocks of the zone, to find buckets (etl.clock_table)
@@ -64,6 +64,6 @@ def _literal(moment: object) -> str:
 
 
 def _names(con: duckdb.DuckDBPyConnection, tenant: int) -> TenantNames:
-    """What the directory calls the tenant now."""
+    """Return the tenant's present names in the directory."""
     found = con.execute("SELECT uuid, slug FROM tenants WHERE id = ?", [tenant]).fetchone()
     return TenantNames(tenant, *found) if found else TenantNames(tenant)
