@@ -4,13 +4,16 @@ The period before has the same length and ends where the period begins. Of a per
 over, only what has passed is compared: today until 14:00 with yesterday until 14:00, this week
 until Tuesday noon with last week until Tuesday noon, by the clocks of the zone. A period without
 an end includes today. One that begins or ends within a day has its length in hours and minutes.
+
+A day that the zone's calendar skips is no day: Samoa had no 2011-12-30, so the 31st is compared
+with the 29th, and the 29th with the 28th.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from etl import zones
@@ -57,12 +60,30 @@ def _begins_a_day(moment: datetime, zone: ZoneInfo) -> bool:
 
 
 def _days_before(since: datetime, end: datetime, reached: datetime, zone: ZoneInfo) -> Span:
-    first, last = (zones.wall_time(moment, zone).date() for moment in (since, end))
-    days = last - first
-    earlier = zones.start_of_day(first - days, zone)
+    days = _days(since, end)
+    earlier = zones.start_of_day(_day_before(since, days, zone), zone)
     if reached == end:
         return Span(earlier, since)
     if reached == since:  # its clocks may show one already, where midnight is skipped
         return Span(earlier, earlier)
-    same_time = zones.first_instant(zones.wall_time(reached, zone) - days, zone)
+    shown = zones.wall_time(reached, zone)
+    passed = _days(since, zones.start_of_day(shown.date(), zone))
+    same_day = _day_before(since, days - passed, zone)
+    same_time = zones.first_instant(datetime.combine(same_day, shown.time()), zone)
     return Span(earlier, min(max(same_time, earlier), since))
+
+
+def _days(since: datetime, end: datetime) -> int:
+    """Return how many days lie between the beginnings of two.
+
+    By the time that passes, so that a skipped day is none. Days of 23 or 25 hours are days.
+    """
+    return round((end - since) / _DAY)
+
+
+def _day_before(moment: datetime, days: int, zone: ZoneInfo) -> date:
+    """Return the day that begins so many days before the one that begins at `moment`."""
+    day = zones.wall_time(moment, zone).date() - days * _DAY
+    while _days(zones.start_of_day(day, zone), moment) < days:
+        day -= _DAY
+    return day

@@ -144,6 +144,8 @@ class Traffic:
         last = first + choose((0, 0, 1, 6, 30)) * DAY
         now = self._midnight + timedelta(minutes=self._random.randrange(-1500, 20_000))
         asked = Question(zone, now, choose((first, first, None)), choose((last, last, None)))
+        if asked.since and asked.since == asked.until:  # a day that the calendar skips: refused
+            asked = replace(asked, last=None)
         asked = replace(asked, interval=choose(("hour", "day", "week", "month")))
         asked = replace(asked, bots=choose((False, False, True)), limit=choose((1, 3, 50)))
         if self._random.random() < 0.5:

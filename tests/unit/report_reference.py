@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import calendar_reference as calendar
@@ -153,20 +154,36 @@ def compared_span(asked: Question) -> tuple[datetime, datetime] | None:
     """As much of the period before as has passed of this one, by the clocks."""
     if asked.first is None or asked.since is None:
         return None
-    last = asked.last or max(_shown_day(asked.now, asked.tz), asked.first)
-    days = last - asked.first + DAY
-    end = calendar.start_of_day(last + DAY, asked.tz)
-    begins = calendar.start_of_day(asked.first - days, asked.tz)
-    if asked.now >= end:
+    last = asked.last or _shown_day(max(asked.now, asked.since), asked.tz)
+    days = [day for day in _days_from(asked.first, 1) if day <= last and _exists(day, asked.tz)]
+    earlier = (day for day in _days_from(asked.first - DAY, -1) if _exists(day, asked.tz))
+    before = sorted(islice(earlier, len(days)))
+    begins = calendar.start_of_day(before[0], asked.tz) if before else asked.since
+    if asked.now >= calendar.start_of_day(last + DAY, asked.tz):
         return begins, asked.since
-    if asked.now <= asked.since:
+    shown = asked.now.astimezone(calendar.zone(asked.tz)).replace(tzinfo=None)
+    if asked.now <= asked.since or shown.date() < days[0]:
         return begins, begins
-    zone = calendar.zone(asked.tz)
-    target = asked.now.astimezone(zone).replace(tzinfo=None) - days
-    moment = calendar.start_of_day(target.date(), asked.tz)
-    while moment.astimezone(zone).replace(tzinfo=None) < target:
+    same_day = before[days.index(shown.date())]
+    return begins, min(_first_shown(datetime.combine(same_day, shown.time()), asked), asked.since)
+
+
+def _days_from(first: date, step: int) -> Iterator[date]:
+    """Some months of days, on or back."""
+    return (first + step * number * DAY for number in range(200))
+
+
+def _exists(day: date, tz: str) -> bool:
+    """Whether the zone's calendar has the day."""
+    return calendar.start_of_day(day, tz) < calendar.start_of_day(day + DAY, tz)
+
+
+def _first_shown(wall: datetime, asked: Question) -> datetime:
+    """The first minute at which clocks show that time of its day or a later one."""
+    moment = calendar.start_of_day(wall.date(), asked.tz)
+    while moment.astimezone(calendar.zone(asked.tz)).replace(tzinfo=None) < wall:
         moment += timedelta(minutes=1)
-    return begins, min(max(moment, begins), asked.since)
+    return moment
 
 
 def _shown_day(moment: datetime, tz: str) -> date:

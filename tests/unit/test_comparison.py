@@ -69,6 +69,29 @@ def test_a_day_whose_midnight_is_skipped_is_a_day():
     assert not_begun == ["2026-03-07 00:00", "2026-03-07 00:00"]
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "now", "expected"),
+    [
+        # The day before the one that never was, and the day after it.
+        ("2011-12-29", "2011-12-29", "2012-01-09 00:00", ["2011-12-28 00:00", "2011-12-29 00:00"]),
+        ("2011-12-31", "2011-12-31", "2012-01-09 00:00", ["2011-12-29 00:00", "2011-12-31 00:00"]),
+        ("2011-12-31", None, "2011-12-31 14:00", ["2011-12-29 00:00", "2011-12-29 14:00"]),
+        ("2011-12-29", None, "2011-12-29 14:00", ["2011-12-28 00:00", "2011-12-28 14:00"]),
+        # With the next one it is that one.
+        ("2011-12-30", "2011-12-31", "2011-12-31 14:00", ["2011-12-29 00:00", "2011-12-29 14:00"]),
+        # Six days of a week, and two of the next.
+        ("2011-12-26", "2012-01-01", "2012-01-09 00:00", ["2011-12-20 00:00", "2011-12-26 00:00"]),
+        ("2011-12-26", "2012-01-01", "2011-12-31 14:00", ["2011-12-20 00:00", "2011-12-24 14:00"]),
+        ("2012-01-02", "2012-01-08", "2012-01-03 14:00", ["2011-12-25 00:00", "2011-12-26 14:00"]),
+    ],
+)
+def test_a_day_that_the_calendar_skips_is_no_day(since, until, now, expected):
+    """Samoa went from 2011-12-29 to 2011-12-31."""
+    assert span(since, until, now, "Pacific/Apia") == expected
+    with pytest.raises(parameters.ParameterError):
+        span("2011-12-30", "2011-12-30", now, "Pacific/Apia")
+
+
 def test_without_a_beginning_there_is_nothing_to_compare_with():
     """Nor where the calendar begins."""
     utc = zones.load("UTC")
