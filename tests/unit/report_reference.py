@@ -272,6 +272,18 @@ def revenue(events: list[Record], asked: Question, _: Shops) -> list[Row]:
     return sorted(rows, key=lambda row: (-row["value"], row["currency"]))
 
 
+def signed_sales(events: list[Record], asked: Question, _: Shops) -> list[Row]:
+    sales = grouped(filter(is_sale, _chosen(events, asked)), lambda one: one["currency"])
+    rows = []
+    for currency, sold in sorted(sales.items(), key=lambda item: (-_sum(item[1]), item[0])):
+        row: Row = {"currency": currency}
+        for name, is_signed in (("verified", True), ("claimed", False)):
+            part = [one for one in sold if bool(one.get("signed")) == is_signed]
+            row |= {f"{name}_transactions": len(part), f"{name}_value": _sum(part)}
+        rows.append(row)
+    return rows
+
+
 def _sum(sold: list[Record]) -> Decimal:
     return sum((one["value"] for one in sold), Decimal(0))
 
@@ -408,6 +420,7 @@ REPORTS: dict[str, Callable[[list[Record], Question, Shops], list[Row]]] = {
     "recent": recent,
     "revenue": revenue,
     "shops": shops_report,
+    "signed-sales": signed_sales,
     "sources": sources,
     "summary": summary,
     "timeseries": timeseries,

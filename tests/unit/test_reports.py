@@ -247,6 +247,29 @@ def test_revenue(filled):
     assert rows(filled, "revenue", tenant="taller") == [("HNL", 1, Decimal("0.0001"))]
 
 
+@pytest.mark.parametrize("compacts", [False, True])
+def test_signed_sales_tell_verified_from_claimed(shop, compacts):
+    """Per currency; a claim that a signed sale outranks is neither; together they are revenue."""
+    sold = {"endpoint": "conversion", "type": "purchase", "currency": "HNL"}
+    shop.seal(
+        event(0, **sold, value=5, dedupe_key="tx:A", transaction_id="A"),
+        event(1, **sold, value=100, dedupe_key="stx:A", transaction_id="A", signed=True),
+        event(2, **sold, value=7, dedupe_key="tx:B", transaction_id="B"),
+        event(3, **sold | {"currency": "USD"}, value=2.5, signed=True),
+        event(4, **sold | {"endpoint": "track"}, value=9),
+        event(5, **sold, value=1, tenant_id=2),
+    )
+    if compacts:
+        shop.compact()
+    ours = rows(shop, "signed-sales", tenant="1")
+    assert ours == [("HNL", 1, 100, 1, 7), ("USD", 1, Decimal("2.5"), 0, 0)]
+    assert rows(shop, "signed-sales", tenant="2") == [("HNL", 0, 0, 1, 1)]
+    assert rows(shop, "revenue", tenant="1") == [
+        (currency, verified + claimed, value + claimed_value)
+        for currency, verified, value, claimed, claimed_value in ours
+    ]
+
+
 def test_recent(filled):
     """By receipt, newest first, with what the tenant is called."""
     found = result(filled, "recent", limit="3").rows

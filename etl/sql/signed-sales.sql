@@ -1,0 +1,18 @@
+-- signed-sales: sales that are verified and sales that are only claimed, per currency. A verified sale
+-- came with a valid signature of its shop's server; whoever knows the shop's name can claim one. Both
+-- together are the transactions and the value of `revenue`.
+-- parameters: tenant, from, to, bots, endpoint, type, product, source
+WITH sales AS (
+    SELECT currency, value, coalesce(signed, false) AS verified
+    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
+    WHERE is_sale(endpoint, type)
+)
+SELECT
+    currency,
+    count(*) FILTER (verified) AS verified_transactions,
+    coalesce(sum(value) FILTER (verified), 0) AS verified_value,
+    count(*) FILTER (NOT verified) AS claimed_transactions,
+    coalesce(sum(value) FILTER (NOT verified), 0) AS claimed_value
+FROM sales
+GROUP BY currency
+ORDER BY sum(value) DESC, currency
