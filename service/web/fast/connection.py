@@ -104,6 +104,8 @@ class Connection(asyncio.BufferedProtocol):
         self._phase = _Phase.HEAD
         self._deadline = host.tick + 1 + HEADER_TIMEOUT_S
         self._fed_bytes = 0
+        self._fed_last = b""
+        """The last bytes, of which the end of the head may be a part."""
         self._held = b""
         self._owed_bytes = 0
         self.moment = host.moment()
@@ -282,9 +284,11 @@ class Connection(asyncio.BufferedProtocol):
         limit = at + _PART_BYTES_MAX
         if self._body_left_bytes > 0:
             return min(at + self._body_left_bytes, limit)
-        least = at + _LEAST_HEAD_BYTES - len(_END_OF_HEAD)
-        found = data.find(_END_OF_HEAD, least, limit)
-        return limit if found < 0 else found + len(_END_OF_HEAD)
+        if not self._fed_bytes:
+            found = data.find(_END_OF_HEAD, at + _LEAST_HEAD_BYTES - len(_END_OF_HEAD), limit)
+            return limit if found < 0 else found + len(_END_OF_HEAD)
+        found = (self._fed_last + data[at:limit]).find(_END_OF_HEAD)
+        return limit if found < 0 else at + found + len(_END_OF_HEAD) - len(self._fed_last)
 
     def _hold(self) -> None:
         if not self._is_held and not self._has_ended:
@@ -313,10 +317,11 @@ class Connection(asyncio.BufferedProtocol):
             if not self._is_over:  # what comes behind a last request is not looked at
                 self._refuse(BAD_REQUEST)
         if self._phase is not _Phase.IDLE and not self._is_over:
-            self._count(len(data))
+            self._count(data)
 
-    def _count(self, size: int) -> None:
-        self._fed_bytes += size
+    def _count(self, data: bytes) -> None:
+        self._fed_bytes += len(data)
+        self._fed_last = (self._fed_last + data[-3:])[-3:]
         is_head = self._phase is _Phase.HEAD
         if self._fed_bytes > (HEADERS_CUT_BYTES if is_head else _MESSAGE_BYTES_MAX):
             self._transport.abort()
@@ -328,17 +333,18 @@ class Connection(asyncio.BufferedProtocol):
         self._refuse(INTERNAL_ERROR)
 
     def _refuse(self, answer: bytes) -> None:
-        exchange = self._reading
-        if exchange is None:
-            exchange = _Refused()
-            self._queue.append(exchange)
-        elif exchange.answer is None:
-            exchange.lost()
-        else:
-            exchange.closes = self._is_over = True
+        reading = self._reading
+        if reading and reading.answer is not None:
+            reading.closes = self._is_over = True
             self.flush()
             return
-        self.refuse(exchange, answer)
+        if reading:
+            self._reading = None
+            self._queue.remove(reading)
+            reading.lost()
+        refused = _Refused()
+        self._queue.append(refused)
+        self.refuse(refused, answer)
 
     # -- the framer's side --------------------------------------------------------------------
 
@@ -349,6 +355,7 @@ class Connection(asyncio.BufferedProtocol):
         self._phase = _Phase.HEAD
         self._deadline = self._host.tick + 1 + HEADER_TIMEOUT_S
         self._fed_bytes = 0
+        self._fed_last = b""
 
     def on_head(self, request: Request) -> None:
         """See Sink.on_head: the exchange begins."""

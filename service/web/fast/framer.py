@@ -8,7 +8,7 @@ read as a request without a body, and nothing behind it is a request.
 from __future__ import annotations
 
 import re
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import httptools
 from tornado import web
@@ -17,7 +17,9 @@ from service.web.fast.exchange import Request
 from service.web.fast.head import BadRequest, by_name, check, content_length
 from service.web.limits import HEADERS_BYTES_MAX
 
-_REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([!-~]{1,8192}) HTTP/1\.[01]\r\n")
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+_REQUEST_LINE = re.compile(rb"(%b{1,32}) ([!-~]{1,8192}) HTTP/1\.[01]\r\n" % _TOKEN)
+_LINE_BEGUN = re.compile(rb"%b{0,32}( [!-~]{0,8192}( H?T?T?P?/?1?\.?[01]?\r?)?)?" % _TOKEN)
 _METHODS = frozenset(method.encode() for method in web.RequestHandler.SUPPORTED_METHODS)
 
 
@@ -57,6 +59,9 @@ class Framer:
         self._parser = httptools.HttpRequestParser(self)
         self._is_upgrading = False
         self._is_in_head = True
+        self._line = b""
+        """The beginning of a request line of which the parser has told nothing yet."""
+        self._has_unknown_method = False
         self._clear()
 
     def _clear(self) -> None:
@@ -82,17 +87,36 @@ class Framer:
 
     def _parse(self, data: bytes) -> bytes | None:
         """What llhttp did not parse, because the request before it asks for an upgrade."""
+        if self._has_unknown_method:
+            self._refuse_method(data)
+            return None
         try:
             self._parser.feed_data(data)
+            if self._is_in_head and not self._target:
+                self._line += data
         except httptools.HttpParserUpgrade as upgrade:
             return data[upgrade.args[0] :]
         except httptools.HttpParserInvalidMethodError:
-            _refuse_method(data)
+            self._refuse_method(data)
         except httptools.HttpParserCallbackError as error:
             raise error.__context__ or error from None
         except httptools.HttpParserError as error:
             raise BadRequest from error
         return None
+
+    def _refuse_method(self, data: bytes) -> None:
+        """405 for a method that no parser knows, as for one that only our routes do not.
+
+        The line may not be whole yet; it is refused as soon as it cannot become one.
+        """
+        self._has_unknown_method = True
+        self._line = line = (self._line + data).lstrip(b"\r\n")
+        if _LINE_BEGUN.fullmatch(line):
+            return
+        match = _REQUEST_LINE.match(line)
+        if match is None or match[1] in _METHODS:
+            raise BadRequest
+        raise UnknownMethod(Request(match[1], match[2], "1.0", [], {}, 0, keeps_alive=False))
 
     def _head_without_upgrade(self) -> bytes:
         """Begin again with a parser that does not know; llhttp would drop the body."""
@@ -112,6 +136,7 @@ class Framer:
         """The first byte of a request."""
         self._clear()
         self._is_in_head = True
+        self._line = b""
         self._sink.on_begin()
 
     def on_url(self, part: bytes) -> None:
@@ -156,11 +181,3 @@ class Framer:
         """The request is whole."""
         if not self._is_upgrading:
             self._sink.on_message_complete()
-
-
-def _refuse_method(data: bytes) -> NoReturn:
-    """405 for a method that no parser knows, as for one that only our routes do not."""
-    line = _REQUEST_LINE.match(data)
-    if line is None or line[1] in _METHODS:
-        raise BadRequest
-    raise UnknownMethod(Request(line[1], line[2], "1.0", [], {}, 0, keeps_alive=False))
