@@ -12,12 +12,14 @@ the public test cases of llhttp, h11 and Tornado, nginx's advisories, tables of 
 
 from __future__ import annotations
 
+import gzip
 from typing import NamedTuple
 
 from wire import TRACK
 
 MARK = b"MARKER-0123456789"
 CALL = b'{"tenant_id":1,"type":"call"}'
+PACKED = gzip.compress(CALL, mtime=0)
 
 
 class Line(NamedTuple):
@@ -402,5 +404,73 @@ TABLE = [
     Line("a first byte", b"G", "waits"),
     Line("nothing", b"", "nothing, goes on"),
     Line("a carriage return", b"\r", "waits"),
+    # -- llhttp's test cases ------------------------------------------------------------------
+    Line("a protocol that ends like ours", b"GET /readyz IHTTP/1.1\r\nHost: a\r\n\r\n", "400, ends"),
+    Line("a known method of another protocol", b"PUT /readyz RTSP/1.0\r\nHost: a\r\n\r\n", "400, ends"),
+    Line("HTTP/5.6", get(version="5.6"), "400, ends"),
+    Line("a known method and a letter", request("MKCOLA"), "405, ends"),
+    Line("a blank in the target", get(target="/ready z"), "400, ends"),
+    Line("a host that ends with a query", get(target="http://a?b=c"), "404, goes on"),
+    Line("a user of escapes in the target", get(target="http://a%12:b!&*$@a:1234/readyz"), "404, goes on"),
+    Line("a bar in the query", get(target="/readyz?a=|"), "200, goes on"),
+    Line("a host with an equals sign", get("Host: 0.0.0.0=5000", host=False), "200, goes on"),
+    Line("an at sign in a name", get("X@: b"), "400, ends"),
+    Line("a backslash in a name", get("X\\A: b"), "400, ends"),
+    Line("a carriage return in a name", get("X\rA: b"), "400, ends"),
+    Line("a colon on the line behind its name", get("X-A", " : b"), "400, ends"),
+    Line("an empty value and a carriage return", request("POST", "X-A:\rTransfer-Encoding: chunked", body=b"1\r\nA\r\n0\r\n\r\n"), "400, ends"),
+    Line("an empty value and a line feed", request("POST", "X-A:\nTransfer-Encoding: chunked", body=b"1\r\nA\r\n0\r\n\r\n"), "400, ends", "405, goes on"),
+    Line("a request behind a lone carriage return", get("Connection: close")[:-2] + b"\rZGET /nowhere: HTTP/1.1\r\nHost: a\r\n\r\n", "400, ends"),
+    Line("a length that is folded on", request("POST", "X-A: b", " Content-Length: 38", body=get()), "400, ends"),
+    Line("a length of mixed case among blanks", request("POST", "conTENT-Length:  4 ", body=b"abcd"), "405, goes on"),
+    Line("a carriage return for the length's dash", request("POST", "Content\rLength: 4", body=b"abcd"), "400, ends"),
+    Line("three empty codings and a length", sized("10", b"2\r\nAA\r\n0\r\n", *["Transfer-Encoding:"] * 3), "400, ends"),
+    Line("pigeons", coded("pigeons"), "400, ends"),
+    Line("chunks without a comma, twice", coded("chunkedchunked"), "400, ends"),
+    Line("deflate and chunks in two headers", request("POST", "Transfer-Encoding: deflate", "Transfer-Encoding: chunked", body=b"0\r\n\r\n"), "400, ends"),
+    Line("chunks and deflate in two headers", chunked(b"0\r\n\r\n", "Transfer-Encoding: deflate"), "400, ends"),
+    Line("a coding that is folded on", request("POST", "Transfer-Encoding: chunked", "  abc", body=b"0\r\n\r\n"), "400, ends"),
+    Line("a size in capitals", chunked(b"A\r\n0123456789\r\n0\r\n\r\n"), "405, goes on"),
+    Line("words behind a size", chunked(b"2 words\r\naa\r\n0 more\r\n\r\n"), "400, ends"),
+    Line("a size that is folded", chunked(b"3 \n  \r\nabc\r\n0\r\n\r\n"), "400, ends"),
+    Line("a size ended by two carriage returns", chunked(b"5\r\r;ABCD\r\n34\r\nE\r\n0\r\n\r\n"), "400, ends"),
+    Line("three extensions", chunked(b"5;a;b=c;d\r\nhello\r\n0\r\n\r\n"), "405, goes on", "400, ends"),
+    Line("an extension with escapes", chunked(b'5;a="\\"b\\"; c"\r\nhello\r\n0\r\n\r\n'), "405, goes on", "400, ends"),
+    Line("an extension without its last quote", chunked(b'5;a="b; c\r\nhello\r\n0\r\n\r\n'), "400, ends"),
+    Line("an extension of the last chunk", chunked(b"1\r\na\r\n0;b\r\n\r\n"), "405, goes on", "400, ends"),
+    Line("no last chunk", chunked(b"3\r\nabc\r\n\r\n"), "400, ends"),
+    Line("a blank line between requests", sized("4", b"abcd") + b"\r\n" + get(), "405 200, goes on"),
+    Line("requests behind a body and close", sized("4", b"abcd", "Connection: close") + b"\r\n\r\n" + get(), "405, ends"),
+    Line("close among tokens and keep-alive", get("Connection: close, token, upgrade, token, keep-alive"), "200, ends", "200, goes on"),
+    Line("an upgrade that is folded", get("Connection: keep-alive,", " upgrade", "Upgrade: websocket"), "400, ends"),
+    Line("an upgrade and a frame of WebSocket", get("Connection: Upgrade", "Upgrade: websocket") + b"\x81\x05hello\r\n\r\n", "200 400, ends"),
+    Line("CONNECT and bytes for the tunnel", b"CONNECT a:443 HTTP/1.0\r\n\r\nsome data\nand more", "405, ends"),
+    # -- Tornado's ----------------------------------------------------------------------------
+    Line("a word", b"asdf\r\n\r\n", "400, ends"),
+    Line("chunks in mixed case", coded("Chunked"), "405, goes on"),
+    Line("chunks of HTTP/1.0, kept alive", request("POST", "Connection: keep-alive", "Transfer-Encoding: chunked", version="1.0", body=b"0\r\n\r\n"), "405, ends", "405, goes on"),
+    Line("a blank line between requests of HTTP/1.0", get("Connection: keep-alive", version="1.0") + b"\r\n" + get(version="1.0"), "200 200, ends"),
+    Line("a packed event", event("Content-Encoding: gzip", body=PACKED), "202, goes on"),
+    Line("a packed event, cut short", event("Content-Encoding: gzip", body=PACKED[:-4]), "400, goes on", private="404, goes on"),
+    Line("a packed event, twice", event("Content-Encoding: gzip", body=PACKED * 2), "400, goes on", private="404, goes on"),
+    # -- h11's --------------------------------------------------------------------------------
+    Line("a value of blanks and tabs", get("X-A: \t \t "), "200, goes on"),
+    Line("a blank in a name", get("X A: b"), "400, ends"),
+    Line("the same length twice and another", sized("4", b"abcd", "Content-Length: 4", "Content-Length: 5"), "400, ends"),
+    Line("a size of 100 nines", chunked(b"9" * 100 + b"\r\nabc"), "400, ends", "nothing, ends"),
+    Line("a NUL behind a size", chunked(b"10\0\r\nabc"), "400, ends"),
+    Line("blanks and a tab behind a size", chunked(b"5   \t \r\n01234\r\n0\r\n\r\n"), "400, ends"),
+    Line("a chunk that ends with underscores", chunked(b"3\r\nabc__1a\r\n"), "400, ends"),
+    Line("a chunk that ends with half a line end", chunked(b"3\r\nabc\r_1a\r\n"), "400, ends"),
+    Line("a chunk that ends with the other half", chunked(b"3\r\nabc_\n1a\r\n"), "400, ends"),
+    Line("an expectation of mixed case", sized("4", b"abcd", "Expect: 100-Continue"), "100 405, goes on", "405, goes on"),
+    # -- nginx's advisories -------------------------------------------------------------------
+    Line("CVE-2009-2629, many dots", get(target="/./.." * 50 + "//readyz"), "404, goes on"),
+    Line("CVE-2009-4487, an escape for a terminal", get(target="/\x1b]2;a\x07"), "400, ends"),
+    Line("CVE-2010-2266, half characters", get(target="/%c0.%c0./%c0.%c0./"), "404, goes on"),
+    Line("CVE-2013-2070, a size below zero", chunked(b"fffffffffffffffe\r\nab"), "waits", "400, ends"),
+    Line("CVE-2013-4547, a blank and a NUL", b"GET /readyz \0.js HTTP/1.1\r\nHost: a\r\n\r\n", "400, ends"),
+    Line("CVE-2017-7529, ranges from behind", get("Range: bytes=-17208,-9223372036854758792"), "200, goes on"),
+    Line("CVE-2019-20372, a request for a body", request("GET", f"Content-Length: {len(get())}", target="/nowhere", body=get()), "404, goes on"),
 ]
 # fmt: on

@@ -1,6 +1,7 @@
 """Any bytes, on either port, of either server: the outcome of the table, and nothing left of them.
 
-`hostile_bytes.TABLE` takes a line per case. Then its lines are mutated, joined and cut at random.
+`hostile_bytes.TABLE` takes a line per case. Then its lines are mutated, joined and cut at random,
+and so are streams from the grammar of HTTP.
 The last test looks at what is left: the same processes, their memory, a clean log, an answer.
 """
 
@@ -17,6 +18,8 @@ import pytest
 from conversations import Conversation, HalfClose, hold
 from harness import Service
 from hostile_bytes import CALL, MARK, TABLE, Line
+from hostile_requests import cuts, pieces, streams
+from hypothesis import HealthCheck, given, settings
 from wire import TRACK, connect
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ PORTS = ("fast", "tornado", "private")
 WARM_UP = 300
 MUTATIONS = 600
 MUTATED_BYTES_MAX = 3000
+STREAMS = 200
 CLIENTS = 4
 
 
@@ -99,7 +103,7 @@ def mutated(chance: random.Random) -> bytes:
     """Some lines of the table one behind the other, with a few bytes wrong."""
     sent = bytearray(b"".join(chance.choices(SEEDS, k=chance.choice([1, 1, 2, 3]))))
     for _ in range(chance.choice([0, 1, 1, 2, 5])):
-        at = chance.randrange(len(sent))
+        at = chance.randrange(len(sent) + 1)
         size = chance.choice([1, 1, 4, 30])
         piece = bytes(sent[at : at + size])
         sent[at : at + size] = chance.choice(
@@ -152,6 +156,17 @@ def test_mutated_requests_are_answered_or_cut_off(shared: Shared, port: str) -> 
     with ThreadPoolExecutor(CLIENTS) as pool:
         found = [status for statuses in pool.map(client, range(CLIENTS)) for status in statuses]
     assert len(found) > MUTATIONS // 2
+    assert [status for status in found if status >= 500] == []
+
+
+@pytest.mark.parametrize("port", PORTS)
+@given(stream=streams(), cuts=cuts)
+@settings(max_examples=STREAMS, deadline=None, suppress_health_check=list(HealthCheck))
+def test_streams_of_the_grammar_are_answered_or_cut_off(
+    shared: Shared, port: str, stream: bytes, cuts: list[int]
+) -> None:
+    """As `hostile_requests` makes them: no error of ours, and the connection ends."""
+    found = statuses_of(shared.urls[port], pieces(stream, cuts))
     assert [status for status in found if status >= 500] == []
 
 
