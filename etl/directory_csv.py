@@ -20,11 +20,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from etl.directory_db import (
+from etl.directory_db import DirectoryDatabase
+from etl.directory_entries import (
     STATUS_CHARS_MAX,
     TEXT_CHARS_MAX,
     DirectoryCounts,
-    DirectoryDatabase,
     Product,
     Tenant,
     canonical_uuid,

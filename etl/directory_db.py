@@ -16,67 +16,33 @@ fork, never before.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.types import UserDefinedType
 
-ID_MAX = 2**53 - 1
-TEXT_CHARS_MAX = 255
-STATUS_CHARS_MAX = 32
-PUBLIC_STATUS = "active"
+from etl.directory_entries import (
+    STATUS_CHARS_MAX,
+    TEXT_CHARS_MAX,
+    DirectoryCounts,
+    DirectoryUnavailable,
+    Product,
+    Tenant,
+    canonical_uuid,
+    is_id,
+    is_slug,
+)
 
 _CHUNK_ROWS = 5_000
 _BUSY_TIMEOUT_S = 10.0
 _REASON_CHARS_MAX = 300
-
-
-class DirectoryUnavailable(Exception):
-    """The directory's database did not answer, or not with a directory. One line, no secrets."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tenant:
-    """A shop. `uuid` is in canonical lower case; `slug` is empty only where a query gave NULL."""
-
-    id: int
-    uuid: str | None
-    slug: str
-    name: str
-    status: str
-
-    @property
-    def is_public(self) -> bool:
-        """Whether events are taken for it."""
-        return self.status == PUBLIC_STATUS
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """A product; `id` is unique within its tenant only."""
-
-    id: int
-    tenant_id: int
-    name: str
-    price: Decimal | None
-
-
-@dataclass(frozen=True, slots=True)
-class DirectoryCounts:
-    """How many rows an import inserted or updated."""
-
-    tenants: int
-    products: int
 
 
 class _Price(UserDefinedType[Decimal]):
@@ -98,7 +64,7 @@ class _Price(UserDefinedType[Decimal]):
 
 # MySQL's usual collations hold "Shop" and "shop" to be the same slug.
 _SLUG = sa.String(TEXT_CHARS_MAX).with_variant(
-    mysql.VARCHAR(TEXT_CHARS_MAX, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+    sa.String(TEXT_CHARS_MAX, collation="utf8mb4_bin"), "mysql", "mariadb"
 )
 _METADATA = sa.MetaData()
 TENANTS = sa.Table(
@@ -261,26 +227,11 @@ class DirectoryDatabase:
         return reason[:_REASON_CHARS_MAX]
 
 
-def is_id(number: int) -> bool:
-    """Whether a number can be a tenant's or a product's id."""
-    return 0 < number <= ID_MAX
-
-
-def is_slug(slug: str) -> bool:
-    """Whether a text can be a slug: 1 to 255 printable characters, no blanks."""
-    return 0 < len(slug) <= TEXT_CHARS_MAX and slug.isprintable() and " " not in slug
-
-
-def canonical_uuid(uuid: str) -> str | None:
-    """The UUID in lower case with hyphens; None for anything else."""
-    try:
-        return str(UUID(uuid))
-    except ValueError:
-        return None
-
-
 def upsert_statement(table: sa.Table, dialect_name: str) -> Insert:
     """INSERT that updates where the primary key is there already; DirectoryUnavailable if none."""
+    # All three take longer to import than the rest of this file; only an import of CSV needs them.
+    from sqlalchemy.dialects import mysql, postgresql, sqlite  # noqa: PLC0415
+
     values = [item.name for item in table.columns if not item.primary_key]
     if dialect_name in ("mysql", "mariadb"):
         into_mysql = mysql.insert(table)

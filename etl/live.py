@@ -17,17 +17,20 @@ import time
 from dataclasses import dataclass, field
 from importlib.resources import files as package_files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 
 from etl import backlog, duck, formats, lake, pinned, segments, staging, superseded
-from etl.directory_db import DirectoryDatabase
 from etl.lake import LakeError, Snapshot, VersionNotFound
 from etl.layout import DataFolderError, Layout
 from etl.recovery import SeriesFormatError
 from etl.tables import EVENTS, TABLES
 from etl.tail import Tail
+
+if TYPE_CHECKING:
+    from etl.directory_db import DirectoryDatabase
 
 _ATTEMPTS_MAX = 20
 _NAMES_TTL_S = 5.0
@@ -201,6 +204,8 @@ def _add_names(con: duckdb.DuckDBPyConnection, names: Names) -> None:
 
 def open_directory(data: Path, url: str | None) -> DirectoryDatabase:
     """The directory of a data folder, or the one at `url`."""
+    from etl.directory_db import DirectoryDatabase  # noqa: PLC0415  (a lake is read without it)
+
     return DirectoryDatabase(url or Layout(data).directory_url)
 
 

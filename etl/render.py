@@ -18,6 +18,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from etl.plain import exact, iso
 from etl.reports import Result
 
 FORMATS = {
@@ -86,20 +87,11 @@ def to_csv(result: Result) -> str:
     return text.getvalue()
 
 
-def plain(value: object) -> str:
-    """A value as a person reads it; empty for none."""
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return _iso(value)
-    return f"{_exact(value)}" if isinstance(value, Decimal) else str(value)
-
-
 def _json_value(value: object) -> object:
     if isinstance(value, Decimal):
-        return orjson.Fragment(_exact(value))
+        return orjson.Fragment(exact(value))
     if isinstance(value, datetime):
-        return _iso(value)
+        return iso(value)
     return value.isoformat() if isinstance(value, date) else value
 
 
@@ -107,7 +99,7 @@ def _csv_column(values: list[object]) -> list[str]:
     moments = [value for value in values if isinstance(value, datetime)]
     if any(moment.microsecond for moment in moments):
         return [_csv_cell(value) for value in values]
-    return [_iso(value) if isinstance(value, datetime) else _csv_cell(value) for value in values]
+    return [iso(value) if isinstance(value, datetime) else _csv_cell(value) for value in values]
 
 
 def _csv_cell(value: object) -> str:
@@ -119,16 +111,7 @@ def _csv_cell(value: object) -> str:
         case Decimal():
             return f"{value:f}"
         case datetime():
-            return _iso(value, "microseconds")
+            return iso(value, "microseconds")
         case str() if value.startswith(_FORMULA_STARTS):
             return f"'{value}"
     return str(value)
-
-
-def _exact(value: Decimal) -> str:
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _iso(moment: datetime, timespec: str = "auto") -> str:
-    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")

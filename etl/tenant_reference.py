@@ -24,7 +24,7 @@ from typing import Literal, TypeAlias
 import orjson
 
 from etl import cut_json
-from etl.directory_db import TEXT_CHARS_MAX, is_id
+from etl.directory_entries import TEXT_CHARS_MAX, is_id
 
 Reference: TypeAlias = tuple[Literal["id"], int] | tuple[Literal["uuid", "slug"], str]
 

@@ -18,7 +18,7 @@ from functools import partial
 from tornado.netutil import bind_sockets
 
 from etl import formats
-from etl.directory_db import DirectoryUnavailable
+from etl.directory_entries import DirectoryUnavailable
 from etl.layout import DataFolderError, Layout
 from etl.recovery import SeriesFormatError
 from etl.trusted_clock import TrustedClock
@@ -220,7 +220,7 @@ def _check_data(settings: Settings) -> None:
 
 def prepare_directory(settings: Settings) -> None:
     """Make the directory's tables where they are ours, and see that it can be read."""
-    from service.worker import database  # noqa: PLC0415
+    from service.database import database  # noqa: PLC0415
 
     directory = database(settings)
     try:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from etl.render import plain
+from etl.plain import plain
 
 Row = Mapping[str, object]
 

@@ -26,6 +26,7 @@ from etl.tables import TABLES
 from etl.trusted_clock import BELIEVED_AFTER_S, TrustedClock
 from service import logs
 from service.collector.client import ClientAddress
+from service.database import database
 from service.metrics import Metrics
 from service.settings import Settings
 from service.shared import Shared
@@ -36,7 +37,6 @@ from service.web.desk import ReportDesk
 from service.web.reports import make_app
 from service.web.server import BoundedServer
 from service.web.tally import Tally
-from service.worker import database
 
 log = logging.getLogger(__name__)
 

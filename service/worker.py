@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import uvloop
 
 from etl import recovery
-from etl.directory_db import DirectoryDatabase, DirectoryUnavailable
+from etl.directory_entries import DirectoryUnavailable
 from etl.layout import DataFolderError, Layout
 from etl.recovery import Claim
 from etl.segment_writer import SegmentWriter
@@ -29,6 +29,7 @@ from service.collector.intake import Bounds, Closed, Endpoints, Intake
 from service.collector.journal import Journal, JournalBroken
 from service.collector.rejected import ByteBudget, RejectedStream
 from service.collector.visitors import DailySalts
+from service.database import database
 from service.memory import give_back_regularly
 from service.settings import Settings
 from service.shared import Shared
@@ -264,15 +265,6 @@ class _Worker:
         await journal.close()
         log.info("drained", extra={"fields": {"cut_off": len(self._in_flight.requests)}})
         await server.cut_off()
-
-
-def database(settings: Settings) -> DirectoryDatabase:
-    """The directory's database by the settings."""
-    return DirectoryDatabase(
-        settings.directory_url_or_default,
-        tenants_query=settings.directory_tenants_query or None,
-        products_query=settings.directory_products_query or None,
-    )
 
 
 def _spare_what_stays() -> None:

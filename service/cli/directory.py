@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from service.cli.shared import (
     App,
@@ -19,6 +18,7 @@ from service.cli.shared import (
     print_json,
     refuse_newer,
     say,
+    show_rows,
     stop,
 )
 
@@ -35,8 +35,8 @@ def directory_import(
 ) -> None:
     """Add or update tenants and products; a running service sees them within seconds."""
     from etl.directory_csv import DirectoryFileError, import_directory  # noqa: PLC0415
-    from etl.directory_db import DirectoryUnavailable  # noqa: PLC0415
-    from service.worker import database  # noqa: PLC0415
+    from etl.directory_entries import DirectoryUnavailable  # noqa: PLC0415
+    from service.database import database  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     refuse_newer(chosen.data)
@@ -51,9 +51,8 @@ def directory_import(
 @directory_app.command("list")
 def directory_list(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """List the tenants."""
-    from etl.directory_db import DirectoryUnavailable  # noqa: PLC0415
-    from service.tables import print_rows  # noqa: PLC0415
-    from service.worker import database  # noqa: PLC0415
+    from etl.directory_entries import DirectoryUnavailable  # noqa: PLC0415
+    from service.database import database  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     refuse_newer(chosen.data)
@@ -66,4 +65,4 @@ def directory_list(config: Config = None, data: Data = None, as_json: AsJson = F
     if as_json:
         print_json({"tenants": rows})
     else:
-        print_rows(Console(), "tenants", ["id", "uuid", "slug", "name", "status"], rows)
+        show_rows("tenants", ["id", "uuid", "slug", "name", "status"], rows)

@@ -145,10 +145,10 @@ def _confirm() -> None:
 
 
 def _subject(chosen: Settings, tenant: str | None, visitor: str | None) -> Subject:
-    from etl.directory_db import DirectoryUnavailable  # noqa: PLC0415
+    from etl.directory_entries import DirectoryUnavailable  # noqa: PLC0415
     from etl.subject import Subject  # noqa: PLC0415
     from etl.tenant_reference import TenantNames  # noqa: PLC0415
-    from service.worker import database  # noqa: PLC0415
+    from service.database import database  # noqa: PLC0415
 
     if (tenant is None) == (visitor is None):
         stop("erase takes --tenant or --visitor")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from service.cli.shared import Config, Data, app, load, say, stop
 from service.settings import Settings
@@ -73,6 +72,8 @@ def replay(
 
     beaconlog replay day.ndjson --url http://127.0.0.1:8080
     """
+    from rich.console import Console  # noqa: PLC0415
+
     from service.progress import replay_with_progress  # noqa: PLC0415
     from service.replay import ReplayFileError, read_requests  # noqa: PLC0415
 
@@ -98,6 +99,8 @@ def demo(
     seed: Annotated[int, typer.Option(help="Another seed, another street.")] = 7,
 ) -> None:
     """See it work: a street of shops, a day's traffic over HTTP, compaction, reports."""
+    from rich.console import Console  # noqa: PLC0415
+
     from service.demo.run import DemoError, run  # noqa: PLC0415
 
     try:

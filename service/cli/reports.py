@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from service.cli import completion
 from service.cli.shared import (
@@ -23,6 +22,7 @@ from service.cli.shared import (
     require_folder,
     say,
     say_bytes,
+    show_rows,
     stop,
     warn,
 )
@@ -120,10 +120,10 @@ def sql(
     """
     from etl import live, reports, sandbox  # noqa: PLC0415
     from etl.confine import CannotConfine  # noqa: PLC0415
-    from etl.directory_db import DirectoryUnavailable  # noqa: PLC0415
+    from etl.directory_entries import DirectoryUnavailable  # noqa: PLC0415
     from etl.lake import LakeError  # noqa: PLC0415
     from etl.only_select import QueryRefused  # noqa: PLC0415
-    from service.worker import database  # noqa: PLC0415
+    from service.database import database  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
@@ -145,13 +145,11 @@ def sql(
 
 
 def _print_answer(answer: bytes, limit: int, *, as_json: bool) -> None:
-    from service.tables import print_rows  # noqa: PLC0415
-
     found = json.loads(answer, parse_float=Decimal)
     if as_json:
         say(answer.decode())
     else:
-        print_rows(Console(), "rows", found["columns"], found["rows"])
+        show_rows("rows", found["columns"], found["rows"])
     if found["truncated"]:
         warn(f"the first {limit} rows; --limit gives more")
 
@@ -167,10 +165,10 @@ def _require_form(form: str, output: Path | None) -> None:
 
 def _result(chosen: Settings, name: str, given: Mapping[str, str], version: int | None) -> Result:
     from etl import live, reports  # noqa: PLC0415
-    from etl.directory_db import DirectoryUnavailable  # noqa: PLC0415
+    from etl.directory_entries import DirectoryUnavailable  # noqa: PLC0415
     from etl.lake import LakeError  # noqa: PLC0415
     from etl.parameters import ParameterError  # noqa: PLC0415
-    from service.worker import database  # noqa: PLC0415
+    from service.database import database  # noqa: PLC0415
 
     limits = live.Limits(memory_bytes_max=chosen.report_memory_bytes_max)
     view = live.LiveView(chosen.data, database(chosen), limits)
@@ -192,10 +190,9 @@ def _result(chosen: Settings, name: str, given: Mapping[str, str], version: int 
 
 def _print_result(result: Result, form: str, output: Path | None) -> None:
     from etl import render  # noqa: PLC0415
-    from service.tables import print_rows  # noqa: PLC0415
 
     if form == "table":
-        print_rows(Console(), result.report, result.table.column_names, result.rows)
+        show_rows(result.report, result.table.column_names, result.rows)
         return
     content = render.to_bytes(result, form)
     if output is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -122,6 +122,15 @@ def busy(doing: str) -> Iterator[None]:
 def print_json(content: Mapping[str, object]) -> None:
     """One JSON object on stdout."""
     say(json.dumps(content))
+
+
+def show_rows(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Print rows as a table on stdout."""
+    from rich.console import Console  # noqa: PLC0415  (as in busy)
+
+    from service.tables import print_rows  # noqa: PLC0415
+
+    print_rows(Console(), title, columns, rows)
 
 
 def say(line: str) -> None:

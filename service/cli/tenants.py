@@ -18,6 +18,7 @@ from service.cli.shared import (
     print_json,
     require_folder,
     say,
+    show_rows,
     stop,
 )
 from service.collector.signatures import SecretsUnavailable
@@ -80,10 +81,6 @@ def secret(
 @tenant_app.command("secrets")
 def list_secrets(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """List which tenants sign and since when; not the secrets themselves."""
-    from rich.console import Console  # noqa: PLC0415
-
-    from service.tables import print_rows  # noqa: PLC0415
-
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
     try:
@@ -93,7 +90,7 @@ def list_secrets(config: Config = None, data: Data = None, as_json: AsJson = Fal
     if as_json:
         print_json({"secrets": rows})
     else:
-        print_rows(Console(), "secrets", ["id", "tenant_id", "created_at"], rows)
+        show_rows("secrets", ["id", "tenant_id", "created_at"], rows)
 
 
 def _tell_revoked(tenant_id: int, ended: list[Secret], *, as_json: bool) -> None:
@@ -109,8 +106,8 @@ def _row(one: Secret) -> dict[str, object]:
 
 
 def _tenant_id(chosen: Settings, text: str) -> int:
-    from etl.directory_db import DirectoryUnavailable  # noqa: PLC0415
-    from service.worker import database  # noqa: PLC0415
+    from etl.directory_entries import DirectoryUnavailable  # noqa: PLC0415
+    from service.database import database  # noqa: PLC0415
 
     directory = database(chosen)
     try:

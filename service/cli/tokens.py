@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from etl.layout import Layout
 from etl.token_file import Token
@@ -21,6 +20,7 @@ from service.cli.shared import (
     print_json,
     require_folder,
     say,
+    show_rows,
     stop,
 )
 from service.settings import Settings
@@ -71,8 +71,6 @@ def create(
 @token_app.command("list")
 def list_tokens(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """List the tokens; what they open, not what they say."""
-    from service.tables import print_rows  # noqa: PLC0415
-
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
     now = datetime.now(UTC)
@@ -84,7 +82,7 @@ def list_tokens(config: Config = None, data: Data = None, as_json: AsJson = Fals
         print_json({"tokens": rows})
     else:
         columns = ["id", "tenant_id", "created_at", "expires_at", "state"]
-        print_rows(Console(), "tokens", columns, rows)
+        show_rows("tokens", columns, rows)
 
 
 @token_app.command("revoke")
@@ -130,8 +128,8 @@ def _expiry(text: str, now: datetime) -> datetime:
 
 
 def _tenant_id(chosen: Settings, text: str) -> int:
-    from etl.directory_db import DirectoryUnavailable  # noqa: PLC0415
-    from service.worker import database  # noqa: PLC0415
+    from etl.directory_entries import DirectoryUnavailable  # noqa: PLC0415
+    from service.database import database  # noqa: PLC0415
 
     directory = database(chosen)
     try:

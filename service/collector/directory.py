@@ -28,7 +28,8 @@ from enum import Enum
 from functools import partial
 from typing import Any, Final, Literal, TypeVar
 
-from etl.directory_db import DirectoryDatabase, DirectoryUnavailable, Tenant, is_id, is_slug
+from etl.directory_db import DirectoryDatabase
+from etl.directory_entries import DirectoryUnavailable, Tenant, is_id, is_slug
 from etl.tenant_reference import Reference, reference
 
 _log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from datetime import date
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
-from etl.directory_db import DirectoryUnavailable, Tenant
+from etl.directory_entries import DirectoryUnavailable, Tenant
 from etl.segment_writer import DiskFull
 from service.collector import record, signatures
 from service.collector.body import json_value, plain_body

@@ -15,7 +15,7 @@ from tornado.iostream import StreamClosedError
 from etl import export, queries, reports
 from etl.charts import NoChart
 from etl.confine import CannotConfine
-from etl.directory_db import DirectoryUnavailable
+from etl.directory_entries import DirectoryUnavailable
 from etl.lake import LakeError, VersionNotFound
 from etl.only_select import QueryRefused
 from etl.parameters import ParameterError

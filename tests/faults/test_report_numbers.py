@@ -22,7 +22,8 @@ from report_reference import Question, Record, Row
 from report_traffic import SCENES, SLUGS, TENANTS, UUID, Traffic, asked_of, line
 
 from etl import reports
-from etl.directory_db import DirectoryDatabase, Product, Tenant
+from etl.directory_db import DirectoryDatabase
+from etl.directory_entries import Product, Tenant
 from etl.live import LiveView
 
 RECORDS = 240

@@ -18,7 +18,8 @@ from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.web import Application
 
 from etl import reports
-from etl.directory_db import DirectoryDatabase, Tenant
+from etl.directory_db import DirectoryDatabase
+from etl.directory_entries import Tenant
 from etl.live import LiveView
 from service.metrics import Metrics
 from service.tokens import TokenStore, UnknownToken

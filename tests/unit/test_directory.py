@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from etl.directory_db import ID_MAX, DirectoryDatabase, DirectoryUnavailable, Product, Tenant
+from etl.directory_db import DirectoryDatabase
+from etl.directory_entries import ID_MAX, DirectoryUnavailable, Product, Tenant
 from service.collector.directory import MISS, Directory, load_snapshot
 
 UUID = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"

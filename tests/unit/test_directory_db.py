@@ -16,17 +16,8 @@ from etl.directory_csv import (
     read_products,
     read_tenants,
 )
-from etl.directory_db import (
-    ID_MAX,
-    PRODUCTS,
-    TENANTS,
-    DirectoryCounts,
-    DirectoryDatabase,
-    DirectoryUnavailable,
-    Product,
-    Tenant,
-    upsert_statement,
-)
+from etl.directory_db import PRODUCTS, TENANTS, DirectoryDatabase, upsert_statement
+from etl.directory_entries import ID_MAX, DirectoryCounts, DirectoryUnavailable, Product, Tenant
 
 UUID = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 SHOP = Tenant(1, UUID, "shop", "Shop", "active")

@@ -11,7 +11,8 @@ import orjson
 import pytest
 from test_fast_server import port
 
-from etl.directory_db import DirectoryDatabase, Product, Tenant
+from etl.directory_db import DirectoryDatabase
+from etl.directory_entries import Product, Tenant
 from service.collector.directory import Directory
 from service.collector.intake import Reply, Submission
 from service.web.collect import IngestRoute

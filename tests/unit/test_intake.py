@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from etl.directory_db import DirectoryUnavailable, Tenant
+from etl.directory_entries import DirectoryUnavailable, Tenant
 from etl.segment_writer import DiskFull
 from service.collector.clock import Clock
 from service.collector.contract import Contract

@@ -9,7 +9,8 @@ from log_tools import Shop, event, flip, loaded_and_set_aside, record, rejection
 
 from etl import backlog, compact, lake, live, segments, staging
 from etl.compact import Plan
-from etl.directory_db import DirectoryDatabase, Product, Tenant
+from etl.directory_db import DirectoryDatabase
+from etl.directory_entries import Product, Tenant
 from etl.lake import LakeError, VersionNotFound
 from etl.live import Limits, LiveView
 from etl.tail import Tail

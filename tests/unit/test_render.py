@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl import render
+from etl.plain import plain
 from etl.reports import Result
 
 UTC_TIME = pa.timestamp("us", tz="UTC")
@@ -135,7 +136,7 @@ def test_csv_lines_end_as_the_standard_says():
 def test_plain_text_is_for_people():
     """Empty for none."""
     values = (None, Decimal("1.50"), MOMENT, date(2026, 11, 23), 5, "text")
-    assert [render.plain(value) for value in values] == [
+    assert [plain(value) for value in values] == [
         "",
         "1.5",
         "2026-11-23T04:10:00.123456Z",

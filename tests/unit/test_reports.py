@@ -12,7 +12,8 @@ import pytest
 from log_tools import DAY_S, START, Shop, at, event, record, rejection
 
 from etl import maintain, reports
-from etl.directory_db import DirectoryDatabase, Product, Tenant
+from etl.directory_db import DirectoryDatabase
+from etl.directory_entries import Product, Tenant
 from etl.lake import LakeError
 from etl.live import LiveView
 from etl.parameters import ParameterError

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from log_tools import UNTIMED
 
 from etl import rejected_rows
-from etl.directory_db import Tenant
+from etl.directory_entries import Tenant
 from etl.tenant_reference import TenantNames, of_rejected
 from service.collector.contract import Contract, Payload
 from service.collector.directory import MISS, Directory

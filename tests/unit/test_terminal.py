@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from log_tools import Shop, event
 
-from etl.directory_db import DirectoryDatabase, Tenant
+from etl.directory_db import DirectoryDatabase
+from etl.directory_entries import Tenant
 from service.logs import JsonFormatter, TextFormatter
 from service.terminal import harmless
 

@@ -15,7 +15,8 @@ from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.web import Application
 
 from etl import reports
-from etl.directory_db import DirectoryDatabase, DirectoryUnavailable, Tenant
+from etl.directory_db import DirectoryDatabase
+from etl.directory_entries import DirectoryUnavailable, Tenant
 from etl.lake import LakeError
 from etl.live import LiveView
 from etl.reports import ReportTimeout

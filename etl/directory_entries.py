@@ -1,0 +1,72 @@
+"""Tenants and products as values, and the rules of their ids, slugs and UUIDs.
+
+No database is imported here: what only names a tenant, or catches DirectoryUnavailable, starts in
+half the time of what reads the directory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+ID_MAX = 2**53 - 1
+TEXT_CHARS_MAX = 255
+STATUS_CHARS_MAX = 32
+PUBLIC_STATUS = "active"
+
+
+class DirectoryUnavailable(Exception):
+    """The directory's database did not answer, or not with a directory. One line, no secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A shop. `uuid` is in canonical lower case; `slug` is empty only where a query gave NULL."""
+
+    id: int
+    uuid: str | None
+    slug: str
+    name: str
+    status: str
+
+    @property
+    def is_public(self) -> bool:
+        """Whether events are taken for it."""
+        return self.status == PUBLIC_STATUS
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product; `id` is unique within its tenant only."""
+
+    id: int
+    tenant_id: int
+    name: str
+    price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryCounts:
+    """How many rows an import inserted or updated."""
+
+    tenants: int
+    products: int
+
+
+def is_id(number: int) -> bool:
+    """Whether a number can be a tenant's or a product's id."""
+    return 0 < number <= ID_MAX
+
+
+def is_slug(slug: str) -> bool:
+    """Whether a text can be a slug: 1 to 255 printable characters, no blanks."""
+    return 0 < len(slug) <= TEXT_CHARS_MAX and slug.isprintable() and " " not in slug
+
+
+def canonical_uuid(uuid: str) -> str | None:
+    """The UUID in lower case with hyphens; None for anything else."""
+    try:
+        return str(UUID(uuid))
+    except ValueError:
+        return None

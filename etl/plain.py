@@ -1,0 +1,26 @@
+"""Values as text: exact numbers, times with their offset."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+
+def plain(value: object) -> str:
+    """A value as a person reads it; empty for none."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return iso(value)
+    return f"{exact(value)}" if isinstance(value, Decimal) else str(value)
+
+
+def exact(value: Decimal) -> str:
+    """Return a number without an exponent or trailing zeros."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def iso(moment: datetime, timespec: str = "auto") -> str:
+    """Return a time in ISO 8601, with Z for UTC."""
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")

@@ -1,0 +1,31 @@
+"""A process imports what it needs: most of a short command's time is the time of its imports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+LAKE = {"duckdb", "deltalake", "pyarrow"}
+SERVER = {"tornado", "uvloop"}
+
+
+@pytest.mark.parametrize(
+    ("module", "spared"),
+    [
+        ("service.cli.commands", {*LAKE, *SERVER, "sqlalchemy", "jsonschema", "rich.console"}),
+        ("service.tables", {*LAKE, *SERVER, "sqlalchemy"}),
+        ("service.database", {*LAKE, *SERVER, "jsonschema", "sqlalchemy.dialects.postgresql"}),
+        ("service.roles", {*LAKE, "typer"}),
+        ("service.worker", {*LAKE, "typer"}),
+        ("etl.live", {*SERVER, "sqlalchemy"}),
+        ("etl.compact", {*SERVER, "sqlalchemy"}),
+        ("etl.check", {*SERVER, "sqlalchemy"}),
+    ],
+)
+def test_a_module_imports_nothing_that_it_does_not_need(module: str, spared: set[str]) -> None:
+    """Whatever it imports in turn."""
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert spared.isdisjoint(done.stdout.split())
