@@ -6,6 +6,10 @@ PIP := -m pip --quiet --disable-pip-version-check
 # The other Pythons of setup.cfg's classifiers that this machine has.
 OTHERS = $(shell $(BIN)/python tools/pythons.py others)
 
+# pytest keeps its rewritten tests; and compiled, each of some hundred processes starts sooner.
+unexport PYTHONDONTWRITEBYTECODE
+COMPILE := -m compileall -q service etl
+
 .PHONY: install test unit lint fmt soak bench tracker demo clean
 .PRECIOUS: .venv-%/bin/python .venv-%/.dev
 
@@ -31,12 +35,14 @@ install: .venv/.installed
 	@touch $@
 
 test: lint
+	$(BIN)/python $(COMPILE)
 	$(BIN)/python -m pytest $(PARALLEL)
 	@set -e; for version in $(OTHERS); do $(MAKE) --no-print-directory test-$$version; done
 	@$(BIN)/python tools/pythons.py tell
 
 # make test-3.12: the unit and system tests on another Python.
 test-%: .venv/.dev .venv-%/.dev
+	.venv-$*/bin/python $(COMPILE)
 	.venv-$*/bin/python -m pytest tests/unit tests/system $(PARALLEL)
 
 unit: .venv/.dev

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from harness import Service
+from directories import new_folder
+from harness import PRODUCTS_CSV, TENANTS_CSV, Service
+
+CSV = (TENANTS_CSV.encode(), PRODUCTS_CSV.encode())
 
 
 class StartService(Protocol):
@@ -19,13 +22,17 @@ class StartService(Protocol):
     ) -> Service: ...
 
 
+def _import(folder: Path) -> None:
+    Service(folder).import_directory()
+
+
 def _starter(folder: Path, started: list[Service]) -> StartService:
     def start(
         *, role: str = "serve", name: str = "data", directory: bool = True, **settings: object
     ) -> Service:
         service = Service(folder / name, role=role, **settings)  # type: ignore[arg-type]
         if directory and not service.data.exists():
-            service.import_directory()
+            new_folder(service.data, CSV, _import)
         started.append(service)
         return service.start()
 

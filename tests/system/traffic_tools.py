@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from directories import new_folder
 
 START_TIMEOUT_S = 30.0
 DRAIN_TIMEOUT_S = 20.0
@@ -183,9 +184,16 @@ def running(role: str, data: Path, **settings: object) -> Iterator[Service]:
 
 
 def import_directory(*files: Path, data: Path) -> None:
-    """Import tenants, and products if there are any."""
-    done = run("directory", "import", *files, data=data)
-    assert done.returncode == 0, done.stderr
+    """Import tenants, and products if there are any; into a new folder, perhaps by a copy."""
+
+    def do_import(folder: Path) -> None:
+        done = run("directory", "import", *files, data=folder)
+        assert done.returncode == 0, done.stderr
+
+    if data.exists() and any(data.iterdir()):
+        do_import(data)
+    else:
+        new_folder(data, tuple(file.read_bytes() for file in files), do_import)
 
 
 # -- clients ----------------------------------------------------------------------------------

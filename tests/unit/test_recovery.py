@@ -1,6 +1,7 @@
 """Claiming a series, and what becomes of a segment that its writer left open."""
 
 import errno
+import json
 import logging
 import multiprocessing
 import os
@@ -310,7 +311,12 @@ def refuse_for_want_of_space(fd: int, data: bytes) -> int:
 
 def test_of_many_decisions_the_last_thousand_are_kept(shop):
     """The file does not grow for ever."""
-    for number in range(1, 1_003):
+    recovery_record.keep(shop.folder(), Decision(SERIES, 1, 0, 7, ()))
+    file = shop.folder() / recovery_record.NAME
+    one = json.loads(file.read_text())
+    lines = (json.dumps({**one, "segment": number}) for number in range(1, 1_001))
+    file.write_text("\n".join(lines) + "\n")
+    for number in (1_001, 1_002):
         recovery_record.keep(shop.folder(), Decision(SERIES, number, 0, 7, ()))
     kept = recovery_record.read(shop.folder())
     assert [decision.segment for decision in kept] == list(range(3, 1_003))
