@@ -15,7 +15,7 @@ from datetime import datetime
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
-class DamagedTokens(Exception):
+class DamagedTokens(ValueError):
     """The bytes are not a file of tokens."""
 
 

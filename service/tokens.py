@@ -11,23 +11,21 @@ process that has seen it: losing tokens must not open the port.
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from etl import durable, token_file
+from etl import token_file
 from etl.layout import SESSIONS, TOKENS_MADE
-from etl.token_file import DamagedTokens, Token
+from etl.token_file import Token
+from service.stamped_file import StampedFile
 
 _PREFIX = "blt_"
 _SECRET_BYTES = 32
 _ID_BYTES = 4
-_Stamp = tuple[int, int, int]
 
 
 class TokenFileError(Exception):
@@ -44,27 +42,28 @@ class TokenStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.sessions = path.with_name(SESSIONS)
-        self._mark = path.with_name(TOKENS_MADE)
-        self._tokens: tuple[Token, ...] = ()
-        self._stamp: _Stamp | None = None
+        none: tuple[Token, ...] = ()
+        self._file = StampedFile(path, token_file.read, empty=none, error=TokenFileError)
+        mark = path.with_name(TOKENS_MADE)
+        self._mark = StampedFile(mark, bytes, empty=b"", error=TokenFileError)
         self._were_made = False
 
     def were_made(self) -> bool:
         """Whether a token was ever made. Raises TokenFileError."""
         if not self._were_made:
-            self._were_made = bool(_stamp_of(self._path) or _stamp_of(self._mark))
+            self._were_made = self._file.exists() or self._mark.exists()
         return self._were_made
 
     def remember(self) -> None:
         """Mark a folder whose tokens an earlier version made. Raises TokenFileError."""
-        if self.were_made() and not _stamp_of(self._mark):
-            with self._changing():
-                durable.write_file(self._mark, b"")
+        if self.were_made() and not self._mark.exists():
+            with self._file.changing():
+                self._mark.write(b"")
 
     def all(self) -> Sequence[Token]:
         """Every token, oldest first. Raises TokenFileError, also where their file is lost."""
         tokens = self._kept()
-        if self._stamp is None and self.were_made():
+        if not self._file.was_there() and self.were_made():
             raise TokenFileError(
                 f"{self._path}: is missing, and tokens were made; put it back from a backup or "
                 "make new ones with `beaconlog token create`"
@@ -105,13 +104,13 @@ class TokenStore:
             _iso(now),
             _iso(expires_at) if expires_at else None,
         )
-        with self._changing():
+        with self._file.changing():
             self._write([*self._kept(), token])
         return text, token
 
     def revoke(self, token_id: str, now: datetime) -> None:
         """Raises UnknownToken, TokenFileError."""
-        with self._changing():
+        with self._file.changing():
             tokens = self.all()
             if not any(token.id == token_id and not token.revoked_at for token in tokens):
                 raise UnknownToken(token_id)
@@ -123,45 +122,14 @@ class TokenStore:
             )
 
     def _kept(self) -> tuple[Token, ...]:
-        stamp = _stamp_of(self._path)
-        if stamp != self._stamp:
-            self._tokens = self._read() if stamp else ()
-            self._stamp = stamp
-            self._were_made |= stamp is not None
-        return self._tokens
-
-    def _read(self) -> tuple[Token, ...]:
-        try:
-            return token_file.read(self._path.read_bytes())
-        except OSError as error:
-            raise TokenFileError(f"{self._path}: {error.strerror}") from error
-        except DamagedTokens as error:
-            raise TokenFileError(f"{self._path}: {error}") from error
+        tokens = self._file.read()
+        self._were_made |= self._file.was_there()
+        return tokens
 
     def _write(self, tokens: Sequence[Token]) -> None:
-        durable.write_file(self._path, token_file.written(tokens))
-        if not _stamp_of(self._mark):
-            durable.write_file(self._mark, b"")
-
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        try:
-            with durable.locked(self._path.with_name(self._path.name + ".lock")):
-                yield
-        except OSError as error:
-            raise TokenFileError(f"{self._path}: {error.strerror or os.strerror(0)}") from error
-
-
-def _stamp_of(path: Path) -> _Stamp | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        if path.is_symlink():
-            raise TokenFileError(f"{path}: is a link to nothing") from None
-        return None
-    except OSError as error:
-        raise TokenFileError(f"{path}: {error.strerror}") from error
-    return found.st_mtime_ns, found.st_size, found.st_ino
+        self._file.write(token_file.written(tokens))
+        if not self._mark.exists():
+            self._mark.write(b"")
 
 
 def _digest(text: str) -> str:
