@@ -2,30 +2,28 @@
 
 HMAC needs the key itself, so the file holds the secrets as they are and is its owner's alone. It is
 not part of the directory, which may be another program's database. A tenant has at most two valid
-secrets, the second during a rotation. The file is replaced whole under a lock, and read again
-whenever it has changed: a revoked secret is refused at its next use.
+secrets, the second during a rotation. The file also names the tenants whose unsigned sales do not
+count, `only_signed`; one of an older version names none. It is replaced whole under a lock, and
+read again whenever it has changed: a revoked secret is refused at its next use.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from etl import durable
 from service.collector.signatures import SecretsUnavailable
+from service.stamped_file import StampedFile
 
 SECRETS_PER_TENANT_MAX = 2
 
 _PREFIX = "bls_"
 _SECRET_BYTES = 32
 _ID_BYTES = 4
-_Stamp = tuple[int, int, int]
 
 
 class HasSecret(Exception):
@@ -33,7 +31,11 @@ class HasSecret(Exception):
 
 
 class NoSecret(Exception):
-    """The tenant has no secret to replace or revoke."""
+    """The tenant has no secret to replace, revoke or insist on."""
+
+
+class OnlySignedCount(Exception):
+    """Without a secret no sale of this tenant would count: only signed ones do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +48,50 @@ class Secret:
     created_at: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The content of the file."""
+
+    by_tenant: Mapping[int, tuple[Secret, ...]] = field(default_factory=dict)
+    only_signed: frozenset[int] = frozenset()
+
+    def of(self, tenant_id: int) -> tuple[Secret, ...]:
+        return self.by_tenant.get(tenant_id, ())
+
+    def with_secrets(self, tenant_id: int, listed: tuple[Secret, ...]) -> _Kept:
+        return replace(self, by_tenant={**self.by_tenant, tenant_id: listed})
+
+
 class SecretStore:
     """The secrets of one data folder. Every method raises SecretsUnavailable."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._by_tenant: dict[int, tuple[Secret, ...]] = {}
-        self._stamp: _Stamp | None = None
+        self._file = StampedFile(path, _parsed, empty=_Kept(), error=SecretsUnavailable)
 
     def valid(self, tenant_id: int) -> Sequence[str]:
         """A tenant's valid secrets, oldest first."""
-        return [one.secret for one in self._all().get(tenant_id, ())]
+        return [one.secret for one in self._file.read().of(tenant_id)]
+
+    def only_signed(self, tenant_id: int) -> bool:
+        """Whether only signed sales of the tenant count."""
+        return tenant_id in self._file.read().only_signed
 
     def all(self) -> list[Secret]:
         """Every valid secret, those of a tenant together and oldest first."""
-        return [one for listed in self._all().values() for one in listed]
+        return [one for listed in self._file.read().by_tenant.values() for one in listed]
 
     def why_not_ready(self) -> list[str]:
         """Why signatures cannot be verified; empty where the file is in order or not there."""
         try:
-            self._all()
+            self._file.read()
         except SecretsUnavailable as error:
             return [str(error)]
         return []
 
     def create(self, tenant_id: int, now: datetime) -> Secret:
         """The tenant's first secret. Raises HasSecret."""
-        with self._changing():
-            if self._all().get(tenant_id):
+        with self._file.changing():
+            if self._file.read().of(tenant_id):
                 raise HasSecret
             return self._add(tenant_id, (), now)
 
@@ -82,80 +100,74 @@ class SecretStore:
 
         Raises NoSecret.
         """
-        with self._changing():
+        with self._file.changing():
             return self._add(tenant_id, self._of(tenant_id)[-1:], now)
 
     def retire(self, tenant_id: int) -> list[Secret]:
         """Revoke all but the newest secret and return them. Raises NoSecret without a second."""
-        with self._changing():
+        with self._file.changing():
             *old, newest = self._of(tenant_id)
             if not old:
                 raise NoSecret
-            self._write({**self._all(), tenant_id: (newest,)})
+            self._write(self._file.read().with_secrets(tenant_id, (newest,)))
             return old
 
     def revoke(self, tenant_id: int) -> list[Secret]:
-        """Revoke every secret of the tenant and return them. Raises NoSecret."""
-        with self._changing():
+        """Revoke every secret of the tenant and return them. Raises NoSecret, OnlySignedCount."""
+        with self._file.changing():
             listed = self._of(tenant_id)
-            self._write({**self._all(), tenant_id: ()})
+            if self.only_signed(tenant_id):
+                raise OnlySignedCount
+            self._write(self._file.read().with_secrets(tenant_id, ()))
             return list(listed)
 
+    def refuse_unsigned(self, tenant_id: int) -> None:
+        """Let only signed sales of the tenant count from now on. Raises NoSecret."""
+        with self._file.changing():
+            self._of(tenant_id)
+            kept = self._file.read()
+            self._write(replace(kept, only_signed=kept.only_signed | {tenant_id}))
+
+    def take_unsigned(self, tenant_id: int) -> None:
+        """Let every sale of the tenant count from now on, as at the beginning."""
+        with self._file.changing():
+            kept = self._file.read()
+            self._write(replace(kept, only_signed=kept.only_signed - {tenant_id}))
+
     def _of(self, tenant_id: int) -> tuple[Secret, ...]:
-        listed = self._all().get(tenant_id, ())
+        listed = self._file.read().of(tenant_id)
         if not listed:
             raise NoSecret
         return listed
 
-    def _add(self, tenant_id: int, kept: tuple[Secret, ...], now: datetime) -> Secret:
+    def _add(self, tenant_id: int, older: tuple[Secret, ...], now: datetime) -> Secret:
         made = Secret(
             secrets.token_hex(_ID_BYTES),
             tenant_id,
             _PREFIX + secrets.token_urlsafe(_SECRET_BYTES),
             now.astimezone(UTC).isoformat(timespec="seconds"),
         )
-        self._write({**self._all(), tenant_id: (*kept, made)})
+        self._write(self._file.read().with_secrets(tenant_id, (*older, made)))
         return made
 
-    def _all(self) -> dict[int, tuple[Secret, ...]]:
-        stamp = self._stamp_now()
-        if stamp != self._stamp:
-            self._by_tenant = self._read() if stamp else {}
-            self._stamp = stamp
-        return self._by_tenant
+    def _write(self, kept: _Kept) -> None:
+        listed = [asdict(one) for secrets_ in kept.by_tenant.values() for one in secrets_]
+        content = {"secrets": listed, "only_signed": sorted(kept.only_signed)}
+        self._file.write(json.dumps(content, indent=1).encode())
 
-    def _stamp_now(self) -> _Stamp | None:
-        try:
-            found = self._path.stat()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise SecretsUnavailable(f"{self._path}: {error.strerror}") from error
-        return found.st_mtime_ns, found.st_size, found.st_ino
 
-    def _read(self) -> dict[int, tuple[Secret, ...]]:
-        by_tenant: dict[int, tuple[Secret, ...]] = {}
-        try:
-            for fields in json.loads(self._path.read_bytes())["secrets"]:
-                one = Secret(**fields)
-                if not (isinstance(one.secret, str) and one.secret):
-                    raise ValueError
-                by_tenant[one.tenant_id] = (*by_tenant.get(one.tenant_id, ()), one)
-        except OSError as error:
-            raise SecretsUnavailable(f"{self._path}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise SecretsUnavailable(f"{self._path}: is not a file of secrets") from error
-        return by_tenant
-
-    def _write(self, by_tenant: dict[int, tuple[Secret, ...]]) -> None:
-        listed = [asdict(one) for secrets_ in by_tenant.values() for one in secrets_]
-        durable.write_file(self._path, json.dumps({"secrets": listed}, indent=1).encode())
-
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        try:
-            with durable.locked(self._path.with_name(self._path.name + ".lock")):
-                yield
-        except OSError as error:
-            why = error.strerror or os.strerror(0)
-            raise SecretsUnavailable(f"{self._path}: {why}") from error
+def _parsed(content: bytes) -> _Kept:
+    """Raises ValueError where the bytes are no file of secrets."""
+    kept = _Kept()
+    try:
+        fields = json.loads(content)
+        for one in (Secret(**each) for each in fields["secrets"]):
+            if not (isinstance(one.secret, str) and one.secret):
+                raise ValueError
+            kept = kept.with_secrets(one.tenant_id, (*kept.of(one.tenant_id), one))
+        only_signed = fields.get("only_signed", [])
+        if not (isinstance(only_signed, list) and all(type(id_) is int for id_ in only_signed)):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError("is not a file of secrets") from error
+    return replace(kept, only_signed=frozenset(only_signed))

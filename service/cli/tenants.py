@@ -1,4 +1,4 @@
-"""The commands on tenants: the secrets with which their servers sign sales."""
+"""The commands on tenants: the secrets with which their servers sign sales, and who has to."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from service.cli.shared import (
 )
 from service.collector.signatures import SecretsUnavailable
 from service.settings import Settings
-from service.signing import HasSecret, NoSecret, Secret, SecretStore
+from service.signing import HasSecret, NoSecret, OnlySignedCount, Secret, SecretStore
 
 tenant_app = App(help="Tenants' secrets, to sign sales with.", no_args_is_help=True)
 app.add_typer(tenant_app, name="tenant")
@@ -43,20 +43,34 @@ def secret(
     revoke: Annotated[
         bool, typer.Option("--revoke", help="Revoke every one: the tenant signs no more.")
     ] = False,
+    only_signed: Annotated[
+        bool | None,
+        typer.Option(
+            "--only-signed/--also-unsigned",
+            help="Refuse the tenant's unsigned sales from now on, or take them again.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a tenant's secret and print it; it is not printed again.
 
     beaconlog tenant secret la-colmena
     """
-    if rotate + retire + revoke > 1:
-        stop("--rotate, --retire and --revoke are different things; give one of them")
+    if rotate + retire + revoke + (only_signed is not None) > 1:
+        stop(
+            "--rotate, --retire, --revoke, --only-signed and --also-unsigned are different things; "
+            "give one of them"
+        )
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
     tenant_id = _tenant_id(chosen, tenant)
     store = SecretStore(Layout(chosen.data).signing)
     now = datetime.now(UTC)
     try:
+        if only_signed is not None:
+            _choose_sales(store, tenant_id, only_signed=only_signed, as_json=as_json)
+            return
         if retire or revoke:
             ended = store.retire(tenant_id) if retire else store.revoke(tenant_id)
             _tell_revoked(tenant_id, ended, as_json=as_json)
@@ -68,29 +82,35 @@ def secret(
         stop(
             f"tenant {tenant_id} has only one secret; --revoke ends that"
             if retire and store.valid(tenant_id)
-            else f"tenant {tenant_id} has no secret"
+            else f"tenant {tenant_id} has no secret; the command without an option makes one"
+        )
+    except OnlySignedCount:
+        stop(
+            f"only signed sales of tenant {tenant_id} count, and without a secret none would; "
+            "--rotate and --retire replace it, or give --also-unsigned first"
         )
     except SecretsUnavailable as error:
         stop(str(error))
     if as_json:
-        print_json({**_row(made), "secret": made.secret})
+        print_json({**_row(store, made), "secret": made.secret})
     else:
         say(made.secret)
 
 
 @tenant_app.command("secrets")
 def list_secrets(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
-    """List which tenants sign and since when; not the secrets themselves."""
+    """List which tenants sign, since when and whether only signed sales count; no secrets."""
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
     try:
-        rows = [_row(one) for one in SecretStore(Layout(chosen.data).signing).all()]
+        store = SecretStore(Layout(chosen.data).signing)
+        rows = [_row(store, one) for one in store.all()]
     except SecretsUnavailable as error:
         stop(str(error))
     if as_json:
         print_json({"secrets": rows})
     else:
-        show_rows("secrets", ["id", "tenant_id", "created_at"], rows)
+        show_rows("secrets", ["id", "tenant_id", "created_at", "only_signed"], rows)
 
 
 def _tell_revoked(tenant_id: int, ended: list[Secret], *, as_json: bool) -> None:
@@ -101,8 +121,24 @@ def _tell_revoked(tenant_id: int, ended: list[Secret], *, as_json: bool) -> None
         say(f"revoked: {', '.join(ids)}")
 
 
-def _row(one: Secret) -> dict[str, object]:
-    return {"id": one.id, "tenant_id": one.tenant_id, "created_at": one.created_at}
+def _choose_sales(store: SecretStore, tenant_id: int, *, only_signed: bool, as_json: bool) -> None:
+    if only_signed:
+        store.refuse_unsigned(tenant_id)
+    else:
+        store.take_unsigned(tenant_id)
+    if as_json:
+        print_json({"tenant_id": tenant_id, "only_signed": only_signed})
+    else:
+        say(f"tenant {tenant_id}: {'only signed' if only_signed else 'all'} sales count")
+
+
+def _row(store: SecretStore, one: Secret) -> dict[str, object]:
+    return {
+        "id": one.id,
+        "tenant_id": one.tenant_id,
+        "created_at": one.created_at,
+        "only_signed": store.only_signed(one.tenant_id),
+    }
 
 
 def _tenant_id(chosen: Settings, text: str) -> int:

@@ -202,6 +202,7 @@ class Intake:
         payload = _checked(_parsed(submission), self._contract.track)
         address = _address(submission)
         admitted = await self._admit(payload, *self._by_id, address)
+        admitted = self._verified(admitted, submission.body, None)
         admitted = await self._sell(admitted, address)
         if admitted is _DIRECTORY_UNAVAILABLE:
             raise Unavailable(admitted.message)
@@ -218,8 +219,7 @@ class Intake:
         payload = _checked(body, self._contract.conversion)
         address = _address(submission)
         admitted = await self._admit(payload, *self._by_slug, address)
-        if submission.signature is not None:
-            admitted = self._verified(admitted, submission.body, submission.signature)
+        admitted = self._verified(admitted, submission.body, submission.signature)
         admitted = await self._sell(admitted, address)
         if isinstance(admitted, Rejection):
             await self._keep_rejected("conversion", admitted, submission)
@@ -293,21 +293,23 @@ class Intake:
         return admitted if sold else _PRODUCT_NOT_FOUND
 
     def _verified(
-        self, admitted: Admitted | Rejection, body: bytes, header: str
+        self, admitted: Admitted | Rejection, body: bytes, header: str | None
     ) -> Admitted | Rejection:
-        """Whether the tenant signed it. One that has no secret signs nothing: its header is
-        ignored. Raises Unavailable."""
+        """Whether the tenant signed it, and whether it had to. One that has no secret signs
+        nothing: its header is ignored. Raises Unavailable."""
         if isinstance(admitted, Rejection):
             return admitted
+        tenant_id, is_sale = admitted.tenant.id, admitted.payload.type in signatures.SALES
         try:
-            secrets = self._secrets.valid(admitted.tenant.id)
+            secrets = () if header is None else self._secrets.valid(tenant_id)
+            must_be_signed = is_sale and self._secrets.only_signed(tenant_id)
         except SecretsUnavailable as error:
             log.error("no signature is verified", extra={"fields": {"why": str(error)}})
-            raise Unavailable("The signature cannot be verified now; send it again.") from error
-        if not secrets:
-            return admitted
-        refusal = signatures.verify(secrets, header, body, self._clock.now_us())
-        return refusal or admitted._replace(signed=True)
+            raise Unavailable("Signatures cannot be verified now; send the sale again.") from error
+        if header is not None and secrets:
+            refusal = signatures.verify(secrets, header, body, self._clock.now_us())
+            return refusal or admitted._replace(signed=True)
+        return signatures.MISSING if must_be_signed else admitted
 
     # -- storing ------------------------------------------------------------------------------
 

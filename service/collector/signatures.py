@@ -23,11 +23,17 @@ HEADER = "Beaconlog-Signature"
 WINDOW_US = 300_000_000
 SIGNATURES_MAX = 8
 
+SALES = frozenset({"purchase", "conversion"})
+"""The types of events that are sales, or that claim to be one."""
+
 _SECONDS_DIGITS_MAX = 12
 _MESSAGES = {
     "signature-invalid": "The signature is not one of this body by a secret of this tenant.",
     "signature-expired": "The signature's time is more than five minutes away.",
 }
+_ONLY_SIGNED = "Of this tenant's sales only signed ones count, told to the conversion endpoint."
+MISSING = Rejection("signature-missing", 422, _ONLY_SIGNED, {"type": [_ONLY_SIGNED]})
+"""An unsigned sale of a tenant of which only signed ones count."""
 
 
 class SecretsUnavailable(Exception):
@@ -40,6 +46,9 @@ class Secrets(Protocol):
     def valid(self, tenant_id: int) -> Sequence[str]:
         """A tenant's valid secrets, none for most. Raises SecretsUnavailable."""
 
+    def only_signed(self, tenant_id: int) -> bool:
+        """Whether only signed sales of a tenant count. Raises SecretsUnavailable."""
+
 
 class NoSecrets:
     """No tenant signs."""
@@ -48,6 +57,11 @@ class NoSecrets:
         """See Secrets.valid."""
         del tenant_id
         return ()
+
+    def only_signed(self, tenant_id: int) -> bool:
+        """See Secrets.only_signed."""
+        del tenant_id
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,3 +67,41 @@ def test_a_signed_sale_is_the_one_that_counts(start_service: StartService, serve
     assert counted()
     assert quality() == before
     assert service.command("check").returncode == 0
+
+
+@pytest.mark.parametrize("server", ["fast", "tornado"])
+def test_only_signed_sales_count_where_a_tenant_asks_for_it(
+    start_service: StartService, server: str
+) -> None:
+    """Chosen and ended without a restart, through a rotation; what is refused is kept."""
+    service = start_service(http_server=server, workers=1)
+    command(service)
+    command(service, "--only-signed")
+    new = command(service, "--rotate")
+    command(service, "--retire")
+    assert service.command("tenant", "secret", "la-colmena", "--revoke").returncode == 2
+    assert told(service, sale(1)) == "skipped"
+    assert told(service, sale(280), signature(new, sale(280))) == "ok"
+    purchase = {"tenant_id": 1, "type": "purchase"}
+    assert service.post("/api/v1/analytics/track", purchase).status == 422
+    assert service.post("/api/v1/interactions", {"tenant_id": 1, "type": "view"}).status == 201
+    command(service, "--also-unsigned")
+    claimed = sale(5, transaction_id="A-2")
+    assert told(service, claimed) == "ok"
+
+    def sales() -> list[dict[str, object]] | None:
+        found: list[dict[str, object]] = service.report("signed-sales", tenant="1")["rows"]
+        return found if found and found[0]["claimed_transactions"] else None
+
+    expected = {
+        "currency": "HNL",
+        "verified_transactions": 1,
+        "verified_value": 280,
+        "claimed_transactions": 1,
+        "claimed_value": 5,
+    }
+    assert eventually(sales) == [expected]
+    refused = [row for row in service.report("quality", tenant="1")["rows"] if row["reason"]]
+    assert [(row["reason"], row["events"]) for row in refused] == [("signature-missing", 2)]
+    [summary] = service.report("summary", tenant="1")["rows"]
+    assert (summary["events"], summary["purchase"], summary["view"]) == (3, 2, 1)

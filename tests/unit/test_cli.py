@@ -512,13 +512,40 @@ def test_secrets(cli: Cli, shop: Shop) -> None:
     assert cli("tenant", "secrets", "--json", *where).json["secrets"] == []
 
 
+def test_only_signed_sales(cli: Cli, shop: Shop) -> None:
+    """Chosen for a shop with a secret, listed, and ended; meanwhile its last secret stays."""
+    cli("directory", "import", _csv("tenants.csv", TENANTS), "--data", shop.data)
+    where = ["--data", str(shop.data)]
+    secret = ["tenant", "secret", "la-colmena", *where]
+
+    def listed() -> list[bool]:
+        rows = cli("tenant", "secrets", "--json", *where).json["secrets"]
+        return [row["only_signed"] for row in rows]
+
+    cli(*secret)
+    assert listed() == [False]
+    chosen = cli(*secret, "--only-signed", "--json").json
+    assert chosen == {"tenant_id": 1, "only_signed": True}
+    assert cli(*secret, "--rotate").code == 0
+    assert listed() == [True, True]
+    assert cli(*secret, "--retire").code == 0
+    refused = cli(*secret, "--revoke")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "--also-unsigned" in refused.err
+    assert cli(*secret, "--also-unsigned").out == "tenant 1: all sales count\n"
+    assert listed() == [False]
+    assert cli(*secret, "--revoke").code == 0
+
+
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
         (["nobody"], "TENANT"),
         ([""], "TENANT"),
         (["la-colmena", "--rotate"], "no secret"),
+        (["la-colmena", "--only-signed"], "no secret"),
         (["la-colmena", "--rotate", "--revoke"], "--retire"),
+        (["la-colmena", "--rotate", "--also-unsigned"], "--only-signed"),
     ],
 )
 def test_secrets_that_are_not_made(cli: Cli, shop: Shop, flags: list[str], named: str) -> None:

@@ -1,6 +1,7 @@
 """Signed sales: the header, the secrets, what intake makes of them, and what they outrank."""
 
 import hmac
+import json
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ from test_intake import CONVERSION, NOW, Collector
 from etl import check
 from service.collector import signatures
 from service.collector.signatures import SecretsUnavailable
-from service.signing import HasSecret, NoSecret, SecretStore
+from service.signing import HasSecret, NoSecret, OnlySignedCount, SecretStore
 
 BODY = b'{"tenant_slug":"la-colmena"}'
 NOW_US = round(NOW.timestamp() * 1_000_000)
@@ -135,17 +136,51 @@ def test_another_process_sees_a_change_at_once(store: SecretStore, tmp_path: Pat
 @pytest.mark.parametrize(
     "content",
     ["", "{", "[]", '{"secrets": [{"id": 1}]}', '{"secrets": [1]}',
-     '{"secrets": [{"id": "a", "tenant_id": 17, "secret": "", "created_at": ""}]}'],
+     '{"secrets": [{"id": "a", "tenant_id": 17, "secret": "", "created_at": ""}]}',
+     '{"secrets": [], "only_signed": 17}', '{"secrets": [], "only_signed": ["17"]}',
+     '{"secrets": [], "only_signed": [true]}'],
 )  # fmt: skip
 def test_a_damaged_file_is_not_a_file_without_secrets(
     store: SecretStore, tmp_path: Path, content: str
 ) -> None:
     """It says so, in one line, and is never written over."""
     (tmp_path / "signing.json").write_text(content)
-    for ask in (lambda: store.valid(17), lambda: store.create(17, NOW)):
+    for ask in (
+        lambda: store.valid(17),
+        lambda: store.only_signed(17),
+        lambda: store.create(17, NOW),
+    ):
         with pytest.raises(SecretsUnavailable, match=r"signing\.json: is not a file of secrets"):
             ask()
     assert len(store.why_not_ready()) == 1
+
+
+def test_only_signed_sales_may_count(store: SecretStore, tmp_path: Path) -> None:
+    """Of a tenant with a secret, through rotations; the last secret then stays."""
+    with pytest.raises(NoSecret):
+        store.refuse_unsigned(17)
+    store.create(17, NOW)
+    store.create(18, NOW)
+    store.refuse_unsigned(17)
+    other = SecretStore(tmp_path / "signing.json")
+    assert (other.only_signed(17), other.only_signed(18)) == (True, False)
+    newest = store.rotate(17, NOW)
+    store.retire(17)
+    with pytest.raises(OnlySignedCount):
+        store.revoke(17)
+    assert (other.only_signed(17), other.valid(17)) == (True, [newest.secret])
+    store.take_unsigned(17)
+    assert not other.only_signed(17)
+    store.revoke(17)
+    assert other.valid(17) == []
+
+
+def test_a_file_of_an_older_version_asks_nobody_to_sign(store: SecretStore, tmp_path: Path) -> None:
+    """It names only secrets."""
+    store.create(17, NOW)
+    path = tmp_path / "signing.json"
+    path.write_text(json.dumps({"secrets": json.loads(path.read_text())["secrets"]}))
+    assert (len(store.valid(17)), store.only_signed(17)) == (1, False)
 
 
 # -- intake -----------------------------------------------------------------------------------
@@ -197,11 +232,63 @@ def test_a_tenant_without_a_secret_is_served_as_ever(collector: Collector, tmp_p
 def test_a_sale_that_cannot_be_verified_now_stays_with_its_sender(
     collector: Collector, tmp_path: Path
 ) -> None:
-    """A damaged file is our own fault: 503, nothing stored; unsigned sales go on."""
+    """A damaged file is our own fault: 503, nothing stored. Unsigned sales wait too, because the
+    file says of which tenants they count; all else goes on."""
     (tmp_path / "signing.json").write_text("{")
     assert collector.send("conversion", SALE, signature=header("one")).status == 503
+    assert collector.send("conversion", SALE).status == 503
+    assert collector.send("track", {"tenant_id": 17, "type": "purchase"}).status == 503
     assert collector.journal.lines == []
-    assert collector.send("conversion", SALE).body["status"] == "ok"
+    assert collector.send("conversion", SALE | {"type": "call"}).body["status"] == "ok"
+    assert collector.send("track", {"tenant_id": 17, "type": "call"}).status == 202
+
+
+@pytest.fixture
+def insistent(collector: Collector, tmp_path: Path) -> Collector:
+    """Of tenant 17 only signed sales count."""
+    store = SecretStore(tmp_path / "signing.json")
+    store.create(17, NOW)
+    store.refuse_unsigned(17)
+    return collector
+
+
+@pytest.mark.parametrize("type_", ["purchase", "conversion"])
+def test_an_unsigned_sale_is_refused_where_only_signed_ones_count(
+    insistent: Collector, type_: str
+) -> None:
+    """As the contract says: a conversion is skipped, a tracked one is 422; both are kept."""
+    reply = insistent.send("conversion", SALE | {"type": type_})
+    assert (reply.status, reply.body) == (200, {"status": "skipped", "transaction_id": "T-1"})
+    reply = insistent.send("track", {"tenant_id": 17, "type": type_})
+    assert (reply.status, list(reply.body["errors"])) == (422, ["type"])
+    assert insistent.events == []
+    assert insistent.reasons == ["signature-missing"] * 2
+
+
+def test_where_only_signed_sales_count_all_else_is_as_ever(
+    insistent: Collector, tmp_path: Path
+) -> None:
+    """Signed sales, other events, and other tenants' sales."""
+    [secret] = SecretStore(tmp_path / "signing.json").valid(17)
+    body = json.dumps(SALE).encode()
+    signed = insistent.send("conversion", body, signature=header(secret, body=body))
+    assert signed.body["status"] == "ok"
+    assert insistent.send("conversion", SALE | {"type": "call"}).body["status"] == "ok"
+    assert insistent.send("track", {"tenant_id": 17, "type": "cart_add"}).status == 202
+    assert insistent.send("interactions", {"tenant_id": 17, "type": "view"}).status == 201
+    assert [line.get("signed") for line in insistent.events] == [True, None, None, None]
+    SecretStore(tmp_path / "signing.json").take_unsigned(17)
+    assert insistent.send("conversion", SALE).body["status"] == "ok"
+    assert insistent.reasons == []
+
+
+def test_a_wrong_signature_is_told_apart_from_none(insistent: Collector, tmp_path: Path) -> None:
+    """And without any secret, as in a file edited by hand, nothing is believed."""
+    insistent.send("conversion", SALE, signature=header("another"))
+    (tmp_path / "signing.json").write_text('{"secrets": [], "only_signed": [17]}')
+    insistent.send("conversion", SALE, signature=header("another"))
+    assert insistent.reasons == ["signature-invalid", "signature-missing"]
+    assert insistent.events == []
 
 
 # -- what a signed sale outranks --------------------------------------------------------------

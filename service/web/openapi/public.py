@@ -105,7 +105,10 @@ def _track() -> Json:
         429: THROTTLED,
         503: _KEPT_BY_CLIENT,
     }
-    about = "A product that is not this tenant's is refused with 422."
+    about = (
+        "A product that is not this tenant's is refused with 422. So is a `purchase` or a "
+        "`conversion` of a tenant of which only signed sales count."
+    )
     return operation("track", "An event of a page.", responses(_REFUSED | own), description=about)
 
 
@@ -135,7 +138,8 @@ def _conversion() -> Json:
             "It never disturbs the page that sends it: a request that cannot be read, an unknown "
             "tenant or product, and a body that does not follow the schema are all answered 200 "
             "`skipped`; the payload is kept with its reason. So is one with a signature that "
-            "does not verify, where the tenant has a secret."
+            "does not verify, where the tenant has a secret, and a `purchase` or a `conversion` "
+            "without one, where only signed sales of the tenant count."
         ),
     ) | {"parameters": [_SIGNATURE]}
 

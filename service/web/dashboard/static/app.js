@@ -29,6 +29,7 @@ const REASONS = {
   "body-too-large": "too large",
   "media-type-unsupported": "not sent as JSON",
   "directory-unavailable": "the directory could not be read",
+  "signature-missing": "sales that nobody signed",
 };
 const view = document.getElementById("view");
 const problem = document.getElementById("problem");
