@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Half as many tests again as cores: most of what a test of the system does is to wait.
-PARALLEL := -n $(shell expr $$(nproc) + $$(nproc) / 2) --dist loadfile
+PARALLEL := -n $(shell expr $$(nproc) + $$(nproc) / 2) --dist loadfile --no-loadscope-reorder
 PIP := -m pip --quiet --disable-pip-version-check
 # The other Pythons of setup.cfg's classifiers that this machine has.
 OTHERS = $(shell $(BIN)/python tools/pythons.py others)
