@@ -5,10 +5,15 @@ an event id of the client's; of those that go unanswered half are sent again, so
 next start, until they are answered, and of those that are answered a few, as if the answer had
 been lost. The others have the id that the server answers with, and are sent once, so that no
 duplicate rule could hide one that was stored twice.
+
+With the shop's secret some of the numbers are sales, in pairs: the one is signed, the other claims
+the same transaction, at about the same time, and either may come first. The signed one counts.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import http.client
 import json
 import re
@@ -16,6 +21,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -26,7 +32,7 @@ from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 import traffic_tools as tools
-from http_tools import TRACK
+from http_tools import CONVERSION, TRACK
 from traffic_tools import Client, Service
 
 NUMBER = "(metadata->>'number')::BIGINT"
@@ -34,6 +40,7 @@ _SHOP = f"id,uuid,slug,name,status\n1,{UUID(int=1)},shop,Shop,active\n"
 _WAIT_FOR_ACKS_S = 90.0
 _SEND_AGAIN_EVERY = 16
 _ANSWERED_SENT_AGAIN_EVERY = 64
+_PAIR_EVERY = 16
 
 
 def open_shop(folder: Path) -> Path:
@@ -46,15 +53,24 @@ def open_shop(folder: Path) -> Path:
     return folder / "data"
 
 
+def secret_of_shop(data: Path) -> str:
+    """Make the secret with which the shop signs its sales."""
+    done = tools.run("tenant", "secret", "shop", data=data)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 class Load:
     """Numbered events, sent for as long as they are wanted; and what came of them.
 
-    `sent`: every number below it was sent, or was about to be. `acked`: number -> event id.
+    `sent`: every number below it was sent, or was about to be. `acked`: number -> event id, None
+    where the answer has none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, secret: str | None = None) -> None:
         self.sent = 0
-        self.acked: dict[int, str] = {}
+        self.secret = secret
+        self.acked: dict[int, str | None] = {}
         self.unanswered: set[int] = set()
         self.sent_again = 0
         self._turn = 0
@@ -102,47 +118,86 @@ class Load:
             return self.sent - 1
 
     def _send(self, client: Client, number: int) -> None:
-        body: dict[str, Any] = {"tenant_id": 1, "type": "call", "metadata": {"number": number}}
-        if number % 2:
-            body["event_id"] = str(UUID(int=number))
+        path, body, headers = self._request(number)
         try:
-            status, answer = client.post(TRACK, body, {})
+            status, answer = client.post(path, body, headers)
         except (OSError, http.client.HTTPException):
             self._note_unanswered(number)
             return
-        assert status in (202, 503), (status, answer)
-        if status == 202:
-            self._note_acked(number, answer["event_id"])
+        assert status in (200, 202, 503), (status, answer)
+        if status != 503:
+            assert answer.get("status", "ok") == "ok", answer
+            self._note_acked(number, answer.get("event_id"))
 
-    def _note_acked(self, number: int, event_id: str) -> None:
+    def _is_sale(self, number: int) -> bool:
+        return self.secret is not None and number % (_PAIR_EVERY // 2) == 6
+
+    def _request(self, number: int) -> tuple[str, dict[str, Any], dict[str, str]]:
+        metadata = {"number": number}
+        if not self._is_sale(number):
+            body: dict[str, Any] = {"tenant_id": 1, "type": "call", "metadata": metadata}
+            return TRACK, body | ({"event_id": str(UUID(int=number))} if number % 2 else {}), {}
+        sale = {"tenant_slug": "shop", "transaction_id": f"T-{number // _PAIR_EVERY}"}
+        body = {**sale, "value": number, "metadata": metadata}
+        return CONVERSION, body, self._signature(body) if is_signed(number) else {}
+
+    def _is_worth_a_retry(self, number: int) -> bool:
+        kept = number % _ANSWERED_SENT_AGAIN_EVERY
+        return kept == 1 or (kept == 6 and self._is_sale(number))
+
+    def _signature(self, body: dict[str, Any]) -> dict[str, str]:
+        now = str(int(time.time()))
+        signed = now.encode() + b"." + json.dumps(body).encode()
+        digest = hmac.new(str(self.secret).encode(), signed, hashlib.sha256).hexdigest()
+        return {"Beaconlog-Signature": f"t={now},v1={digest}"}
+
+    def _note_acked(self, number: int, event_id: str | None) -> None:
         with self._lock:
             is_first = number not in self.acked
             known = self.acked.setdefault(number, event_id)
-            if is_first and number % _ANSWERED_SENT_AGAIN_EVERY == 1:
+            if is_first and self._is_worth_a_retry(number):
                 self._to_send_again.append(number)
         assert known == event_id, f"{number} was acked as {known}, and then as {event_id}"
 
     def _note_unanswered(self, number: int) -> None:
         with self._lock:
             self.unanswered.add(number)
-            if number % 4 == 1:
+            if number % 4 == 1 or self._is_sale(number):
                 self._to_send_again.append(number)
 
 
-def disagreements(stored: Iterable[tuple[int, str]], load: Load) -> list[str]:
-    """What was stored that the clients know nothing of, or the other way round.
+def is_signed(sale: int) -> bool:
+    """Whether the sale of this number is the signed one of its pair."""
+    pair, place = divmod(sale, _PAIR_EVERY)
+    return (place < _PAIR_EVERY // 2) == (pair % 2 == 0)
 
-    `stored`: (number, event id) of every event. Ask when no client is sending.
+
+def outranked(numbers: Iterable[int], load: Load) -> set[int]:
+    """The claims of the transactions of which the signed sale is among these."""
+    if load.secret is None:
+        return set()
+    half = _PAIR_EVERY // 2
+    sales = (number for number in numbers if number % half == 6)
+    signed = (sale for sale in sales if is_signed(sale))
+    return {sale + half if sale % _PAIR_EVERY < half else sale - half for sale in signed}
+
+
+def disagreements(stored: Iterable[tuple[int, str]], load: Load) -> list[str]:
+    """What counts and the clients know nothing of, or the other way round.
+
+    `stored`: (number, event id) of every event that counts. Ask when no client is sending.
     """
     rows = list(stored)
     times = Counter(number for number, _ in rows)
+    below = outranked(times, load)
     found = {
-        "acked and lost": load.acked.keys() - times.keys(),
+        "acked and lost": load.acked.keys() - times.keys() - below,
         "stored twice": {number for number, count in times.items() if count > 1},
         "stored under another id": {
-            n for n, event_id in rows if load.acked.get(n, event_id) != event_id
+            n for n, event_id in rows if (load.acked.get(n) or event_id) != event_id
         },
         "never sent": {number for number in times if not 0 <= number < load.sent},
+        "counted beside the signed one": below & times.keys(),
     }
     return [f"{what}: {number}" for what, numbers in found.items() for number in sorted(numbers)]
 
