@@ -8,10 +8,10 @@ from pathlib import Path
 from uuid import UUID
 
 from benchmarks.rounds import tell
-from etl import recovery
 from etl.layout import Layout
-from etl.segment_writer import SegmentWriter
-from etl.segments import Position
+from etl.log import recovery
+from etl.log.segment_writer import SegmentWriter
+from etl.log.segments import Position
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 SERIES = 2

@@ -22,11 +22,11 @@ ROUNDS = 5
 BEACONLOG = """
 import shutil
 from pathlib import Path
-from etl import compact
+from etl.lake import compaction
 data = Path(sys.argv[1])
 shutil.rmtree(data / "lake", ignore_errors=True)
 started = time.perf_counter()
-outcome = compact.run(data, compact.Plan(segment_grace_s=1e9), time.time())
+outcome = compaction.run(data, compaction.Plan(segment_grace_s=1e9), time.time())
 took_s = time.perf_counter() - started
 assert outcome.rows == int(sys.argv[2]), outcome
 """

@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from multiprocessing.queues import SimpleQueue
 from typing import NamedTuple
 
-from service.collector.shared_throttle import Refused, SharedThrottle
-from service.collector.throttle import MemoryThrottle, Rate
+from service.collector.throttle.shared_memory import Refused, SharedThrottle
+from service.collector.throttle.token_bucket import MemoryThrottle, Rate
 
 ROUNDS = 9
 DECISIONS = 50_000

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from etl import charts, report_columns, reports
+from etl import reports
+from etl.reports import charts
+from etl.reports import columns as report_columns
 from service.web.openapi.page import Line, Words
 from service.web.openapi.parts import ANYWHERE
 from service.web.openapi.private import private_document

@@ -1,6 +1,9 @@
-"""Every command, on one application: the modules add theirs as they are imported."""
+"""Every command, on one application: the modules add theirs as they are imported, in this order."""
 
-from service.cli import directory, lake, processes, reports, tenants, tokens
-from service.cli.shared import app
+# isort: off
+from service.cli import directory, lake, serve, report, tenant, token
 
-__all__ = ["app", "directory", "lake", "processes", "reports", "tenants", "tokens"]
+# isort: on
+from service.cli.application import app
+
+__all__ = ["app", "directory", "lake", "report", "serve", "tenant", "token"]

@@ -11,7 +11,7 @@ import zoneinfo
 from collections.abc import Iterable
 from importlib.resources import files
 
-from etl.parameters import ENDPOINTS, INTERVALS
+from etl.reports.parameters import ENDPOINTS, INTERVALS
 
 FORMS = ("table", "json", "csv", "parquet", "arrow")
 

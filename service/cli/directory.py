@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.shared import (
+from service.cli.application import (
     App,
     AsJson,
     Config,
@@ -34,9 +34,9 @@ def directory_import(
     data: Data = None,
 ) -> None:
     """Add or update tenants and products; a running service sees them within seconds."""
-    from etl.directory_csv import DirectoryFileError, import_directory  # noqa: PLC0415
-    from etl.directory_entries import DirectoryUnavailable  # noqa: PLC0415
-    from service.database import database  # noqa: PLC0415
+    from etl.directory.csv_import import DirectoryFileError, import_directory  # noqa: PLC0415
+    from etl.directory.entries import DirectoryUnavailable  # noqa: PLC0415
+    from service.processes.database import database  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     refuse_newer(chosen.data)
@@ -51,8 +51,8 @@ def directory_import(
 @directory_app.command("list")
 def directory_list(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """List the tenants."""
-    from etl.directory_entries import DirectoryUnavailable  # noqa: PLC0415
-    from service.database import database  # noqa: PLC0415
+    from etl.directory.entries import DirectoryUnavailable  # noqa: PLC0415
+    from service.processes.database import database  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     refuse_newer(chosen.data)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.shared import (
+from service.cli.application import (
     AsJson,
     Config,
     Data,
@@ -30,7 +30,7 @@ from service.cli.shared import (
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from etl.subject import Subject
+    from etl.upkeep.erasure.subject import Subject
 
 _SEGMENT_NUMBER = re.compile(r"[0-9]{1,12}")
 
@@ -38,13 +38,13 @@ _SEGMENT_NUMBER = re.compile(r"[0-9]{1,12}")
 @contextmanager
 def _failures_told() -> Iterator[None]:
     """What the jobs raise for a reason outside of them is one line and exit code 2."""
-    from etl.backup import BackupRefused  # noqa: PLC0415
-    from etl.compact import CompactionConflict  # noqa: PLC0415
-    from etl.erase import EraseRefused  # noqa: PLC0415
-    from etl.lake import LakeError  # noqa: PLC0415
+    from etl.lake.compaction import CompactionConflict  # noqa: PLC0415
+    from etl.lake.delta_table import LakeError  # noqa: PLC0415
     from etl.layout import DataFolderError  # noqa: PLC0415
-    from etl.mend import MendRefused  # noqa: PLC0415
-    from etl.recovery import SeriesFormatError  # noqa: PLC0415
+    from etl.log.mending import MendRefused  # noqa: PLC0415
+    from etl.log.recovery import SeriesFormatError  # noqa: PLC0415
+    from etl.upkeep.backup import BackupRefused  # noqa: PLC0415
+    from etl.upkeep.erasure.erase import EraseRefused  # noqa: PLC0415
 
     refused = (BackupRefused, EraseRefused, MendRefused, CompactionConflict)
     unusable = (LakeError, DataFolderError, SeriesFormatError, OSError, sqlite3.Error)
@@ -57,8 +57,8 @@ def _failures_told() -> Iterator[None]:
 @app.command()
 def compact(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """Move every sealed segment into the lake, now."""
-    from etl import compact as job  # noqa: PLC0415
-    from service.warehouse import plan  # noqa: PLC0415
+    from etl.lake import compaction as job  # noqa: PLC0415
+    from service.processes.warehouse import plan  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
@@ -81,8 +81,8 @@ def compact(config: Config = None, data: Data = None, as_json: AsJson = False) -
 @app.command()
 def maintain(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """Merge small files, drop what is past its retention, delete old snapshots, now."""
-    from etl import maintain as job  # noqa: PLC0415
-    from service.warehouse import upkeep  # noqa: PLC0415
+    from etl.upkeep import maintenance as job  # noqa: PLC0415
+    from service.processes.warehouse import upkeep  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
@@ -112,8 +112,8 @@ def erase(
 
     Set a tenant inactive first. Exit 1 when something of it is left: run it again.
     """
-    from etl import erase as job  # noqa: PLC0415
-    from service.warehouse import plan  # noqa: PLC0415
+    from etl.upkeep.erasure import erase as job  # noqa: PLC0415
+    from service.processes.warehouse import plan  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
@@ -145,10 +145,10 @@ def _confirm() -> None:
 
 
 def _subject(chosen: Settings, tenant: str | None, visitor: str | None) -> Subject:
-    from etl.directory_entries import DirectoryUnavailable  # noqa: PLC0415
-    from etl.subject import Subject  # noqa: PLC0415
-    from etl.tenant_reference import TenantNames  # noqa: PLC0415
-    from service.database import database  # noqa: PLC0415
+    from etl.directory.entries import DirectoryUnavailable  # noqa: PLC0415
+    from etl.directory.tenant_reference import TenantNames  # noqa: PLC0415
+    from etl.upkeep.erasure.subject import Subject  # noqa: PLC0415
+    from service.processes.database import database  # noqa: PLC0415
 
     if (tenant is None) == (visitor is None):
         stop("erase takes --tenant or --visitor")
@@ -182,7 +182,7 @@ def backup(
 
     beaconlog backup /backup/2026-11-23 && beaconlog check --data /backup/2026-11-23
     """
-    from etl import backup as job  # noqa: PLC0415
+    from etl.upkeep import backup as job  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
@@ -208,7 +208,7 @@ def mend(
 
     beaconlog mend shop1-w0-5f0c8a3e/42
     """
-    from etl import mend as job  # noqa: PLC0415
+    from etl.log import mending as job  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
@@ -228,7 +228,7 @@ def mend(
 @app.command()
 def check(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """Verify every segment, the lake, and that they agree; exit 1 if anything is wrong."""
-    from etl import check as verification  # noqa: PLC0415
+    from etl.upkeep.check import check as verification  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from etl import recovery
+from etl.log import recovery
 
 
 @dataclass(slots=True)

@@ -19,23 +19,24 @@ from datetime import date
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
-from etl.directory_entries import DirectoryUnavailable, Tenant
-from etl.segment_writer import DiskFull
-from service.collector import record, signatures
-from service.collector.body import json_value, plain_body
+from etl.directory.entries import DirectoryUnavailable, Tenant
+from etl.log.segment_writer import DiskFull
+from service.collector import record
 from service.collector.bots import is_bot
 from service.collector.client import throttle_key
 from service.collector.clock import Clock
-from service.collector.contract import Contract, Payload, transaction_id_of
-from service.collector.directory import MISS, Directory, Miss
-from service.collector.gates import NO_HEADERS, Gate, Gates, Throttled, standing
+from service.collector.contract.body import json_value, plain_body
+from service.collector.contract.contract import Contract, Payload, transaction_id_of
+from service.collector.contract.rejection import Rejection
+from service.collector.directory.directory import MISS, Directory, Miss
 from service.collector.identifiers import uuid7
 from service.collector.journal import Journal, JournalBroken, JournalFull
 from service.collector.record import Visit
 from service.collector.rejected import RejectedStream
-from service.collector.rejection import Rejection
-from service.collector.signatures import NoSecrets, Secrets, SecretsUnavailable
-from service.collector.throttle import Decision
+from service.collector.signing import signatures
+from service.collector.signing.signatures import NoSecrets, Secrets, SecretsUnavailable
+from service.collector.throttle.gates import NO_HEADERS, Gate, Gates, Throttled, standing
+from service.collector.throttle.token_bucket import Decision
 from service.collector.visitors import DailySalts, SaltDamagedError, visitor_id
 
 log = logging.getLogger(__name__)

@@ -1,8 +1,9 @@
 """Group commit: `submit` returns a future that resolves once the record is on disk.
 
-It also keeps the promise of the series (see `etl.closed`): the receipt of the oldest record that is
-not in a sealed segment yet, or now. A record is stamped and submitted in one step of the loop, so
-none that is stamped is unknown here. The promise is published twice a second and after each seal.
+It also keeps the promise of the series (see `etl.log.closed`): the receipt of the oldest record
+that is not in a sealed segment yet, or now. A record is stamped and submitted in one step of the
+loop, so none that is stamped is unknown here. The promise is published twice a second and after
+each seal.
 
 Records wait in one bounded buffer. One committer takes all of them, writes and syncs them in one
 batch in its own thread, then resolves the future that they share; while a batch syncs the next one
@@ -26,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from etl.segment_writer import DiskFull, SegmentWriter
+from etl.log.segment_writer import DiskFull, SegmentWriter
 from service.collector.clock import Clock
 
 log = logging.getLogger(__name__)

@@ -7,12 +7,12 @@ takes nothing now, a payload is not kept, and the answer to it stays what it was
 
 from __future__ import annotations
 
-from etl.segment_writer import DiskFull
+from etl.log.segment_writer import DiskFull
 from service.collector import record
 from service.collector.clock import Clock
+from service.collector.contract.rejection import Rejection
 from service.collector.journal import Journal, JournalBroken, JournalFull
-from service.collector.rejection import Rejection
-from service.collector.throttle import MemoryThrottle, Rate
+from service.collector.throttle.token_bucket import MemoryThrottle, Rate
 
 _BYTES_A_TOKEN = 1024
 _TOKENS_PER_MIN_MAX = 60_000_000

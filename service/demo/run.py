@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 
 from service.demo import shoppers, street
-from service.progress import replay_with_progress
+from service.replay.progress import replay_with_progress
 
 _MARKER = ".beaconlog-demo"
 _START_TIMEOUT_S = 30.0

@@ -25,7 +25,7 @@ from uuid import UUID
 import orjson
 
 from service.demo.street import CLOSED_SHOP, OPEN_SHOPS, Product, Shop
-from service.replay import Request
+from service.replay.client import Request
 
 INTERACTIONS = "/api/v1/interactions"
 TRACK = "/api/v1/analytics/track"

@@ -39,23 +39,23 @@ def _mutant(name: str, caught_by: str, *patches: tuple[str, str, str]) -> Mutant
     return Mutant(name, tuple(Patch(*patch) for patch in patches), caught_by)
 
 
-_WRITER = "etl/segment_writer.py"
-_LAKE = "etl/lake.py"
+_WRITER = "etl/log/segment_writer.py"
+_LAKE = "etl/lake/delta_table.py"
 
 MUTANTS = (
     _mutant(
         "ack before fsync",
-        "tests/unit/test_segment_writer.py::test_a_commit_syncs_the_folder_and_then_the_data",
+        "tests/unit/etl/log/test_segment_writer.py::test_a_commit_syncs_the_folder_and_then_the_data",
         (_WRITER, "        self._sync(os.fdatasync)\n", ""),
     ),
     _mutant(
         "no directory fsync behind a new segment",
-        "tests/unit/test_segment_writer.py::test_a_commit_syncs_the_folder_and_then_the_data",
+        "tests/unit/etl/log/test_segment_writer.py::test_a_commit_syncs_the_folder_and_then_the_data",
         (_WRITER, "0o600)\n            durable.fsync_path(self._folder)\n", "0o600)\n"),
     ),
     _mutant(
         "no directory fsync behind a seal",
-        "tests/unit/test_segment_writer.py::test_a_seal_syncs_the_file_renames_it_and_syncs_the_folder",
+        "tests/unit/etl/log/test_segment_writer.py::test_a_seal_syncs_the_file_renames_it_and_syncs_the_folder",
         (
             _WRITER,
             "rename(sealed.path)\n            durable.fsync_path(self._folder)\n",
@@ -64,35 +64,39 @@ MUTANTS = (
     ),
     _mutant(
         "seal without syncing the file",
-        "tests/unit/test_segment_writer.py::test_a_seal_syncs_the_file_renames_it_and_syncs_the_folder",
+        "tests/unit/etl/log/test_segment_writer.py::test_a_seal_syncs_the_file_renames_it_and_syncs_the_folder",
         (_WRITER, "        self._sync(os.fsync)\n", ""),
     ),
     _mutant(
         "a claim that recovers nothing",
-        "tests/unit/test_recovery.py::test_a_claim_recovers_first",
+        "tests/unit/etl/log/test_recovery.py::test_a_claim_recovers_first",
         (
-            "etl/recovery.py",
+            "etl/log/recovery.py",
             "        _recover_free(log_folder)\n        return _create(",
             "        return _create(",
         ),
     ),
     _mutant(
         "a series written on by a second writer",
-        "tests/unit/test_recovery.py::test_a_claim_refuses_a_name_that_exists",
+        "tests/unit/etl/log/test_recovery.py::test_a_claim_refuses_a_name_that_exists",
         (
-            "etl/recovery.py",
+            "etl/log/recovery.py",
             "    folder.mkdir()  # a name",
             "    folder.mkdir(exist_ok=True)  # a name",
         ),
     ),
     _mutant(
         "the safe time ignored",
-        "tests/unit/test_first_by_receipt.py::test_revenue_does_not_depend_on_when_a_compaction_runs",
-        ("etl/compact.py", "UNBOUNDED_US if before_us is None else before_us", "UNBOUNDED_US"),
+        "tests/unit/etl/lake/test_first_by_receipt.py::test_revenue_does_not_depend_on_when_a_compaction_runs",
+        (
+            "etl/lake/compaction.py",
+            "UNBOUNDED_US if before_us is None else before_us",
+            "UNBOUNDED_US",
+        ),
     ),
     _mutant(
         "a promise published before its segment is sealed",
-        "tests/unit/test_journal.py::test_the_promise_is_the_oldest_record_that_is_not_sealed",
+        "tests/unit/service/collector/test_journal.py::test_the_promise_is_the_oldest_record_that_is_not_sealed",
         (
             "service/collector/journal.py",
             "        sealed = await self._loop.run_in_executor(self._thread, self._writer.seal)\n",
@@ -102,7 +106,7 @@ MUTANTS = (
     ),
     _mutant(
         "a promise that forgets what is buffered",
-        "tests/unit/test_journal.py::test_the_promise_is_the_oldest_record_that_is_not_sealed",
+        "tests/unit/service/collector/test_journal.py::test_the_promise_is_the_oldest_record_that_is_not_sealed",
         (
             "service/collector/journal.py",
             "in (self._open_us, self._in_flight_us, self._forming_us):",
@@ -111,31 +115,31 @@ MUTANTS = (
     ),
     _mutant(
         "promises read after the segments are listed",
-        "tests/unit/test_recovery.py::test_segments_are_listed_after_the_promises_are_read",
+        "tests/unit/etl/log/test_recovery.py::test_segments_are_listed_after_the_promises_are_read",
         (
-            "etl/recovery.py",
+            "etl/log/recovery.py",
             "    dead: set[str] = set()\n    with durable.locked(lock):\n",
             "    dead: set[str] = set()\n    with durable.locked(lock):\n"
             "        sealed = segments.sealed_everywhere(log_folder)\n",
         ),
         (
-            "etl/recovery.py",
+            "etl/log/recovery.py",
             "        sealed = segments.sealed_everywhere(log_folder)\n    before_us",
             "    before_us",
         ),
     ),
     _mutant(
         "watermark off by one line",
-        "tests/unit/test_first_by_receipt.py::test_what_is_received_at_the_promised_time_waits",
+        "tests/unit/etl/lake/test_first_by_receipt.py::test_what_is_received_at_the_promised_time_waits",
         (
-            "etl/compact.py",
+            "etl/lake/compaction.py",
             "moved[lake.lines_of(series)] = marks.seq",
             "moved[lake.lines_of(series)] = marks.seq + 1",
         ),
     ),
     _mutant(
         "blind retry of the commit",
-        "tests/unit/test_compact.py::test_a_real_committer_of_the_same_segments_is_seen",
+        "tests/unit/etl/lake/test_compaction.py::test_a_real_committer_of_the_same_segments_is_seen",
         (
             _LAKE,
             "    with synced(folder, snapshot.table):\n        delta.create_write",
@@ -145,28 +149,28 @@ MUTANTS = (
     ),
     _mutant(
         "delete before the commit is durable",
-        "tests/unit/test_lake.py::test_a_commit_is_durable_when_it_returns",
+        "tests/unit/etl/lake/test_delta_table.py::test_a_commit_is_durable_when_it_returns",
         (_LAKE, "        yield\n    lake_log.sync(folder, known)\n", "        yield\n"),
     ),
     _mutant(
         "delete what was just committed",
-        "tests/unit/test_cleanup.py::test_a_segment_goes_when_its_commit_is_old_enough",
+        "tests/unit/etl/lake/test_expiry.py::test_a_segment_goes_when_its_commit_is_old_enough",
         (
-            "etl/cleanup.py",
+            "etl/lake/expiry.py",
             "[_snapshot_at(layout.table(item.table.name), item, before_s) for item in snapshots]",
             "list(snapshots)",
         ),
     ),
     _mutant(
         "live view reading the snapshot before the segments",
-        "tests/unit/test_live.py::test_a_compaction_at_any_moment_changes_no_count",
+        "tests/unit/etl/lake/test_live.py::test_a_compaction_at_any_moment_changes_no_count",
         (
-            "etl/live.py",
+            "etl/lake/live/view.py",
             "        sealed = segments.sealed_everywhere(layout.log) if version is None else {}\n",
             "",
         ),
         (
-            "etl/live.py",
+            "etl/lake/live/view.py",
             "        stopped = self._stage_tail(",
             "        sealed = segments.sealed_everywhere(layout.log) if version is None else {}\n"
             "        stopped = self._stage_tail(",
@@ -174,7 +178,7 @@ MUTANTS = (
     ),
     _mutant(
         "watermark per table instead of per series",
-        "tests/unit/test_lake.py::test_files_and_watermarks_are_those_of_the_version",
+        "tests/unit/etl/lake/test_delta_table.py::test_files_and_watermarks_are_those_of_the_version",
         (
             _LAKE,
             "self.delta.transaction_version(app_id) or 0",
@@ -188,40 +192,44 @@ MUTANTS = (
     ),
     _mutant(
         "CRC not chained",
-        "tests/unit/test_segments.py::test_the_crc_is_what_the_specification_says",
-        ("etl/segments.py", "    crc = zlib.crc32(rest, chain)\n", "    crc = zlib.crc32(rest)\n"),
+        "tests/unit/etl/log/test_segments.py::test_the_crc_is_what_the_specification_says",
         (
-            "etl/segments.py",
+            "etl/log/segments.py",
+            "    crc = zlib.crc32(rest, chain)\n",
+            "    crc = zlib.crc32(rest)\n",
+        ),
+        (
+            "etl/log/segments.py",
             "any(zlib.crc32(rest, chain) == stored for chain in chains)",
             "zlib.crc32(rest) == stored",
         ),
     ),
     _mutant(
         "recovery trusting bytes past the durable offset",
-        "tests/unit/test_recovery.py::test_a_last_batch_torn_at_any_byte_leaves_every_acked_batch",
+        "tests/unit/etl/log/test_recovery.py::test_a_last_batch_torn_at_any_byte_leaves_every_acked_batch",
         (
-            "etl/recovery.py",
+            "etl/log/recovery.py",
             "        content = data[: torn.offset]\n        _truncate(path, torn.offset)\n",
             "        content = data\n",
         ),
     ),
     _mutant(
         "another duplicate rule in the live view",
-        "tests/unit/test_duplicates.py::test_a_key_counts_for_its_window",
+        "tests/unit/etl/lake/test_duplicates.py::test_a_key_counts_for_its_window",
         (
-            "etl/live.py",
+            "etl/lake/live/view.py",
             "        staging.mark_duplicates(con, events)\n",
             "",
         ),
     ),
     _mutant(
         "short write ignored",
-        "tests/unit/test_segment_writer.py::test_a_short_write_is_completed",
+        "tests/unit/etl/log/test_segment_writer.py::test_a_short_write_is_completed",
         ("etl/durable.py", "        view = view[written:]\n", "        return\n"),
     ),
     _mutant(
         "a failed descriptor synced again",
-        "tests/unit/test_segment_writer.py::test_a_failed_sync_is_no_less_final_when_truncating_fails_too",
+        "tests/unit/etl/log/test_segment_writer.py::test_a_failed_sync_is_no_less_final_when_truncating_fails_too",
         (
             _WRITER,
             "            self._broken = True\n            self._truncate_to_durable()\n",
@@ -230,7 +238,7 @@ MUTANTS = (
     ),
     _mutant(
         "two processes writing one series",
-        "tests/unit/test_recovery.py::test_a_series_in_use_is_neither_claimed_nor_recovered",
+        "tests/unit/etl/log/test_recovery.py::test_a_series_in_use_is_neither_claimed_nor_recovered",
         (
             "etl/durable.py",
             "    except BlockingIOError:\n        os.close(fd)\n        return None\n",
@@ -239,12 +247,12 @@ MUTANTS = (
     ),
     _mutant(
         "Parquet not synced before its commit",
-        "tests/unit/test_compact.py::test_everything_is_synced_before_it_is_committed",
-        ("etl/parquet.py", "    durable.fsync_path(temporary)\n", ""),
+        "tests/unit/etl/lake/test_compaction.py::test_everything_is_synced_before_it_is_committed",
+        ("etl/lake/parquet.py", "    durable.fsync_path(temporary)\n", ""),
     ),
     _mutant(
         "two maintainers rewriting the same files",
-        "tests/unit/test_maintain.py::test_of_two_that_replace_the_same_files_one_is_refused",
+        "tests/unit/etl/upkeep/test_maintenance.py::test_of_two_that_replace_the_same_files_one_is_refused",
         (
             _LAKE,
             "    turn = {_MAINTENANCE: snapshot.watermark(_MAINTENANCE) + 1}\n",

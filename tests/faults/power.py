@@ -303,8 +303,10 @@ class _Steps:
 
 
 def _serve_orders() -> None:
-    from etl import compact, maintain  # noqa: F401  (imported once, for every fork)
-    from service import cli, warehouse  # noqa: F401
+    from etl.lake import compaction  # noqa: F401  (imported once, for every fork)
+    from etl.upkeep import maintenance  # noqa: F401  (imported once, for every fork)
+    from service import cli  # noqa: F401
+    from service.processes import warehouse  # noqa: F401
 
     for line in sys.stdin:
         order = json.loads(line)
@@ -326,10 +328,10 @@ def _tell(what: Mapping[str, object]) -> None:
 
 
 def _expire(data: Path) -> None:
-    from etl import maintain
+    from etl.upkeep import maintenance
 
-    plan = maintain.Plan(snapshot_retention_hours=0, merge_files_min=2)
-    maintain.run(data, plan, time.time() + 1)
+    plan = maintenance.Plan(snapshot_retention_hours=0, merge_files_min=2)
+    maintenance.run(data, plan, time.time() + 1)
 
 
 def _carry_out(order: Mapping[str, Any], telling: int) -> NoReturn:

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from deltalake.exceptions import CommitFailedError
 
-from etl import compact, durable, maintain
-from etl.compact import CompactionConflict
-from etl.lake import LakeError
+from etl import durable
+from etl.lake import compaction
+from etl.lake.compaction import CompactionConflict
+from etl.lake.delta_table import LakeError
+from etl.upkeep import maintenance
 
 
 def without_flock() -> None:
@@ -33,9 +35,9 @@ def run(what: str, data: Path) -> dict[str, object]:
     """Do it; an error is an answer too."""
     try:
         if what == "maintain":
-            plan = maintain.Plan(merge_files_min=2)
-            return asdict(maintain.run(data, plan, time.time()))
-        return asdict(compact.run(data, compact.Plan(segment_grace_s=0), time.time()))
+            plan = maintenance.Plan(merge_files_min=2)
+            return asdict(maintenance.run(data, plan, time.time()))
+        return asdict(compaction.run(data, compaction.Plan(segment_grace_s=0), time.time()))
     except (LakeError, CompactionConflict, CommitFailedError, OSError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
 

@@ -25,14 +25,18 @@ import duckdb
 import pyarrow.parquet  # noqa: F401  (before the forks)
 from log_tools import Shop, event, rejection
 
-from etl import check, compact, erase, maintain, recovery
-from etl.compact import CompactionConflict, Plan
-from etl.erase import EraseRefused
-from etl.lake import LakeError
-from etl.segment_writer import DiskFull, SegmentWriter, WriterBroken
-from etl.segments import Position
-from etl.subject import Subject
-from etl.tenant_reference import TenantNames
+from etl.directory.tenant_reference import TenantNames
+from etl.lake import compaction
+from etl.lake.compaction import CompactionConflict, Plan
+from etl.lake.delta_table import LakeError
+from etl.log import recovery
+from etl.log.segment_writer import DiskFull, SegmentWriter, WriterBroken
+from etl.log.segments import Position
+from etl.upkeep import maintenance
+from etl.upkeep.check import check
+from etl.upkeep.erasure import erase
+from etl.upkeep.erasure.erase import EraseRefused
+from etl.upkeep.erasure.subject import Subject
 
 MODES = {"count": 0, "kill": 1, "eio": 2, "enospc": 3, "half": 4}
 DONE, STRUCK_CLEANLY, FELL = 0, 3, 4
@@ -149,7 +153,7 @@ BACKLOG_IDS = frozenset(
 
 
 def compact_all(shop: Shop, _: Path | None = None) -> None:
-    compact.run(shop.data, Plan(segment_grace_s=0, threads_max=1), time.time() + 5)
+    compaction.run(shop.data, Plan(segment_grace_s=0, threads_max=1), time.time() + 5)
 
 
 def many_commits(shop: Shop) -> None:
@@ -163,8 +167,8 @@ def many_commits(shop: Shop) -> None:
 
 
 def keep_up(shop: Shop, _: Path | None = None) -> None:
-    plan = maintain.Plan(merge_files_min=2, snapshot_retention_hours=0, threads_max=1)
-    maintain.run(shop.data, plan, time.time() + 5)
+    plan = maintenance.Plan(merge_files_min=2, snapshot_retention_hours=0, threads_max=1)
+    maintenance.run(shop.data, plan, time.time() + 5)
 
 
 def keep_up_and_compact(shop: Shop) -> None:

@@ -18,8 +18,8 @@ import pytest
 from log_tools import Shop, event
 from scale import figures, is_soak, rounds
 
-from etl import recovery, segments
-from etl.segments import Line, Sealed, SegmentCorrupt
+from etl.log import recovery, segments
+from etl.log.segments import Line, Sealed, SegmentCorrupt
 
 SERIES, NUMBER = "h-w0-aa", 7
 SEED = 20261123

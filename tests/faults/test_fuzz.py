@@ -39,9 +39,9 @@ from schema_values import CONVERSION, INTERACTIONS, TRACK, json_values, payloads
 from street import street_files  # noqa: F401
 from traffic_tools import Service
 
-from etl import lake_log, staging
+from etl.lake import delta_log, staging
 from service.collector import record
-from service.collector.contract import Contract, Payload, Rejection
+from service.collector.contract.contract import Contract, Payload, Rejection
 from service.collector.record import Visit
 
 INPUTS = rounds(20_000, 1_000_000)
@@ -90,7 +90,7 @@ def test_what_is_accepted_is_stored_and_the_rest_is_refused(
         assert tools.run_json("compact", "--json", data=data)["stopped"] == []
     tools.check(data)
     assert answered.statuses.keys() == {200, 201, 202} | REFUSALS
-    books = [book for _, book in lake_log.books(data / "lake" / "events")]
+    books = [book for _, book in delta_log.books(data / "lake" / "events")]
     assert sum(book.get("lines", 0) for book in books) == len(answered.accepted)
     assert differences(answered, rows_of(data)) == []
 

@@ -42,12 +42,15 @@ from log_tools import START, Killed, event, rejection
 from scale import figures, is_soak, rounds
 from simulated_disk import SimulatedDisk, close
 
-from etl import check, compact, maintain, recovery, segments
+from etl.lake.delta_table import compaction
+from etl.lake.live.view import LiveView
 from etl.layout import Layout
-from etl.live import LiveView
-from etl.recovery import Claim, Recovered
-from etl.segment_writer import SegmentWriter
-from etl.segments import Line, Position, Sealed
+from etl.log import recovery, segments
+from etl.log.recovery import Claim, Recovered
+from etl.log.segment_writer import SegmentWriter
+from etl.log.segments import Line, Position, Sealed
+from etl.upkeep import maintenance
+from etl.upkeep.check import check
 
 SLOTS = (0, 1)
 NEVER = 1 << 30
@@ -376,11 +379,11 @@ class Lake(Log):
     @rule(dies_before=deaths(50))
     def compact(self, dies_before: int) -> None:
         """Segments are deleted as soon as that is allowed at all."""
-        plan = compact.Plan(segment_grace_s=0.0, bytes_max=3_000, wait_s=0.0)
-        outcomes: list[compact.Outcome] = []
+        plan = compaction.Plan(segment_grace_s=0.0, bytes_max=3_000, wait_s=0.0)
+        outcomes: list[compaction.Outcome] = []
 
         def run() -> None:
-            outcomes.append(compact.run(self.disk.root, plan, time.time() + 60))
+            outcomes.append(compaction.run(self.disk.root, plan, time.time() + 60))
 
         if self.survives(set(), dies_before, run):
             (outcome,) = outcomes
@@ -395,9 +398,9 @@ class Lake(Log):
     def maintain(self, dies_before: int) -> None:
         """Small files are merged, and nothing is kept that the newest version does not need."""
         self.merges = False
-        plan = maintain.Plan(merge_files_min=2, snapshot_retention_hours=0)
+        plan = maintenance.Plan(merge_files_min=2, snapshot_retention_hours=0)
         self.survives(
-            set(), dies_before, lambda: maintain.run(self.disk.root, plan, time.time() + 60)
+            set(), dies_before, lambda: maintenance.run(self.disk.root, plan, time.time() + 60)
         )
 
     @precondition(lambda self: not self.compacted)

@@ -33,11 +33,12 @@ from power import EXT4, XFS, Bench, Disk, Filesystem, Flush
 from scale import figures, is_soak, rounds
 from traffic_tools import Service
 
-from etl import check, recovery
+from etl.lake.live.view import LiveView
 from etl.layout import Layout
-from etl.live import LiveView
-from etl.segment_writer import SegmentWriter
-from etl.segments import Position
+from etl.log import recovery
+from etl.log.segment_writer import SegmentWriter
+from etl.log.segments import Position
+from etl.upkeep.check import check
 
 SEED = 20261123
 FILESYSTEMS = (*EXT4, *XFS) if is_soak() else EXT4

@@ -21,8 +21,10 @@ import pytest
 from log_tools import Shop, event, rejection
 from scale import figures, rounds
 
-from etl import check, durable, lake, lake_log
-from etl.tables import EVENTS, TABLES
+from etl import durable
+from etl.lake import delta_log, delta_table
+from etl.lake.tables import EVENTS, TABLES
+from etl.upkeep.check import check
 
 ROUNDS = rounds(15, 300)  # of each crew, with the lock and without
 SERIES = ("h-w0-aa", "h-w1-bb")
@@ -154,7 +156,7 @@ def assert_exact(shop: Shop, *, events: int, rejected: int) -> None:
 def assert_nothing_is_missing(shop: Shop) -> None:
     """A segment that is not on the disk is in every table. The disk is read first."""
     on_disk = {series: {item.number for item in shop.sealed(series)} for series in SERIES}
-    snapshots = [lake.load(shop.layout.table(table.name), table) for table in TABLES]
+    snapshots = [delta_table.load(shop.layout.table(table.name), table) for table in TABLES]
     for series, numbers in on_disk.items():
         gone = set(range(1, max(numbers, default=0))) - numbers
         held = min(snapshot.watermark(series) for snapshot in snapshots)
@@ -176,7 +178,7 @@ def assert_all_is_in_the_lake(shop: Shop) -> None:
 def winners(shop: Shop, table: str) -> list[dict[str, int]]:
     """The watermarks that each commit of a compaction moved, in the order of the commits."""
     moved = []
-    for path in sorted((shop.layout.table(table) / lake_log.FOLDER).glob("*.json")):
+    for path in sorted((shop.layout.table(table) / delta_log.FOLDER).glob("*.json")):
         actions = [json.loads(line) for line in path.read_text().splitlines()]
         marks = {one["txn"]["appId"]: one["txn"]["version"] for one in actions if "txn" in one}
         if marks.keys() & set(SERIES):

@@ -22,9 +22,10 @@ from report_reference import Question, Record, Row
 from report_traffic import SCENES, SLUGS, TENANTS, UUID, Traffic, asked_of, line
 
 from etl import reports
-from etl.directory_db import DirectoryDatabase
-from etl.directory_entries import Product, Tenant
-from etl.live import LiveView
+from etl.directory.database import DirectoryDatabase
+from etl.directory.entries import Product, Tenant
+from etl.lake.live.view import LiveView
+from etl.reports import catalogue
 
 RECORDS = 240
 ROUNDS = scale.rounds(1, 30)
@@ -80,7 +81,7 @@ def ask_all(shop: Shop, sealed: list[Record], traffic: Traffic) -> int:
         for name in reports.names():
             asked = traffic.question()
             given = asked_of(asked, set(reports.load(name).parameters))
-            found = reports.run_locked(con, name, given, timeout_s=60.0, lock=None, now=asked.now)
+            found = catalogue.run_locked(con, name, given, timeout_s=60.0, lock=None, now=asked.now)
             expected = expected_of(name, asked, events, again, refused)
             assert told(found.rows, expected) == expected, (name, asked)
             if name == "summary":

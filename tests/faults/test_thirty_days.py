@@ -17,9 +17,11 @@ from pathlib import Path
 from log_tools import DAY_S, Shop, event
 from scale import figures, is_soak, rounds
 
-from etl import check, lake, maintain
-from etl.maintain import Plan
-from etl.tables import EVENTS
+from etl.lake import delta_table
+from etl.lake.tables import EVENTS
+from etl.upkeep import maintenance
+from etl.upkeep.check import check
+from etl.upkeep.maintenance import Plan
 
 START_S = 1_795_407_000.0
 HOURS = 24 if is_soak() else 2
@@ -62,12 +64,12 @@ def a_day(shop: Shop, day: int) -> DayEnd:
     """A day's commits, with maintenance every hour, and what it ends with."""
     for hour in range(HOURS):
         times = [a_commit(shop, day, hour, minute) for minute in range(COMMITS_AN_HOUR)]
-        maintain.run(shop.data, Plan(), START_S + day * DAY_S)
+        maintenance.run(shop.data, Plan(), START_S + day * DAY_S)
     loads = [timed_load(shop) for _ in range(10)]
-    maintain.run(shop.data, Plan(snapshot_retention_hours=0), time.time() + day * DAY_S)
+    maintenance.run(shop.data, Plan(snapshot_retention_hours=0), time.time() + day * DAY_S)
     table = shop.layout.table(EVENTS.name)
     today = (shop.query("SELECT max(event_date)::VARCHAR FROM events"))[0][0]
-    files = [file for file in lake.load(table, EVENTS).listed() if file.event_date != today]
+    files = [file for file in delta_table.load(table, EVENTS).listed() if file.event_date != today]
     entries = len(list((table / "_delta_log").iterdir()))
     return DayEnd(statistics.median(times), statistics.median(loads), len(files), entries)
 
@@ -83,5 +85,5 @@ def a_commit(shop: Shop, day: int, hour: int, minute: int) -> float:
 def timed_load(shop: Shop) -> float:
     """The milliseconds in which the newest snapshot is loaded."""
     began_s = time.perf_counter()
-    lake.load(shop.layout.table(EVENTS.name), EVENTS)
+    delta_table.load(shop.layout.table(EVENTS.name), EVENTS)
     return (time.perf_counter() - began_s) * 1000

@@ -5,21 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 from directories import new_folder
-from harness import PRODUCTS_CSV, TENANTS_CSV, Service
+from harness import PRODUCTS_CSV, TENANTS_CSV, Service, StartService
 
 CSV = (TENANTS_CSV.encode(), PRODUCTS_CSV.encode())
-
-
-class StartService(Protocol):
-    """Starts a service on the test's data folder; `name` gives it another one."""
-
-    def __call__(
-        self, *, role: str = "serve", name: str = "data", directory: bool = True, **settings: object
-    ) -> Service: ...
 
 
 def _import(folder: Path) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode
 
 import duckdb
@@ -299,3 +299,11 @@ def is_member(pid: int, leader: int) -> bool:
 def _kill(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+class StartService(Protocol):
+    """Starts a service on the test's data folder; `name` gives it another one."""
+
+    def __call__(
+        self, *, role: str = "serve", name: str = "data", directory: bool = True, **settings: object
+    ) -> Service: ...

@@ -19,7 +19,7 @@ from harness import Service
 from wire import CONVERSION, INTERACTIONS, TRACK, connect, converse, raw_post
 
 if TYPE_CHECKING:
-    from conftest import StartService
+    from harness import StartService
 
 MARK = "MARKER-0123456789"
 MIB = 1 << 20

@@ -28,7 +28,7 @@ from harness import REPOSITORY, Service, eventually
 from wire import BROWSER, INTERACTIONS, REPLY_TIMEOUT_S, TRACK, Reply, read_reply
 
 if TYPE_CHECKING:
-    from conftest import StartService
+    from harness import StartService
 
 PUBLIC, PRIVATE = "stats.example", "reports.example"
 CALL = {"tenant_id": 1, "type": "call"}

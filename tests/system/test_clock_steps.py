@@ -20,7 +20,7 @@ from harness import Service, eventually
 from http_tools import TRACK
 
 if TYPE_CHECKING:
-    from conftest import StartService
+    from harness import StartService
 
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 HOUR_S, DAY_S = 3600, 86_400

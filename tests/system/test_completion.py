@@ -43,7 +43,7 @@ def test_bash_completes(script: str, typed: str, completions: list[str]) -> None
 
 def test_every_report_is_completed(script: str) -> None:
     """Each has a file of SQL."""
-    folder = Path(__file__).parents[2] / "etl" / "sql"
+    folder = Path(__file__).parents[2] / "etl" / "reports" / "sql"
     reports = sorted(path.stem for path in folder.glob("[a-z]*.sql"))
     assert completed(script, "beaconlog report ") == reports
 

@@ -9,7 +9,7 @@ from conversations import Conversation, HalfClose, Until, hold
 from wire import CONVERSION, INTERACTIONS, TRACK, raw_post
 
 if TYPE_CHECKING:
-    from conftest import StartService
+    from harness import StartService
 
 MIB = 1 << 20
 CALL = b'{"tenant_id":1,"type":"call"}'

@@ -9,7 +9,7 @@ from harness import TENANTS_CSV, Service, eventually
 from wire import CONVERSION, INTERACTIONS, TRACK, Reply
 
 if TYPE_CHECKING:
-    from conftest import StartService
+    from harness import StartService
 
 SOON_S = 10.0
 COLLECT: dict[str, Any] = {"role": "collect", "throttle_api": "off"}

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import StartService
-    from harness import Service
+    from harness import Service, StartService
 
 TOKEN = "a-token-of-the-tests"
 SHOWN = {"Authorization": f"Bearer {TOKEN}"}

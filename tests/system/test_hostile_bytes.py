@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from wire import TRACK, connect
 
 if TYPE_CHECKING:
-    from conftest import StartService
+    from harness import StartService
 
 MEMORY_GROWTH_MAX = 1.1
 PORTS = ("fast", "tornado", "private")

@@ -12,7 +12,7 @@ import pytest
 from harness import Service
 
 if TYPE_CHECKING:
-    from conftest import StartService
+    from harness import StartService
 
 CONNECTIONS_MAX = 64
 TIMEOUT_S = 15.0

@@ -15,7 +15,7 @@ from harness import Service, eventually
 from wire import TRACK, connect
 
 if TYPE_CHECKING:
-    from conftest import StartService
+    from harness import StartService
 
 CLIENTS = 250
 UNLIKE = 10_000

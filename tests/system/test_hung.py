@@ -18,7 +18,7 @@ from http_tools import TRACK
 from wire import request
 
 if TYPE_CHECKING:
-    from conftest import StartService
+    from harness import StartService
 
 EVENT = {"tenant_id": "1", "type": "call"}
 

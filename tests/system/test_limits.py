@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from wire import CONVERSION, INTERACTIONS, TRACK, Reply, connect, raw_post, read_reply
 
 if TYPE_CHECKING:
-    from conftest import StartService
+    from harness import StartService
 
 PATIENCE_S = 30.0
 BODY = b'{"tenant_id":1,"type":"call"}'

@@ -10,7 +10,7 @@ from http_tools import INTERACTIONS
 from prometheus_client.parser import text_string_to_metric_families
 
 if TYPE_CHECKING:
-    from conftest import StartService
+    from harness import StartService
 
 EVENT = {"tenant_id": 1, "type": "view"}
 REFUSED = {"tenant_id": 1, "type": "no such type"}

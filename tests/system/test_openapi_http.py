@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from wire import CONVERSION, INTERACTIONS, TRACK, Reply
 
 if TYPE_CHECKING:
-    from conftest import StartService
+    from harness import StartService
 
 
 EVENTS = {

@@ -16,9 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 INSTALL_TIMEOUT_S = 280
 DATA_FILES = (
     "schemas/v1/*.json",
-    "etl/sql/*.sql",
-    "service/web/tracker/*.js",
-    "service/web/dashboard/static/*",
+    "etl/*/sql/*.sql",
+    "etl/lake/*.sql",
+    "etl/lake/live/*.sql",
+    "service/web/public/tracker/*.js",
+    "service/web/private/dashboard/static/*",
     "*/py.typed",
 )
 

@@ -11,8 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import StartService
-    from harness import Service
+    from harness import Service, StartService
 
 TOKEN = "a-token-of-the-tests"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

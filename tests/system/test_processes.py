@@ -20,7 +20,7 @@ from harness import Service, eventually
 from wire import TRACK, connect
 
 if TYPE_CHECKING:
-    from conftest import StartService
+    from harness import StartService
 
 EVENT = {"tenant_id": "1", "type": "call"}
 SECOND_HALF = b'"type": "call"}'

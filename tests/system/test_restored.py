@@ -17,7 +17,7 @@ from harness import REPOSITORY, Service, environment, eventually, run_command
 from http_tools import TRACK
 
 if TYPE_CHECKING:
-    from conftest import StartService
+    from harness import StartService
 
 SETTINGS: dict[str, object] = {
     "workers": 2,

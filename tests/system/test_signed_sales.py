@@ -6,8 +6,7 @@ import json
 import time
 
 import pytest
-from conftest import StartService
-from harness import Service, eventually
+from harness import Service, StartService, eventually
 
 CONVERSION = "/api/v1/analytics/conversion"
 

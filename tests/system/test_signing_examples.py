@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import StartService
-from harness import Service, eventually
+from harness import Service, StartService, eventually
 
 DOCS = Path(__file__).parents[2] / "docs" / "integration.md"
 SECTION = re.compile(r"^## Signed sales\n(.*?)^## ", re.DOTALL | re.MULTILINE)

@@ -14,8 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import StartService
-from harness import Service, eventually
+from harness import Service, StartService, eventually
 from sql_attempts import ATTEMPTS, ENDLESS
 from wire import Reply
 

@@ -17,7 +17,7 @@ from harness import COLMENA_UUID, Service, eventually
 from wire import CONVERSION, INTERACTIONS, TRACK, Reply
 
 if TYPE_CHECKING:
-    from conftest import StartService
+    from harness import StartService
 
 CALL = {"tenant_id": 1, "type": "call"}
 VIEW = {"tenant_id": 1, "type": "view"}

@@ -17,7 +17,7 @@ from harness import REPOSITORY, Service, environment, eventually, run_command
 from wire import CONVERSION, INTERACTIONS
 
 if TYPE_CHECKING:
-    from conftest import StartService
+    from harness import StartService
 
 ARCHIVES = sorted((REPOSITORY / "tests" / "fixtures").glob("data-*.tar.gz"))
 DIFFERS = {

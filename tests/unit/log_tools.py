@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from etl import closed, compact, durable, lake, segments
-from etl.compact import Outcome, Plan
-from etl.lake import Snapshot
+from etl import durable
+from etl.lake import compaction, delta_table
+from etl.lake.compaction import Outcome, Plan
+from etl.lake.delta_table import Snapshot
+from etl.lake.live.view import LiveView
+from etl.lake.tables import EVENTS
 from etl.layout import Layout
-from etl.live import LiveView
-from etl.segment_writer import SegmentWriter
-from etl.segments import Position, Sealed
-from etl.tables import EVENTS
+from etl.log import closed, segments
+from etl.log.segment_writer import SegmentWriter
+from etl.log.segments import Position, Sealed
 
 START = datetime(2026, 11, 23, 4, 10, tzinfo=UTC)
 DAY_S = 86_400.0
@@ -160,7 +162,7 @@ class Shop:
 
     def compact(self, plan: Plan | None = None, *, after_s: float = 0.0) -> Outcome:
         """One run, `after_s` seconds from now."""
-        return compact.run(self.data, plan or Plan(), time.time() + after_s)
+        return compaction.run(self.data, plan or Plan(), time.time() + after_s)
 
     def query(self, sql: str, *, version: int | None = None) -> list[tuple]:
         """Rows of the live view. Times as text: DuckDB's need a library we do without."""
@@ -175,7 +177,7 @@ class Shop:
 def loaded_and_set_aside(shop: Shop) -> Callable[..., Snapshot]:
     """As `lake.load`; then the newest entry of the table's log is taken away, as a compaction does
     with one that a power cut found not durable."""
-    load = lake.load
+    load = delta_table.load
 
     def load_then_set_aside(folder: Path, *args: Any) -> Snapshot:
         snapshot = load(folder, *args)

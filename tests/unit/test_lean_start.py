@@ -15,13 +15,16 @@ SERVER = {"tornado", "uvloop"}
     ("module", "spared"),
     [
         ("service.cli.commands", {*LAKE, *SERVER, "sqlalchemy", "jsonschema", "rich.console"}),
-        ("service.tables", {*LAKE, *SERVER, "sqlalchemy"}),
-        ("service.database", {*LAKE, *SERVER, "jsonschema", "sqlalchemy.dialects.postgresql"}),
-        ("service.roles", {*LAKE, "typer"}),
-        ("service.worker", {*LAKE, "typer"}),
-        ("etl.live", {*SERVER, "sqlalchemy"}),
-        ("etl.compact", {*SERVER, "sqlalchemy"}),
-        ("etl.check", {*SERVER, "sqlalchemy"}),
+        ("service.cli.tables", {*LAKE, *SERVER, "sqlalchemy"}),
+        (
+            "service.processes.database",
+            {*LAKE, *SERVER, "jsonschema", "sqlalchemy.dialects.postgresql"},
+        ),
+        ("service.processes.start", {*LAKE, "typer"}),
+        ("service.processes.collector", {*LAKE, "typer"}),
+        ("etl.lake.live.view", {*SERVER, "sqlalchemy"}),
+        ("etl.lake.compaction", {*SERVER, "sqlalchemy"}),
+        ("etl.upkeep.check.check", {*SERVER, "sqlalchemy"}),
     ],
 )
 def test_a_module_imports_nothing_that_it_does_not_need(module: str, spared: set[str]) -> None:

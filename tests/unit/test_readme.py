@@ -37,7 +37,7 @@ def test_every_command_is_documented(name: str) -> None:
 
 def test_every_route_is_documented() -> None:
     """A route of either port is named."""
-    sources = [*(ROOT / "service/web").glob("*.py"), ROOT / "service/web/dashboard/__init__.py"]
+    sources = (ROOT / "service/web").rglob("*.py")
     routes = {
         route for source in sources for route in re.findall(r'r"(/[a-z0-9/]+)', source.read_text())
     }
@@ -72,7 +72,7 @@ def test_every_make_target_it_shows_is_there(page: str) -> None:
 def test_the_tag_it_shows_is_the_one_the_tracker_reads() -> None:
     """Its script is served, and each of its attributes read."""
     (tag,) = set(re.findall(r"<script defer .*</script>", README))
-    tracker = (ROOT / "service/web/tracker/beacon.js").read_text()
+    tracker = (ROOT / "service/web/public/tracker/beacon.js").read_text()
     (read,) = re.findall(r"dataset: {(.*?)}.*document\.currentScript", tracker)
     assert re.findall(r" data-(\w+)=", tag) == ["tenant", "slug"]
     assert {"tenant", "slug"} <= set(re.findall(r"\w+", read))

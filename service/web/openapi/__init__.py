@@ -18,10 +18,10 @@ import orjson
 from tornado import web
 from tornado.routing import URLSpec
 
-from service.web.answers import JsonHandler
 from service.web.openapi.page import html
 from service.web.openapi.parts import HTML
 from service.web.openapi.schemas import Json
+from service.web.responses import JsonHandler
 
 POLICY = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "

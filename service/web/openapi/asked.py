@@ -1,10 +1,10 @@
-"""The parameters of reports and exports, as OpenAPI has them; `etl.parameters` parses them."""
+"""The parameters of reports and exports, in OpenAPI; `etl.reports.parameters` parses them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from etl import parameters
+from etl.reports import parameters
 from service.web.openapi.schemas import Json
 
 _MOMENT: Json = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from service.web.limits import DISCARDED_BYTES_MAX, HEADERS_BYTES_MAX
+from service.web.http.limits import DISCARDED_BYTES_MAX, HEADERS_BYTES_MAX
 from service.web.openapi.schemas import Json, ref
 
 JSON = "application/json"

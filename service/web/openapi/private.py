@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from etl import charts, export, queries, render, report_columns, reports
-from service.web.access import COOKIE
+from etl import reports
+from etl.reports import charts, export, rendering
+from etl.reports import columns as report_columns
+from etl.reports.sandbox import queries
 from service.web.openapi import asked
 from service.web.openapi.parts import (
     HTML,
@@ -21,6 +23,7 @@ from service.web.openapi.parts import (
     responses,
 )
 from service.web.openapi.schemas import Json, ref
+from service.web.private.access import COOKIE
 
 ABOUT = """\
 Answers questions about the events. Once a token exists, a request shows one, as a bearer or as the
@@ -124,12 +127,12 @@ def _report(name: str) -> Json:
             "snapshot": snapshot,
         }
     )
-    formats = list(render.FORMATS)
+    formats = list(rendering.FORMATS)
     if name in charts.names():
         formats.append(_CHART)
         chart = {"type": "object", "required": ["$schema", "mark", "encoding", "data"]}
         result = {"anyOf": [result, {"title": f"Chart, with `format={_CHART}`", **chart}]}
-    content = _contents(render.FORMATS) | {JSON: result}
+    content = _contents(rendering.FORMATS) | {JSON: result}
     return _reading(
         f"report-{name}",
         _first_sentence(report.text),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from service.collector.signatures import HEADER
+from service.collector.signing.signatures import HEADER
 from service.web.openapi.parts import (
     JSON,
     SCHEMAS,
@@ -18,7 +18,7 @@ from service.web.openapi.parts import (
     responses,
 )
 from service.web.openapi.schemas import Json, bodies, ref
-from service.web.paths import CONVERSION, INTERACTIONS, TRACK
+from service.web.public.paths import CONVERSION, INTERACTIONS, TRACK
 
 ABOUT = """\
 Takes events of shops, without authentication and from any origin. A 2xx is a receipt: the event is

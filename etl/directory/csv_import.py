@@ -1,0 +1,247 @@
+"""Tenants and products from CSV files into the directory's database.
+
+tenants.csv has the columns `id,uuid,slug,name,status` (`active` = public, any other word = not),
+products.csv the columns `id,tenant_id,name,price`.
+
+Columns may come in any order and beside others; UTF-8, with or without a BOM. Ids are whole
+numbers from 1 to 2^53-1; a uuid or a price may be empty; a price has at most 11 digits before the
+point and 4 after, which every database keeps exactly.
+
+Invariant: a mistake anywhere is a `DirectoryFileError` of one line that names the file and the
+line, and then nothing of either file is imported.
+"""
+
+import codecs
+import csv
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from etl.directory.database import DirectoryDatabase
+from etl.directory.entries import (
+    STATUS_CHARS_MAX,
+    TEXT_CHARS_MAX,
+    DirectoryCounts,
+    Product,
+    Tenant,
+    canonical_uuid,
+    is_id,
+    is_slug,
+)
+
+TENANT_COLUMNS = ("id", "uuid", "slug", "name", "status")
+PRODUCT_COLUMNS = ("id", "tenant_id", "name", "price")
+
+_WHOLE = re.compile(r"[0-9]{1,16}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_WORD = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{STATUS_CHARS_MAX - 1}}}")
+_PRICE = re.compile(r"[0-9]{1,11}(\.[0-9]{1,4})?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+_Row = dict[str, str]
+_T = TypeVar("_T")
+
+
+class DirectoryFileError(Exception):
+    """A file that cannot be imported. `line` counts from 1; None where no line is to blame."""
+
+    def __init__(self, path: Path, line: int | None, why: str) -> None:
+        self.path = path
+        self.line = line
+        self.why = why
+        super().__init__(f"{path.name}{'' if line is None else f', line {line}'}: {why}")
+
+
+class _BadCell(Exception):
+    """Why a row is refused; the reader knows where it is."""
+
+
+def read_tenants(path: Path) -> list[Tenant]:
+    """The tenants of a file, no id, uuid or slug twice. Raises DirectoryFileError."""
+    return [tenant for _, tenant in _numbered_tenants(path)]
+
+
+def read_products(path: Path) -> Iterator[Product]:
+    """Streams the products of a file, no id twice for a tenant. Raises DirectoryFileError."""
+    return (product for _, product in _numbered_products(path))
+
+
+def import_directory(
+    database: DirectoryDatabase, tenants_path: Path, products_path: Path | None = None
+) -> DirectoryCounts:
+    """Inserts or updates what the files hold, all of it or nothing; makes missing tables first.
+
+    Raises DirectoryFileError, also for a slug or uuid that another tenant has and for a product
+    of an unknown tenant, and DirectoryUnavailable.
+    """
+    numbered = list(_numbered_tenants(tenants_path))
+    database.create_tables()
+    present = database.tenants()
+    _check_not_taken(tenants_path, numbered, present)
+    tenants = [tenant for _, tenant in numbered]
+    known_ids = {tenant.id for tenant in (*present, *tenants)}
+    products = () if products_path is None else _products_of(known_ids, products_path)
+    return database.upsert(tenants, products)
+
+
+def _numbered_tenants(path: Path) -> Iterator[tuple[int, Tenant]]:
+    first_line: dict[tuple[str, object], int] = {}
+    for line, tenant in _parsed(path, TENANT_COLUMNS, _tenant):
+        for name, value in _unique_values(tenant):
+            earlier = first_line.setdefault((name, value), line)
+            if earlier != line:
+                raise DirectoryFileError(path, line, f"{name} is the same as on line {earlier}")
+        yield line, tenant
+
+
+def _numbered_products(path: Path) -> Iterator[tuple[int, Product]]:
+    seen: dict[int, set[int]] = {}
+    for line, product in _parsed(path, PRODUCT_COLUMNS, _product):
+        of_tenant = seen.setdefault(product.tenant_id, set())
+        if product.id in of_tenant:
+            raise DirectoryFileError(path, line, "this tenant has a product of this id above")
+        of_tenant.add(product.id)
+        yield line, product
+
+
+def _products_of(known_ids: set[int], path: Path) -> Iterator[Product]:
+    for line, product in _numbered_products(path):
+        if product.tenant_id not in known_ids:
+            raise DirectoryFileError(path, line, "tenant_id is of no known tenant")
+        yield product
+
+
+def _check_not_taken(
+    path: Path, numbered: Iterable[tuple[int, Tenant]], present: Iterable[Tenant]
+) -> None:
+    owners = {unique: tenant.id for tenant in present for unique in _unique_values(tenant)}
+    for line, tenant in numbered:
+        for name, value in _unique_values(tenant):
+            if owners.get((name, value), tenant.id) != tenant.id:
+                raise DirectoryFileError(path, line, f"{name} belongs to another tenant already")
+
+
+def _unique_values(tenant: Tenant) -> Iterator[tuple[str, object]]:
+    yield "id", tenant.id
+    yield "slug", tenant.slug
+    if tenant.uuid is not None:
+        yield "uuid", tenant.uuid
+
+
+def _parsed(
+    path: Path, columns: tuple[str, ...], parse: Callable[[_Row], _T]
+) -> Iterator[tuple[int, _T]]:
+    for line, row in _rows(path, columns):
+        try:
+            yield line, parse(row)
+        except _BadCell as error:
+            raise DirectoryFileError(path, line, str(error)) from None
+
+
+def _tenant(row: _Row) -> Tenant:
+    if not is_slug(row["slug"]):
+        raise _BadCell(f"slug must be 1 to {TEXT_CHARS_MAX} characters without blanks")
+    if not _WORD.fullmatch(row["status"]):
+        raise _BadCell("status must be a word, such as active")
+    return Tenant(
+        id=_id(row, "id"),
+        uuid=_uuid(row["uuid"]),
+        slug=row["slug"],
+        name=_name(row["name"]),
+        status=row["status"],
+    )
+
+
+def _product(row: _Row) -> Product:
+    return Product(
+        id=_id(row, "id"),
+        tenant_id=_id(row, "tenant_id"),
+        name=_name(row["name"]),
+        price=_price(row["price"]),
+    )
+
+
+def _id(row: _Row, column: str) -> int:
+    cell = row[column]
+    if not (_WHOLE.fullmatch(cell) and is_id(int(cell))):
+        raise _BadCell(f"{column} must be a whole number from 1 to 2^53-1")
+    return int(cell)
+
+
+def _uuid(cell: str) -> str | None:
+    if cell and not _UUID.fullmatch(cell):
+        raise _BadCell("uuid must be a UUID or empty")
+    return canonical_uuid(cell)
+
+
+def _name(cell: str) -> str:
+    if not cell.strip() or len(cell) > TEXT_CHARS_MAX or _CONTROL.search(cell):
+        raise _BadCell(f"name must be 1 to {TEXT_CHARS_MAX} characters on one line")
+    return cell
+
+
+def _price(cell: str) -> Decimal | None:
+    if not cell:
+        return None
+    if not _PRICE.fullmatch(cell):
+        raise _BadCell("price must be a number of 0 or more, below 10^11, with at most 4 decimals")
+    return Decimal(cell)
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, _Row]]:
+    with _opened(path) as file:
+        reader = csv.reader(_lines(path, file), strict=True)
+        try:
+            header = next(reader, None)
+            if header is None:
+                raise DirectoryFileError(path, None, "the file is empty")
+            places = _places(path, header, columns)
+            for cells in reader:
+                if not cells:
+                    continue
+                if len(cells) != len(header):
+                    why = f"has {len(cells)} cells where the header has {len(header)}"
+                    raise DirectoryFileError(path, reader.line_num, why)
+                yield reader.line_num, {name: cells[at] for name, at in places.items()}
+        except csv.Error as error:
+            raise DirectoryFileError(path, reader.line_num, f"not CSV: {error}") from None
+
+
+def _places(path: Path, header: list[str], columns: tuple[str, ...]) -> dict[str, int]:
+    for name in columns:
+        if header.count(name) != 1:
+            why = f"the column {name} is {'there twice' if name in header else 'missing'}"
+            raise DirectoryFileError(path, 1, why)
+    return {name: header.index(name) for name in columns}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, closed at once when a row of it is refused: the error's traceback holds readers."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    with file:
+        yield file
+
+
+def _lines(path: Path, file: BinaryIO) -> Iterator[str]:
+    """Decoded one by one, so that a mistake has its line."""
+    try:
+        for number, raw in enumerate(file, start=1):
+            line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
+            if b"\0" in line:
+                raise DirectoryFileError(path, number, "holds a NUL character")
+            yield line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise DirectoryFileError(path, number, "is not UTF-8") from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> DirectoryFileError:
+    return DirectoryFileError(path, None, f"cannot be read: {error.strerror}")

@@ -1,0 +1,68 @@
+"""Deleting segments that the lake has held for long enough.
+
+A segment is deleted once every table held it whole at the newest version that is older than the
+grace, so a reader that listed it before the commit still finds it, and only after the commit was
+synced. The newest sealed segment of a series that is written stays: a later recovery tells by it
+where an open segment begins. Of a series that nobody writes every segment is deleted, and then its
+folder, unless bytes were set aside in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from etl import durable
+from etl.lake import delta_table
+from etl.lake.delta_table import Snapshot, VersionNotFound
+from etl.layout import Layout
+from etl.log import recovery, segments
+from etl.log.segments import Sealed
+
+
+def delete_compacted(layout: Layout, snapshots: Sequence[Snapshot], *, before_s: float) -> int:
+    """Delete segments that every table held at Unix time `before_s`; how many."""
+    dead = recovery.dead_series(layout.log, layout.log_lock)
+    deleted = 0
+    if _any_candidate(layout, snapshots, dead):
+        aged = [_snapshot_at(layout.table(item.table.name), item, before_s) for item in snapshots]
+        deleted = sum(
+            _delete_in(folder, aged, dead) for folder in segments.series_folders(layout.log)
+        )
+    recovery.remove_dead(layout.log, layout.log_lock, dead)
+    return deleted
+
+
+def _delete_in(folder: Path, aged: Sequence[Snapshot], dead: set[str]) -> int:
+    mark = min(item.watermark(folder.name) for item in aged)
+    listed = _deletable(segments.sealed_in(folder), dead)
+    held = [item for item in listed if item.number <= mark]
+    for segment in held:
+        segment.path.unlink(missing_ok=True)
+    if held:
+        durable.fsync_path(folder)
+    return len(held)
+
+
+def _deletable(listed: list[Sealed], dead: set[str]) -> list[Sealed]:
+    return [one for one in listed if one is not listed[-1] or one.series in dead]
+
+
+def _any_candidate(layout: Layout, snapshots: Sequence[Snapshot], dead: set[str]) -> bool:
+    return any(
+        segment.number <= min(item.watermark(series) for item in snapshots)
+        for series, listed in segments.sealed_everywhere(layout.log).items()
+        for segment in _deletable(listed, dead)[:1]
+    )
+
+
+def _snapshot_at(folder: Path, newest: Snapshot, before_s: float) -> Snapshot:
+    """The newest version committed at or before `before_s`; an empty snapshot if there is none."""
+    commits = sorted((folder / "_delta_log").glob("*.json"), reverse=True)
+    for commit in commits:
+        if commit.stem.isdigit() and commit.stat().st_mtime <= before_s:
+            try:
+                return delta_table.load(folder, newest.table, int(commit.stem))
+            except VersionNotFound:
+                break  # what it is made of was deleted: nothing is known of that time
+    return Snapshot(newest.table, None, (), None)

@@ -1,0 +1,239 @@
+"""The live view: a lake snapshot and the log's tail above that snapshot's watermarks.
+
+Segments are listed first, the snapshot is loaded after, and the watermarks come from that same
+snapshot: a segment compacted in between is in the snapshot, one deleted in between was. So at any
+moment of a compaction every sealed line is seen once. The tail goes through the same duplicate
+rule as compaction. A connection is one moment: it does not change while it is used.
+
+Views: `events`, `rejected`, `duplicates`, `tenants`, `products`, `snapshot` (version,
+tail_events), `pinned_at` (received_at: the newest receipt of a pinned version; no row in a live
+view), `stopped` (series, segment, reason: what compaction and view alike refuse to read) and
+the table macro `selected(tenant, since, until, with_bots, of_endpoint, …)`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import pyarrow as pa
+
+from etl.lake import delta_table, duck, staging, superseded
+from etl.lake.delta_table import LakeError, Snapshot, VersionNotFound
+from etl.lake.live import pinned
+from etl.lake.live.tail import Tail
+from etl.lake.tables import EVENTS, TABLES
+from etl.layout import DataFolderError, Layout
+from etl.log import backlog, compatibility, segments
+from etl.log.recovery import SeriesFormatError
+
+if TYPE_CHECKING:
+    from etl.directory.database import DirectoryDatabase
+
+_ATTEMPTS_MAX = 20
+_NAMES_TTL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one connection may use."""
+
+    memory_bytes_max: int = 1 << 30
+    threads_max: int = 2
+    may_spill: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Tenants' slugs and products' names, as of `read_at_s`."""
+
+    tenants: pa.Table
+    products: pa.Table
+    read_at_s: float
+
+
+@dataclass(slots=True)
+class LiveView:
+    """Opens live connections on one data folder; keeps what is worth keeping between them."""
+
+    data: Path
+    directory: DirectoryDatabase | None = None
+    limits: Limits = field(default_factory=Limits)
+    _verified: backlog.Verified = field(default_factory=backlog.Verified)
+    _tail: Tail = field(default_factory=Tail)
+    _names: Names | None = None
+
+    def connect(
+        self, *, version: int | None = None, names: Names | None = None
+    ) -> duckdb.DuckDBPyConnection:
+        """A new connection; `names` instead of the directory's own, where they are given.
+
+        Raises LakeError, VersionNotFound, DirectoryUnavailable.
+        """
+        try:
+            compatibility.refuse_newer(Layout(self.data))
+        except (DataFolderError, SeriesFormatError) as error:
+            raise LakeError(str(error)) from error
+        for _ in range(_ATTEMPTS_MAX):
+            con = self._new_connection()
+            try:
+                self._fill(con, version, names)
+            except VersionNotFound:
+                con.close()
+                raise
+            except (FileNotFoundError, duckdb.IOException, LakeError) as error:
+                con.close()
+                vanished = error
+            except duckdb.Error as error:
+                con.close()
+                raise LakeError(f"the live view cannot be read: {error}") from error
+            else:
+                return con
+        raise LakeError(f"files of the lake or the log cannot be read: {vanished}") from vanished
+
+    def _new_connection(self) -> duckdb.DuckDBPyConnection:
+        return duck.connect(
+            Layout(self.data).spill if self.limits.may_spill else None,
+            memory_bytes_max=self.limits.memory_bytes_max,
+            threads_max=self.limits.threads_max,
+        )
+
+    def names(self) -> Names:
+        """The directory's names, a few seconds old at most. Raises DirectoryUnavailable."""
+        names = self._names
+        now_s = time.monotonic()
+        if names is None or now_s - names.read_at_s > _NAMES_TTL_S:
+            names = self._names = _read_names(self.directory, now_s)
+        return names
+
+    def _fill(
+        self, con: duckdb.DuckDBPyConnection, version: int | None, names: Names | None
+    ) -> None:
+        layout = Layout(self.data.absolute())
+        sealed = segments.sealed_everywhere(layout.log) if version is None else {}
+        pins = {table.name: version if table is EVENTS else None for table in TABLES}
+        snapshots = [
+            delta_table.load(layout.table(table.name), table, pins[table.name]) for table in TABLES
+        ]
+        stopped = self._stage_tail(con, sealed, snapshots)
+        self._view_tables(con, snapshots, is_pinned=version is not None)
+        con.execute(package_files("etl.lake.live").joinpath("views.sql").read_text())
+        self._describe(con, snapshots, stopped)
+        _add_names(con, names or self.names())
+
+    @staticmethod
+    def _view_tables(
+        con: duckdb.DuckDBPyConnection, snapshots: list[Snapshot], *, is_pinned: bool
+    ) -> None:
+        rows = {one.table.name: one.relation() for one in snapshots}
+        read_at = "(SELECT NULL::TIMESTAMPTZ AS received_at LIMIT 0)"
+        if is_pinned:
+            events = next(one for one in snapshots if one.table is EVENTS)
+            others = [one for one in snapshots if one.table is not EVENTS]
+            pinned.register_marks(con, events, others)
+            rows |= {one.table.name: pinned.rows(one) for one in others}
+            read_at = "(SELECT max(received_at) AS received_at FROM lake_events)"
+        for name, relation in rows.items():
+            con.execute(f"CREATE TEMP VIEW lake_{name} AS FROM {relation}")
+        con.execute(
+            "CREATE TEMP VIEW every_event AS "
+            "SELECT * FROM lake_events UNION ALL BY NAME SELECT * FROM staged_events"
+        )
+        superseded.view(con, next(one for one in snapshots if one.table is EVENTS))
+        con.execute(f"CREATE TEMP VIEW pinned_at AS FROM {read_at}")
+
+    def _stage_tail(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        sealed: dict[str, list[segments.Sealed]],
+        snapshots: list[Snapshot],
+    ) -> list[backlog.Stopped]:
+        marks = {
+            series: min(snapshot.watermark(series) for snapshot in snapshots) for series in sealed
+        }
+        stopped = self._stage_lines(con, sealed, marks)
+        staging.stage_tables(con, snapshots)
+        events = next(one for one in snapshots if one.table is EVENTS)
+        staging.mark_duplicates(con, events)
+        return stopped
+
+    def _stage_lines(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        sealed: dict[str, list[segments.Sealed]],
+        marks: dict[str, int],
+    ) -> list[backlog.Stopped]:
+        if sealed:
+            known = {item for listed in sealed.values() for item in listed}
+            self._verified.keep_only(known)
+            self._tail.keep_only(known)
+        while True:
+            readable, stopped = backlog.above(sealed, marks, self._verified)
+            try:
+                self._tail.stage(con, readable)
+            except staging.SegmentRefused as error:
+                self._verified.refuse(error.segment, error.reason)
+            else:
+                return stopped
+
+    @staticmethod
+    def _describe(
+        con: duckdb.DuckDBPyConnection, snapshots: list[Snapshot], stopped: list[backlog.Stopped]
+    ) -> None:
+        version = next(item.version for item in snapshots if item.table is EVENTS)
+        con.execute(
+            "CREATE TEMP TABLE snapshot AS SELECT $version::BIGINT AS version, "
+            "(SELECT count(*) FROM staged_events) AS tail_events",
+            {"version": version},
+        )
+        con.execute("CREATE TEMP TABLE stopped (series VARCHAR, segment BIGINT, reason VARCHAR)")
+        for item in stopped:
+            con.execute(
+                "INSERT INTO stopped VALUES (?, ?, ?)", [item.series, item.segment, item.reason]
+            )
+
+
+def _add_names(con: duckdb.DuckDBPyConnection, names: Names) -> None:
+    con.register("directory_tenants", names.tenants)
+    con.register("directory_products", names.products)
+    con.execute("CREATE TEMP VIEW tenants AS FROM directory_tenants")
+    con.execute("CREATE TEMP VIEW products AS FROM directory_products")
+
+
+def open_directory(data: Path, url: str | None) -> DirectoryDatabase:
+    """The directory of a data folder, or the one at `url`."""
+    from etl.directory.database import (  # noqa: PLC0415  (a lake is read without it)
+        DirectoryDatabase,
+    )
+
+    return DirectoryDatabase(url or Layout(data).directory_url)
+
+
+def _read_names(directory: DirectoryDatabase | None, now_s: float) -> Names:
+    known = directory is not None and directory.exists()
+    tenants = list(directory.tenants()) if directory and known else []
+    products = list(directory.products()) if directory and known else []
+    return Names(
+        pa.table(
+            {
+                "id": pa.array([tenant.id for tenant in tenants], pa.int64()),
+                "uuid": pa.array([tenant.uuid for tenant in tenants], pa.string()),
+                "slug": pa.array([tenant.slug for tenant in tenants], pa.string()),
+                "name": pa.array([tenant.name for tenant in tenants], pa.string()),
+                "status": pa.array([tenant.status for tenant in tenants], pa.string()),
+            }
+        ),
+        pa.table(
+            {
+                "id": pa.array([product.id for product in products], pa.int64()),
+                "tenant_id": pa.array([product.tenant_id for product in products], pa.int64()),
+                "name": pa.array([product.name for product in products], pa.string()),
+                "price": pa.array([product.price for product in products], pa.decimal128(18, 4)),
+            }
+        ),
+        now_s,
+    )

@@ -1,0 +1,78 @@
+-- What a connection to the live view offers, over `lake_<table>` (one snapshot of each table) and
+-- `staged_<table>` (the log's tail above that snapshot's watermarks), and over `counted_events` and
+-- `outranked`, which part the rows of both (etl/lake/superseded.py).
+
+CREATE OR REPLACE TEMP VIEW events AS FROM counted_events;
+
+CREATE OR REPLACE TEMP VIEW rejected AS
+SELECT * FROM lake_rejected UNION ALL BY NAME SELECT * FROM staged_rejected;
+
+CREATE OR REPLACE TEMP VIEW duplicates AS
+SELECT * FROM lake_duplicates UNION ALL BY NAME SELECT * FROM staged_duplicates
+UNION ALL BY NAME SELECT * FROM outranked;
+
+-- Sales that came again and said another amount or currency than the one that counts.
+CREATE OR REPLACE TEMP VIEW disagreeing AS
+WITH kept AS (
+    SELECT tenant_id, transaction_id, value, currency, received_at FROM events
+    SEMI JOIN (SELECT tenant_id, transaction_id FROM duplicates WHERE transaction_id IS NOT NULL)
+        USING (tenant_id, transaction_id)
+)
+SELECT again.* FROM duplicates again
+SEMI JOIN kept
+    ON kept.tenant_id = again.tenant_id AND kept.transaction_id = again.transaction_id
+    AND abs(epoch_us(kept.received_at) - epoch_us(again.received_at)) <= 30 * 86400000000
+ANTI JOIN kept
+    ON kept.tenant_id = again.tenant_id AND kept.transaction_id = again.transaction_id
+    AND abs(epoch_us(kept.received_at) - epoch_us(again.received_at)) <= 30 * 86400000000
+    AND kept.value IS NOT DISTINCT FROM again.value
+    AND kept.currency IS NOT DISTINCT FROM again.currency;
+
+-- Where an event came from, as the page that sent it says.
+CREATE OR REPLACE TEMP MACRO source_of(metadata) AS coalesce(
+    nullif(json_extract_string(metadata, '$.source'), ''),
+    nullif(json_extract_string(metadata, '$.referrer'), ''),
+    'direct');
+
+-- A sale, in every report: told to the conversion endpoint, once per transaction. A page's own claim
+-- of a purchase is an event and a step of the funnel, but no sale.
+CREATE OR REPLACE TEMP MACRO is_sale(endpoint, type) AS
+    endpoint = 'conversion' AND type IN ('purchase', 'conversion');
+
+-- Whether a moment lies in [since, until), either end open where it is NULL. `received_on` is the
+-- partition: the UTC date of receipt, whatever the zone of the session. Nothing occurs more than five
+-- minutes after its receipt, so partitions from the day before `since` on hold all that is asked for.
+CREATE OR REPLACE TEMP MACRO falls_in(moment, received_on, since, until) AS
+    (since IS NULL OR (moment >= since
+                       AND received_on >= CAST(make_timestamp(epoch_us(since::TIMESTAMPTZ)) AS DATE) - 1))
+    AND (until IS NULL OR moment < until);
+
+-- The events of a report: of one tenant or all (NULL), that occurred in [since, until), without
+-- bots unless `with_bots`; of one endpoint, type, product and source, or all (NULL).
+CREATE OR REPLACE TEMP MACRO selected(
+    tenant, since, until, with_bots, of_endpoint, of_type, of_product, of_source
+) AS TABLE
+SELECT * FROM events
+WHERE (tenant IS NULL OR tenant_id = tenant)
+  AND falls_in(occurred_at, event_date, since, until)
+  AND (with_bots OR NOT coalesce(bot, false))
+  AND (of_endpoint IS NULL OR endpoint = of_endpoint)
+  AND (of_type IS NULL OR type = of_type)
+  AND (of_product IS NULL OR product_id = of_product)
+  AND (of_source IS NULL OR source_of(metadata) = of_source);
+
+-- The minute of a moment, in microseconds since the epoch. Clocks change at whole minutes, so a
+-- report finds the buckets of its minutes, which are few, rather than of its events.
+CREATE OR REPLACE TEMP MACRO minute_of(moment) AS
+    epoch_us(moment) - ((epoch_us(moment) % 60000000) + 60000000) % 60000000;
+
+-- Where the bucket of `us` would begin if its clocks had never changed.
+CREATE OR REPLACE TEMP MACRO bucket_shown(us, step, offset_us) AS
+    epoch_us(date_trunc(step, make_timestamp(us + offset_us))) - offset_us;
+
+-- Where the bucket of `us` begins, by the row of `clock` that it lies in: see etl/reports/clock_table.py.
+CREATE OR REPLACE TEMP MACRO bucket_of(us, step, offset_us, fresh_us, bucket_us) AS
+    make_timestamptz(CASE
+        WHEN bucket_shown(us, step, offset_us) >= fresh_us
+        THEN bucket_shown(us, step, offset_us)
+        ELSE bucket_us END);

@@ -1,0 +1,62 @@
+"""Files of one partition rewritten into one: sorted, and proven to hold the same rows.
+
+What a rewrite keeps is compared with what it was made from by an order-free fingerprint of every
+column before anything is committed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from etl.lake import parquet
+from etl.lake.delta_table import DataFile, LakeError, ListedFile, Snapshot
+from etl.lake.parquet import PartitionRows
+from etl.lake.staging import one_value
+
+
+class RewriteMismatch(LakeError):
+    """A rewritten file does not hold the rows it was made from. It was not committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Files of one partition, and the condition (SQL) on the rows to keep."""
+
+    files: Sequence[ListedFile]
+    keep: str = "true"
+
+    @property
+    def event_date(self) -> str:
+        return self.files[0].event_date
+
+    @property
+    def key(self) -> str:
+        """Names the new file: the same rewrite always makes the same name."""
+        text = ";".join([*sorted(file.path for file in self.files), self.keep])
+        return "r" + hashlib.sha256(text.encode()).hexdigest()[:19]
+
+
+def run(
+    con: duckdb.DuckDBPyConnection, folder: Path, snapshot: Snapshot, rewrite: Rewrite
+) -> DataFile | None:
+    """Write the file; None where no row is kept. It is durable, and not committed yet."""
+    before = snapshot.relation([str(folder / file.path) for file in rewrite.files])
+    kept = f"(FROM {before} WHERE {rewrite.keep})"
+    if not one_value(con, f"SELECT count(*) FROM {kept}"):
+        return None
+    rows = PartitionRows(snapshot.table, rewrite.event_date, kept)
+    written = parquet.write_file(con, folder, rows, rewrite.key)
+    after = snapshot.relation([str(written.path)])
+    if _fingerprint(con, kept) != _fingerprint(con, after):
+        raise RewriteMismatch(f"{written.path} does not hold the rows it was made from")
+    return written
+
+
+def _fingerprint(con: duckdb.DuckDBPyConnection, relation: str) -> object:
+    query = f"SELECT count(*), sum(hash(each_row)::HUGEINT) FROM {relation} AS each_row"
+    return con.execute(query).fetchone()

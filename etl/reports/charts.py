@@ -1,0 +1,173 @@
+"""One definition of each chart, as a Vega-Lite specification, for the dashboard and notebooks.
+
+    from etl import lake, reports
+    from etl.reports import charts
+    charts.chart(reports.run(lake.connect(), "timeseries", tenant="la-colmena"))
+
+A specification holds its data. A chart over time spans the period that was asked for: a bucket
+without events is a zero, one that has not begun is null, and its axis says both. The page draws
+the part of Vega-Lite that is used here (line and bar marks) by itself; `chart` needs Altair, the
+extra `notebook`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from etl.reports import buckets, zones
+from etl.reports.catalogue import Result
+
+if TYPE_CHECKING:
+    import altair
+
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+_FILLED_ROWS_MAX = 10_000
+_TICKS_MAX = 5
+_COUNTS = ("events", "visitors", "views")
+
+_Row = Mapping[str, object]
+
+
+class NoChart(Exception):
+    """The report is a table and nothing else."""
+
+    def __init__(self, report: str) -> None:
+        known = ", ".join(sorted(_CHARTS))
+        super().__init__(f"There is no chart of {report}; there is of {known}.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Chart:
+    mark: str
+    x: tuple[str, str]
+    y: tuple[str, str]
+    color: str | None = None
+    tooltips: tuple[str, ...] = ()
+
+    def encoding(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"x": _axis(*self.x), "y": _axis(*self.y)}
+        if self.color:
+            found["color"] = {"field": self.color, "type": "nominal"}
+        if self.tooltips:
+            found["tooltip"] = [{"field": name} for name in self.tooltips]
+        return found
+
+
+def _axis(field: str, kind: str) -> dict[str, object]:
+    axis: dict[str, object] = {"field": field, "type": kind, "title": field.replace("_", " ")}
+    if kind == "nominal":
+        axis["sort"] = None
+    return axis
+
+
+_CHARTS: Mapping[str, _Chart] = {
+    "timeseries": _Chart("line", ("bucket", "temporal"), ("events", "quantitative"), "type"),
+    "visitors": _Chart("line", ("bucket", "temporal"), ("visitors", "quantitative")),
+    "activity": _Chart("line", ("bucket", "temporal"), ("events", "quantitative"), "tenant_id"),
+    "funnel": _Chart("bar", ("visitors", "quantitative"), ("step", "nominal"), None, ("events",)),
+    "sources": _Chart(
+        "bar", ("visitors", "quantitative"), ("source", "nominal"), None, ("events",)
+    ),
+    "top-products": _Chart(
+        "bar", ("views", "quantitative"), ("name", "nominal"), None, ("cart_adds", "purchases")
+    ),
+    "revenue": _Chart("bar", ("value", "quantitative"), ("currency", "nominal")),
+}
+
+
+def names() -> list[str]:
+    """The reports that there is a chart of."""
+    return sorted(_CHARTS)
+
+
+def spec(result: Result, now: datetime | None = None) -> dict[str, object]:
+    """The Vega-Lite specification of a report's chart, its rows included. Raises NoChart.
+
+    `now` tells which buckets have begun, and ends a period that is given no end.
+    """
+    known = _CHARTS.get(result.report)
+    if known is None:
+        raise NoChart(result.report)
+    rows: list[_Row] = list(result.rows)
+    encoding = known.encoding()
+    for field, kind in (known.x, known.y):
+        if kind == "quantitative" and field in _COUNTS:
+            encoding["x" if field == known.x[0] else "y"]["axis"] = _whole_numbers(rows, field)
+    if known.x[1] == "temporal":
+        now = now or datetime.now(UTC)
+        starts = _starts(result, rows, now)
+        rows = _filled(rows, starts, known.color, now)
+        if len(starts) > 1:
+            encoding["x"]["scale"] = {"domain": [_plain(starts[0]), _plain(starts[-1])]}
+    return {
+        "$schema": _SCHEMA,
+        "description": f"{result.report}, from version {result.version} of the lake",
+        "mark": {"type": known.mark, "tooltip": True},
+        "encoding": encoding,
+        "data": {"values": [{name: _plain(value) for name, value in row.items()} for row in rows]},
+    }
+
+
+def _whole_numbers(rows: list[_Row], field: str) -> dict[str, object]:
+    """An axis without halves of an event, however few there are."""
+    greatest = max((value for row in rows if isinstance(value := row[field], int)), default=0)
+    return {"tickMinStep": 1, "tickCount": min(max(greatest, 1), _TICKS_MAX)}
+
+
+def _starts(result: Result, rows: list[_Row], now: datetime) -> list[datetime]:
+    """Where the period's buckets begin; none without a period and rows, the rows' if too many."""
+    begun = sorted({moment for row in rows if isinstance(moment := row["bucket"], datetime)})
+    zone = zones.load(str(result.parameters["tz"]))
+    since = _moment(result.parameters["from"]) or (begun[0] if begun else now)
+    until = _moment(result.parameters["to"]) or now
+    asked = buckets.starts(since, until, str(result.parameters["interval"]), zone)
+    try:
+        found = list(islice(asked, _FILLED_ROWS_MAX + 1))
+    except OverflowError:
+        return begun
+    if len(found) > _FILLED_ROWS_MAX:
+        return begun
+    return sorted({*begun, *(start.astimezone(zone) for start in found)})
+
+
+def _filled(
+    rows: list[_Row], starts: list[datetime], color: str | None, now: datetime
+) -> list[_Row]:
+    """The rows, and one for each bucket and series that has none; as they are if too many."""
+    series = {row[color] if color else None: row for row in rows}
+    if len(series) * len(starts) > _FILLED_ROWS_MAX:
+        return rows
+    known = {(row["bucket"], row[color] if color else None): row for row in rows}
+    return [
+        known.get((start, name)) or _empty(sample, start, 0 if start <= now else None)
+        for start in starts
+        for name, sample in series.items()
+    ]
+
+
+def _empty(sample: _Row, start: datetime, count: int | None) -> _Row:
+    counts = {name: count for name in sample if name in _COUNTS}
+    return {**sample, **counts, "bucket": start}
+
+
+def _moment(text: object) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) else None
+
+
+def chart(result: Result) -> altair.Chart:
+    """The chart, for a notebook. Raises NoChart; ImportError without Altair."""
+    import altair as alt  # noqa: PLC0415  (an extra, and slow to import)
+
+    return alt.Chart.from_dict(spec(result))
+
+
+def _plain(value: object) -> object:
+    """A value as JSON has it; money as the nearest number, which is all an eye can tell."""
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.isoformat() if isinstance(value, date) else value

@@ -1,0 +1,50 @@
+"""The columns of every report and of an export, by running each once over an empty folder.
+
+So they are told by the SQL alone, and no list of them has to be kept beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+
+from etl.lake.live.view import LiveView
+from etl.reports import catalogue, export
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Column name -> its JSON type, `date-time` for times: of each report, and of an export."""
+
+    of_reports: Mapping[str, Mapping[str, str]]
+    of_export: Mapping[str, str]
+
+
+@cache
+def read() -> Columns:
+    """Return the columns. Takes about half a second, the first time."""
+    with TemporaryDirectory(prefix="beaconlog-") as folder, LiveView(Path(folder)).connect() as con:
+        found = {name: catalogue.run(con, name).table.schema for name in catalogue.names()}
+        exported = export.schema(con)
+    return Columns(
+        {name: _json_types(schema) for name, schema in found.items()}, _json_types(exported)
+    )
+
+
+def _json_types(schema: pa.Schema) -> dict[str, str]:
+    return {field.name: _json_type(field.type) for field in schema}
+
+
+def _json_type(kind: pa.DataType) -> str:
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    if pa.types.is_integer(kind):
+        return "integer"
+    if pa.types.is_decimal(kind) or pa.types.is_floating(kind):
+        return "number"
+    return "date-time" if pa.types.is_timestamp(kind) else "string"

@@ -1,0 +1,89 @@
+"""The rule by which a period is compared with the one before it, the same for every number.
+
+The period before has the same length and ends where the period begins. Of a period that is not
+over, only what has passed is compared: today until 14:00 with yesterday until 14:00, this week
+until Tuesday noon with last week until Tuesday noon, by the clocks of the zone. A period without
+an end includes today. One that begins or ends within a day has its length in hours and minutes.
+
+A day that the zone's calendar skips is no day: Samoa had no 2011-12-30, so the 31st is compared
+with the 29th, and the 29th with the 28th.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from etl.reports import zones
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """[since, until), in UTC."""
+
+    since: datetime
+    until: datetime
+
+
+def span_before(values: Mapping[str, object], zone: ZoneInfo, now: datetime) -> Span | None:
+    """Return the span that the period of `values` (`from`, `to`) is compared with.
+
+    None without a `from`, and where the span would begin before the calendar does.
+    """
+    since, until = values.get("from"), values.get("to")
+    if not isinstance(since, datetime):
+        return None
+    try:
+        end = until if isinstance(until, datetime) else _open_end(since, zone, now)
+        reached = min(max(now, since), end).astimezone(UTC)
+        if _begins_a_day(since, zone) and _begins_a_day(end, zone):
+            return _days_before(since, end, reached, zone)
+        earlier = since - (end - since)
+        return Span(earlier, earlier + (reached - since))
+    except OverflowError:
+        return None
+
+
+def _open_end(since: datetime, zone: ZoneInfo, now: datetime) -> datetime:
+    latest = max(since, now)
+    if not _begins_a_day(since, zone):
+        return latest
+    return zones.start_of_day(zones.wall_time(latest, zone).date() + _DAY, zone)
+
+
+def _begins_a_day(moment: datetime, zone: ZoneInfo) -> bool:
+    return moment == zones.start_of_day(zones.wall_time(moment, zone).date(), zone)
+
+
+def _days_before(since: datetime, end: datetime, reached: datetime, zone: ZoneInfo) -> Span:
+    days = _days(since, end)
+    earlier = zones.start_of_day(_day_before(since, days, zone), zone)
+    if reached == end:
+        return Span(earlier, since)
+    if reached == since:  # its clocks may show one already, where midnight is skipped
+        return Span(earlier, earlier)
+    shown = zones.wall_time(reached, zone)
+    passed = _days(since, zones.start_of_day(shown.date(), zone))
+    same_day = _day_before(since, days - passed, zone)
+    same_time = zones.first_instant(datetime.combine(same_day, shown.time()), zone)
+    return Span(earlier, min(max(same_time, earlier), since))
+
+
+def _days(since: datetime, end: datetime) -> int:
+    """Return how many days lie between the beginnings of two.
+
+    By the time that passes, so that a skipped day is none. Days of 23 or 25 hours are days.
+    """
+    return round((end - since) / _DAY)
+
+
+def _day_before(moment: datetime, days: int, zone: ZoneInfo) -> date:
+    """Return the day that begins so many days before the one that begins at `moment`."""
+    day = zones.wall_time(moment, zone).date() - days * _DAY
+    while _days(zones.start_of_day(day, zone), moment) < days:
+        day -= _DAY
+    return day

@@ -1,0 +1,71 @@
+"""The inputs of a report's SQL beside the views, each made only where its text names it.
+
+$compared_from, $compared_to   the span that the period is compared with (etl.reports.comparison)
+clock                          the clocks of the zone, to find buckets (etl.reports.clock_table)
+refused_of_tenant              the rows of `rejected` that refer to the tenant, by
+                               (series, segment, seq); empty for all tenants
+                               (etl.lake.rejected_rows)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pyarrow as pa
+
+from etl.directory.tenant_reference import TenantNames
+from etl.lake import rejected_rows
+from etl.lake.delta_table import quoted
+from etl.reports import clock_table, comparison
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def compared_span(
+    con: duckdb.DuckDBPyConnection, values: Mapping[str, object], zone: ZoneInfo, now: datetime
+) -> dict[str, datetime | None]:
+    """Return `compared_from` and `compared_to`, None where there is nothing to compare with.
+
+    A pinned version was read when its newest event was received, whenever that is asked.
+    """
+    pinned = con.execute("SELECT epoch_us(received_at) FROM pinned_at").fetchall()
+    if pinned:
+        now = _EPOCH + timedelta(microseconds=pinned[0][0] or 0)
+    span = comparison.span_before(values, zone, now)
+    return {
+        "compared_from": span.since if span else None,
+        "compared_to": span.until if span else None,
+    }
+
+
+def register(
+    con: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, object], zone: ZoneInfo
+) -> None:
+    """Make the tables that the report's text names. Raises duckdb.Error."""
+    if " clock " in sql:
+        con.register("clock", clock_table.table(zone, str(values["interval"])))
+    if "refused_of_tenant" in sql:
+        con.register("refused_of_tenant", _refused(con, values))
+
+
+def _refused(con: duckdb.DuckDBPyConnection, values: Mapping[str, object]) -> pa.Table:
+    tenant = values["tenant"]
+    if not isinstance(tenant, int):
+        return rejected_rows.EMPTY
+    period = ", ".join(_literal(values[name]) for name in ("from", "to"))
+    asked = f"(FROM rejected WHERE falls_in(received_at, event_date, {period}))"
+    return rejected_rows.of_tenant(con, asked, _names(con, tenant))
+
+
+def _literal(moment: object) -> str:
+    text = quoted(moment.isoformat()) if isinstance(moment, datetime) else "NULL"
+    return f"{text}::TIMESTAMPTZ"
+
+
+def _names(con: duckdb.DuckDBPyConnection, tenant: int) -> TenantNames:
+    """Return the tenant's present names in the directory."""
+    found = con.execute("SELECT uuid, slug FROM tenants WHERE id = ?", [tenant]).fetchone()
+    return TenantNames(tenant, *found) if found else TenantNames(tenant)

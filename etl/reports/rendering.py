@@ -1,0 +1,117 @@
+"""A report's result as JSON, CSV, Parquet or Arrow, the same over HTTP and on the command line.
+
+Times are ISO 8601 with their offset. Money is exact: in JSON without trailing zeros, in CSV with
+all its decimals. So a reader of the CSV infers a column's type from any of its rows; there booleans
+are true and false, and the times of a column have one form. A CSV cell that a spreadsheet would run
+as a formula is prefixed with an apostrophe.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import Decimal
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from etl.plain import exact, iso
+from etl.reports.catalogue import Result
+
+FORMATS = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+    "arrow": "application/vnd.apache.arrow.stream",
+}
+"""Every form of a result, and its media type."""
+
+# The last four are = + - @ in full width, which spreadsheets in East Asian locales take alike.
+_FORMULA_STARTS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
+
+
+def to_bytes(result: Result, form: str) -> bytes:
+    """A result in one of FORMATS."""
+    if form == "json":
+        return to_json(result)
+    if form == "csv":
+        return to_csv(result).encode()
+    sink = io.BytesIO()
+    if form == "parquet":
+        pq.write_table(result.table, sink, compression="zstd")
+    else:
+        with pa.ipc.new_stream(sink, result.table.schema) as stream:
+            stream.write_table(result.table)
+    return sink.getvalue()
+
+
+def to_json(result: Result) -> bytes:
+    """{"report", "parameters", "rows": [...], "snapshot": {"version", "tail_events"}}."""
+    rows = json_rows(result.rows)
+    return orjson.dumps(
+        {
+            "report": result.report,
+            "parameters": result.parameters,
+            "rows": rows,
+            "snapshot": {"version": result.version, "tail_events": result.tail_events},
+        }
+    )
+
+
+def json_rows(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Rows of values that orjson can write."""
+    return [{name: _json_value(value) for name, value in row.items()} for row in rows]
+
+
+def csv_line(values: Iterable[object]) -> str:
+    """One row of CSV, its line end included; times to the microsecond."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow([_csv_cell(value) for value in values])
+    return text.getvalue()
+
+
+def to_csv(result: Result) -> str:
+    """A header line and a line per row, CRLF between them (RFC 4180).
+
+    A column of times that are all whole seconds, as those of buckets, is written to the second.
+    """
+    rows = result.rows
+    columns = [_csv_column([row[name] for row in rows]) for name in result.table.column_names]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(result.table.column_names)
+    writer.writerows(zip(*columns, strict=True))
+    return text.getvalue()
+
+
+def _json_value(value: object) -> object:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(exact(value))
+    if isinstance(value, datetime):
+        return iso(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _csv_column(values: list[object]) -> list[str]:
+    moments = [value for value in values if isinstance(value, datetime)]
+    if any(moment.microsecond for moment in moments):
+        return [_csv_cell(value) for value in values]
+    return [iso(value) if isinstance(value, datetime) else _csv_cell(value) for value in values]
+
+
+def _csv_cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case Decimal():
+            return f"{value:f}"
+        case datetime():
+            return iso(value, "microseconds")
+        case str() if value.startswith(_FORMULA_STARTS):
+            return f"'{value}"
+    return str(value)

@@ -1,0 +1,121 @@
+"""A backup of a data folder, taken while it is written: itself a data folder, good as it is.
+
+Sealed segments are copied first, then one snapshot of each table is pinned, and then the segments
+are copied that were sealed meanwhile. So a segment that was deleted in between is in the snapshot,
+and no series' watermark lies above what was copied of it. A restored copy is never written on in a
+series of the original: every start makes new ones.
+
+The newest version of the tables is copied and not the ones before. The open segments (about the
+last 2 s) and the salts are left out: a salt that is destroyed must not live on in a backup.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from etl import durable
+from etl.lake import delta_log, delta_table
+from etl.lake.delta_table import LakeError, Snapshot
+from etl.lake.tables import TABLES
+from etl.layout import Layout
+from etl.log import compatibility, segments
+from etl.log.segments import Sealed
+
+
+class BackupRefused(Exception):
+    """There is something at the destination already, or the source cannot be copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What a backup holds."""
+
+    segments: int
+    files: int
+    rows: int
+    bytes: int
+
+
+def run(data: Path, destination: Path) -> Copied:
+    """Copy `data` to `destination`, a folder that does not exist yet; durable when it returns.
+
+    Raises BackupRefused, LakeError, DataFolderError, SeriesFormatError; OSError when a disk
+    refuses.
+    """
+    if destination.exists():
+        raise BackupRefused(f"{destination} exists: a backup goes to a new folder")
+    source, target = Layout(data.absolute()), Layout(destination.absolute())
+    compatibility.refuse_newer(source)
+    target.root.parent.mkdir(parents=True, exist_ok=True)
+    target.prepare()
+    _copy_segments(source, target)
+    pinned = [delta_table.load(source.table(table.name), table) for table in TABLES]
+    _copy_segments(source, target)
+    copied_segments = sum(map(len, segments.sealed_everywhere(target.log).values()))
+    snapshots = [_copy_table(source, target, snapshot) for snapshot in pinned]
+    _copy_directory(source, target)
+    for path in (source.tokens, source.tokens_made, source.signing):
+        if path.exists():
+            shutil.copy2(path, target.root)
+    paths = [path for path in target.root.rglob("*") if path.is_file()]
+    for path in [*paths, *(path for path in target.root.rglob("*") if path.is_dir())]:
+        durable.make_private(path)
+        durable.fsync_path(path)
+    durable.fsync_path(target.root)
+    files = sum(len(snapshot.files) for snapshot in snapshots)
+    rows = sum(file.rows for snapshot in snapshots for file in snapshot.listed())
+    return Copied(copied_segments, files, rows, sum(path.stat().st_size for path in paths))
+
+
+def _copy_segments(source: Layout, target: Layout) -> None:
+    """Copy the sealed segments that are not copied yet."""
+    for folder in segments.series_folders(source.log):
+        into = target.log / folder.name
+        try:
+            description = (folder / segments.SERIES_FILE).read_bytes()
+        except FileNotFoundError:
+            continue  # compacted long ago: the snapshot that is loaded later holds all of it
+        into.mkdir(exist_ok=True)
+        (into / segments.SERIES_FILE).write_bytes(description)
+        for segment in segments.sealed_in(folder):
+            _copy_segment(segment, into)
+
+
+def _copy_segment(segment: Sealed, into: Path) -> None:
+    if (into / segment.path.name).exists():
+        return
+    with suppress(FileNotFoundError):  # compacted long ago, as above
+        shutil.copy2(segment.path, into)
+
+
+def _copy_table(source: Layout, target: Layout, snapshot: Snapshot) -> Snapshot:
+    folder, into = source.table(snapshot.table.name), target.table(snapshot.table.name)
+    if snapshot.version is None:
+        return snapshot
+    for path in delta_log.up_to(folder, snapshot.version):
+        _copy(path, into / delta_log.FOLDER)
+    for file in snapshot.listed():
+        _copy(folder / file.path, (into / file.path).parent)
+    return delta_table.load(into, snapshot.table)
+
+
+def _copy(path: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copy2(path, folder)
+    except FileNotFoundError as error:
+        raise LakeError(f"{path} was deleted while it was copied; run it again") from error
+
+
+def _copy_directory(source: Layout, target: Layout) -> None:
+    if not source.directory_db.exists():
+        return
+    with (
+        closing(sqlite3.connect(source.directory_db)) as of,
+        closing(sqlite3.connect(target.directory_db)) as to,
+    ):
+        of.backup(to)

@@ -1,0 +1,110 @@
+"""Names and kinds in a data folder that should not be there, or are not as they should be.
+
+Folders that are files, files that are folders or empty, symbolic links where jobs delete, names
+that no part of the program gives, and a checkpoint that is not there.
+It only reads, and raises nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from etl import token_file
+from etl.lake import delta_log
+from etl.lake.tables import PARTITION, TABLES
+from etl.layout import Layout
+from etl.log import closed, recovery_record, segments
+from etl.upkeep.check.findings import Problem
+
+_IN_SERIES = re.compile(
+    rf"\d{{12}}(-n\d+-c[0-9a-f]{{8}}\.ndjson|\.open|\.broken.*)|.*\.tmp"
+    rf"|{re.escape(segments.SERIES_FILE)}|{segments.LOCK_FILE}|{closed.NAME}"
+    rf"|{re.escape(recovery_record.NAME)}"
+)
+_DATABASE_START = b"SQLite format 3\0"
+
+
+def problems(layout: Layout) -> Iterator[Problem]:
+    """Yield what is wrong with the names and kinds of files and folders."""
+    for path in layout.links():
+        yield Problem("symbolic-link", f"{path}: nothing that it points to may be deleted")
+    for look in (_kinds, _log, _lake):
+        try:
+            yield from look(layout)
+        except OSError as error:
+            yield Problem("unreadable", f"{error.filename}: {error.strerror}")
+
+
+def _kinds(layout: Layout) -> Iterator[Problem]:
+    for folder in (layout.log, layout.lake, layout.salts):
+        if folder.exists() and not folder.is_dir():
+            yield Problem("not-a-folder", f"{folder} is no folder")
+    for file in (layout.tokens, layout.directory_db):
+        if (file.exists() or file.is_symlink()) and not file.is_file():
+            yield Problem("not-a-file", f"{file} is no file")
+    yield from _tokens(layout)
+    if layout.directory_db.is_file():
+        with layout.directory_db.open("rb") as file_:
+            start = file_.read(len(_DATABASE_START))
+        if start != _DATABASE_START:
+            yield Problem("directory-unreadable", f"{layout.directory_db}: is no SQLite database")
+
+
+def _tokens(layout: Layout) -> Iterator[Problem]:
+    if layout.tokens.is_file():
+        try:
+            token_file.read(layout.tokens.read_bytes())
+        except token_file.DamagedTokens as error:
+            yield Problem("tokens-unreadable", f"{layout.tokens}: {error}")
+    elif layout.tokens_made.exists() and not layout.tokens.exists():
+        yield Problem("tokens-missing", f"{layout.tokens}: is missing, and tokens were made")
+
+
+def _log(layout: Layout) -> Iterator[Problem]:
+    if not layout.log.is_dir():
+        return
+    for path in sorted(layout.log.iterdir()):
+        if path.is_symlink() or path == layout.log_lock:
+            continue
+        if not path.is_dir():
+            yield Problem("foreign-file", f"{path}: not of the log")
+        elif not (path / segments.SERIES_FILE).is_file() and segments.sealed_in(path):
+            yield Problem("series-unread", f"{path}: has segments, but no {segments.SERIES_FILE}")
+        else:
+            yield from _series(path)
+
+
+def _series(folder: Path) -> Iterator[Problem]:
+    for path in folder.iterdir():
+        if path.is_symlink():
+            yield Problem("symbolic-link", f"{path}: is not followed")
+        elif not _IN_SERIES.fullmatch(path.name):
+            yield Problem("foreign-file", f"{path}: not of the log")
+
+
+def _lake(layout: Layout) -> Iterator[Problem]:
+    for table in TABLES:
+        folder = layout.table(table.name)
+        if folder.exists() and not folder.is_dir():
+            yield Problem("not-a-folder", f"{folder} is no folder")
+        elif folder.is_dir() and not folder.is_symlink():
+            yield from _table(folder)
+
+
+def _table(folder: Path) -> Iterator[Problem]:
+    for path in sorted(folder.iterdir()):
+        if path.name == delta_log.FOLDER:
+            continue
+        if not (path.is_dir() and path.name.startswith(f"{PARTITION}=")):
+            yield Problem("foreign-file", f"{path}: not of the lake")
+            continue
+        for file in sorted(path.iterdir()):
+            if not file.is_file():
+                yield Problem("foreign-file", f"{file}: not of the lake")
+            elif file.suffix == ".parquet" and not file.stat().st_size:
+                yield Problem("lake-file-empty", f"{file} is empty")
+    missing = delta_log.missing_checkpoint(folder)
+    if missing:
+        yield Problem("checkpoint-missing", f"{folder}: {missing}")

@@ -1,0 +1,4 @@
+"""Erasing a tenant or a visitor from lake, log and old snapshots.
+
+It offers `erase` (the job) and `subject` (whom it forgets).
+"""

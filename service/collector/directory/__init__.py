@@ -1,0 +1,4 @@
+"""The directory in a collector's memory.
+
+It offers `directory`.
+"""

@@ -1,0 +1,114 @@
+"""The signature of a request: the header, and how it is verified.
+
+`Beaconlog-Signature: t=<seconds since the epoch>,v1=<hex>` where `v1` is the HMAC-SHA-256, keyed
+with the text of the tenant's secret, of `<t>.<body>`. The body is that before any compression.
+During a rotation a sender may give several `v1`, one per secret. Elements of other names are
+ignored, so that a later scheme can stand beside this one.
+
+A signature is good for five minutes around `t` by the collector's clock. It may be used again
+within them: a sale with a transaction is counted once anyway.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Protocol
+
+from service.collector.contract.rejection import Rejection
+
+HEADER = "Beaconlog-Signature"
+WINDOW_US = 300_000_000
+SIGNATURES_MAX = 8
+
+SALES = frozenset({"purchase", "conversion"})
+"""The types of events that are sales, or that claim to be one."""
+
+_SECONDS_DIGITS_MAX = 12
+_MESSAGES = {
+    "signature-invalid": "The signature is not one of this body by a secret of this tenant.",
+    "signature-expired": "The signature's time is more than five minutes away.",
+}
+_ONLY_SIGNED = "Of this tenant's sales only signed ones count, told to the conversion endpoint."
+MISSING = Rejection("signature-missing", 422, _ONLY_SIGNED, {"type": [_ONLY_SIGNED]})
+"""An unsigned sale of a tenant of which only signed ones count."""
+
+
+class SecretsUnavailable(Exception):
+    """Whether a signature is good cannot be told now; the message says why, in one line."""
+
+
+class Secrets(Protocol):
+    """The secrets of the tenants."""
+
+    def valid(self, tenant_id: int) -> Sequence[str]:
+        """A tenant's valid secrets, none for most. Raises SecretsUnavailable."""
+
+    def only_signed(self, tenant_id: int) -> bool:
+        """Whether only signed sales of a tenant count. Raises SecretsUnavailable."""
+
+
+class NoSecrets:
+    """No tenant signs."""
+
+    def valid(self, tenant_id: int) -> Sequence[str]:
+        """See Secrets.valid."""
+        del tenant_id
+        return ()
+
+    def only_signed(self, tenant_id: int) -> bool:
+        """See Secrets.only_signed."""
+        del tenant_id
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A parsed header."""
+
+    seconds: str
+    digests: Sequence[str]
+
+
+def verify(secrets: Sequence[str], header: str, body: bytes, now_us: int) -> Rejection | None:
+    """Return None where the header signs the body with one of the secrets, or else why it does
+    not. Digests are compared in constant time."""
+    signature = parse(header)
+    if signature is None or not _matches(secrets, signature, body):
+        return _rejection("signature-invalid")
+    if abs(int(signature.seconds) * 1_000_000 - now_us) > WINDOW_US:
+        return _rejection("signature-expired")
+    return None
+
+
+def parse(header: str) -> Signature | None:
+    """The header's elements; None where it is malformed."""
+    pairs = [element.strip().partition("=") for element in header.split(",")]
+    times = [value for name, _, value in pairs if name == "t"]
+    digests = [value for name, _, value in pairs if name == "v1"]
+    if len(times) != 1 or not 1 <= len(digests) <= SIGNATURES_MAX:
+        return None
+    [seconds] = times
+    if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= _SECONDS_DIGITS_MAX):
+        return None
+    return Signature(seconds, digests)
+
+
+def sign(secret: str, seconds: str, body: bytes) -> str:
+    """The `v1` of a body that is sent at a time, in hex."""
+    return hmac.new(secret.encode(), seconds.encode() + b"." + body, sha256).hexdigest()
+
+
+def _matches(secrets: Sequence[str], signature: Signature, body: bytes) -> bool:
+    found = False
+    for secret in secrets:
+        expected = sign(secret, signature.seconds, body).encode()
+        for digest in signature.digests:
+            found |= hmac.compare_digest(expected, digest.lower().encode())
+    return found
+
+
+def _rejection(slug: str) -> Rejection:
+    return Rejection(slug, 422, _MESSAGES[slug])

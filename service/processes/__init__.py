@@ -1,0 +1,4 @@
+"""The processes of a start: which there are, how they begin, are replaced and end.
+
+It offers `start` to the command line.
+"""

@@ -1,0 +1,193 @@
+"""Keeps processes running: fork, restart with backoff, replace what hangs, drain on SIGTERM, leave
+none behind.
+
+The supervisor has one thread and waits for signals synchronously, so forking is safe and no
+signal is lost. Children hold the reading end of a pipe whose writing end only the supervisor
+has: when it dies, however it dies, the pipe ends and they drain by themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from service.shared.heartbeat import Heartbeats, Silence, Watch
+
+log = logging.getLogger(__name__)
+
+DRAIN_TIMEOUT_S = 9.5
+_BACKOFF_FIRST_S = 0.1
+_BACKOFF_MAX_S = 5.0
+_STEADY_AFTER_S = 10.0
+_LOOK_EVERY_S = 0.5
+_STOPS = (signal.SIGTERM, signal.SIGINT)
+_WAITED_FOR = (*_STOPS, signal.SIGCHLD)
+_DRAINED = (0, -signal.SIGTERM)  # a process told to end before it could listen had nothing yet
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A process to keep: `main` gets the lifeline's reading end and returns the exit code."""
+
+    name: str
+    main: Callable[[int], int]
+
+
+@dataclass(slots=True)
+class _Child:
+    role: Role
+    pid: int = 0
+    started_at_s: float = 0.0
+    start_at_s: float = 0.0
+    backoff_s: float = _BACKOFF_FIRST_S
+    is_killed: bool = False
+    is_told_slow: bool = False
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Hold back what the supervisor waits for, so that a signal sent early is not lost, and one
+    sent twice does not cut off the end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
+    try:
+        yield
+    finally:
+        while signal.sigtimedwait(_WAITED_FOR, 0):
+            pass
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class Supervisor:
+    """Runs the roles until it is told to stop. To be run with `signals_held`."""
+
+    def __init__(
+        self,
+        roles: Sequence[Role],
+        heartbeats: Heartbeats | None = None,
+        *,
+        drain_timeout_s: float = DRAIN_TIMEOUT_S,
+    ) -> None:
+        """`heartbeats` of these roles, where those that hang are to be replaced."""
+        self._children = [_Child(role) for role in roles]
+        self._heartbeats = heartbeats or Heartbeats({role.name: math.inf for role in roles})
+        self._drain_timeout_s = drain_timeout_s
+
+    def run(self) -> int:
+        """Keep every role running until SIGTERM or SIGINT; 0 when all of them drained."""
+        self._lifeline_read, self._lifeline_write = os.pipe()
+        self._watch = Watch(self._heartbeats)
+        try:
+            while not self._must_stop():
+                self._reap()
+                self._kill_hung()
+                self._tell_slow_starts()
+                self._start_due()
+            return self._drain()
+        finally:
+            os.close(self._lifeline_read)
+            os.close(self._lifeline_write)
+
+    def _must_stop(self) -> bool:
+        now_s = time.monotonic()
+        waits = [child.start_at_s - now_s for child in self._children if not child.pid]
+        received = signal.sigtimedwait(_WAITED_FOR, max(0.0, min([*waits, _LOOK_EVERY_S])))
+        # After a pause that is longer than the wait, Python returns one that nobody sent.
+        return received is not None and received.si_signo in _STOPS
+
+    def _start_due(self) -> None:
+        now_s = time.monotonic()
+        for child in self._children:
+            if not child.pid and child.start_at_s <= now_s:
+                child.started_at_s = now_s
+                child.is_killed = child.is_told_slow = False
+                self._heartbeats.started(child.role.name)
+                child.pid = self._fork(child.role)
+
+    def _fork(self, role: Role) -> int:
+        pid = os.fork()
+        if pid:
+            log.debug("started", extra={"fields": {"process": role.name, "pid": pid}})
+            return pid
+        code = 1
+        try:
+            os.close(self._lifeline_write)
+            # Ctrl-C reaches the whole group; what counts is the SIGTERM that follows.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _WAITED_FOR)
+            code = role.main(self._lifeline_read)
+        finally:
+            # Whatever main raised is printed here: os._exit would swallow it.
+            if sys.exc_info()[0] is not None:
+                sys.excepthook(*sys.exc_info())
+            logging.shutdown()
+            os._exit(code)
+
+    def _kill_hung(self) -> None:
+        for silence in self._watch.hung():
+            child = self._child(silence.process)
+            if child.pid and not child.is_killed:
+                child.is_killed = True
+                _tell(logging.ERROR, "killed: it does not answer", child, silence)
+                os.kill(child.pid, signal.SIGKILL)
+
+    def _tell_slow_starts(self) -> None:
+        for silence in self._watch.slow_starts():
+            child = self._child(silence.process)
+            if child.pid and not child.is_told_slow:
+                child.is_told_slow = True
+                _tell(logging.WARNING, "process has not begun to serve", child, silence)
+
+    def _child(self, process: str) -> _Child:
+        return next(child for child in self._children if child.role.name == process)
+
+    def _reap(self) -> None:
+        for child in self._children:
+            code = self._exit_code(child)
+            if code is None:
+                continue
+            now_s = time.monotonic()
+            if now_s - child.started_at_s > _STEADY_AFTER_S:
+                child.backoff_s = _BACKOFF_FIRST_S
+            fields = {"process": child.role.name, "pid": child.pid, "exit": code}
+            fields["restart_in_s"] = child.backoff_s
+            log.error("process ended", extra={"fields": fields})
+            child.pid, child.start_at_s = 0, now_s + child.backoff_s
+            child.backoff_s = min(2 * child.backoff_s, _BACKOFF_MAX_S)
+
+    @staticmethod
+    def _exit_code(child: _Child) -> int | None:
+        if not child.pid:
+            return None
+        pid, status = os.waitpid(child.pid, os.WNOHANG)
+        return os.waitstatus_to_exitcode(status) if pid else None
+
+    def _drain(self) -> int:
+        running = [child for child in self._children if child.pid]
+        for child in running:
+            os.kill(child.pid, signal.SIGTERM)
+        deadline_s = time.monotonic() + self._drain_timeout_s
+        failed = 0
+        while running and (left_s := deadline_s - time.monotonic()) > 0:
+            codes = {child.pid: self._exit_code(child) for child in running}
+            failed += sum(code not in (None, *_DRAINED) for code in codes.values())
+            waiting = [child for child in running if codes[child.pid] is None]
+            if len(waiting) == len(running):
+                signal.sigtimedwait([signal.SIGCHLD], left_s)
+            running = waiting
+        for child in running:
+            log.error("killed: it did not drain", extra={"fields": {"process": child.role.name}})
+            os.kill(child.pid, signal.SIGKILL)
+            os.waitpid(child.pid, 0)
+        return 1 if failed or running else 0
+
+
+def _tell(level: int, event: str, child: _Child, silence: Silence) -> None:
+    fields = {"process": child.role.name, "pid": child.pid, "silent_s": round(silence.age_s, 1)}
+    log.log(level, event, extra={"fields": fields})

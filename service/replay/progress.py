@@ -1,0 +1,35 @@
+"""A replay with its progress on a console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from service.replay.client import Request, Summary, replay
+
+
+def replay_with_progress(
+    requests: Iterable[Request],
+    url: str,
+    *,
+    concurrency: int,
+    console: Console,
+    total: int | None = None,
+) -> Summary:
+    """Replay, showing how many were answered of `total`, where that is known."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("sending", total=total)
+        return replay(
+            requests,
+            url,
+            concurrency=concurrency,
+            on_progress=lambda done: progress.update(task, completed=done),
+        )

@@ -1,0 +1,197 @@
+"""What `GET /metrics` tells Prometheus: requests, compactions, reports, the log and the lake.
+
+What happens is counted as it happens; what is, the folder's state, is looked up when it is asked.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from etl.lake import delta_table
+from etl.lake.compaction import Outcome
+from etl.lake.delta_table import LakeError, Snapshot
+from etl.lake.tables import TABLES
+from etl.layout import Layout
+from etl.log import segments
+from etl.log.segments import Sealed
+from service.shared.heartbeat import Heartbeats
+from service.shared.request_counters import Tally
+from service.web.private.tail_age import TailAge
+
+_REPORT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_COMPACTION_BUCKETS_S = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900)
+
+
+class Metrics:
+    """The metrics of one warehouse process; `tally` where collectors run beside it, `beats` of all
+    processes of the same start."""
+
+    def __init__(self, data: Path, tally: Tally | None, beats: Heartbeats | None = None) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._compaction_s = Histogram(
+            "beaconlog_compaction_seconds",
+            "Runs of the compaction, by how they ended.",
+            ["result"],
+            buckets=_COMPACTION_BUCKETS_S,
+            registry=registry,
+        )
+        self._compacted = Counter(
+            "beaconlog_compacted_lines",
+            "Lines of the log that became rows, by table.",
+            ["table"],
+            registry=registry,
+        )
+        self._compacted_at = Gauge(
+            "beaconlog_compaction_last_success_timestamp_seconds",
+            "When a compaction ended well, in Unix time.",
+            registry=registry,
+        )
+        self._report_s = Histogram(
+            "beaconlog_report_seconds",
+            "Reports answered over HTTP, by name and status.",
+            ["report", "status"],
+            buckets=_REPORT_BUCKETS_S,
+            registry=registry,
+        )
+        ProcessCollector(registry=registry)
+        self.tail = TailAge()
+        self._layout = Layout(data.absolute())
+        registry.register(_Folder(self._layout, self.tail))
+        if tally:
+            registry.register(_Requests(tally))
+        if beats:
+            registry.register(_Beats(beats))
+
+    def look_at_the_tail(self) -> None:
+        """See which segments wait for a compaction. Raises LakeError."""
+        sealed = segments.sealed_everywhere(self._layout.log)
+        self.tail.observe(_waiting(sealed, _snapshots(self._layout)))
+
+    def compacted(self, outcome: Outcome, took_s: float) -> None:
+        """A compaction ended, if not with all series."""
+        self._compaction_s.labels("stopped" if outcome.stopped else "done").observe(took_s)
+        if not outcome.stopped:
+            self._compacted_at.set(time.time())
+        for table, rows in (
+            ("events", outcome.rows),
+            ("duplicates", outcome.duplicates),
+            ("rejected", outcome.rejected),
+        ):
+            self._compacted.labels(table).inc(rows)
+
+    def compaction_failed(self, took_s: float) -> None:
+        """A compaction ended with an error."""
+        self._compaction_s.labels("failed").observe(took_s)
+
+    def reported(self, name: str, status: int, took_s: float) -> None:
+        """A report that exists was answered."""
+        self._report_s.labels(name, str(status)).observe(took_s)
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text format. Reads the folder: not for an event loop."""
+        return generate_latest(self._registry)
+
+
+class _Requests(Collector):
+    """The collectors' requests."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "beaconlog_requests",
+            "Requests to the public port's endpoints, by path and status.",
+            labels=["path", "status"],
+        )
+        for path, status, count in self._tally.total():
+            family.add_metric([path, str(status)], count)
+        yield family
+
+
+class _Beats(Collector):
+    """How long each process has been silent."""
+
+    def __init__(self, beats: Heartbeats) -> None:
+        self._beats = beats
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "beaconlog_process_silent_seconds",
+            "Since a process' last sign of life, or since its start where it does not serve yet.",
+            labels=["process"],
+        )
+        for silence in self._beats.silences(time.monotonic()):
+            family.add_metric([silence.process], silence.age_s)
+        yield family
+
+
+class _Folder(Collector):
+    """The state of log, lake and disk."""
+
+    def __init__(self, layout: Layout, tail: TailAge) -> None:
+        self._layout = layout
+        self._tail = tail
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing is looked up before it is asked."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        sealed = segments.sealed_everywhere(self._layout.log)
+        try:
+            snapshots = _snapshots(self._layout)
+            waiting = list(_waiting(sealed, snapshots))
+        except LakeError:
+            yield _gauge("beaconlog_lake_readable", "Whether the lake can be read.", 0)
+        else:
+            yield _gauge("beaconlog_lake_readable", "Whether the lake can be read.", 1)
+            yield from _lake(snapshots)
+            self._tail.observe(waiting)
+            yield from _tail(waiting, self._tail.oldest_s())
+        kept = sum(map(len, sealed.values()))
+        yield _gauge("beaconlog_log_segments", "Sealed segments that are kept.", kept)
+        free = shutil.disk_usage(self._layout.root).free
+        yield _gauge("beaconlog_disk_free_bytes", "Free on the data folder's disk.", free)
+
+
+def _snapshots(layout: Layout) -> list[Snapshot]:
+    return [delta_table.load(layout.table(one.name), one) for one in TABLES]
+
+
+def _waiting(sealed: dict[str, list[Sealed]], snapshots: list[Snapshot]) -> Iterator[Sealed]:
+    for series, listed in sealed.items():
+        mark = min(snapshot.watermark(series) for snapshot in snapshots)
+        yield from (item for item in listed if item.number > mark)
+
+
+def _lake(snapshots: list[Snapshot]) -> Iterator[Metric]:
+    version = GaugeMetricFamily("beaconlog_lake_version", "Newest version.", labels=["table"])
+    files = GaugeMetricFamily("beaconlog_lake_files", "Files of it.", labels=["table"])
+    rows = GaugeMetricFamily("beaconlog_lake_rows", "Rows of it.", labels=["table"])
+    for snapshot in snapshots:
+        name = [snapshot.table.name]
+        version.add_metric(name, -1 if snapshot.version is None else snapshot.version)
+        files.add_metric(name, len(snapshot.files))
+        rows.add_metric(name, sum(file.rows for file in snapshot.listed()))
+    yield from (version, files, rows)
+
+
+def _tail(waiting: list[Sealed], oldest_s: float) -> Iterator[Metric]:
+    """What reports read from the log, and what is stuck there if a compaction cannot go on."""
+    lines = sum(item.lines for item in waiting)
+    yield _gauge("beaconlog_tail_segments", "Sealed and not compacted.", len(waiting))
+    yield _gauge("beaconlog_tail_lines", "Lines of those.", lines)
+    yield _gauge("beaconlog_tail_oldest_seconds", "Since the first was seen to wait.", oldest_s)
+
+
+def _gauge(name: str, what: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, what, value=value)

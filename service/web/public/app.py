@@ -1,0 +1,176 @@
+"""The public app: the three ingest endpoints, the tracker, health, and what HTTP can get wrong.
+
+A handler turns a request into a `Submission`, asks the intake, and writes its `Reply`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tornado import httputil, web
+
+from service.collector.client import ClientAddress
+from service.collector.contract.rejection import Rejection
+from service.collector.intake import Endpoints, Reply, Submission
+from service.collector.signing import signatures
+from service.collector.visitors import wants_privacy
+from service.shared.request_counters import RouteTally, Tally
+from service.web import openapi
+from service.web.health import HealthHandler, ReadyHandler
+from service.web.openapi.public import public_document
+from service.web.public.paths import CONVERSION, INTERACTIONS, TRACK
+from service.web.public.tracker import BeaconHandler, load_script
+from service.web.responses import JSON_HEADERS, JsonHandler, NotFoundHandler, log_request
+
+CORS_MAX_AGE_S = 600
+
+TOO_LARGE = Rejection("body-too-large", 413, "The body is too large.")
+_SKIPPED = {"status": "skipped", "transaction_id": None}
+
+ANSWER_HEADERS = {
+    **JSON_HEADERS,
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": (
+        "Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+    ),
+}
+_RETRY_AFTER_S = 2
+
+Endpoint = Callable[[Submission], Coroutine[object, None, Reply]]
+
+
+@dataclass(slots=True)
+class InFlight:
+    """The requests that have begun and not ended, and whether the worker is draining."""
+
+    requests: set[object] = field(default_factory=set)
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IngestRoute:
+    """A path that takes events. `unread` is the 200 of an endpoint that never tells a page of a
+    request it could not read; every answer is told to `tally`."""
+
+    path: str
+    endpoint: Endpoint
+    tally: RouteTally
+    unread: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """What the public port is made of, the same for either server."""
+
+    routes: Sequence[IngestRoute]
+    clients: ClientAddress
+    in_flight: InFlight
+    why_not_ready: Callable[[], Sequence[str]]
+    body_bytes_max: int
+
+
+def ingest_routes(intake: Endpoints, tally: Tally, slot: int) -> list[IngestRoute]:
+    """The routes of the three endpoints, counted in one slot of a tally of their paths."""
+    return [
+        IngestRoute(TRACK, intake.track, tally.of(TRACK, slot)),
+        IngestRoute(CONVERSION, intake.conversion, tally.of(CONVERSION, slot), _SKIPPED),
+        IngestRoute(INTERACTIONS, intake.interactions, tally.of(INTERACTIONS, slot)),
+    ]
+
+
+def make_app(port: Port) -> web.Application:
+    """The Tornado application of the public port."""
+    ready = {"why_not_ready": port.why_not_ready}
+    return web.Application(
+        [
+            *(
+                web.url(one.path, IngestHandler, {"port": port, "route": one})
+                for one in port.routes
+            ),
+            web.url(r"/beacon\.js", BeaconHandler, {"script": load_script()}),
+            web.url(r"/healthz", HealthHandler),
+            web.url(r"/readyz", ReadyHandler, ready),
+            *openapi.routes(public_document),
+        ],
+        default_handler_class=NotFoundHandler,
+        log_function=log_request,
+    )
+
+
+class IngestHandler(JsonHandler):
+    """POST one event. Any origin may, without credentials."""
+
+    ALLOWED = ("POST", "OPTIONS")
+
+    def initialize(self, port: Port, route: IngestRoute) -> None:
+        self._route = route
+        self._clients = port.clients
+        self._in_flight = port.in_flight
+        self.body_bytes_max = port.body_bytes_max
+
+    def set_default_headers(self) -> None:
+        super().set_default_headers()
+        for name, text in ANSWER_HEADERS.items():
+            self.set_header(name, text)
+
+    def prepare(self) -> None:
+        if self._in_flight.draining:
+            self.set_header("Connection", "close")
+        super().prepare()
+        if not self._finished:
+            self._in_flight.requests.add(self)
+
+    def refuse(self, status: int, message: str) -> None:
+        if self._route.unread is None or self.request.method != "POST":
+            super().refuse(status, message)
+        else:
+            self.set_header("Connection", "close")
+            self.answer(200, self._route.unread)
+
+    def write_error(self, status_code: int, **details: object) -> None:
+        if self._in_flight.draining and status_code == 500:
+            # Cancelled by the end of the process, before it had all of its body.
+            self.set_header("Retry-After", str(_RETRY_AFTER_S))
+            self.fail(503, "The service is stopping; send the event again.")
+        else:
+            super().write_error(status_code, **details)
+
+    def on_finish(self) -> None:
+        self._route.tally.count(self.get_status())
+        self._in_flight.requests.discard(self)
+
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        self._in_flight.requests.discard(self)
+
+    def options(self) -> None:
+        self.set_header("Access-Control-Allow-Methods", ", ".join(self.ALLOWED))
+        self.set_header("Access-Control-Allow-Headers", "Content-Type, Content-Encoding")
+        self.set_header("Access-Control-Max-Age", str(CORS_MAX_AGE_S))
+        self.set_status(204)
+
+    async def post(self) -> None:
+        reply = await self._route.endpoint(self._submission())
+        for name, value in reply.headers.items():
+            self.set_header(name, value)
+        self.answer(reply.status, reply.body)
+
+    def _submission(self) -> Submission:
+        headers = self.request.headers
+        too_large = self.body_bytes > self.body_bytes_max
+        return Submission(
+            body=bytes(self.body),
+            content_type=headers.get("Content-Type"),
+            content_encoding=headers.get("Content-Encoding"),
+            ip=self._client_ip(headers),
+            user_agent=headers.get("User-Agent", ""),
+            wants_privacy=wants_privacy(headers.get("Sec-GPC"), headers.get("DNT")),
+            refused=TOO_LARGE if too_large else None,
+            signature=headers.get(signatures.HEADER),
+        )
+
+    def _client_ip(self, headers: httputil.HTTPHeaders) -> str:
+        # remote_ip is the peer's: the server runs without xheaders, which would trust anyone.
+        peer = self.request.remote_ip or ""
+        return self._clients.resolve(peer, headers.get("X-Forwarded-For"))

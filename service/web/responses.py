@@ -1,0 +1,132 @@
+"""How every answer looks: JSON, no version banner, errors in one shape, one log line at most."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Iterable, Mapping
+
+import orjson
+from tornado import web
+
+from service.web.http.limits import DISCARDED_BYTES_MAX, HEADERS_BYTES_MAX, LENGTH_DIGITS_MAX
+
+log = logging.getLogger(__name__)
+
+_LENGTH = re.compile(rf"[0-9]{{1,{LENGTH_DIGITS_MAX}}}")
+
+JSON_HEADERS = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff"}
+PRIVATE_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+}
+"""Of every response of the private port: no other site frames, embeds or reads it, and no cache
+keeps it. A page or a file overrides what it needs."""
+
+
+@web.stream_request_body
+class JsonHandler(web.RequestHandler):
+    """A handler whose answers, the errors included, are JSON objects.
+
+    `ALLOWED` lists the methods a subclass has; any other is answered 405 with `Allow`. Bodies are
+    streamed, so that no route can be made to hold one: up to `body_bytes_max` is kept in `body`,
+    a moderate rest is read and dropped so that the client comes to read its answer. The
+    application's setting `port_headers` names the headers that all of its responses have.
+    """
+
+    ALLOWED: tuple[str, ...] = ("GET", "HEAD")
+    body_bytes_max = 0
+
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+        for name, text in {**JSON_HEADERS, **self.settings.get("port_headers", {})}.items():
+            self.set_header(name, text)
+
+    def prepare(self) -> None:
+        self.body = bytearray()
+        self.body_bytes = 0
+        declared = self.request.headers.get("Content-Length", "0")
+        if headers_bytes(self.request.headers.get_all()) > HEADERS_BYTES_MAX:
+            self.refuse(431, f"Headers must not exceed {HEADERS_BYTES_MAX} bytes")
+        elif _LENGTH.fullmatch(declared) and int(declared) > DISCARDED_BYTES_MAX:
+            self.refuse(413, "The body is too large.")
+
+    def data_received(self, chunk: bytes) -> None:
+        if self._finished:
+            return  # refused, perhaps before prepare
+        self.body_bytes += len(chunk)
+        if self.body_bytes <= self.body_bytes_max:
+            self.body += chunk
+        elif self.body_bytes > DISCARDED_BYTES_MAX:
+            self.refuse(413, "The body is too large.")
+
+    def answer(self, status: int, body: Mapping[str, object]) -> None:
+        """Send a JSON object and end the request."""
+        self.set_status(status)
+        self.finish(orjson.dumps(body))
+
+    def fail(self, status: int, message: str) -> None:
+        """Send an error that is not a report's or an endpoint's own."""
+        self.answer(status, {"success": False, "message": message})
+
+    def refuse(self, status: int, message: str) -> None:
+        """Send an error before the body was read; the connection is of no more use."""
+        self.set_header("Connection", "close")
+        self.fail(status, message)
+
+    def has_whole_body(self) -> bool:
+        """Whether `body` is all that was sent; a larger one is answered here."""
+        if self.body_bytes <= self.body_bytes_max:
+            return True
+        self.fail(413, f"The body must not exceed {self.body_bytes_max >> 10} KiB")
+        return False
+
+    def compute_etag(self) -> str | None:
+        return None
+
+    def write_error(self, status_code: int, **_: object) -> None:
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(self.ALLOWED))
+        self.fail(status_code, self._reason)
+
+    def log_exception(self, typ: object, value: object, tb: object) -> None:
+        if not isinstance(value, web.HTTPError):
+            super().log_exception(typ, value, tb)  # type: ignore[arg-type]
+
+
+class NotFoundHandler(JsonHandler):
+    """Every route there is not."""
+
+    def get(self) -> None:
+        self.fail(404, "There is no such route")
+
+    head = post = put = patch = delete = options = get
+
+
+def headers_bytes(headers: Iterable[tuple[str, str]]) -> int:
+    """The bytes that header lines took, separators included."""
+    return sum(len(name) + len(value) + 4 for name, value in headers)
+
+
+def log_request(handler: web.RequestHandler) -> None:
+    """As log_answer, of a request that Tornado's application has answered."""
+    request = handler.request
+    began_s = time.monotonic() - request.request_time()
+    log_answer(request.method or "", request.path, handler.get_status(), began_s)
+
+
+def log_answer(method: str, path: str, status: int, began_s: float) -> None:
+    """One line a request: our own faults at warning, the rest only at debug.
+
+    A 503 is told once where its cause begins, not by every client that meets it. `began_s` is
+    monotonic.
+    """
+    level = logging.WARNING if status >= 500 and status != 503 else logging.DEBUG
+    if log.isEnabledFor(level):
+        ms = round(1000 * (time.monotonic() - began_s), 1)
+        fields = {"method": method, "path": path, "status": status, "ms": ms}
+        log.log(level, "request", extra={"fields": fields})

@@ -1,0 +1,329 @@
+"""Erasing: what is named is in no byte of log and lake any more, and nothing else is gone."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from log_tools import UNTIMED, Killed, Shop, event, killed_before, record
+
+from etl import durable
+from etl.directory.tenant_reference import TenantNames
+from etl.lake import compaction, delta_log, delta_table
+from etl.lake.tables import EVENTS
+from etl.log import segments
+from etl.upkeep.check import check
+from etl.upkeep.erasure import erase
+from etl.upkeep.erasure.erase import EraseRefused
+from etl.upkeep.erasure.subject import Subject
+
+UUID = "3f0e6f0e-5f0e-4b5e-9d6e-2d9a6c1f4a11"
+TENANT = Subject(TenantNames(1, UUID, "la-colmena"))
+VISITOR = Subject(visitor_id="0123456789abcdef")
+NOW_S = 1_795_407_000.0
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path / "data")
+
+
+def refused(after_s: float, body: str, endpoint: str = "track") -> bytes:
+    return record(
+        kind="rejected",
+        received_at=event_time(after_s),
+        endpoint=endpoint,
+        reason="invalid-payload",
+        body=body,
+    )
+
+
+def event_time(after_s: float) -> str:
+    return f"2026-11-23T04:10:{after_s:02.0f}.000000Z"
+
+
+def fill(shop: Shop) -> None:
+    """Both subjects' lines, and others', in two series: compacted, merged and not yet."""
+    for series in ("h-w0-aa", "h-w1-bb"):
+        shop.seal(
+            event(1, tenant_id=1, visitor_id="0123456789abcdef", metadata={"who": "me"}),
+            event(2, tenant_id=2, visitor_id="0123456789abcdef"),
+            event(3, tenant_id=12, visitor_id="fedcba9876543210", dedupe_key="id:1"),
+            series=series,
+        )
+        shop.compact()
+        shop.seal(
+            event(4, tenant_id=1, event_id="mine"),
+            event(5, tenant_id=2, product_id=1),
+            refused(6, f'{{"tenant_id":"{UUID}","type":"sneeze"}}'),
+            refused(7, '{"tenant_id": 1, "type":"sneeze"}'),
+            refused(8, '{"tenant_slug":"la-colmena","value":"x"}', "conversion"),
+            refused(9, '{"tenant_id": 11, "type":"sneeze"}'),
+            series=series,
+        )
+
+
+def run(shop: Shop, subject: Subject) -> erase.Outcome:
+    return erase.run(shop.data, subject, compaction.Plan(), NOW_S, seal_timeout_s=0.1)
+
+
+def bytes_of(shop: Shop) -> bytes:
+    """Every byte of log and lake but of Parquet's, which are packed."""
+    paths = [*shop.layout.log.rglob("*"), *shop.layout.lake.rglob("*")]
+    return b"".join(p.read_bytes() for p in paths if p.is_file() and p.suffix != ".parquet")
+
+
+def rows(shop: Shop) -> list[tuple]:
+    return shop.query("SELECT * FROM events ORDER BY series, seq")
+
+
+def test_a_tenant_is_in_no_file_any_more_and_all_others_are(shop):
+    """Events, rejected payloads by whichever name, the log, the files of older versions."""
+    fill(shop)
+    others = shop.query("SELECT * FROM events WHERE tenant_id != 1 ORDER BY series, seq")
+    outcome = run(shop, TENANT)
+    assert outcome.remaining == []
+    assert (outcome.rows, outcome.rejected) == (4, 6)
+    assert rows(shop) == others
+    assert shop.query("SELECT DISTINCT body FROM rejected") == [
+        ('{"tenant_id": 11, "type":"sneeze"}',)
+    ]
+    left = bytes_of(shop)
+    for named in (UUID.encode(), b"la-colmena", b'"mine"', b'"tenant_id":1,'):
+        assert named not in left
+    assert check.run(shop.data).problems == []
+
+
+def test_a_visitor_is_in_no_file_any_more(shop):
+    """Of whichever tenant."""
+    fill(shop)
+    outcome = run(shop, VISITOR)
+    assert (outcome.rows, outcome.remaining) == (4, [])
+    assert b"0123456789abcdef" not in bytes_of(shop)
+    assert shop.query("SELECT count(*) FROM events WHERE visitor_id IS NOT NULL") == [(1,)]
+    assert check.run(shop.data).problems == []
+
+
+def test_files_of_older_versions_go_too(shop):
+    """Whoever pinned one is told that it is no more."""
+    fill(shop)
+    shop.compact()
+    old = delta_table.load(shop.layout.table("events"), EVENTS)
+    run(shop, TENANT)
+    assert not any(Path(file).exists() for file in old.files)
+    with pytest.raises(delta_table.VersionNotFound):
+        rows_at = old.version
+        shop.query("FROM events", version=rows_at)
+
+
+def test_the_series_goes_on_where_it_was(shop):
+    """With the numbers that follow, and no receipt before the last one."""
+    fill(shop)
+    last = segments.position_after(shop.sealed()[-1])
+    run(shop, TENANT)
+    assert segments.position_after(shop.sealed()[-1]) == last
+    shop.seal(event(30))
+    assert shop.compact().rows == 1
+    assert check.run(shop.data).problems == []
+
+
+def test_copies_of_an_erased_event_go_with_it(shop):
+    """A duplicate that came from another visitor is a line of the log alone."""
+    shop.seal(event(1, visitor_id="0123456789abcdef", dedupe_key="id:7"))
+    shop.seal(event(2, visitor_id="fedcba9876543210", dedupe_key="id:7"))
+    outcome = run(shop, VISITOR)
+    assert (outcome.rows, outcome.erased_lines) == (1, 1)
+    assert check.run(shop.data).problems == []
+
+
+def test_a_tenant_is_erased_from_duplicates_too(shop):
+    """Those of others stay."""
+    for tenant in (1, 2):
+        shop.seal(*(event(second, tenant_id=tenant, dedupe_key="id:7") for second in (1, 2)))
+    assert run(shop, TENANT).remaining == []
+    assert shop.query("SELECT tenant_id FROM duplicates") == [(2,)]
+    assert check.run(shop.data).problems == []
+
+
+OTHER_UUID = "5f0c8a3e-2b6d-4f9b-8f43-7f1f6a2c9d10"
+MINE = [
+    ("track", f'{{"tenant_id":"{UUID.upper()}"}}'),
+    ("track", '{"type":"sneeze","tenant_id":"0001"}'),
+    ("track", '{"tenant_id":1.0,"metadata":"ends in the mid'),
+    ("track", '{"tenant_id":2,"tenant_id":1}'),
+    ("interactions", '{"tenant_id":"001","type":"x"}'),
+    ("interactions", '{"tenant_id":10e-1,"value":NaN}'),
+    ("conversion", '{"tenant_slug":"la\\u002dcolmena","value":"x"}'),
+    ("conversion", '{"metadata":{"a":[1]},"tenant_slug":"la-colmena", not json'),
+]
+NOT_MINE = [
+    ("track", '{"tenant_id":"10"}'),
+    ("track", '{"tenant_id":"None"}'),
+    ("track", '{"tenant_id":null}'),
+    ("track", f'{{"tenant_id":"{OTHER_UUID}","metadata":{{"tenant_id":1,"u":"{UUID}"}}}}'),
+    ("track", '{"tenant_id":"2","metadata":{"shop":"la-colmena"}}'),
+    ("track", '{"tenant_id":2,"tenant_slug":"la-colmena"}'),
+    ("track", '{"tenant_id":" 1 "}'),
+    ("interactions", f'{{"tenant_id":"{UUID}"}}'),
+    ("conversion", '{"tenant_slug":"La-Colmena"}'),
+    ("conversion", '{"tenant_slug":"other","tenant_id":1}'),
+    ("conversion", '{"tenant_slug":"la-colmena'),
+    ("conversion", "None"),
+]
+
+
+@given(
+    st.lists(st.sampled_from([*MINE, *NOT_MINE]), min_size=1),
+    st.integers(0, 2),
+)
+@settings(UNTIMED, max_examples=20)
+def test_refused_payloads_go_exactly_where_they_refer_to_the_tenant(sent, compacted):
+    """In every spelling that intake resolves, from lake and log; no other payload goes."""
+    with TemporaryDirectory() as folder:
+        shop = Shop(Path(folder) / "data")
+        for part in range(3):
+            lines = [
+                refused(part, body, endpoint)
+                for at, (endpoint, body) in enumerate(sent)
+                if at % 3 == part
+            ]
+            shop.seal(event(part, tenant_id=2), *lines)
+            if part < compacted:
+                shop.compact()
+        outcome = run(shop, TENANT)
+        assert outcome.remaining == []
+        left = [payload for payload in sent if payload in NOT_MINE]
+        assert outcome.rejected == len(sent) - len(left)
+        found = shop.query("SELECT endpoint, body FROM rejected ORDER BY ALL")
+        assert found == sorted(left)
+        assert check.run(shop.data).problems == []
+
+
+def test_an_erased_visitor_takes_no_refused_payload_along(shop):
+    """They are kept without who sent them."""
+    body = '{"tenant_id":1,"visitor_id":"0123456789abcdef"}'
+    shop.seal(event(1, visitor_id="0123456789abcdef"), refused(2, body))
+    outcome = run(shop, VISITOR)
+    assert (outcome.rows, outcome.rejected, outcome.remaining) == (1, 0, [])
+    assert shop.query("SELECT body FROM rejected") == [(body,)]
+
+
+def test_of_bytes_set_aside_only_the_lines_of_the_tenant_go(shop):
+    """Damaged or whole; those of others stay in the file."""
+    fill(shop)
+    path = shop.folder() / "000000000001.broken"
+    others = [b'{"kind":"event","tenant_id":2,"type":"call"}\n', b'{"kind":"event","tenant_id":12']
+    mine = [
+        b'{"kind":"event","tenant_id":1,"ty\x00\n',
+        refused(1, '{"tenant_id":"01"}') + b"\n",
+        b'xx"body":"{\\"tenant_id\\": \\"' + UUID.upper().encode() + b"\n",
+        b'xx"body":"{\\"tenant_slug\\":\\"la-colmena\\"\n',
+    ]
+    path.write_bytes(b"".join([others[0], *mine, others[1]]))
+    outcome = run(shop, TENANT)
+    assert path.read_bytes() == b"".join(others)
+    assert outcome.remaining == []
+
+
+def test_a_checkpoint_that_names_the_tenant_goes(shop):
+    """It keeps the smallest and largest tenant of every file, also when its commits are gone."""
+    shop.seal(event(1, tenant_id=1), event(2, tenant_id=2))
+    shop.compact()
+    folder = shop.layout.table("events")
+    newest = delta_table.load(folder, EVENTS)
+    delta_table.checkpoint(folder, EVENTS, newest.version)
+    delta_log.delete_before(folder, newest.version)
+    assert erase.search(shop.layout, TENANT)
+    assert run(shop, TENANT).remaining == []
+    assert shop.query("SELECT tenant_id FROM events") == [(2,)]
+
+
+def test_bytes_set_aside_go_where_they_name_it(shop):
+    """And stay where they do not."""
+    fill(shop)
+    mine, other = shop.folder() / "000000000001.broken", shop.folder() / "000000000002.broken"
+    mine.write_bytes(b'\x00{"kind":"event","tenant_id":1,"type')
+    other.write_bytes(b'{"kind":"event","tenant_id":10,"type')
+    run(shop, TENANT)
+    assert not mine.exists()
+    assert other.exists()
+
+
+def test_nobody_known_changes_nothing(shop):
+    """No commit, no file."""
+    fill(shop)
+    shop.compact()
+    before = (rows(shop), delta_table.load(shop.layout.table("events"), EVENTS).version)
+    outcome = run(shop, Subject(TenantNames(404)))
+    assert (outcome.rows, outcome.rewritten_files, outcome.remaining) == (0, 0, [])
+    assert (rows(shop), delta_table.load(shop.layout.table("events"), EVENTS).version) == before
+
+
+def test_what_is_being_written_for_too_long_is_named(shop):
+    """Nothing is erased by halves without a word."""
+    writer = shop.writer()
+    writer.commit([event(1)])
+    with (
+        durable.locked(shop.folder() / segments.LOCK_FILE),
+        pytest.raises(EraseRefused, match=r"000000000001\.open is still being written"),
+    ):
+        run(shop, TENANT)
+
+
+def test_an_orphan_is_recovered_and_erased(shop):
+    """What a dead worker left open holds the tenant too."""
+    shop.writer().commit([event(1, tenant_id=1), event(2, tenant_id=2)])
+    assert run(shop, TENANT).rows == 1
+    assert [row[0] for row in shop.query("SELECT tenant_id FROM events")] == [2]
+
+
+def test_what_came_meanwhile_is_said(shop, monkeypatch):
+    """The tenant was not closed: its newest segment is named as what is left."""
+    fill(shop)
+    searching = erase.search
+
+    def after_one_more(*arguments: object) -> list[Path]:
+        shop.seal(event(40, tenant_id=1))
+        return searching(*arguments)
+
+    monkeypatch.setattr(erase, "search", after_one_more)
+    outcome = run(shop, TENANT)
+    assert [Path(path).name[:12] for path in outcome.remaining] == ["000000000003"]
+
+
+def test_lines_that_the_lake_does_not_hold_yet_are_erased_in_their_segments(shop):
+    """A writer that is slow keeps the lake from taking them; the others' lines stay."""
+    shop.seal(event(1, tenant_id=1), event(2, tenant_id=2), event(3, tenant_id=1))
+    shop.seal(event(4, tenant_id=1), event(5, tenant_id=2))
+    with shop.written("h-w1-bb", closed_s=2.5):
+        outcome = erase.run(shop.data, TENANT, compaction.Plan(wait_s=0.0), 0.0)
+    assert (outcome.rows, outcome.erased_lines, outcome.remaining) == (1, 3, [])
+    assert shop.event_ids() == ["e2", "e5"]
+    shop.compact()
+    assert shop.event_ids() == ["e2", "e5"]
+    assert check.run(shop.data).problems == []
+
+
+@pytest.mark.parametrize("step", range(1, 24))
+def test_a_run_killed_at_any_step_is_completed_by_the_next(shop, step):
+    """Readers take what it leaves; the others' rows are there at every moment."""
+    fill(shop)
+    shop.compact()
+    others = shop.query("SELECT * FROM events WHERE tenant_id != 1 ORDER BY series, seq")
+    calls = [
+        (durable, "fsync_path"),
+        (delta_table, "replace"),
+        (Path, "unlink"),
+        (durable, "write_file"),
+    ]
+    try:
+        with killed_before(step, calls):
+            run(shop, TENANT)
+    except Killed:
+        pass
+    seen = shop.query("SELECT * FROM events WHERE tenant_id != 1 ORDER BY series, seq")
+    assert seen == others
+    assert run(shop, TENANT).remaining == []
+    assert rows(shop) == others
+    assert check.run(shop.data).problems == []

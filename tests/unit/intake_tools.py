@@ -1,0 +1,169 @@
+"""An intake with fakes around it, to ask endpoints without a server."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+from etl.directory.entries import DirectoryUnavailable, Tenant
+from service.collector.clock import Clock
+from service.collector.contract.contract import Contract
+from service.collector.directory.directory import MISS, Miss
+from service.collector.identifiers import us_of
+from service.collector.intake import Bounds, Intake, Reply, Submission
+from service.collector.rejected import ByteBudget, RejectedStream
+from service.collector.throttle.gates import Buckets, Gates, Limits
+from service.collector.visitors import DailySalts
+
+T = TypeVar("T")
+
+NOW = datetime(2026, 11, 23, 4, 10, 0, 123456, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NOW_TEXT = "2026-11-23T04:10:00.123456Z"
+UUID = "5f0c8a3e-2b6d-4f9b-8f43-7f1f6a2c9d10"
+EVENT_ID = "0193b2d0-7b1c-7d43-9a55-0c6f2f6a1e11"
+SHOP = Tenant(17, UUID, "la-colmena", "La Colmena", "active")
+OTHER = Tenant(18, None, "el-faro", "El Faro", "active")
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36"
+CONTRACT = Contract.load()
+
+TRACK = {"tenant_id": "17", "type": "cart_add"}
+CONVERSION = {"tenant_slug": "la-colmena", "transaction_id": "T-1", "value": 10}
+INTERACTION = {"tenant_id": 17, "type": "view"}
+VALID: dict[str, dict[str, Any]] = {
+    "track": TRACK,
+    "conversion": CONVERSION,
+    "interactions": INTERACTION,
+}
+ENDPOINTS = sorted(VALID)
+
+
+class FakeDirectory:
+    """Two shops; shop 17 sells 1042. `cold`: nothing in memory. `down`: no database."""
+
+    def __init__(self) -> None:
+        self.cold = False
+        self.down = False
+        self.questions = 0
+        self.askers: set[str] = set()
+
+    def peek_tenant(self, key: int | str) -> Tenant | Miss | None:
+        return MISS if self.cold else self._tenant(key)
+
+    def peek_slug(self, slug: str) -> Tenant | Miss | None:
+        return MISS if self.cold else self._slug(slug)
+
+    def peek_product(self, tenant_id: int, product_id: int) -> bool | Miss:
+        return MISS if self.cold else (tenant_id, product_id) == (17, 1042)
+
+    async def tenant(self, key: int | str, asker: str) -> Tenant | None:
+        return self._asked(self._tenant(key), asker)
+
+    async def tenant_by_slug(self, slug: str, asker: str) -> Tenant | None:
+        return self._asked(self._slug(slug), asker)
+
+    async def has_product(self, tenant_id: int, product_id: int, asker: str) -> bool:
+        return bool(self._asked((tenant_id, product_id) == (17, 1042), asker))
+
+    def _asked(self, answer: T, asker: str) -> T:
+        self.questions += 1
+        self.askers.add(asker)
+        if self.down:
+            raise DirectoryUnavailable("no answer")
+        return answer
+
+    @staticmethod
+    def _tenant(key: int | str) -> Tenant | None:
+        return {17: SHOP, "17": SHOP, UUID: SHOP, 18: OTHER, "18": OTHER}.get(key)
+
+    @staticmethod
+    def _slug(slug: str) -> Tenant | None:
+        return {"la-colmena": SHOP, "el-faro": OTHER}.get(slug)
+
+
+class FakeJournal:
+    """Keeps what is submitted; refuses at once or later with the failure it was given."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self.raw: list[bytes] = []
+        self.refuses_at_once: Exception | None = None
+        self.fails_later: Exception | None = None
+
+    def submit(self, payload: bytes, received_us: int) -> asyncio.Future[None]:
+        received_at = json.loads(payload)["received_at"]
+        assert us_of(datetime.fromisoformat(received_at)) == received_us
+        if self.refuses_at_once:
+            raise self.refuses_at_once
+        waiter = asyncio.get_running_loop().create_future()
+        if self.fails_later:
+            waiter.set_exception(self.fails_later)
+        else:
+            self.raw.append(payload)
+            self.lines.append(json.loads(payload, parse_float=Decimal))
+            waiter.set_result(None)
+        return waiter
+
+
+class Collector:
+    """An intake with fakes around it, and the last reply it gave."""
+
+    def __init__(self, folder: Path, **parts: Any) -> None:
+        self.directory = FakeDirectory()
+        self.journal = FakeJournal()
+        self.now = NOW
+        self.monotonic_s = 1000.0
+        self.clock = Clock(
+            wall_ns=lambda: (
+                (self.now - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+            ),
+            monotonic_s=lambda: self.monotonic_s,
+        )
+        budget = ByteBudget(parts.pop("rejected_bytes_per_min", 1 << 20))
+        journal: Any = self.journal
+        directory: Any = self.directory
+        self.intake = Intake(
+            contract=CONTRACT,
+            directory=directory,
+            journal=journal,
+            salts=DailySalts(folder / "salts"),
+            clock=self.clock,
+            bounds=parts.pop("bounds", Bounds()),
+            gates=Gates.of(Buckets.shared(Limits(**parts), processes=1), self.clock),
+            rejected=RejectedStream(journal, self.clock, budget, schema_version=CONTRACT.version),
+        )
+
+    def send(self, endpoint: str, body: object, **changes: Any) -> Reply:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        submission = SUBMISSION._replace(body=raw, **changes)
+        ask: Callable[[Submission], Awaitable[Reply]] = getattr(self.intake, endpoint)
+
+        async def asked() -> Reply:
+            return await ask(submission)
+
+        return asyncio.run(asked())
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [line for line in self.journal.lines if line["kind"] == "event"]
+
+    @property
+    def rejected(self) -> list[dict[str, Any]]:
+        return [line for line in self.journal.lines if line["kind"] == "rejected"]
+
+    @property
+    def reasons(self) -> list[str]:
+        return [line["reason"] for line in self.rejected]
+
+
+SUBMISSION = Submission(
+    body=b"",
+    content_type="application/json",
+    content_encoding=None,
+    ip="203.0.113.7",
+    user_agent=CHROME,
+    wants_privacy=False,
+)

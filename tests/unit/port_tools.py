@@ -1,0 +1,17 @@
+"""A public port for tests of servers."""
+
+from __future__ import annotations
+
+from service.collector.client import ClientAddress
+from service.web.public.app import InFlight, Port
+
+
+def port() -> Port:
+    """One without a route."""
+    return Port(
+        routes=(),
+        clients=ClientAddress([]),
+        in_flight=InFlight(),
+        why_not_ready=list,
+        body_bytes_max=1024,
+    )

@@ -1,0 +1,262 @@
+"""The demo's street and its traffic: repeatable, in range, and shaped like the real thing."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from crawleruseragents import is_crawler
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.demo.shoppers import (
+    CONVERSION,
+    INTERACTIONS,
+    TRACK,
+    UNKNOWN_PRODUCT_ID,
+    UNKNOWN_TYPE,
+    requests,
+)
+from service.demo.street import CLOSED_SHOP, OPEN_SHOPS, SHOPS, write_csv
+from service.replay.client import Request
+
+END = datetime(2026, 11, 23, 4, 10, tzinfo=UTC)  # a Sunday evening in Honduras
+CONTACTS = {"whatsapp_click", "call_click", "maps_click", "location_view"}
+PRODUCTS = {product.id: product for shop in SHOPS for product in shop.products}
+SHOP_OF = {key: shop for shop in SHOPS for key in (shop.id, shop.uuid, shop.slug)}
+
+
+@pytest.fixture(scope="module")
+def traffic() -> list[Request]:
+    """A week with enough events for shares to be stable."""
+    return list(requests(events=40_000, seed=7, end=END, days=7))
+
+
+@pytest.fixture(scope="module")
+def bodies(traffic: list[Request]) -> list[dict[str, Any]]:
+    return [orjson.loads(request.body) for request in traffic]
+
+
+def types(bodies: list[dict[str, Any]]) -> Counter[str]:
+    return Counter(body.get("type", "purchase") for body in bodies)
+
+
+def shop_of(body: dict[str, Any]) -> Any:
+    return SHOP_OF[body["tenant_id"] if "tenant_id" in body else body["tenant_slug"]]
+
+
+def crawlers(traffic: list[Request]) -> set[str]:
+    """The user agents of crawlers among all that occur."""
+    return {agent for agent in {r.headers["User-Agent"] for r in traffic} if is_crawler(agent)}
+
+
+class TestStreet:
+    def test_ids_are_unique(self) -> None:
+        """No two shops or products share an id, UUID or slug."""
+        products = [product.id for shop in SHOPS for product in shop.products]
+        assert len(set(products)) == len(products)
+        assert UNKNOWN_PRODUCT_ID not in products
+        assert len(SHOP_OF) == 3 * len(SHOPS)
+        assert all(str(UUID(shop.uuid)) == shop.uuid for shop in SHOPS)
+
+    def test_six_open_and_one_closed(self) -> None:
+        """Six shops trade and one has closed; each has a full shelf with prices."""
+        assert (len(OPEN_SHOPS), CLOSED_SHOP.status) == (6, "inactive")
+        assert all(12 <= len(shop.products) <= 20 for shop in SHOPS)
+        assert all(product.price_hnl > 0 for product in PRODUCTS.values())
+
+    def test_csv_holds_all_of_it(self, tmp_path: Path) -> None:
+        """The two files have the headers of a directory import and every row."""
+        tenants, products = write_csv(tmp_path)
+        with tenants.open(encoding="utf-8", newline="") as file:
+            shops = list(csv.DictReader(file))
+        with products.open(encoding="utf-8", newline="") as file:
+            shelf = list(csv.DictReader(file))
+        assert list(shops[0]) == ["id", "uuid", "slug", "name", "status"]
+        assert list(shelf[0]) == ["id", "tenant_id", "name", "price"]
+        assert [row["slug"] for row in shops] == [shop.slug for shop in SHOPS]
+        assert {int(row["id"]): int(row["tenant_id"]) for row in shelf} == {
+            product.id: product.tenant_id for product in PRODUCTS.values()
+        }
+
+
+class TestContract:
+    def test_the_same_arguments_give_the_same_bytes(self) -> None:
+        """Seed and end decide everything; another seed gives another street."""
+
+        def take(seed: int) -> list[Request]:
+            return list(requests(events=500, seed=seed, end=END))
+
+        assert take(1) == take(1)
+        assert take(1) != take(2)
+
+    @settings(max_examples=25, deadline=None)
+    @given(
+        events=st.integers(0, 400),
+        seed=st.integers(0, 2**32),
+        end=st.integers(0, 10**15).map(lambda us: END + timedelta(microseconds=us)),
+        days=st.integers(1, 10),
+    )
+    def test_number_order_and_range(self, events: int, seed: int, end: datetime, days: int) -> None:
+        """At least the events asked for, fewer than fifty more, every time within the days."""
+        made = list(requests(events=events, seed=seed, end=end, days=days))
+        assert events <= len(made) < events + 50
+        times = [datetime.fromisoformat(orjson.loads(r.body)["timestamp"]) for r in made]
+        assert all(end - timedelta(days=days) <= time <= end for time in times)
+
+    def test_time_order(self, bodies: list[dict[str, Any]]) -> None:
+        """Only a beacon's second copy is behind the clock, and by less than 20 seconds."""
+        times = [datetime.fromisoformat(body["timestamp"]) for body in bodies]
+        backwards = [a - b for a, b in pairwise(times) if b < a]
+        assert all(step < timedelta(seconds=20) for step in backwards)
+        assert len(backwards) < len(times) * 0.01
+
+    def test_the_days_are_filled_to_the_end(self, bodies: list[dict[str, Any]]) -> None:
+        """However few events, the first comes near the start and the last near the end."""
+        first, last = (datetime.fromisoformat(bodies[i]["timestamp"]) for i in (0, -1))
+        assert first < END - timedelta(days=7) + timedelta(hours=1)
+        assert last > END - timedelta(hours=1)
+
+    def test_it_streams(self) -> None:
+        """The first request of a boundless number comes at once."""
+        endless: Iterator[Request] = requests(events=10**12, seed=1, end=END)
+        assert next(endless).path.startswith("/api/v1/")
+
+    def test_a_time_without_zone_is_refused(self) -> None:
+        """An end that means nothing without a zone is an error."""
+        with pytest.raises(ValueError, match="time zone"):
+            next(requests(events=1, seed=1, end=END.replace(tzinfo=None)))
+
+
+class TestShape:
+    def test_the_fields_of_each_endpoint(
+        self, traffic: list[Request], bodies: list[dict[str, Any]]
+    ) -> None:
+        """Interactions name the shop by id, track by UUID, conversions by slug."""
+        for request, body in zip(traffic, bodies, strict=True):
+            assert str(UUID(body["event_id"])) == body["event_id"]
+            if request.path == CONVERSION:
+                assert body["tenant_slug"] in SHOP_OF
+                assert body["value"] > 0
+            else:
+                expected = {INTERACTIONS: int, TRACK: str}[request.path]
+                assert isinstance(body["tenant_id"], expected)
+
+    def test_products_belong_to_their_shop(self, bodies: list[dict[str, Any]]) -> None:
+        """Every product is on the shelf of the shop it is asked from, mistakes apart."""
+        for body in bodies:
+            product_id = body.get("product_id", UNKNOWN_PRODUCT_ID)
+            if product_id != UNKNOWN_PRODUCT_ID:
+                assert PRODUCTS[product_id].tenant_id == shop_of(body).id
+
+    def test_a_few_mistakes_of_each_kind(self, bodies: list[dict[str, Any]]) -> None:
+        """Unknown products, unknown types and the closed shop occur, all rarely."""
+        unknown_product = sum(body.get("product_id") == UNKNOWN_PRODUCT_ID for body in bodies)
+        unknown_type = sum(body.get("type") == UNKNOWN_TYPE for body in bodies)
+        closed = sum(shop_of(body) is CLOSED_SHOP for body in bodies)
+        assert min(unknown_product, unknown_type, closed) > 0
+        assert 0.001 < (unknown_product + unknown_type + closed) / len(bodies) < 0.006
+
+    def test_some_are_sent_twice(
+        self, traffic: list[Request], bodies: list[dict[str, Any]]
+    ) -> None:
+        """About one beacon in 200 comes again, byte for byte; ids are otherwise unique."""
+        copies = Counter(body["event_id"] for body in bodies)
+        assert set(copies.values()) == {1, 2}
+        assert 0.003 < sum(n == 2 for n in copies.values()) / len(bodies) < 0.008
+        assert len({request.body for request in traffic}) == len(copies)
+
+    def test_transactions_are_unique(self, bodies: list[dict[str, Any]]) -> None:
+        """A transaction id has one event id."""
+        pairs = {(b["transaction_id"], b["event_id"]) for b in bodies if "transaction_id" in b}
+        assert len({transaction for transaction, _ in pairs}) == len(pairs) > 0
+
+    def test_the_funnel_narrows(self, bodies: list[dict[str, Any]]) -> None:
+        """Many look, some ask, fewer fill a cart, few pay."""
+        seen = types(bodies)
+        contacts = sum(seen[contact] for contact in CONTACTS)
+        assert seen["view"] > 5 * contacts
+        assert contacts > seen["cart_add"] > 1.5 * seen["purchase"] > 0
+
+    def test_lempiras_mostly(self, bodies: list[dict[str, Any]]) -> None:
+        """Some pay in dollars, most in lempiras."""
+        currencies = Counter(body["currency"] for body in bodies if "currency" in body)
+        assert set(currencies) == {"HNL", "USD"}
+        assert currencies["HNL"] > 5 * currencies["USD"]
+
+    def test_a_few_products_get_most_views(self, bodies: list[dict[str, Any]]) -> None:
+        """In every shop the first product of the shelf is seen far more than the last."""
+        views = Counter(body["product_id"] for body in bodies if body.get("type") == "view")
+        for shop in OPEN_SHOPS:
+            assert views[shop.products[0].id] > 4 * views[shop.products[-1].id]
+
+    def test_days_have_nights(self, bodies: list[dict[str, Any]]) -> None:
+        """Evening and noon are far busier than night, by the clocks of Honduras."""
+        clock = timezone(timedelta(hours=-6))
+        times = [datetime.fromisoformat(body["timestamp"]).astimezone(clock) for body in bodies]
+        hours = Counter(time.hour for time in times)
+        weekdays = Counter(time.weekday() for time in times)
+        assert min(hours[12], hours[20]) > 5 * max(hours[2], hours[3], hours[4])
+        assert weekdays[5] > max(weekdays[day] for day in range(4))
+
+
+class TestShoppers:
+    def test_every_request_has_an_address_and_a_browser(self, traffic: list[Request]) -> None:
+        """Addresses and user agents come as headers, from many shoppers."""
+        assert len({r.headers["X-Forwarded-For"] for r in traffic}) > 1_000
+        browsers = {r.headers["User-Agent"] for r in traffic} - crawlers(traffic)
+        assert len(browsers) >= 12
+
+    def test_a_few_crawlers_only_look(
+        self, traffic: list[Request], bodies: list[dict[str, Any]]
+    ) -> None:
+        """About 2 % come from a crawler, which never asks, fills a cart or pays."""
+        crawling = crawlers(traffic)
+        crawled = [
+            body
+            for request, body in zip(traffic, bodies, strict=True)
+            if request.headers["User-Agent"] in crawling
+        ]
+        assert 0.01 < len(crawled) / len(bodies) < 0.04
+        assert types(crawled)["view"] > 0.97 * len(crawled)
+
+    def test_a_visits_events_tell_its_source_as_the_tracker_does(
+        self, traffic: list[Request], bodies: list[dict[str, Any]]
+    ) -> None:
+        """Contacts, carts and sales too; "direct" is never sent, and who asks for privacy keeps
+        nothing for the pages after the landing."""
+        told: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+        for request, body in zip(traffic, bodies, strict=True):
+            metadata = body.get("metadata", {})
+            source = metadata.get("source") or metadata.get("referrer")
+            assert source != "direct"
+            if body.get("type") != "view" and source:
+                told["Sec-GPC" in request.headers][source] += 1
+        assert set(told[False]) == {
+            *("instagram", "facebook", "whatsapp", "tiktok"),
+            "www.google.com",
+        }
+        assert not told[True]
+
+    def test_a_view_tells_its_path_and_a_click_does_not(self, bodies: list[dict[str, Any]]) -> None:
+        """As the tracker does it."""
+        paths = {
+            body["type"]: "path" in body["metadata"]
+            for body in bodies
+            if "type" in body and "metadata" in body
+        }
+        assert paths == {type_: type_ == "view" for type_ in paths}
+        assert "view" in paths
+
+    def test_some_ask_not_to_be_tracked(self, traffic: list[Request]) -> None:
+        """Both headers occur, never on most requests."""
+        for header in ("DNT", "Sec-GPC"):
+            asked = [r.headers[header] for r in traffic if header in r.headers]
+            assert set(asked) == {"1"}
+            assert len(asked) < 0.15 * len(traffic)

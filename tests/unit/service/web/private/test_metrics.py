@@ -1,0 +1,106 @@
+"""What Prometheus is told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from log_tools import Shop, event, rejection
+from prometheus_client.parser import text_string_to_metric_families
+
+from etl.lake.compaction import Outcome
+from service.shared.request_counters import Tally
+from service.web.private.metrics import Metrics
+
+PATHS = ("/one", "/two")
+
+
+def told(metrics: Metrics) -> dict[str, float]:
+    """Each sample by its name and the values of its labels."""
+    families = text_string_to_metric_families(metrics.text().decode())
+    return {
+        " ".join([sample.name, *sample.labels.values()]): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_processes_count_together() -> None:
+    """Each in its slot; one that takes a slot over counts on."""
+    tally = Tally(PATHS, 2)
+    for slot, path, statuses in (
+        (0, "/one", (202, 202)),
+        (1, "/one", (202, 422)),
+        (1, "/two", (7,)),
+    ):
+        pid = os.fork()
+        if not pid:
+            for status in statuses:
+                tally.of(path, slot).count(status)
+            os._exit(0)
+        os.waitpid(pid, 0)
+    assert set(tally.total()) == {("/one", 202, 3), ("/one", 422, 1), ("/two", 0, 1)}
+
+
+def test_requests_are_told_by_path_and_status(tmp_path: Path) -> None:
+    """Where collectors run beside the warehouse."""
+    tally = Tally(PATHS, 1)
+    tally.of("/two", 0).count(429)
+    assert told(Metrics(tmp_path, tally))["beaconlog_requests_total /two 429"] == 1
+    assert not any("requests" in name for name in told(Metrics(tmp_path, None)))
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path / "data")
+
+
+def test_the_folder_as_it_is(shop: Shop) -> None:
+    """What is compacted, and what waits."""
+    metrics = Metrics(shop.data, None)
+    shop.layout.prepare()
+    empty = told(metrics)
+    assert (empty["beaconlog_lake_version events"], empty["beaconlog_tail_segments"]) == (-1, 0)
+    shop.seal(event(0, dedupe_key="id:a"), event(1, dedupe_key="id:a"), rejection(2))
+    shop.compact()
+    shop.seal(event(3), event(4))
+    found = told(metrics)
+    assert {name.rpartition("_")[2]: value for name, value in found.items() if "lake" in name} == {
+        "readable": 1,
+        **{f"version {name}": 1 for name in ("events", "rejected", "duplicates")},
+        **{f"files {name}": 1 for name in ("events", "rejected", "duplicates")},
+        **{f"rows {name}": 1 for name in ("events", "rejected", "duplicates")},
+    }
+    assert (found["beaconlog_log_segments"], found["beaconlog_tail_segments"]) == (2, 1)
+    assert found["beaconlog_tail_lines"] == 2
+    assert 0 <= found["beaconlog_tail_oldest_seconds"] < 600
+    assert found["beaconlog_disk_free_bytes"] > 0
+
+
+def test_a_lake_that_cannot_be_read_is_told(shop: Shop) -> None:
+    """And the rest all the same."""
+    shop.seal(event(0))
+    shop.compact()
+    commit = shop.layout.table("events") / "_delta_log" / "00000000000000000001.json"
+    commit.write_bytes(b"{")
+    found = told(Metrics(shop.data, None))
+    assert (found["beaconlog_lake_readable"], found["beaconlog_log_segments"]) == (0, 1)
+    assert "beaconlog_tail_lines" not in found
+
+
+def test_what_happens_is_counted(shop: Shop) -> None:
+    """Compactions and reports, by how they ended."""
+    shop.layout.prepare()
+    metrics = Metrics(shop.data, None)
+    metrics.compacted(Outcome(rows=3, duplicates=2, rejected=1), 0.2)
+    metrics.compaction_failed(2.0)
+    metrics.reported("summary", 200, 0.06)
+    found = told(metrics)
+    assert found["beaconlog_compaction_seconds_count done"] == 1
+    assert found["beaconlog_compaction_seconds_sum failed"] == 2
+    assert found["beaconlog_compaction_last_success_timestamp_seconds"] > 0
+    assert found["beaconlog_compacted_lines_total events"] == 3
+    assert found["beaconlog_compacted_lines_total duplicates"] == 2
+    assert found["beaconlog_report_seconds_count summary 200"] == 1

@@ -1,0 +1,87 @@
+"""An ingest request of the fast server: its endpoint runs in no task, whatever it waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from port_tools import port
+
+from etl.directory.database import DirectoryDatabase
+from etl.directory.entries import Product, Tenant
+from service.collector.directory.directory import Directory
+from service.collector.intake import Reply, Submission
+from service.shared.request_counters import Tally
+from service.web.http.exchange import Exchange, Request
+from service.web.public.app import IngestRoute
+from service.web.public.ingest import Ingest
+
+PATH = "/asked"
+UUID = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
+SHOP = Tenant(1, UUID, "shop", "Shop", "active")
+LAMP = Product(7, 1, "Lamp", None)
+REFRESH_NEVER_S = 1e6
+
+
+class FakePeer:
+    """A connection that waits for one answer."""
+
+    address = "192.0.2.1"
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def answered(self, exchange: Exchange) -> None:
+        assert exchange.answer is not None
+        self.answer.set_result(exchange.answer)
+
+    def drained(self) -> None: ...
+
+    def refuse(self, exchange: Exchange, answer: bytes) -> None: ...
+
+
+@pytest.mark.parametrize("imported", [[], [SHOP]], ids=["absent", "found"])
+@pytest.mark.parametrize(
+    ("method", "key"),
+    [("tenant", (1,)), ("tenant", (UUID,)), ("tenant_by_slug", ("shop",)), ("has_product", (1, 7))],
+)
+def test_an_endpoint_may_ask_the_database(
+    tmp_path: Path, method: str, key: tuple[Any, ...], imported: list[Tenant]
+) -> None:
+    """What the directory's snapshot does not hold is looked up, and the client told of it."""
+
+    async def scenario() -> bytes:
+        database = DirectoryDatabase(f"sqlite:///{tmp_path}/directory.db")
+        database.create_tables()
+        directory = Directory(database, refresh_s=REFRESH_NEVER_S)
+        await directory.start()
+
+        async def endpoint(submission: Submission) -> Reply:
+            return Reply(200, {"found": bool(await getattr(directory, method)(*key))})
+
+        try:
+            if imported:
+                database.upsert(imported, [LAMP])
+            return await asyncio.wait_for(answer_of(endpoint), 20)
+        finally:
+            await directory.stop()
+            database.dispose()
+
+    head, body = asyncio.run(scenario()).split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert orjson.loads(body) == {"found": bool(imported)}
+
+
+def answer_of(endpoint: Any) -> asyncio.Future[bytes]:
+    """What a POST is answered whose endpoint this is."""
+    route = IngestRoute(PATH, endpoint, Tally([PATH], 1).of(PATH, 0))
+    peer = FakePeer()
+    request = Request(b"POST", PATH.encode(), "1.1", [], {}, 0, keeps_alive=True)
+    exchange = Ingest(replace(port(), routes=(route,))).open(peer, request)
+    assert exchange is not None
+    asyncio.get_running_loop().call_soon(exchange.end)
+    return peer.answer
