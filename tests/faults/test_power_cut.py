@@ -93,7 +93,7 @@ class Load(ledger.Load):
 
     has_power = True
 
-    def _note_acked(self, number: int, event_id: str) -> None:
+    def _note_acked(self, number: int, event_id: str | None) -> None:
         if self.has_power:
             super()._note_acked(number, event_id)
         else:

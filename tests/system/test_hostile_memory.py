@@ -1,18 +1,19 @@
-"""Crowds of clients leave a worker's memory where it was."""
+"""Crowds of clients leave a process' memory where it was, on either port."""
 
 from __future__ import annotations
 
 import random
+import re
 import select
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from harness import Service, eventually
-from wire import TRACK, connect
+from wire import TRACK, connect, request
 
 if TYPE_CHECKING:
     from harness import StartService
@@ -24,20 +25,46 @@ GROWTH_MAX = 1.1
 GIVEN_BACK_S = 30.0
 CALL = b'{"tenant_id":1,"type":"call"}'
 SCRIPT = b"GET /beacon.js HTTP/1.1\r\nHost: a\r\n\r\n"
-SERVERS = ("fast", "tornado")
+DOCUMENT = b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"
+PORTS = ("fast", "tornado", "private")
 
 
-@pytest.fixture(params=SERVERS)
-def worker(request: pytest.FixtureRequest, start_service: StartService) -> Service:
-    """One worker, behind a proxy on this machine, that has served as many honest clients."""
-    service = start_service(
-        role="collect", http_server=request.param, throttle_api="off", trusted_proxies="127.0.0.1"
-    )
-    with crowd(service.url) as peers:
-        long = event("warm.example", f"User-Agent: {'b' * 500}", f"Cookie: {'c' * 1600}")
-        for said in (SCRIPT, event("warm.example"), long) * 8:
-            ask_all(peers, [said] * len(peers))
-    return service
+class Port(NamedTuple):
+    """A port, the service whose only port it is, and what is asked of it."""
+
+    service: Service
+    url: str
+    page: bytes
+    status: bytes
+
+    def ask(self, host: str, *lines: str, question: str = "") -> bytes:
+        """A request under this head, which is answered with `status`."""
+        if self.page == SCRIPT:
+            return event(host, *lines)
+        head = [f"GET /api/v1/reports/summary?source={question} HTTP/1.1", f"Host: {host}", *lines]
+        return "\r\n".join([*head, "", ""]).encode()
+
+
+@pytest.fixture(scope="module", params=PORTS)
+def port(request: pytest.FixtureRequest, start_shared_service: StartService) -> Port:
+    """One process, behind a proxy on this machine, that has served as many honest clients."""
+    settings = {
+        "name": request.param,
+        "trusted_proxies": "127.0.0.1",
+        "compact_interval_s": 3600,
+    }
+    if request.param == "private":
+        service = start_shared_service(role="warehouse", reports_token="t" * 32, **settings)
+        port = Port(service, service.reports_url, DOCUMENT, b"HTTP/1.1 401 Unauthorized")
+    else:
+        service = start_shared_service(
+            role="collect", http_server=request.param, throttle_api="off", **settings
+        )
+        port = Port(service, service.url, SCRIPT, b"HTTP/1.1 202 Accepted")
+    long = port.ask("warm.example", f"User-Agent: {'b' * 500}", f"Cookie: {'c' * 1600}")
+    for said in (port.page, port.ask("warm.example"), long) * 8:
+        ask_all(port.url, [said] * CLIENTS)
+    return port
 
 
 @contextmanager
@@ -47,11 +74,32 @@ def crowd(url: str) -> Iterator[list[socket.socket]]:
         yield [stack.enter_context(closing(connect(url))) for _ in range(CLIENTS)]
 
 
-def ask_all(peers: list[socket.socket], requests: list[bytes]) -> list[bytes]:
-    """The status lines of a request on each."""
-    for peer, request in zip(peers, requests, strict=True):
-        peer.sendall(request)
-    return [peer.recv(65536).partition(b"\r\n")[0] for peer in peers]
+def ask_all(url: str, requests: list[bytes]) -> list[bytes]:
+    """The status lines of requests, each of a client of its own, all at the same time."""
+    with crowd(url) as peers:
+        for peer, sent in zip(peers, requests, strict=True):
+            peer.sendall(sent)
+        return [read_answer(peer).partition(b"\r\n")[0] for peer in peers]
+
+
+def read_answer(peer: socket.socket) -> bytes:
+    """One whole answer."""
+    said = b""
+    while b"\r\n\r\n" not in said:
+        said += receive(peer)
+    head, _, body = said.partition(b"\r\n\r\n")
+    length = re.search(rb"Content-Length: (\d+)", head)
+    assert length, head
+    while len(body) < int(length[1]):
+        body += receive(peer)
+    return head
+
+
+def receive(peer: socket.socket) -> bytes:
+    """More of an answer; it must not end yet."""
+    more = peer.recv(1 << 20)
+    assert more, "it was cut off"
+    return more
 
 
 def event(host: str, *lines: str) -> bytes:
@@ -62,15 +110,14 @@ def event(host: str, *lines: str) -> bytes:
 
 
 def memory_kib(service: Service) -> int:
-    """Resident memory of the one worker."""
-    (pid,) = service.children()
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0])
+    """Resident memory of all that it started."""
+    statuses = [Path(f"/proc/{pid}/status").read_text() for pid in service.children()]
+    return sum(int(status.partition("VmRSS:")[2].split()[0]) for status in statuses)
 
 
-def ask_and_do_not_read(peers: list[socket.socket]) -> None:
+def ask_and_do_not_read(peers: list[socket.socket], page: bytes) -> None:
     """Until no more is taken of any of them for a while."""
-    asked = SCRIPT * 5000
+    asked = page * 5000
     for peer in peers:
         peer.settimeout(0)
     while writable := select.select([], peers, [], 1.0)[1]:
@@ -79,32 +126,34 @@ def ask_and_do_not_read(peers: list[socket.socket]) -> None:
                 peer.send(asked)
 
 
-def test_clients_that_do_not_read_are_owed_little(worker: Service) -> None:
+def test_clients_that_do_not_read_are_owed_little(port: Port) -> None:
     """However much they pipeline; and when they are gone so is what they were owed."""
-    before_kib = memory_kib(worker)
-    with crowd(worker.url) as peers:
-        ask_and_do_not_read(peers)
-        assert worker.get("/readyz").status == 200
-        assert memory_kib(worker) < before_kib + CLIENTS * OWED_KIB_MAX
-    eventually(lambda: memory_kib(worker) < GROWTH_MAX * before_kib, GIVEN_BACK_S)
-    assert worker.get("/readyz").status == 200
+    before_kib = memory_kib(port.service)
+    with crowd(port.url) as peers:
+        ask_and_do_not_read(peers, port.page)
+        assert request("GET", port.url + "/readyz").status == 200
+        assert memory_kib(port.service) < before_kib + CLIENTS * OWED_KIB_MAX
+    eventually(lambda: memory_kib(port.service) < GROWTH_MAX * before_kib, GIVEN_BACK_S)
+    assert request("GET", port.url + "/readyz").status == 200
 
 
-def test_clients_that_are_all_unlike_leave_nothing(worker: Service) -> None:
-    """Addresses, user agents and heads are remembered for the time that saves, within bounds."""
-    before_kib = memory_kib(worker)
+def test_clients_that_are_all_unlike_leave_nothing(port: Port) -> None:
+    """Addresses, user agents, heads and wrong tokens are remembered for the time that saves, within
+    bounds."""
+    before_kib = memory_kib(port.service)
     chance = random.Random(7)
 
     def unlike(number: int) -> bytes:
-        return event(
+        return port.ask(
             f"shop-{number}.example",
             f"X-Forwarded-For: 10.1.{number >> 8}.{number & 255}",
             f"User-Agent: {chance.randbytes(chance.choice([20, 250])).hex()} {number}",
             f"Cookie: {chance.randbytes(chance.choice([0, 300, 800])).hex()}",
+            f"Authorization: Bearer {chance.randbytes(16).hex()}",
+            question=chance.randbytes(chance.choice([4, 200])).hex(),
         )
 
-    with crowd(worker.url) as peers:
-        for first in range(0, UNLIKE, CLIENTS):
-            statuses = ask_all(peers, [unlike(first + at) for at in range(CLIENTS)])
-            assert set(statuses) == {b"HTTP/1.1 202 Accepted"}
-    eventually(lambda: memory_kib(worker) < GROWTH_MAX * before_kib, GIVEN_BACK_S)
+    for first in range(0, UNLIKE, CLIENTS):
+        statuses = ask_all(port.url, [unlike(first + at) for at in range(CLIENTS)])
+        assert set(statuses) == {port.status}
+    eventually(lambda: memory_kib(port.service) < GROWTH_MAX * before_kib, GIVEN_BACK_S)
