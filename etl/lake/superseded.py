@@ -7,61 +7,125 @@ was received within 30 days of it, before or after: readers see it as a duplicat
 on the rows, wherever they lie, so no compaction changes it, and no file is rewritten for it.
 
 It costs nothing until a sale is signed: the lake's commits remember that one was (`lake.SIGNED`).
+From then on the files of the lake are read for it once per snapshot: what they say among themselves
+is kept until they change, and a question joins it with the log's tail.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import duckdb
+import pyarrow as pa
 
 from etl.lake.delta_table import SIGNED, Snapshot
 from etl.lake.staging import count, one_value
 from etl.lake.tables import DUPLICATES, EVENTS
 
 _WINDOW_DAYS = 30
+_KEPT_BYTES_MAX = 32 << 20
 _STAGED = f"staged_{EVENTS.name}"
+_NONE = "CREATE OR REPLACE TEMP TABLE superseded (series VARCHAR, seq BIGINT)"
 
 
-def view(con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
-    """Make the views `counted_events`, and `outranked`: unsigned sales, as rows of `duplicates`.
+@dataclass(frozen=True, slots=True)
+class _OfFiles:
+    """The signed sales of some files, and the unsigned ones that they outrank there."""
 
-    Both are over `every_event`: the rows of the snapshot and of the log's tail.
-    """
-    _stage(con, events)
-    rest = "ANTI JOIN superseded USING (series, seq)" if count(con, "superseded") else ""
-    con.execute(f"CREATE OR REPLACE TEMP VIEW counted_events AS FROM every_event {rest}")
-    columns = ", ".join(DUPLICATES.columns)
-    con.execute(
-        f"CREATE OR REPLACE TEMP VIEW outranked AS SELECT {columns} FROM "
-        + ("every_event SEMI JOIN superseded USING (series, seq)" if rest else "lake_duplicates")
-        + ("" if rest else " LIMIT 0")
-    )
+    files: tuple[str, ...]
+    signed_sales: pa.Table
+    superseded: pa.Table
 
 
-def _stage(con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
-    """Make the table `superseded`: series and seq of the rows that are outranked."""
-    con.execute("CREATE OR REPLACE TEMP TABLE superseded (series VARCHAR, seq BIGINT)")
-    signed = [f"SELECT * FROM {_STAGED}"]
+class Superseded:
+    """Finds the sales that are outranked; keeps what the newest files said, up to 32 MiB."""
+
+    def __init__(self) -> None:
+        self._kept: _OfFiles | None = None
+
+    def view(self, con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
+        """Make the views `counted_events` and `outranked`: unsigned sales, as rows of `duplicates`.
+
+        Both are over `every_event`: the rows of the snapshot and of the log's tail.
+        """
+        self._stage_files(con, events)
+        _stage_tail(con, events)
+        rest = "ANTI JOIN superseded USING (series, seq)" if count(con, "superseded") else ""
+        con.execute(f"CREATE OR REPLACE TEMP VIEW counted_events AS FROM every_event {rest}")
+        columns = ", ".join(DUPLICATES.columns)
+        con.execute(
+            f"CREATE OR REPLACE TEMP VIEW outranked AS SELECT {columns} FROM "
+            + (
+                "every_event SEMI JOIN superseded USING (series, seq)"
+                if rest
+                else "lake_duplicates"
+            )
+            + ("" if rest else " LIMIT 0")
+        )
+
+    def _stage_files(self, con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
+        """Make the tables `signed_sales` and `superseded` of the snapshot's files alone."""
+        kept = self._kept
+        if kept is None or kept.files != events.files:
+            _read_files(con, events)
+            tables = (con.table(name).to_arrow_table() for name in ("signed_sales", "superseded"))
+            kept = _OfFiles(events.files, *tables)
+            if kept.signed_sales.nbytes + kept.superseded.nbytes <= _KEPT_BYTES_MAX:
+                self._kept = kept
+            return
+        for name, rows in (("signed_sales", kept.signed_sales), ("superseded", kept.superseded)):
+            con.register("kept_rows", rows)
+            con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM kept_rows")
+            con.unregister("kept_rows")
+
+
+def _read_files(con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
+    con.execute(_NONE)
+    files = []
     if events.watermark(SIGNED):
         files = [path for path in events.files if "signed" not in EVENTS.missing_in(path)]
-        signed.append(f"SELECT * FROM {events.relation(files)}")
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE signed_sales AS SELECT tenant_id, dedupe_key, received_at "
-        f"FROM ({' UNION ALL BY NAME '.join(signed)}) "
+        f"CREATE OR REPLACE TEMP TABLE signed_sales AS {_signed_in(events.relation(files))}"
+    )
+    _supersede(con, _near(con, events, "signed_sales"), "signed_sales")
+
+
+def _stage_tail(con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
+    """Add to both tables what the tail says, and what it says of the files."""
+    _supersede(con, _STAGED, "signed_sales")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE signed_now AS {_signed_in(_STAGED)}")
+    if not count(con, "signed_now"):
+        return
+    _supersede(con, _near(con, events, "signed_now"), "signed_now")
+    _supersede(con, _STAGED, "signed_now")
+    con.execute("INSERT INTO signed_sales FROM signed_now")
+
+
+def _signed_in(relation: str) -> str:
+    """SQL of the signed sales with a transaction."""
+    return (
+        f"SELECT tenant_id, dedupe_key, received_at FROM {relation} "
         "WHERE signed AND starts_with(dedupe_key, 'stx:')"
     )
+
+
+def _near(con: duckdb.DuckDBPyConnection, events: Snapshot, signed_sales: str) -> str:
+    """SQL of the files that may hold sales which these outrank."""
     earliest = one_value(
         con,
         f"SELECT (min(received_at AT TIME ZONE 'UTC')::DATE - {_WINDOW_DAYS})::VARCHAR "
-        "FROM signed_sales",
+        f"FROM {signed_sales}",
     )
-    if earliest is None:
-        return
-    near = events.relation(events.files_since(str(earliest)))
+    return events.relation([] if earliest is None else events.files_since(str(earliest)))
+
+
+def _supersede(con: duckdb.DuckDBPyConnection, sales: str, signed_sales: str) -> None:
+    """Add to `superseded` which of these sales are outranked by those signed ones."""
     con.execute(f"""
         INSERT INTO superseded
         SELECT series, seq
-        FROM (SELECT * FROM {near} UNION ALL BY NAME SELECT * FROM {_STAGED}) AS sale
-        SEMI JOIN signed_sales AS signed_sale
+        FROM {sales} AS sale
+        SEMI JOIN {signed_sales} AS signed_sale
             ON signed_sale.tenant_id = sale.tenant_id
             AND signed_sale.dedupe_key = 's' || sale.dedupe_key
             AND abs(epoch_us(signed_sale.received_at) - epoch_us(sale.received_at))

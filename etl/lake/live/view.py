@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from etl.lake import delta_table, duck, staging, superseded
+from etl.lake import delta_table, duck, staging
 from etl.lake.delta_table import LakeError, Snapshot, VersionNotFound
 from etl.lake.live import pinned
 from etl.lake.live.tail import Tail
+from etl.lake.superseded import Superseded
 from etl.lake.tables import EVENTS, TABLES
 from etl.layout import DataFolderError, Layout
 from etl.log import backlog, compatibility, segments
@@ -65,6 +66,7 @@ class LiveView:
     limits: Limits = field(default_factory=Limits)
     _verified: backlog.Verified = field(default_factory=backlog.Verified)
     _tail: Tail = field(default_factory=Tail)
+    _superseded: Superseded = field(default_factory=Superseded)
     _names: Names | None = None
 
     def connect(
@@ -125,9 +127,8 @@ class LiveView:
         self._describe(con, snapshots, stopped)
         _add_names(con, names or self.names())
 
-    @staticmethod
     def _view_tables(
-        con: duckdb.DuckDBPyConnection, snapshots: list[Snapshot], *, is_pinned: bool
+        self, con: duckdb.DuckDBPyConnection, snapshots: list[Snapshot], *, is_pinned: bool
     ) -> None:
         rows = {one.table.name: one.relation() for one in snapshots}
         read_at = "(SELECT NULL::TIMESTAMPTZ AS received_at LIMIT 0)"
@@ -143,7 +144,7 @@ class LiveView:
             "CREATE TEMP VIEW every_event AS "
             "SELECT * FROM lake_events UNION ALL BY NAME SELECT * FROM staged_events"
         )
-        superseded.view(con, next(one for one in snapshots if one.table is EVENTS))
+        self._superseded.view(con, next(one for one in snapshots if one.table is EVENTS))
         con.execute(f"CREATE TEMP VIEW pinned_at AS FROM {read_at}")
 
     def _stage_tail(

@@ -18,6 +18,7 @@ import pytest
 from intake_tools import CONVERSION, NOW, Collector
 from log_tools import Shop, event
 
+from etl.lake.live.view import LiveView
 from etl.upkeep.check import check
 from service.collector.signing import signatures
 from service.collector.signing.secret_store import HasSecret, NoSecret, OnlySignedCount, SecretStore
@@ -345,6 +346,55 @@ def test_it_outranks_no_other_sale(tmp_path: Path, *, compacts: bool) -> None:
         shop.compact()
     assert shop.query("SELECT sum(value)::BIGINT FROM events") == [(63,)]
     assert shop.query("SELECT count(*) FROM duplicates") == [(0,)]
+
+
+def test_a_view_that_is_kept_says_what_a_new_one_says(tmp_path: Path) -> None:
+    """It keeps what the lake's files say: with a tail, after a compaction, of a pinned version."""
+    shop = Shop(tmp_path / "data")
+    kept = LiveView(shop.data)
+    counted = "SELECT transaction_id, value::DOUBLE FROM events ORDER BY ALL"
+    repeats = "SELECT transaction_id, value::DOUBLE FROM duplicates ORDER BY ALL"
+    other = {"transaction_id": "Y", "dedupe_key": "tx:Y"}
+
+    def told(view: LiveView, version: int | None = None) -> list[object]:
+        with view.connect(version=version) as con:
+            return [con.execute(query).fetchall() for query in (counted, repeats)]
+
+    steps = [
+        [sale(0, 1), sale(1, 2, **other)],
+        [signed(2, 3)],
+        [sale(3, 4, signed=True, transaction_id="Z", dedupe_key="stx:Z")],
+        [sale(4, 5, transaction_id="Z", dedupe_key="tx:Z")],
+        [sale(5, 6, signed=True, transaction_id="Y", dedupe_key="stx:Y")],
+    ]
+    for lines in steps:
+        shop.seal(*lines)
+        assert told(kept) == told(kept) == told(LiveView(shop.data))
+        version = shop.compact().version
+        assert told(kept) == told(LiveView(shop.data)) == told(kept, version)
+    assert told(kept, 1) == told(LiveView(shop.data), 1) != told(kept)
+    assert told(kept) == [
+        [("X", 3.0), ("Y", 6.0), ("Z", 4.0)],
+        [("X", 1.0), ("Y", 2.0), ("Z", 5.0)],
+    ]
+
+
+def test_the_files_of_the_lake_are_read_once_for_it(tmp_path: Path) -> None:
+    """By a view that is kept, until they change."""
+    shop = Shop(tmp_path / "data")
+    view = LiveView(shop.data)
+
+    def kept() -> object:
+        view.connect().close()
+        return view._superseded._kept
+
+    shop.seal(sale(0, 1), signed(1, 2))
+    shop.compact()
+    first = kept()
+    shop.seal(event(2))
+    assert kept() is first
+    shop.compact()
+    assert kept() is not first
 
 
 def test_a_pinned_version_knows_its_own_signed_sales(tmp_path: Path) -> None:
