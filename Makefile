@@ -43,7 +43,7 @@ test: lint
 # make test-3.12: the unit and system tests on another Python.
 test-%: .venv/.dev .venv-%/.dev
 	.venv-$*/bin/python $(COMPILE)
-	.venv-$*/bin/python -m pytest tests/unit tests/system $(PARALLEL)
+	.venv-$*/bin/python -m pytest tests/system tests/unit $(PARALLEL)
 
 unit: .venv/.dev
 	$(BIN)/python -m pytest tests/unit $(PARALLEL)

@@ -105,7 +105,7 @@ def run_locked(layout: Layout, plan: Plan, now_s: float) -> Outcome:
     job = _Run(layout, plan, settled, outcome)
     while _one_pass(job):
         pass
-    snapshots = _snapshots(layout)
+    snapshots = job.snapshots  # as the last pass, which took nothing, has loaded them
     outcome.deleted_segments = expiry.delete_compacted(
         layout, snapshots, before_s=now_s - plan.segment_grace_s
     )
@@ -158,7 +158,10 @@ def _snapshots(layout: Layout) -> list[Snapshot]:
 
 @dataclass(slots=True)
 class _Run:
-    """The state that passes of one run share; `done` is how far each series was committed."""
+    """The state that passes of one run share.
+
+    `done` is how far each series was committed, `snapshots` what the newest pass has loaded.
+    """
 
     layout: Layout
     plan: Plan
@@ -166,6 +169,7 @@ class _Run:
     outcome: Outcome
     verified: backlog.Verified = field(default_factory=backlog.Verified)
     done: dict[str, Marks] = field(default_factory=dict)
+    snapshots: list[Snapshot] = field(default_factory=list)
 
     @property
     def limits(self) -> Limits:
@@ -182,7 +186,7 @@ def _one_pass(job: _Run) -> bool:
     """Compact one budget's worth of lines; False when there was nothing to take."""
     conflicts = 0
     while conflicts < _CONFLICTS_MAX:
-        snapshots = _snapshots(job.layout)
+        snapshots = job.snapshots = _snapshots(job.layout)
         chosen = selection.choose(
             job.settled.sealed, _marks(job, snapshots), job.verified, job.limits
         )
