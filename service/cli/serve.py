@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,7 @@ _add_role("warehouse", "Run the warehouse alone: scheduled compaction, and repor
 
 
 def _run_role(name: str, chosen: Settings) -> NoReturn:
+    gc.disable()  # a start makes no garbage; it is enabled again before the processes fork
     from service.processes import start  # noqa: PLC0415
 
     role: Callable[[Settings], int] = getattr(start, name)

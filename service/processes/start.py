@@ -8,6 +8,7 @@ throttle's buckets: a limit holds over all workers, and outlives each.
 
 from __future__ import annotations
 
+import gc
 import logging
 import resource
 import socket
@@ -98,7 +99,15 @@ def _run(settings: Settings, shared: Shared, *bind_roles: Callable[[Settings], _
             port.tell()
         roles = [role for _, bound in all_bound for role in bound]
         log.info("data", extra={"fields": {"folder": str(settings.data.absolute())}})
+        _share_with_children()
         return Supervisor(roles, shared.beats).run()
+
+
+def _share_with_children() -> None:
+    """Keep the children's garbage collectors from writing to, and so copying, every page of what
+    the start has made, as the documentation of `gc.freeze` says."""
+    gc.freeze()
+    gc.enable()  # the command has disabled it
 
 
 def _collectors(contract: Contract, tally: Tally, shared: Shared, settings: Settings) -> _Bound:
