@@ -11,8 +11,6 @@ import zoneinfo
 from collections.abc import Iterable
 from importlib.resources import files
 
-from etl.reports.parameters import ENDPOINTS, INTERVALS
-
 FORMS = ("table", "json", "csv", "parquet", "arrow")
 
 
@@ -30,11 +28,15 @@ def forms(incomplete: str) -> list[str]:
 
 def intervals(incomplete: str) -> list[str]:
     """Complete the length of a report's buckets."""
+    from etl.reports.parameters import INTERVALS  # noqa: PLC0415  (as above)
+
     return _begin_with(incomplete, INTERVALS)
 
 
 def endpoints(incomplete: str) -> list[str]:
     """Complete an endpoint that events come in at."""
+    from etl.reports.parameters import ENDPOINTS  # noqa: PLC0415  (as above)
+
     return _begin_with(incomplete, ENDPOINTS)
 
 
