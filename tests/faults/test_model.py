@@ -42,7 +42,7 @@ from log_tools import START, Killed, event, rejection
 from scale import figures, is_soak, rounds
 from simulated_disk import SimulatedDisk, close
 
-from etl.lake.delta_table import compaction
+from etl.lake import compaction
 from etl.lake.live.view import LiveView
 from etl.layout import Layout
 from etl.log import recovery, segments
