@@ -6,7 +6,7 @@ from pathlib import Path
 
 import minify
 
-FOLDER = Path(__file__).parents[1] / "service" / "web" / "tracker"
+FOLDER = Path(__file__).parents[1] / "service" / "web" / "public" / "tracker"
 
 
 def small(source: str) -> bytes:

@@ -8,7 +8,9 @@ import pytest
 import traffic_tools
 from http_tools import Answer, request
 
-SCRIPT = Path(__file__).resolve().parents[2] / "service" / "web" / "tracker" / "beacon.min.js"
+SCRIPT = (
+    Path(__file__).resolve().parents[2] / "service" / "web" / "public" / "tracker" / "beacon.min.js"
+)
 PATH = "/beacon.js"
 GZIP = {"Accept-Encoding": "br, gzip"}
 
