@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.rounds import markdown, tell
 from etl import reports
-from etl.lake import delta_table, duck, parquet
+from etl.lake import commits, duck, parquet
 from etl.lake.live.view import LiveView
 from etl.lake.tables import EVENTS, PARTITION
 from etl.layout import Layout
@@ -73,16 +73,14 @@ def fill(data: Path, events: int) -> None:
     layout = Layout(data)
     layout.prepare()
     folder = layout.table(EVENTS.name)
-    snapshot = delta_table.open_or_create(folder, EVENTS)
+    snapshot = commits.open_or_create(folder, EVENTS)
     with duck.connect(layout.spill, memory_bytes_max=4 << 30, threads_max=2) as con:
         files = []
         for day in range(DAYS):
             on = (FIRST_DAY + timedelta(days=day)).isoformat()
             rows = parquet.PartitionRows(EVENTS, on, _events_of(on, events // DAYS, day))
             files.append(parquet.write_file(con, folder, rows, "bench"))
-    delta_table.commit(
-        folder, snapshot, files, {}, {"lines": events, "rows": events, "duplicates": 0}
-    )
+    commits.commit(folder, snapshot, files, {}, {"lines": events, "rows": events, "duplicates": 0})
 
 
 def _events_of(on: str, count: int, day: int) -> str:

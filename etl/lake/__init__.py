@@ -3,8 +3,8 @@
     from etl import lake
     con = lake.connect("data")
 
-It offers `connect` to notebooks; to jobs `tables`, `delta_table` (snapshots and commits),
-`delta_log`, `parquet`, `duck`, `staging`, `compaction`, `rewrite` and `live`.
+It offers `connect` to notebooks; to jobs `tables`, `snapshot`, `commits`, `errors`, `delta_log`,
+`parquet`, `duck`, `staging`, `compaction`, `rewrite` and `live`.
 """
 
 from __future__ import annotations

@@ -39,9 +39,10 @@ import duckdb
 from deltalake.exceptions import CommitFailedError
 
 from etl import durable
-from etl.lake import delta_table, duck, expiry, parquet, selection, staging
-from etl.lake.delta_table import LakeError, Snapshot
+from etl.lake import commits, duck, expiry, parquet, selection, staging
+from etl.lake.errors import LakeError
 from etl.lake.selection import UNBOUNDED_US, Limits, Marks, Selection
+from etl.lake.snapshot import SIGNED, Snapshot, lines_of
 from etl.lake.tables import EVENTS, REJECTED, TABLES
 from etl.layout import Layout
 from etl.log import backlog, compatibility, recovery, spans
@@ -153,7 +154,7 @@ def _fields(stopped: Stopped) -> dict[str, object]:
 
 
 def _snapshots(layout: Layout) -> list[Snapshot]:
-    return [delta_table.open_or_create(layout.table(table.name), table) for table in TABLES]
+    return [commits.open_or_create(layout.table(table.name), table) for table in TABLES]
 
 
 @dataclass(slots=True)
@@ -228,7 +229,7 @@ def _compact(
         layout.spill, memory_bytes_max=plan.memory_bytes_max, threads_max=plan.threads_max
     ) as con:
         staging.stage_lines(con, chosen.segments, parts=chosen.parts)
-        lines = staging.count(con, "lines")
+        lines = duck.count(con, "lines")
         staging.stage_tables(con, snapshots)
         for snapshot in snapshots:
             _compact_table(con, layout, snapshot, chosen, outcome)
@@ -247,14 +248,14 @@ def _compact_table(
     moved = _moved(snapshot, chosen)
     if not moved:
         return
-    if table is EVENTS and not snapshot.watermark(delta_table.SIGNED) and staging.has_signed(con):
-        moved[delta_table.SIGNED] = 1
-    staged = staging.count(con, f"staged_{table.name}")
+    if table is EVENTS and not snapshot.watermark(SIGNED) and staging.has_signed(con):
+        moved[SIGNED] = 1
+    staged = duck.count(con, f"staged_{table.name}")
     duplicates = staging.mark_duplicates(con, snapshot) if table is EVENTS else 0
     files = parquet.write(con, layout.table(table.name), table, _key(snapshot, chosen))
     rows = sum(file.rows for file in files)
     books = {"lines": staged, "rows": rows, "duplicates": duplicates}
-    delta_table.commit(layout.table(table.name), snapshot, files, moved, books)
+    commits.commit(layout.table(table.name), snapshot, files, moved, books)
     if table is EVENTS:
         outcome.rows += rows
         outcome.duplicates += duplicates
@@ -269,7 +270,7 @@ def _moved(snapshot: Snapshot, chosen: Selection) -> dict[str, int]:
         if marks.segment > snapshot.watermark(series):
             moved[series] = marks.segment
         if marks.seq > snapshot.lines(series):
-            moved[delta_table.lines_of(series)] = marks.seq
+            moved[lines_of(series)] = marks.seq
     return moved
 
 

@@ -1,4 +1,4 @@
-"""A DuckDB connection to work with: bounded memory and threads, spilling under the lake, in UTC."""
+"""DuckDB connections with bounds on memory and threads, and small helpers for SQL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import duckdb
 def connect(
     spill: Path | None, *, memory_bytes_max: int, threads_max: int
 ) -> duckdb.DuckDBPyConnection:
-    """A new in-memory database. `spill` is made by DuckDB when it is needed; None: never."""
+    """Open an in-memory database in UTC.
+
+    DuckDB makes the folder `spill` when it needs it; with None it never spills.
+    """
     con = duckdb.connect(
         config={
             "memory_limit": f"{memory_bytes_max // (1 << 20)}MiB",
@@ -22,3 +25,20 @@ def connect(
     con.execute("SET preserve_insertion_order = false")  # what needs an order says so
     con.execute("SET parquet_metadata_cache = true")  # a report reads its files more than once
     return con
+
+
+def quoted(text: str) -> str:
+    """Return a SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def one_value(con: duckdb.DuckDBPyConnection, query: str) -> object:
+    """Return the value of a query that yields one row of one column; None for no row."""
+    row = con.execute(query).fetchone()
+    return row[0] if row else None
+
+
+def count(con: duckdb.DuckDBPyConnection, relation: str) -> int:
+    """Return how many rows a relation (SQL) has."""
+    number = one_value(con, f"SELECT count(*) FROM {relation}")
+    return number if isinstance(number, int) else 0

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from etl import durable
-from etl.lake import delta_table
-from etl.lake.delta_table import Snapshot, VersionNotFound
+from etl.lake.errors import VersionNotFound
+from etl.lake.snapshot import Snapshot
 from etl.layout import Layout
 from etl.log import recovery, segments
 from etl.log.segments import Sealed
@@ -62,7 +62,7 @@ def _snapshot_at(folder: Path, newest: Snapshot, before_s: float) -> Snapshot:
     for commit in commits:
         if commit.stem.isdigit() and commit.stat().st_mtime <= before_s:
             try:
-                return delta_table.load(folder, newest.table, int(commit.stem))
+                return Snapshot.load(folder, newest.table, int(commit.stem))
             except VersionNotFound:
                 break  # what it is made of was deleted: nothing is known of that time
     return Snapshot(newest.table, None, (), None)

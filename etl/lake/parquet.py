@@ -15,8 +15,9 @@ from pathlib import Path
 import duckdb
 
 from etl import durable
-from etl.lake.delta_table import DataFile, LakeError, quoted
-from etl.lake.staging import count
+from etl.lake.commits import DataFile
+from etl.lake.duck import count, quoted
+from etl.lake.errors import LakeError
 from etl.lake.tables import PARTITION, Table
 
 _TEMPORARY = ".tmp"

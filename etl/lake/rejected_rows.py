@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from etl.directory.tenant_reference import TenantNames
-from etl.lake.delta_table import quoted
+from etl.lake.duck import quoted
 
 _CHUNK_ROWS = 10_000
 _PLACE = pa.schema([("series", pa.string()), ("segment", pa.int64()), ("seq", pa.int64())])

@@ -14,9 +14,11 @@ from pathlib import Path
 import duckdb
 
 from etl.lake import parquet
-from etl.lake.delta_table import DataFile, LakeError, ListedFile, Snapshot
+from etl.lake.commits import DataFile
+from etl.lake.duck import one_value
+from etl.lake.errors import LakeError
 from etl.lake.parquet import PartitionRows
-from etl.lake.staging import one_value
+from etl.lake.snapshot import ListedFile, Snapshot
 
 
 class RewriteMismatch(LakeError):

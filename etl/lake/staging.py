@@ -15,7 +15,8 @@ from types import MappingProxyType
 import duckdb
 import pyarrow as pa
 
-from etl.lake.delta_table import Snapshot, quoted
+from etl.lake.duck import count, one_value, quoted
+from etl.lake.snapshot import Snapshot
 from etl.lake.tables import DUPLICATES, EVENTS, PARTITION, REJECTED, TABLES, Table
 from etl.log.segments import ERASED_KIND, Sealed
 
@@ -227,18 +228,6 @@ def _known_keys_by_kind(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> I
                 SEMI JOIN (SELECT tenant_id, dedupe_key FROM staged_{EVENTS.name}
                            WHERE starts_with(dedupe_key, '{prefix}')) USING (tenant_id, dedupe_key)
             """
-
-
-def one_value(con: duckdb.DuckDBPyConnection, query: str) -> object:
-    """The single value of a query that yields one row of one column."""
-    row = con.execute(query).fetchone()
-    return row[0] if row else None
-
-
-def count(con: duckdb.DuckDBPyConnection, relation: str) -> int:
-    """How many rows a relation has."""
-    number = one_value(con, f"SELECT count(*) FROM {relation}")
-    return number if isinstance(number, int) else 0
 
 
 def _check_counts(

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from etl.lake.delta_table import SIGNED, Snapshot
-from etl.lake.staging import count, one_value
+from etl.lake.duck import count, one_value
+from etl.lake.snapshot import SIGNED, Snapshot
 from etl.lake.tables import DUPLICATES, EVENTS
 
 _WINDOW_DAYS = 30

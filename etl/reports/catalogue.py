@@ -22,7 +22,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from etl.lake.delta_table import LakeError, quoted
+from etl.lake.duck import quoted
+from etl.lake.errors import LakeError
 from etl.reports import inputs, parameters
 from etl.reports.parameters import ParameterError
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from etl.directory.tenant_reference import TenantNames
 from etl.lake import rejected_rows
-from etl.lake.delta_table import quoted
+from etl.lake.duck import quoted
 from etl.reports import clock_table, comparison
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etl import durable
-from etl.lake import delta_log, delta_table
-from etl.lake.delta_table import LakeError, Snapshot
+from etl.lake import delta_log
+from etl.lake.errors import LakeError
+from etl.lake.snapshot import Snapshot
 from etl.lake.tables import TABLES
 from etl.layout import Layout
 from etl.log import compatibility, segments
@@ -53,7 +54,7 @@ def run(data: Path, destination: Path) -> Copied:
     target.root.parent.mkdir(parents=True, exist_ok=True)
     target.prepare()
     _copy_segments(source, target)
-    pinned = [delta_table.load(source.table(table.name), table) for table in TABLES]
+    pinned = [Snapshot.load(source.table(table.name), table) for table in TABLES]
     _copy_segments(source, target)
     copied_segments = sum(map(len, segments.sealed_everywhere(target.log).values()))
     snapshots = [_copy_table(source, target, snapshot) for snapshot in pinned]
@@ -100,7 +101,7 @@ def _copy_table(source: Layout, target: Layout, snapshot: Snapshot) -> Snapshot:
         _copy(path, into / delta_log.FOLDER)
     for file in snapshot.listed():
         _copy(folder / file.path, (into / file.path).parent)
-    return delta_table.load(into, snapshot.table)
+    return Snapshot.load(into, snapshot.table)
 
 
 def _copy(path: Path, folder: Path) -> None:

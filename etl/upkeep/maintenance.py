@@ -34,9 +34,11 @@ import duckdb
 from deltalake.exceptions import CommitFailedError
 
 from etl import durable
-from etl.lake import delta_log, delta_table, duck, parquet, rewrite
-from etl.lake.delta_table import Change, DataFile, LakeError, ListedFile, Snapshot
+from etl.lake import commits, delta_log, duck, parquet, rewrite
+from etl.lake.commits import Change, DataFile
+from etl.lake.errors import LakeError
 from etl.lake.rewrite import Rewrite
+from etl.lake.snapshot import RETAINED_FROM, ListedFile, Snapshot, newest_date
 from etl.lake.tables import EVENTS, PARTITION, REJECTED, TABLES, Table
 from etl.layout import Layout
 from etl.log import compatibility
@@ -44,7 +46,6 @@ from etl.trusted_clock import STEP_S
 
 log = logging.getLogger(__name__)
 
-RETAINED_FROM = "beaconlog.retained_from"
 _COMMIT_AGE_MAX_S = 3600.0
 _DATA_FILES = f"{PARTITION}=*/*.parquet"
 
@@ -95,13 +96,11 @@ def run(data: Path, plan: Plan, now_s: float) -> Outcome:
     layout.prepare()
     outcome = Outcome()
     with durable.locked(layout.lake_lock):
-        snapshots = [
-            delta_table.open_or_create(layout.table(table.name), table) for table in TABLES
-        ]
+        snapshots = [commits.open_or_create(layout.table(table.name), table) for table in TABLES]
         today = _today(snapshots, now_s)
         for snapshot in snapshots:
             _Upkeep(layout, plan, snapshot, outcome, now_s, today).run()
-        events = delta_table.load(layout.table(EVENTS.name), EVENTS)
+        events = Snapshot.load(layout.table(EVENTS.name), EVENTS)
         outcome.version = events.version
     return outcome
 
@@ -109,7 +108,7 @@ def run(data: Path, plan: Plan, now_s: float) -> Outcome:
 def _today(snapshots: Sequence[Snapshot], now_s: float) -> date:
     """The date of `now_s`, at most a day after the newest receipt."""
     today = datetime.fromtimestamp(now_s, UTC).date()
-    newest = delta_table.newest_date(snapshots)
+    newest = newest_date(snapshots)
     return min(today, newest + timedelta(days=1)) if newest else today
 
 
@@ -146,9 +145,7 @@ class _Upkeep:
         before = max(str(oldest_kept), self.snapshot.property(RETAINED_FROM) or "")
         old = [file for file in self.snapshot.listed() if file.event_date < before]
         # Told first: whoever compares log and lake must not miss what is being dropped.
-        self.snapshot = delta_table.set_properties(
-            self.folder, self.snapshot, {RETAINED_FROM: before}
-        )
+        self.snapshot = commits.set_properties(self.folder, self.snapshot, {RETAINED_FROM: before})
         if not old:
             return
         rows = sum(file.rows for file in old)
@@ -184,8 +181,8 @@ class _Upkeep:
         books: Mapping[str, int],
     ) -> None:
         change = Change(added, removed, is_rewrite, books)
-        delta_table.replace(self.folder, self.snapshot, change)
-        self.snapshot = delta_table.load(self.folder, self.snapshot.table)
+        commits.replace(self.folder, self.snapshot, change)
+        self.snapshot = Snapshot.load(self.folder, self.snapshot.table)
 
     def _vacuum(self) -> None:
         # delta-rs measures from the wall clock, which may be ahead of the time that is trusted.
@@ -193,7 +190,7 @@ class _Upkeep:
         hours = self.plan.snapshot_retention_hours + math.ceil(ahead_s / 3600)
         deleted = delete_unreferenced(self.folder, self.snapshot, retention_hours=hours)
         self.outcome.deleted_files += deleted
-        self.snapshot = delta_table.load(self.folder, self.snapshot.table)
+        self.snapshot = Snapshot.load(self.folder, self.snapshot.table)
 
     def _clean_log(self) -> None:
         hours = self.plan.snapshot_retention_hours
@@ -244,7 +241,7 @@ def delete_unreferenced(folder: Path, snapshot: Snapshot, *, retention_hours: in
     )
     if not vacuum(dry_run=True):
         return 0
-    with delta_table.synced(folder, snapshot.table):
+    with commits.synced(folder, snapshot.table):
         vacuum(dry_run=False)
     return before - len(list(folder.glob(_DATA_FILES)))
 
@@ -259,5 +256,5 @@ def clean_log(folder: Path, snapshot: Snapshot, *, retention_hours: int, now_s: 
     if needed is None or oldest is None or oldest >= needed:
         return 0
     if needed not in delta_log.checkpoints(folder):
-        delta_table.checkpoint(folder, snapshot.table, needed)
+        commits.checkpoint(folder, snapshot.table, needed)
     return delta_log.delete_before(folder, needed)

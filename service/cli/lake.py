@@ -39,7 +39,7 @@ _SEGMENT_NUMBER = re.compile(r"[0-9]{1,12}")
 def _failures_told() -> Iterator[None]:
     """What the jobs raise for a reason outside of them is one line and exit code 2."""
     from etl.lake.compaction import CompactionConflict  # noqa: PLC0415
-    from etl.lake.delta_table import LakeError  # noqa: PLC0415
+    from etl.lake.errors import LakeError  # noqa: PLC0415
     from etl.layout import DataFolderError  # noqa: PLC0415
     from etl.log.mending import MendRefused  # noqa: PLC0415
     from etl.log.recovery import SeriesFormatError  # noqa: PLC0415

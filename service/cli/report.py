@@ -120,7 +120,7 @@ def sql(
     """
     from etl import reports  # noqa: PLC0415
     from etl.directory.entries import DirectoryUnavailable  # noqa: PLC0415
-    from etl.lake.delta_table import LakeError  # noqa: PLC0415
+    from etl.lake.errors import LakeError  # noqa: PLC0415
     from etl.lake.live import view as live  # noqa: PLC0415
     from etl.reports.sandbox import runner  # noqa: PLC0415
     from etl.reports.sandbox.confine import CannotConfine  # noqa: PLC0415
@@ -168,7 +168,7 @@ def _require_form(form: str, output: Path | None) -> None:
 def _result(chosen: Settings, name: str, given: Mapping[str, str], version: int | None) -> Result:
     from etl import reports  # noqa: PLC0415
     from etl.directory.entries import DirectoryUnavailable  # noqa: PLC0415
-    from etl.lake.delta_table import LakeError  # noqa: PLC0415
+    from etl.lake.errors import LakeError  # noqa: PLC0415
     from etl.lake.live import view as live  # noqa: PLC0415
     from etl.reports import catalogue  # noqa: PLC0415
     from etl.reports.parameters import ParameterError  # noqa: PLC0415

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import uvloop
 
-from etl.lake import compaction, delta_table
+from etl.lake import compaction
 from etl.lake.compaction import Outcome, Plan
-from etl.lake.delta_table import LakeError
+from etl.lake.errors import LakeError
 from etl.lake.live.view import Limits, LiveView
+from etl.lake.snapshot import Snapshot, newest_date
 from etl.lake.tables import TABLES
 from etl.layout import DataFolderError, Layout
 from etl.log.recovery import SeriesFormatError
@@ -140,9 +141,7 @@ def _doubt_a_late_start(data: Path, clock: TrustedClock) -> None:
     """Doubt the clock where it is more than a day past the newest receipt of the lake."""
     layout = Layout(data.absolute())
     try:
-        newest = delta_table.newest_date(
-            delta_table.load(layout.table(one.name), one) for one in TABLES
-        )
+        newest = newest_date(Snapshot.load(layout.table(one.name), one) for one in TABLES)
     except LakeError as error:
         log.error("the newest receipt is not known", extra={"fields": {"why": str(error)}})
         return

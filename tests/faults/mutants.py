@@ -40,7 +40,7 @@ def _mutant(name: str, caught_by: str, *patches: tuple[str, str, str]) -> Mutant
 
 
 _WRITER = "etl/log/segment_writer.py"
-_LAKE = "etl/lake/delta_table.py"
+_COMMITS = "etl/lake/commits.py"
 
 MUTANTS = (
     _mutant(
@@ -133,15 +133,15 @@ MUTANTS = (
         "tests/unit/etl/lake/test_first_by_receipt.py::test_what_is_received_at_the_promised_time_waits",
         (
             "etl/lake/compaction.py",
-            "moved[lake.lines_of(series)] = marks.seq",
-            "moved[lake.lines_of(series)] = marks.seq + 1",
+            "moved[lines_of(series)] = marks.seq",
+            "moved[lines_of(series)] = marks.seq + 1",
         ),
     ),
     _mutant(
         "blind retry of the commit",
         "tests/unit/etl/lake/test_compaction.py::test_a_real_committer_of_the_same_segments_is_seen",
         (
-            _LAKE,
+            _COMMITS,
             "    with synced(folder, snapshot.table):\n        delta.create_write",
             "    with synced(folder, snapshot.table):\n"
             "        delta.update_incremental()\n        delta.create_write",
@@ -149,8 +149,8 @@ MUTANTS = (
     ),
     _mutant(
         "delete before the commit is durable",
-        "tests/unit/etl/lake/test_delta_table.py::test_a_commit_is_durable_when_it_returns",
-        (_LAKE, "        yield\n    lake_log.sync(folder, known)\n", "        yield\n"),
+        "tests/unit/etl/lake/test_commits.py::test_a_commit_is_durable_when_it_returns",
+        (_COMMITS, "        yield\n    delta_log.sync(folder, known)\n", "        yield\n"),
     ),
     _mutant(
         "delete what was just committed",
@@ -178,14 +178,14 @@ MUTANTS = (
     ),
     _mutant(
         "watermark per table instead of per series",
-        "tests/unit/etl/lake/test_delta_table.py::test_files_and_watermarks_are_those_of_the_version",
+        "tests/unit/etl/lake/test_commits.py::test_files_and_watermarks_are_those_of_the_version",
         (
-            _LAKE,
+            "etl/lake/snapshot.py",
             "self.delta.transaction_version(app_id) or 0",
             'self.delta.transaction_version("table") or 0',
         ),
         (
-            _LAKE,
+            _COMMITS,
             "Transaction(name, last) for name, last in transactions.items()",
             'Transaction("table", max(transactions.values()))',
         ),
@@ -254,7 +254,7 @@ MUTANTS = (
         "two maintainers rewriting the same files",
         "tests/unit/etl/upkeep/test_maintenance.py::test_of_two_that_replace_the_same_files_one_is_refused",
         (
-            _LAKE,
+            _COMMITS,
             "    turn = {_MAINTENANCE: snapshot.watermark(_MAINTENANCE) + 1}\n",
             "    turn: dict[str, int] = {}\n",
         ),

@@ -17,7 +17,7 @@ from deltalake.exceptions import CommitFailedError
 from etl import durable
 from etl.lake import compaction
 from etl.lake.compaction import CompactionConflict
-from etl.lake.delta_table import LakeError
+from etl.lake.errors import LakeError
 from etl.upkeep import maintenance
 
 

@@ -28,7 +28,7 @@ from log_tools import Shop, event, rejection
 from etl.directory.tenant_reference import TenantNames
 from etl.lake import compaction
 from etl.lake.compaction import CompactionConflict, Plan
-from etl.lake.delta_table import LakeError
+from etl.lake.errors import LakeError
 from etl.log import recovery
 from etl.log.segment_writer import DiskFull, SegmentWriter, WriterBroken
 from etl.log.segments import Position

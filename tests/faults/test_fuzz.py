@@ -39,7 +39,7 @@ from schema_values import CONVERSION, INTERACTIONS, TRACK, json_values, payloads
 from street import street_files  # noqa: F401
 from traffic_tools import Service
 
-from etl.lake import delta_log, staging
+from etl.lake import delta_log, duck, staging
 from service.collector import record
 from service.collector.contract.contract import Contract, Payload, Rejection
 from service.collector.record import Visit
@@ -260,4 +260,4 @@ def read_back(lines: list[bytes]) -> tuple[list[tuple[Any, ...]], int]:
     with TemporaryDirectory() as folder, duckdb.connect() as con:
         staging.stage_lines(con, [Shop(Path(folder) / "data").seal(*lines)])
         rows = con.execute(f"SELECT {COLUMNS} FROM lines WHERE kind = 'event' ORDER BY seq")
-        return rows.fetchall(), staging.count(con, "(FROM lines WHERE kind = 'rejected')")
+        return rows.fetchall(), duck.count(con, "(FROM lines WHERE kind = 'rejected')")

@@ -22,7 +22,8 @@ from log_tools import Shop, event, rejection
 from scale import figures, rounds
 
 from etl import durable
-from etl.lake import delta_log, delta_table
+from etl.lake import delta_log
+from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS, TABLES
 from etl.upkeep.check import check
 
@@ -156,7 +157,7 @@ def assert_exact(shop: Shop, *, events: int, rejected: int) -> None:
 def assert_nothing_is_missing(shop: Shop) -> None:
     """A segment that is not on the disk is in every table. The disk is read first."""
     on_disk = {series: {item.number for item in shop.sealed(series)} for series in SERIES}
-    snapshots = [delta_table.load(shop.layout.table(table.name), table) for table in TABLES]
+    snapshots = [Snapshot.load(shop.layout.table(table.name), table) for table in TABLES]
     for series, numbers in on_disk.items():
         gone = set(range(1, max(numbers, default=0))) - numbers
         held = min(snapshot.watermark(series) for snapshot in snapshots)

@@ -17,7 +17,7 @@ from pathlib import Path
 from log_tools import DAY_S, Shop, event
 from scale import figures, is_soak, rounds
 
-from etl.lake import delta_table
+from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS
 from etl.upkeep import maintenance
 from etl.upkeep.check import check
@@ -69,7 +69,7 @@ def a_day(shop: Shop, day: int) -> DayEnd:
     maintenance.run(shop.data, Plan(snapshot_retention_hours=0), time.time() + day * DAY_S)
     table = shop.layout.table(EVENTS.name)
     today = (shop.query("SELECT max(event_date)::VARCHAR FROM events"))[0][0]
-    files = [file for file in delta_table.load(table, EVENTS).listed() if file.event_date != today]
+    files = [file for file in Snapshot.load(table, EVENTS).listed() if file.event_date != today]
     entries = len(list((table / "_delta_log").iterdir()))
     return DayEnd(statistics.median(times), statistics.median(loads), len(files), entries)
 
@@ -85,5 +85,5 @@ def a_commit(shop: Shop, day: int, hour: int, minute: int) -> float:
 def timed_load(shop: Shop) -> float:
     """The milliseconds in which the newest snapshot is loaded."""
     began_s = time.perf_counter()
-    delta_table.load(shop.layout.table(EVENTS.name), EVENTS)
+    Snapshot.load(shop.layout.table(EVENTS.name), EVENTS)
     return (time.perf_counter() - began_s) * 1000

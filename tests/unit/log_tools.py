@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from etl import durable
-from etl.lake import compaction, delta_table
+from etl.lake import compaction
 from etl.lake.compaction import Outcome, Plan
-from etl.lake.delta_table import Snapshot
 from etl.lake.live.view import LiveView
+from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS
 from etl.layout import Layout
 from etl.log import closed, segments
@@ -177,7 +177,7 @@ class Shop:
 def loaded_and_set_aside(shop: Shop) -> Callable[..., Snapshot]:
     """As `lake.load`; then the newest entry of the table's log is taken away, as a compaction does
     with one that a power cut found not durable."""
-    load = delta_table.load
+    load = Snapshot.load
 
     def load_then_set_aside(folder: Path, *args: Any) -> Snapshot:
         snapshot = load(folder, *args)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from etl.lake.delta_table import Snapshot
+from etl.lake.snapshot import Snapshot
 
 _MARKS = "pinned_marks"
 
@@ -31,9 +31,7 @@ def register_marks(
             {
                 "series": pa.array(series, pa.string()),
                 "segments": pa.array([events.watermark(name) for name in series], pa.int64()),
-                "lines": pa.array(
-                    [events.watermark(f"lines:{name}") for name in series], pa.int64()
-                ),
+                "lines": pa.array([events.lines(name) for name in series], pa.int64()),
             }
         ),
     )

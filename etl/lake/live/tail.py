@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from etl.lake import staging
-from etl.lake.delta_table import quoted
+from etl.lake.duck import quoted
 from etl.log.segments import Sealed
 
 _NEWLY_KEPT_MAX = 16

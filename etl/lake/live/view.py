@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from etl.lake import delta_table, duck, staging
-from etl.lake.delta_table import LakeError, Snapshot, VersionNotFound
+from etl.lake import duck, staging
+from etl.lake.errors import LakeError, VersionNotFound
 from etl.lake.live import pinned
 from etl.lake.live.tail import Tail
+from etl.lake.snapshot import Snapshot
 from etl.lake.superseded import Superseded
 from etl.lake.tables import EVENTS, TABLES
 from etl.layout import DataFolderError, Layout
@@ -119,7 +120,7 @@ class LiveView:
         sealed = segments.sealed_everywhere(layout.log) if version is None else {}
         pins = {table.name: version if table is EVENTS else None for table in TABLES}
         snapshots = [
-            delta_table.load(layout.table(table.name), table, pins[table.name]) for table in TABLES
+            Snapshot.load(layout.table(table.name), table, pins[table.name]) for table in TABLES
         ]
         stopped = self._stage_tail(con, sealed, snapshots)
         self._view_tables(con, snapshots, is_pinned=version is not None)

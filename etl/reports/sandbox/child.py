@@ -26,7 +26,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset  # DuckDB would import it when it can no longer be read
 
-from etl.lake.delta_table import LakeError
+from etl.lake.errors import LakeError
 from etl.lake.live.view import Limits, LiveView, Names
 from etl.layout import Layout
 from etl.reports import catalogue

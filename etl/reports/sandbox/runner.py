@@ -24,7 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from etl.lake.delta_table import LakeError
+from etl.lake.errors import LakeError
 from etl.lake.live.view import LiveView
 from etl.reports.catalogue import ReportTimeout
 from etl.reports.sandbox import child as query_child

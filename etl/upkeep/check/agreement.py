@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 
 import duckdb
 
-from etl.lake import staging
-from etl.lake.delta_table import Snapshot
+from etl.lake import duck, staging
+from etl.lake.snapshot import RETAINED_FROM, Snapshot
 from etl.lake.tables import DUPLICATES, EVENTS, PARTITION, REJECTED
 from etl.log.segments import ERASED_KIND, Sealed
-from etl.upkeep import maintenance
 from etl.upkeep.check.findings import Findings, Problem
 
 _BATCH_BYTES_MAX = 256 << 20
@@ -108,11 +107,11 @@ def _compare_kind(
     ):
         for series, segment, seq in con.execute(f"{query} LIMIT {_REPORTED_MAX}").fetchall():
             found.problems.append(Problem(what, detail.format(seq), series, segment))
-    return staging.count(con, "expected")
+    return duck.count(con, "expected")
 
 
 def _lost(split: Sequence[Snapshot]) -> str:
-    retained_from = max(one.property(maintenance.RETAINED_FROM) or "" for one in split)
+    retained_from = max(one.property(RETAINED_FROM) or "" for one in split)
     return f"""
         SELECT {_LINE} FROM expected
         ANTI JOIN ({" UNION ALL ".join(_standing(split))}) USING ({_LINE})

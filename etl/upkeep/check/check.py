@@ -19,8 +19,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from etl.lake import delta_log, delta_table
-from etl.lake.delta_table import LakeError, Snapshot
+from etl.lake import delta_log
+from etl.lake.errors import LakeError
+from etl.lake.snapshot import Snapshot
 from etl.lake.tables import TABLES
 from etl.layout import Layout
 from etl.log import recovery, recovery_record, segments
@@ -159,7 +160,7 @@ def _verify_numbers(
 def _load_tables(layout: Layout, found: Findings) -> Iterator[Snapshot]:
     for table in TABLES:
         try:
-            yield delta_table.load(layout.table(table.name), table)
+            yield Snapshot.load(layout.table(table.name), table)
         except LakeError as error:
             found.problems.append(Problem(_UNREADABLE, str(error)))
 

@@ -30,10 +30,12 @@ import duckdb
 from deltalake.exceptions import CommitFailedError
 
 from etl import durable
-from etl.lake import compaction, delta_log, delta_table, duck, parquet, rewrite
-from etl.lake.delta_table import Change, LakeError, ListedFile, Snapshot
+from etl.lake import commits, compaction, delta_log, duck, parquet, rewrite
+from etl.lake.commits import Change
+from etl.lake.duck import count
+from etl.lake.errors import LakeError
 from etl.lake.rewrite import Rewrite
-from etl.lake.staging import count
+from etl.lake.snapshot import ListedFile, Snapshot
 from etl.lake.tables import EVENTS, PARTITION, REJECTED, TABLES, Table
 from etl.layout import Layout
 from etl.log import compatibility, recovery, segments
@@ -137,7 +139,7 @@ class _Erasure:
 
     def _keys(self, con: duckdb.DuckDBPyConnection) -> set[tuple[int, str]]:
         """The duplicates' keys of the rows to erase: their copies in the log go with them."""
-        snapshot = delta_table.load(self.layout.table(EVENTS.name), EVENTS)
+        snapshot = Snapshot.load(self.layout.table(EVENTS.name), EVENTS)
         relation = snapshot.relation()
         query = f"""SELECT DISTINCT tenant_id, dedupe_key FROM {relation}
             WHERE dedupe_key IS NOT NULL AND {self.subject.condition(con, EVENTS, relation)}"""
@@ -145,14 +147,14 @@ class _Erasure:
 
     def _erase_rows(self, con: duckdb.DuckDBPyConnection, table: Table) -> Snapshot:
         folder = self.layout.table(table.name)
-        snapshot = delta_table.load(folder, table)
+        snapshot = Snapshot.load(folder, table)
         for file in snapshot.listed():
             relation = snapshot.relation([str(folder / file.path)])
             condition = self.subject.condition(con, table, relation)
             rows = count(con, f"{relation} WHERE {condition}")
             if rows:
                 self._rewrite(con, snapshot, file, condition)
-                snapshot = delta_table.load(folder, table)
+                snapshot = Snapshot.load(folder, table)
                 self._count(table, rows)
         return snapshot
 
@@ -164,7 +166,7 @@ class _Erasure:
         added = [kept] if kept else []
         erased = file.rows - sum(one.rows for one in added)
         change = Change(added, [file], is_rewrite=False, books={"erased_rows": erased})
-        delta_table.replace(folder, snapshot, change)
+        commits.replace(folder, snapshot, change)
         self.outcome.rewritten_files += 1
 
     def _count(self, table: Table, rows: int) -> None:
@@ -223,7 +225,7 @@ class _Erasure:
         # A file's smallest and largest tenant stand in the commit that added it.
         named = list(_in_log_of(folder, self.subject))
         if named:
-            newest = delta_table.load(folder, snapshot.table)
+            newest = Snapshot.load(folder, snapshot.table)
             maintenance.clean_log(folder, newest, retention_hours=0, now_s=math.inf)
         for path in named:
             if path.suffix == delta_log.SET_ASIDE:

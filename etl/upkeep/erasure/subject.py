@@ -22,7 +22,7 @@ import orjson
 
 from etl.directory.tenant_reference import TenantNames
 from etl.lake import rejected_rows
-from etl.lake.delta_table import quoted
+from etl.lake.duck import quoted
 from etl.lake.tables import EVENTS, REJECTED, Table
 
 

@@ -14,7 +14,7 @@ from tornado.iostream import StreamClosedError
 
 from etl import reports
 from etl.directory.entries import DirectoryUnavailable
-from etl.lake.delta_table import LakeError, VersionNotFound
+from etl.lake.errors import LakeError, VersionNotFound
 from etl.reports import NotYours, ReportTimeout, UnknownReport, export
 from etl.reports.charts import NoChart
 from etl.reports.parameters import ParameterError

@@ -15,9 +15,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from etl.lake import delta_table
 from etl.lake.compaction import Outcome
-from etl.lake.delta_table import LakeError, Snapshot
+from etl.lake.errors import LakeError
+from etl.lake.snapshot import Snapshot
 from etl.lake.tables import TABLES
 from etl.layout import Layout
 from etl.log import segments
@@ -164,7 +164,7 @@ class _Folder(Collector):
 
 
 def _snapshots(layout: Layout) -> list[Snapshot]:
-    return [delta_table.load(layout.table(one.name), one) for one in TABLES]
+    return [Snapshot.load(layout.table(one.name), one) for one in TABLES]
 
 
 def _waiting(sealed: dict[str, list[Sealed]], snapshots: list[Snapshot]) -> Iterator[Sealed]:

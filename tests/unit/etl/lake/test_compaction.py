@@ -20,9 +20,10 @@ from deltalake.exceptions import CommitFailedError
 from log_tools import DAY_S, Killed, Shop, at, event, flip, killed_before, record, rejection
 
 from etl import durable
-from etl.lake import compaction, delta_log, delta_table, expiry, parquet, staging
+from etl.lake import commits, compaction, delta_log, expiry, parquet, staging
 from etl.lake.compaction import CompactionConflict, Outcome, Plan
-from etl.lake.delta_table import LakeError
+from etl.lake.errors import LakeError
+from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS, TABLES
 from etl.log import recovery, segments
 from etl.log.backlog import Stopped
@@ -43,14 +44,14 @@ def delta(shop: Shop, name: str = "events") -> DeltaTable:
     return DeltaTable(shop.layout.table(name))
 
 
-def commits(shop: Shop, name: str = "events") -> list[list[dict]]:
+def committed(shop: Shop, name: str = "events") -> list[list[dict]]:
     paths = sorted((shop.layout.table(name) / "_delta_log").glob("*.json"))
     return [[json.loads(line) for line in path.read_text().splitlines()] for path in paths]
 
 
 def adds(shop: Shop, name: str = "events") -> list[dict]:
     return [
-        action["add"] for actions in commits(shop, name) for action in actions if "add" in action
+        action["add"] for actions in committed(shop, name) for action in actions if "add" in action
     ]
 
 
@@ -223,7 +224,7 @@ def test_a_backlog_takes_several_passes(shop):
     size = sealed.path.stat().st_size
     outcome = shop.compact(Plan(bytes_max=2 * size))
     assert (outcome.segments, outcome.rows, outcome.version) == (6, 6, 3)
-    assert [moved(actions) for actions in commits(shop)[1:]] == [
+    assert [moved(actions) for actions in committed(shop)[1:]] == [
         {
             "h-w0-aa": number,
             "lines:h-w0-aa": number,
@@ -355,14 +356,14 @@ def test_a_conflict_starts_over_from_a_fresh_snapshot(shop, monkeypatch):
     """Nothing is counted twice by it."""
     shop.seal(event(0), rejection(1))
     refusals = [CommitFailedError("another"), CommitFailedError("another")]
-    commit = delta_table.commit
+    commit = commits.commit
 
     def contested(folder, *arguments):
         if refusals:
             raise refusals.pop()
         return commit(folder, *arguments)
 
-    monkeypatch.setattr(delta_table, "commit", contested)
+    monkeypatch.setattr(commits, "commit", contested)
     outcome = shop.compact()
     assert (outcome.segments, outcome.lines, outcome.rows, outcome.rejected) == (1, 2, 1, 1)
     assert shop.event_ids() == ["e0"]
@@ -373,17 +374,17 @@ def test_a_conflict_on_the_second_table_keeps_the_first(shop, monkeypatch):
     """The events are committed once; their watermark says so."""
     shop.seal(event(0), rejection(1))
     refusals = [CommitFailedError("another")]
-    commit = delta_table.commit
+    commit = commits.commit
 
     def contested(folder, *arguments):
         if folder.name == "rejected" and refusals:
             raise refusals.pop()
         return commit(folder, *arguments)
 
-    monkeypatch.setattr(delta_table, "commit", contested)
+    monkeypatch.setattr(commits, "commit", contested)
     outcome = shop.compact()
     assert (outcome.segments, outcome.lines, outcome.rows, outcome.rejected) == (1, 2, 1, 1)
-    assert len(commits(shop)) == 2
+    assert len(committed(shop)) == 2
     assert (len(adds(shop)), len(adds(shop, "rejected"))) == (1, 1)
 
 
@@ -397,22 +398,22 @@ def test_a_real_committer_of_the_same_segments_is_seen(shop, monkeypatch):
         files = write(con, folder, table, key)
         if table is EVENTS and rivals:
             rivals.pop()
-            snapshot = delta_table.load(folder, table)
+            snapshot = Snapshot.load(folder, table)
             marks = {"h-w0-aa": 1, "lines:h-w0-aa": 1}
-            delta_table.commit(folder, snapshot, files, marks, {"lines": 1})
+            commits.commit(folder, snapshot, files, marks, {"lines": 1})
         return files
 
     monkeypatch.setattr(parquet, "write", overtaken)
     outcome = shop.compact()
     assert (outcome.rows, outcome.segments) == (0, 1)
     assert shop.event_ids() == ["e0"]
-    assert len(commits(shop)) == 2
+    assert len(committed(shop)) == 2
 
 
 def test_a_committer_of_other_series_is_no_conflict(shop, monkeypatch):
     """Its commit comes between, and both count."""
     shop.seal(event(0))
-    commit = delta_table.commit
+    commit = commits.commit
 
     def beside(folder, *arguments):
         other = DeltaTable(folder)
@@ -422,7 +423,7 @@ def test_a_committer_of_other_series_is_no_conflict(shop, monkeypatch):
         )
         return commit(folder, *arguments)
 
-    monkeypatch.setattr(delta_table, "commit", beside)
+    monkeypatch.setattr(commits, "commit", beside)
     assert shop.compact().rows == 1
     assert delta(shop).transaction_version("elsewhere") == 7
     assert shop.event_ids() == ["e0"]
@@ -436,7 +437,7 @@ def test_endless_conflicts_end_the_run(shop, monkeypatch):
         raise CommitFailedError("another")
 
     with monkeypatch.context() as patch:
-        patch.setattr(delta_table, "commit", refused)
+        patch.setattr(commits, "commit", refused)
         with pytest.raises(CompactionConflict):
             shop.compact()
     assert shop.compact().rows == 1
@@ -466,7 +467,7 @@ def test_a_file_with_too_few_rows_is_never_committed(shop, monkeypatch):
         patch.setattr(parquet, "count", lambda con, relation: len(relation))
         with pytest.raises(LakeError):
             shop.compact()
-    assert len(commits(shop)) == 1
+    assert len(committed(shop)) == 1
     assert shop.compact().rows == 1
     assert leftovers(shop) == []
 
@@ -616,7 +617,7 @@ def test_a_file_that_was_committed_is_never_replaced(shop, monkeypatch):
     """By one that races with its run, without the lock: it meets the name, then the conflict."""
     shop.seal(event(0))
     plan = Plan()
-    commit, inodes = delta_table.commit, []
+    commit, inodes = commits.commit, []
 
     def raced(folder, snapshot, files, *rest):
         inodes.extend(file.path.stat().st_ino for file in files)
@@ -624,7 +625,7 @@ def test_a_file_that_was_committed_is_never_replaced(shop, monkeypatch):
             compaction.run_locked(shop.layout, plan, 0.0)
         commit(folder, snapshot, files, *rest)
 
-    monkeypatch.setattr(delta_table, "commit", raced)
+    monkeypatch.setattr(commits, "commit", raced)
     assert shop.compact(plan).rows == 0
     assert len(set(inodes)) == 1
     assert shop.event_ids() == ["e0"]
@@ -675,7 +676,7 @@ def test_what_one_table_lacks_is_not_deleted(shop, monkeypatch):
     """A segment is done with when all tables have passed it."""
     for number in range(2):
         shop.seal(event(number), rejection(number))
-    commit = delta_table.commit
+    commit = commits.commit
 
     def only_events(folder, *arguments):
         if folder.name == "rejected":
@@ -683,7 +684,7 @@ def test_what_one_table_lacks_is_not_deleted(shop, monkeypatch):
         return commit(folder, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(delta_table, "commit", only_events)
+        patch.setattr(commits, "commit", only_events)
         for _ in range(2):
             with pytest.raises(LakeError):
                 shop.compact(NO_GRACE, after_s=LATER_S)
@@ -698,7 +699,7 @@ def test_duplicates_of_a_pass_that_died_before_telling_them_are_found(shop, monk
     shop.compact()
     shop.seal(event(1, dedupe_key="id:a"), event(2), event(3, dedupe_key="id:b"))
     shop.seal(event(4, dedupe_key="id:b"), series=OTHER)
-    commit = delta_table.commit
+    commit = commits.commit
 
     def dying(folder, *arguments):
         if folder.name == "duplicates":
@@ -706,7 +707,7 @@ def test_duplicates_of_a_pass_that_died_before_telling_them_are_found(shop, monk
         return commit(folder, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(delta_table, "commit", dying)
+        patch.setattr(commits, "commit", dying)
         with pytest.raises(LakeError):
             shop.compact()
     shop.seal(event(5, dedupe_key="id:b"), event(6))
@@ -765,8 +766,8 @@ def test_a_compaction_waits_for_the_one_under_way(shop, monkeypatch):
         return call
 
     for owner, name in (
-        (delta_table, "open_or_create"),
-        (delta_table, "commit"),
+        (commits, "open_or_create"),
+        (commits, "commit"),
         (expiry, "delete_compacted"),
     ):
         monkeypatch.setattr(owner, name, noted(name, getattr(owner, name)))

@@ -7,8 +7,9 @@ import pytest
 from log_tools import Shop, event, rejection
 
 from etl import durable
-from etl.lake import delta_table, expiry
-from etl.lake.delta_table import Snapshot
+from etl.lake import commits, expiry
+from etl.lake.errors import LakeError
+from etl.lake.snapshot import Snapshot
 from etl.lake.tables import TABLES
 
 OLD_S, YOUNG_S, NOW_S = 1_000.0, 2_000.0, 3_000.0
@@ -20,14 +21,14 @@ def shop(tmp_path) -> Shop:
 
 
 def snapshots(shop: Shop) -> list[Snapshot]:
-    return [delta_table.load(shop.layout.table(table.name), table) for table in TABLES]
+    return [Snapshot.load(shop.layout.table(table.name), table) for table in TABLES]
 
 
 def commit_times(shop: Shop, *times_s: float) -> None:
     """Let the commits of every table be as old as that, from version 0."""
     for table in TABLES:
-        commits = sorted((shop.layout.table(table.name) / "_delta_log").glob("*.json"))
-        for path, time_s in zip(commits, times_s, strict=True):
+        entries = sorted((shop.layout.table(table.name) / "_delta_log").glob("*.json"))
+        for path, time_s in zip(entries, times_s, strict=True):
             os.utime(path, (time_s, time_s))
 
 
@@ -110,18 +111,18 @@ def test_a_folder_that_is_a_link_stays(shop, tmp_path):
 
 def test_what_one_table_does_not_hold_stays(shop, monkeypatch):
     """The smallest watermark of all tables counts."""
-    commit = delta_table.commit
+    commit = commits.commit
     for number in range(2):
         shop.seal(event(number), rejection(number))
 
     def only_events(folder, *arguments):
         if folder.name == "rejected":
-            raise delta_table.LakeError("not now")
+            raise LakeError("not now")
         return commit(folder, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(delta_table, "commit", only_events)
-        with pytest.raises(delta_table.LakeError):
+        patch.setattr(commits, "commit", only_events)
+        with pytest.raises(LakeError):
             shop.compact()
     assert delete(shop, 1e12) == 0
     shop.compact()

@@ -10,10 +10,11 @@ from deltalake import DeltaTable
 from log_tools import Killed, Shop, event, killed_before
 
 from etl import durable
-from etl.lake import delta_table, parquet, rewrite
-from etl.lake.delta_table import Change, Snapshot
+from etl.lake import commits, parquet, rewrite
+from etl.lake.commits import Change
 from etl.lake.parquet import PartitionRows
 from etl.lake.rewrite import Rewrite
+from etl.lake.snapshot import Snapshot
 from etl.lake.tables import DUPLICATES, Table
 
 DAY = "2026-11-23"
@@ -36,13 +37,13 @@ def row(table: Table, **given: str) -> str:
 
 def add(folder: Path, table: Table, name: str, **given: str) -> Snapshot:
     """Commit a file of one row, as the version that knows `table` does."""
-    snapshot = delta_table.open_or_create(folder, table)
+    snapshot = commits.open_or_create(folder, table)
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
         rows = PartitionRows(table, DAY, row(table, **given))
         file = parquet.write_file(con, folder, rows, name)
-    delta_table.commit(folder, snapshot, [file], {name: 1}, {})
-    return delta_table.load(folder, table)
+    commits.commit(folder, snapshot, [file], {name: 1}, {})
+    return Snapshot.load(folder, table)
 
 
 @pytest.fixture
@@ -68,8 +69,8 @@ NEW = {"seq": "2", "transaction_id": "'A-1'", "value": "280.5", "currency": "'HN
 
 def test_old_rows_read_as_null(folder: Path) -> None:
     """Before anything was written by the version that knows the columns."""
-    assert read(delta_table.load(folder, DUPLICATES)) == [OLD_ROW]
-    assert delta_table.load(folder, DUPLICATES).version == 1
+    assert read(Snapshot.load(folder, DUPLICATES)) == [OLD_ROW]
+    assert Snapshot.load(folder, DUPLICATES).version == 1
 
 
 def test_files_of_both_kinds_are_read_together(folder: Path) -> None:
@@ -83,9 +84,9 @@ def test_files_of_both_kinds_are_read_together(folder: Path) -> None:
 
 def test_columns_are_added_once(folder: Path) -> None:
     """A table that has them is left as it is."""
-    versions = [delta_table.open_or_create(folder, DUPLICATES).version for _ in range(2)]
+    versions = [commits.open_or_create(folder, DUPLICATES).version for _ in range(2)]
     assert versions == [2, 2]
-    assert delta_table.open_or_create(folder.with_name("fresh"), DUPLICATES).version == 0
+    assert commits.open_or_create(folder.with_name("fresh"), DUPLICATES).version == 0
 
 
 def test_files_of_both_kinds_are_merged(folder: Path) -> None:
@@ -96,10 +97,10 @@ def test_files_of_both_kinds_are_merged(folder: Path) -> None:
         merged = rewrite.run(con, folder, snapshot, Rewrite(snapshot.listed()))
     assert merged is not None
     assert merged.path.name.endswith(".g2.parquet")
-    delta_table.replace(
+    commits.replace(
         folder, snapshot, Change([merged], snapshot.listed(), is_rewrite=True, books={})
     )
-    assert read(delta_table.load(folder, DUPLICATES)) == [OLD_ROW, NEW_ROW]
+    assert read(Snapshot.load(folder, DUPLICATES)) == [OLD_ROW, NEW_ROW]
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 6])
@@ -107,7 +108,7 @@ def test_a_kill_while_columns_are_added_loses_nothing(folder: Path, step: int) -
     """The next run adds them, or finds them added."""
     try:
         with killed_before(step, [(durable, "fsync_path")]):
-            delta_table.open_or_create(folder, DUPLICATES)
+            commits.open_or_create(folder, DUPLICATES)
     except Killed:
         pass
     assert read(add(folder, DUPLICATES, "new", **NEW)) == [OLD_ROW, NEW_ROW]

@@ -10,12 +10,13 @@ from log_tools import Shop, event, flip, loaded_and_set_aside, record, rejection
 from etl import lake
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import Product, Tenant
-from etl.lake import compaction, delta_table, staging
+from etl.lake import compaction, staging
 from etl.lake.compaction import Plan
-from etl.lake.delta_table import LakeError, VersionNotFound
+from etl.lake.errors import LakeError, VersionNotFound
 from etl.lake.live import view as live
 from etl.lake.live.tail import Tail
 from etl.lake.live.view import Limits, LiveView
+from etl.lake.snapshot import Snapshot
 from etl.log import backlog, segments
 
 NO_GRACE = Plan(segment_grace_s=0.0)
@@ -90,11 +91,11 @@ def test_a_compaction_at_any_moment_changes_no_count(shop, monkeypatch, moment):
 
     for owner, name in (
         (segments, "sealed_everywhere"),
-        (delta_table, "load"),
+        (Snapshot, "load"),
         (backlog, "above"),
         (staging, "stage_lines"),
         (staging, "stage_tables"),
-        (delta_table.Snapshot, "relation"),
+        (Snapshot, "relation"),
     ):
         monkeypatch.setattr(owner, name, interrupted(getattr(owner, name)))
     assert shop.query(COUNTS) == [(5, 2, 3)]
@@ -104,7 +105,7 @@ def test_a_compaction_at_any_moment_changes_no_count(shop, monkeypatch, moment):
 def test_segments_are_listed_before_the_snapshot_is_loaded(shop, monkeypatch):
     """What is compacted and deleted in between is in the snapshot."""
     filled(shop)
-    load = delta_table.load
+    load = Snapshot.load
     steps = []
 
     def late(folder, table, version=None):
@@ -113,7 +114,7 @@ def test_segments_are_listed_before_the_snapshot_is_loaded(shop, monkeypatch):
             compact_and_delete(shop)
         return load(folder, table, version)
 
-    monkeypatch.setattr(delta_table, "load", late)
+    monkeypatch.setattr(Snapshot, "load", late)
     assert shop.query(COUNTS) == [(5, 2, 3)]
     assert shop.query("FROM snapshot") == [(2, 0)]
 
@@ -288,7 +289,7 @@ def test_an_entry_that_is_set_aside_meanwhile_is_done_without(shop, monkeypatch)
     """A commit that was not durable at a power cut: the tables are loaded again without it."""
     shop.seal(event(0), rejection(1))
     shop.compact()
-    monkeypatch.setattr(delta_table, "load", loaded_and_set_aside(shop))
+    monkeypatch.setattr(Snapshot, "load", loaded_and_set_aside(shop))
     assert shop.query(COUNTS) == [(1, 1, 0)]
     assert shop.query("FROM snapshot") == [(0, 1)]
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from etl import lake
 from etl.lake import compaction
-from etl.lake.delta_table import LakeError
+from etl.lake.errors import LakeError
 from etl.layout import FORMAT, DataFolderError, Layout, NewerFormat
 from etl.log import compatibility, mending
 from etl.log.recovery import SeriesFormatError

@@ -14,7 +14,7 @@ from log_tools import DAY_S, START, Shop, at, event, record, rejection
 from etl import reports
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import Product, Tenant
-from etl.lake.delta_table import LakeError
+from etl.lake.errors import LakeError
 from etl.lake.live.view import LiveView
 from etl.reports import NotYours, ReportTimeout, UnknownReport, catalogue
 from etl.reports.parameters import ParameterError

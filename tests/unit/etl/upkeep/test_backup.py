@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from log_tools import Shop, event, rejection
 
-from etl.lake import delta_table
-from etl.lake.delta_table import LakeError, Snapshot
+from etl.lake.errors import LakeError
+from etl.lake.snapshot import Snapshot
 from etl.upkeep import backup
 from etl.upkeep.backup import BackupRefused
 from etl.upkeep.check import check
@@ -90,14 +90,14 @@ def test_what_is_compacted_and_deleted_meanwhile_is_in_it_once(shop, copy, monke
     """Between the segments and the snapshot."""
     fill(shop)
     expected = shop.query(ALL)
-    load = delta_table.load
+    load = Snapshot.load
 
     def compact_first(*arguments: object) -> Snapshot:
-        monkeypatch.setattr(delta_table, "load", load)
+        monkeypatch.setattr(Snapshot, "load", load)
         shop.compact(after_s=10_000)
         return load(*arguments)
 
-    monkeypatch.setattr(delta_table, "load", compact_first)
+    monkeypatch.setattr(Snapshot, "load", compact_first)
     backup.run(shop.data, copy.data)
     assert copy.query(ALL) == expected
     assert check.run(copy.data).problems == []

@@ -11,8 +11,9 @@ import pytest
 from deltalake import DeltaTable
 from log_tools import DAY_S, Shop, event, flip, loaded_and_set_aside, record, rejection
 
-from etl.lake import delta_table
+from etl.lake import commits
 from etl.lake.compaction import Plan
+from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS, TABLES
 from etl.log import segments
 from etl.log.recovery_record import Decision
@@ -239,7 +240,7 @@ def test_lines_of_an_unknown_kind_are_found(shop):
     shop.seal(record(kind="dream", received_at="2026-11-25T00:00:00Z"))
     for table in TABLES:
         folder = shop.layout.table(table.name)
-        delta_table.commit(folder, delta_table.load(folder, table), [], {"h-w0-aa": 4}, {})
+        commits.commit(folder, Snapshot.load(folder, table), [], {"h-w0-aa": 4}, {})
     assert ("segment-refused", 4) in [(item.what, item.segment) for item in problems(shop)]
 
 
@@ -348,9 +349,9 @@ def test_pages_that_cannot_be_read_are_found_not_raised(shop):
 def test_books_that_do_not_balance_are_found(shop):
     """By the version of the commit."""
     filled(shop)
-    snapshot = delta_table.load(shop.layout.table("events"), EVENTS)
+    snapshot = Snapshot.load(shop.layout.table("events"), EVENTS)
     books = {"lines": 5, "rows": 3, "duplicates": 1}
-    delta_table.commit(shop.layout.table("events"), snapshot, [], {}, books)
+    commits.commit(shop.layout.table("events"), snapshot, [], {}, books)
     (problem,) = problems(shop)
     assert problem.what == "books-unbalanced"
     assert problem.detail == "events version 3: 5 lines, 3 rows, 1 duplicates"
@@ -382,5 +383,5 @@ def test_an_entry_that_is_set_aside_meanwhile_is_no_damage(shop, monkeypatch):
     """A compaction that starts after a power cut does that; all is looked at again."""
     shop.seal(event(0), rejection(1))
     shop.compact()
-    monkeypatch.setattr(delta_table, "load", loaded_and_set_aside(shop))
+    monkeypatch.setattr(Snapshot, "load", loaded_and_set_aside(shop))
     assert problems(shop) == []

@@ -10,7 +10,9 @@ from log_tools import UNTIMED, Killed, Shop, event, killed_before, record
 
 from etl import durable
 from etl.directory.tenant_reference import TenantNames
-from etl.lake import compaction, delta_log, delta_table
+from etl.lake import commits, compaction, delta_log
+from etl.lake.errors import VersionNotFound
+from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS
 from etl.log import segments
 from etl.upkeep.check import check
@@ -109,10 +111,10 @@ def test_files_of_older_versions_go_too(shop):
     """Whoever pinned one is told that it is no more."""
     fill(shop)
     shop.compact()
-    old = delta_table.load(shop.layout.table("events"), EVENTS)
+    old = Snapshot.load(shop.layout.table("events"), EVENTS)
     run(shop, TENANT)
     assert not any(Path(file).exists() for file in old.files)
-    with pytest.raises(delta_table.VersionNotFound):
+    with pytest.raises(VersionNotFound):
         rows_at = old.version
         shop.query("FROM events", version=rows_at)
 
@@ -231,8 +233,8 @@ def test_a_checkpoint_that_names_the_tenant_goes(shop):
     shop.seal(event(1, tenant_id=1), event(2, tenant_id=2))
     shop.compact()
     folder = shop.layout.table("events")
-    newest = delta_table.load(folder, EVENTS)
-    delta_table.checkpoint(folder, EVENTS, newest.version)
+    newest = Snapshot.load(folder, EVENTS)
+    commits.checkpoint(folder, EVENTS, newest.version)
     delta_log.delete_before(folder, newest.version)
     assert erase.search(shop.layout, TENANT)
     assert run(shop, TENANT).remaining == []
@@ -254,10 +256,10 @@ def test_nobody_known_changes_nothing(shop):
     """No commit, no file."""
     fill(shop)
     shop.compact()
-    before = (rows(shop), delta_table.load(shop.layout.table("events"), EVENTS).version)
+    before = (rows(shop), Snapshot.load(shop.layout.table("events"), EVENTS).version)
     outcome = run(shop, Subject(TenantNames(404)))
     assert (outcome.rows, outcome.rewritten_files, outcome.remaining) == (0, 0, [])
-    assert (rows(shop), delta_table.load(shop.layout.table("events"), EVENTS).version) == before
+    assert (rows(shop), Snapshot.load(shop.layout.table("events"), EVENTS).version) == before
 
 
 def test_what_is_being_written_for_too_long_is_named(shop):
@@ -313,7 +315,7 @@ def test_a_run_killed_at_any_step_is_completed_by_the_next(shop, step):
     others = shop.query("SELECT * FROM events WHERE tenant_id != 1 ORDER BY series, seq")
     calls = [
         (durable, "fsync_path"),
-        (delta_table, "replace"),
+        (commits, "replace"),
         (Path, "unlink"),
         (durable, "write_file"),
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from log_tools import Shop, event, record
 
-from etl.lake import delta_table
+from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS
 from etl.layout import DataFolderError
 from etl.upkeep.check import check
@@ -151,7 +151,7 @@ def test_what_is_made_is_its_owner_s_alone(tmp_path: Path, umask: int) -> None:
         os.umask(before)
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in shop.data.rglob("*")}
     assert all(mode == (0o700 if path.is_dir() else 0o600) for path, mode in modes.items()), modes
-    assert delta_table.load(shop.layout.table("events"), EVENTS).version is None
+    assert Snapshot.load(shop.layout.table("events"), EVENTS).version is None
 
 
 def test_a_link_in_the_place_of_an_open_segment_is_not_followed(shop: Shop) -> None:

@@ -11,9 +11,11 @@ from deltalake.exceptions import CommitFailedError
 from log_tools import DAY_S, Killed, Shop, event, killed_before, rejection
 
 from etl import durable
-from etl.lake import delta_log, delta_table, parquet, rewrite
-from etl.lake.delta_table import Change, ListedFile, VersionNotFound
+from etl.lake import commits, delta_log, parquet, rewrite
+from etl.lake.commits import Change
+from etl.lake.errors import VersionNotFound
 from etl.lake.rewrite import Rewrite
+from etl.lake.snapshot import RETAINED_FROM, ListedFile, Snapshot
 from etl.lake.tables import EVENTS
 from etl.upkeep import maintenance
 from etl.upkeep.check import check
@@ -29,9 +31,9 @@ def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path / "data")
 
 
-def fill(shop: Shop, commits: int = 10, *, first_s: float = 0.0) -> None:
+def fill(shop: Shop, count: int = 10, *, first_s: float = 0.0) -> None:
     """A commit of two events and a rejected payload for every segment."""
-    for number in range(commits):
+    for number in range(count):
         after_s = first_s + number
         shop.seal(event(after_s), event(after_s + 0.5, tenant_id=2), rejection(after_s))
         shop.compact()
@@ -59,7 +61,7 @@ def test_small_files_become_one_sorted_one_and_no_number_changes(shop):
     before = shop.query(ALL)
     outcome = keep_up(shop)
     assert (outcome.merged_files, outcome.written_files) == (16, 2)
-    snapshot = delta_table.load(shop.layout.table("events"), EVENTS)
+    snapshot = Snapshot.load(shop.layout.table("events"), EVENTS)
     assert len(snapshot.files) == 1
     assert shop.query(ALL) == before
     order = shop.query(f"SELECT tenant_id, received_at FROM {snapshot.relation()}")
@@ -100,8 +102,8 @@ def test_a_merge_commit_says_that_no_data_changed(shop):
     keep_up(shop)
     actions = DeltaTable(shop.layout.table("events")).get_add_actions(flatten=True)
     assert len(actions["path"]) == 1
-    commits = [path.read_text() for path in shop.layout.table("events").glob("_delta_log/*.json")]
-    (merge,) = [text for text in commits if '"remove"' in text]
+    entries = [path.read_text() for path in shop.layout.table("events").glob("_delta_log/*.json")]
+    (merge,) = [text for text in entries if '"remove"' in text]
     assert '"dataChange":true' not in merge
 
 
@@ -160,7 +162,7 @@ def test_the_newest_rejected_payloads_go_when_events_came_long_after_them(shop):
 
 
 def retained_from(shop: Shop) -> str | None:
-    return delta_table.load(shop.layout.table("events"), EVENTS).property(maintenance.RETAINED_FROM)
+    return Snapshot.load(shop.layout.table("events"), EVENTS).property(RETAINED_FROM)
 
 
 @pytest.mark.parametrize("ahead_days", [3, 40, 4000])
@@ -180,7 +182,7 @@ def test_a_clock_that_is_ahead_drops_nothing_that_is_within_the_retention(shop, 
 def test_a_clock_that_is_ahead_keeps_the_versions(shop):
     """They are as old as the newest commit says; so are the files of the log."""
     fill(shop, 8)
-    old = delta_table.load(shop.layout.table("events"), EVENTS).version
+    old = Snapshot.load(shop.layout.table("events"), EVENTS).version
     before = shop.query(ALL, version=old)
     ahead_s = time.time() - START_S + 400 * DAY_S
     for _ in range(2):
@@ -217,7 +219,7 @@ def test_what_was_dropped_stays_dropped_when_the_clock_goes_back(shop):
 def test_an_older_version_answers_until_it_is_past_its_retention(shop):
     """Then it is said that there is none, and its files are gone."""
     fill(shop, 8)
-    old = delta_table.load(shop.layout.table("events"), EVENTS).version
+    old = Snapshot.load(shop.layout.table("events"), EVENTS).version
     before = shop.query(ALL, version=old)
     keep_up(shop)
     assert shop.query(ALL, version=old) == before
@@ -225,7 +227,7 @@ def test_an_older_version_answers_until_it_is_past_its_retention(shop):
         os.utime(path, (0, 0))
     maintenance.delete_unreferenced(
         shop.layout.table("events"),
-        delta_table.load(shop.layout.table("events"), EVENTS),
+        Snapshot.load(shop.layout.table("events"), EVENTS),
         retention_hours=0,
     )
     assert len(files(shop)) == 1
@@ -284,8 +286,8 @@ def test_a_run_killed_at_any_step_changes_no_number_and_is_finished_by_the_next(
     calls = [
         (parquet, "write_file"),
         (durable, "fsync_path"),
-        (delta_table, "replace"),
-        (delta_table, "set_properties"),
+        (commits, "replace"),
+        (commits, "set_properties"),
     ]
     try:
         with killed_before(step, calls):
@@ -295,7 +297,7 @@ def test_a_run_killed_at_any_step_changes_no_number_and_is_finished_by_the_next(
     assert shop.query(ALL) == before
     keep_up(shop)
     assert shop.query(ALL) == before
-    assert len(delta_table.load(shop.layout.table("events"), EVENTS).files) == 1
+    assert len(Snapshot.load(shop.layout.table("events"), EVENTS).files) == 1
     assert check.run(shop.data).problems == []
 
 
@@ -303,14 +305,14 @@ def test_of_two_that_replace_the_same_files_one_is_refused(shop):
     """delta-rs would let both remove them, and the rows would be there twice."""
     fill(shop, 3)
     folder = shop.layout.table("events")
-    first, second = delta_table.load(folder, EVENTS), delta_table.load(folder, EVENTS)
+    first, second = Snapshot.load(folder, EVENTS), Snapshot.load(folder, EVENTS)
     files = first.listed()
     with duckdb.connect() as con:
         merged = rewrite.run(con, folder, first, Rewrite(files[:2]))
     change = Change([merged], files[:2], is_rewrite=True, books={})
-    delta_table.replace(folder, first, change)
+    commits.replace(folder, first, change)
     with pytest.raises(CommitFailedError):
-        delta_table.replace(folder, second, change)
+        commits.replace(folder, second, change)
 
 
 def test_a_file_that_does_not_hold_its_rows_is_never_committed(shop, monkeypatch):

@@ -17,7 +17,7 @@ from tornado.web import Application
 from etl import reports
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import DirectoryUnavailable, Tenant
-from etl.lake.delta_table import LakeError
+from etl.lake.errors import LakeError
 from etl.lake.live.view import LiveView
 from etl.reports import ReportTimeout, catalogue
 from service.web.private.access import ADMINISTRATOR, Access, Reader

@@ -11,8 +11,10 @@ from deltalake.exceptions import DeltaError
 from log_tools import DAY_S, Shop, event, rejection
 
 from etl import durable, lake
-from etl.lake import delta_log, delta_table
-from etl.lake.delta_table import LakeError, VersionNotFound
+from etl.lake import commits, delta_log
+from etl.lake import snapshot as snapshot_module
+from etl.lake.errors import LakeError, VersionNotFound
+from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS, REJECTED
 
 LOG = delta_log.FOLDER
@@ -45,10 +47,10 @@ def held(shop: Shop) -> list[str]:
 
 def test_a_table_that_is_not_there_is_an_empty_snapshot(tmp_path):
     """Without version, files or watermarks."""
-    snapshot = delta_table.load(tmp_path / "none", EVENTS)
+    snapshot = Snapshot.load(tmp_path / "none", EVENTS)
     assert (snapshot.version, snapshot.files, snapshot.watermark("h")) == (None, (), 0)
     with pytest.raises(VersionNotFound):
-        delta_table.load(tmp_path / "none", EVENTS, 0)
+        Snapshot.load(tmp_path / "none", EVENTS, 0)
 
 
 def test_files_and_watermarks_are_those_of_the_version(shop):
@@ -56,11 +58,11 @@ def test_files_and_watermarks_are_those_of_the_version(shop):
     compacted(shop)
     shop.seal(event(2 * DAY_S))
     shop.compact()
-    versions = [delta_table.load(folder(shop), EVENTS, version) for version in (0, 1, 2)]
+    versions = [Snapshot.load(folder(shop), EVENTS, version) for version in (0, 1, 2)]
     assert [len(item.files) for item in versions] == [0, 2, 3]
     assert [item.watermark("h-w0-aa") for item in versions] == [0, 1, 2]
     assert [item.watermark("h-w1-aa") for item in versions] == [0, 1, 1]
-    newest = delta_table.load(folder(shop), EVENTS)
+    newest = Snapshot.load(folder(shop), EVENTS)
     assert newest.version == 2
     assert [Path(name).parent.name for name in newest.files_since("2026-11-24")] == [
         "event_date=2026-11-24",
@@ -74,14 +76,14 @@ def test_a_version_out_of_reach_is_told_at_once(shop, version):
     """delta-rs would look for each version on the way there."""
     compacted(shop)
     with pytest.raises(VersionNotFound):
-        delta_table.load(folder(shop), EVENTS, version)
+        Snapshot.load(folder(shop), EVENTS, version)
 
 
 def test_a_table_is_made_once(shop):
     """With its columns, partitioned by the day of receipt."""
     shop.layout.prepare()
-    made = delta_table.open_or_create(folder(shop), EVENTS)
-    again = delta_table.open_or_create(folder(shop), EVENTS)
+    made = commits.open_or_create(folder(shop), EVENTS)
+    again = commits.open_or_create(folder(shop), EVENTS)
     assert made.version == again.version == 0
     assert again.delta.metadata().partition_columns == ["event_date"]
     assert [field.name for field in again.delta.schema().fields] == list(EVENTS.columns)
@@ -89,9 +91,9 @@ def test_a_table_is_made_once(shop):
 
 def test_a_commit_needs_a_table(shop):
     """A snapshot of nothing is not committed to."""
-    missing = delta_table.load(folder(shop), EVENTS)
+    missing = Snapshot.load(folder(shop), EVENTS)
     with pytest.raises(LakeError):
-        delta_table.commit(folder(shop), missing, [], {}, {})
+        commits.commit(folder(shop), missing, [], {}, {})
 
 
 def test_an_unknown_outcome_is_an_error_of_the_lake(shop, monkeypatch):
@@ -113,7 +115,7 @@ def test_a_log_that_cannot_be_read_is_an_error_of_the_lake(shop):
     compacted(shop)
     (folder(shop) / LOG / SECOND).write_bytes(b"{")
     with pytest.raises(LakeError):
-        delta_table.load(folder(shop), EVENTS)
+        Snapshot.load(folder(shop), EVENTS)
 
 
 # -- durability -------------------------------------------------------------------------------
@@ -136,22 +138,22 @@ def test_a_new_table_is_durable(shop, synced):
     """Its first commit, the log's folder, its own folder and that one's entry."""
     shop.layout.prepare()
     synced.clear()
-    delta_table.open_or_create(folder(shop), EVENTS)
+    commits.open_or_create(folder(shop), EVENTS)
     assert synced == [FIRST, LOG, "events", "lake"]
 
 
 def test_a_commit_is_durable_when_it_returns(shop, synced):
     """Also the checkpoint that delta-rs writes now and then."""
     shop.layout.prepare()
-    snapshot = delta_table.open_or_create(folder(shop), EVENTS)
+    snapshot = commits.open_or_create(folder(shop), EVENTS)
     synced.clear()
-    assert delta_table.commit(folder(shop), snapshot, [], {"h": 1}, {"lines": 0}) == 1
+    assert commits.commit(folder(shop), snapshot, [], {"h": 1}, {"lines": 0}) == 1
     assert synced == [SECOND, LOG]
 
 
 def test_checkpoints_are_made_and_synced(shop, synced, monkeypatch):
     """They are part of what a reader relies on."""
-    monkeypatch.setattr(delta_table, "_CONFIGURATION", {"delta.checkpointInterval": "2"})
+    monkeypatch.setattr(commits, "_CONFIGURATION", {"delta.checkpointInterval": "2"})
     for number in range(5):
         shop.seal(event(number))
         shop.compact()
@@ -166,7 +168,7 @@ def test_the_newest_entry_is_synced_before_it_is_built_upon(shop, synced):
     compacted(shop)
     DeltaTable(folder(shop)).create_checkpoint()
     synced.clear()
-    delta_table.open_or_create(folder(shop), EVENTS)
+    commits.open_or_create(folder(shop), EVENTS)
     checkpoint = "00000000000000000001.checkpoint.parquet"
     assert set(synced[:4]) == {FIRST, SECOND, checkpoint, "_last_checkpoint"}
     assert synced[4:] == [LOG, "events", "lake"]
@@ -216,9 +218,7 @@ def test_after_a_torn_commit_the_compaction_runs_again(shop, name, commit, cut):
     """With exact counts: the segments are still there. The torn bytes are kept."""
     shop.layout.prepare()
     if commit == FIRST:
-        delta_table.open_or_create(
-            folder(shop, name), {"events": EVENTS, "rejected": REJECTED}[name]
-        )
+        commits.open_or_create(folder(shop, name), {"events": EVENTS, "rejected": REJECTED}[name])
         for number in (0, 1, DAY_S):
             shop.seal(event(number))
         shop.seal(rejection(2))
@@ -335,7 +335,7 @@ def test_all_commits_of_a_torn_vacuum_are_set_aside(shop, damage):
     shop.seal(event(1))
     shop.compact()
     folder = shop.layout.table("events")
-    before = delta_table.load(folder, EVENTS)
+    before = Snapshot.load(folder, EVENTS)
     delta = DeltaTable(folder)
     for _ in range(2):
         delta.create_write_transaction([], "append", EVENTS.arrow_schema, ["event_date"])
@@ -348,7 +348,7 @@ def test_all_commits_of_a_torn_vacuum_are_set_aside(shop, damage):
     set_aside = delta_log.repair(folder)
     assert second.name in set_aside
     assert not second.exists()
-    assert delta_table.load(folder, EVENTS).version == before.version
+    assert Snapshot.load(folder, EVENTS).version == before.version
     shop.seal(event(2))
     assert shop.compact().rows == 1
 
@@ -356,12 +356,12 @@ def test_all_commits_of_a_torn_vacuum_are_set_aside(shop, damage):
 def test_errors_are_one_line_without_colours(shop, monkeypatch):
     """Whatever delta-rs makes of them."""
     shop.layout.prepare()
-    delta_table.open_or_create(folder(shop), EVENTS)
+    commits.open_or_create(folder(shop), EVENTS)
 
     def failing(*_, **__):
         raise DeltaError("cannot write\n  \x1b[31m\u21b3\x1b[0m the disk is full\n")
 
-    monkeypatch.setattr(delta_table, "DeltaTable", failing)
+    monkeypatch.setattr(snapshot_module, "DeltaTable", failing)
     with pytest.raises(LakeError) as caught:
-        delta_table.load(folder(shop), EVENTS)
+        Snapshot.load(folder(shop), EVENTS)
     assert str(caught.value).endswith("cannot write \u21b3 the disk is full")

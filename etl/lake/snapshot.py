@@ -1,0 +1,170 @@
+"""One version of a Delta table: its files and its watermarks.
+
+For every series a snapshot has two *watermarks*, kept as Delta transactions: the `_n` of the last
+line that the table holds (app id `lines:<series>`), and the number of the last segment that it
+holds whole (app id `<series>`). The table holds a line that lies at or below either. A commit moves
+files and watermarks together, so at every version a line is either in the table or not. Versions
+before 0.1 wrote the second watermark alone, and whole segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from urllib.parse import unquote
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from etl.lake.duck import quoted
+from etl.lake.errors import LakeError, VersionNotFound, lake_errors, one_line
+from etl.lake.tables import PARTITION, Table
+
+SIGNED = "beaconlog-signed"
+"""The app id that has a version from the first commit on that added a signed sale."""
+RETAINED_FROM = "beaconlog.retained_from"
+"""The table's property that names the oldest day of receipt that retention kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A file of a snapshot as its commit describes it; `path` is relative to the table's folder."""
+
+    path: str
+    event_date: str
+    size_bytes: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version of one table; `version` is None where the table does not exist yet."""
+
+    table: Table
+    version: int | None
+    files: tuple[str, ...]
+    delta: DeltaTable | None
+
+    @classmethod
+    def load(cls, folder: Path, table: Table, version: int | None = None) -> Snapshot:
+        """Load the newest version of a table, or `version`. Raises LakeError, VersionNotFound."""
+        delta = _newest(folder, table) if version is None else _at(folder, table, version)
+        if delta is None:
+            return cls(table, None, (), None)
+        with lake_errors(table):
+            # The path of a URL: a space in the data folder's name comes as %20.
+            files = sorted(unquote(uri) for uri in delta.file_uris())
+        if version is not None and not all(Path(file).exists() for file in files):
+            raise VersionNotFound(f"{table.name} has no longer the files of version {version}")
+        return cls(table, delta.version(), tuple(files), delta)
+
+    def watermark(self, series: str) -> int:
+        """Return the last segment of `series` that the table holds whole; 0 for none.
+
+        delta-rs reads it from the table's log now. Raises LakeError where an entry of this version
+        was removed meanwhile; a caller without the compaction lock loads the table again.
+        """
+        return self._transaction(series)
+
+    def lines(self, series: str) -> int:
+        """Return the `_n` of the last line of `series` that the table holds, as `watermark`.
+
+        0 also where the table was last written by a version that knew only whole segments.
+        """
+        return self._transaction(lines_of(series))
+
+    def _transaction(self, app_id: str) -> int:
+        if self.delta is None:
+            return 0
+        with lake_errors(self.table):
+            return self.delta.transaction_version(app_id) or 0
+
+    def listed(self) -> list[ListedFile]:
+        """Return every file as its commit describes it, ordered by path."""
+        if self.delta is None:
+            return []
+        actions = self.delta.get_add_actions(flatten=True)
+        names = ("path", f"partition.{PARTITION}", "size_bytes", "num_records")
+        columns = [actions[name].to_pylist() for name in names]
+        rows = zip(*columns, strict=True)
+        return sorted(
+            (ListedFile(path, str(date), size, count) for path, date, size, count in rows),
+            key=lambda file: file.path,
+        )
+
+    def property(self, name: str) -> str | None:
+        """Return a property of the table, None where it is not set."""
+        value = self.delta.metadata().configuration.get(name) if self.delta else None
+        return None if value is None else str(value)
+
+    def files_since(self, event_date: str) -> list[str]:
+        """Return the files of the partitions from `event_date` on."""
+        marker = f"{PARTITION}="
+        return [
+            file
+            for file in self.files
+            if file.rpartition(marker)[2].partition("/")[0] >= event_date
+        ]
+
+    def relation(self, files: Sequence[str] | None = None) -> str:
+        """Return SQL that reads the table (or some of its files) with the table's columns."""
+        chosen = self.files if files is None else files
+        if not chosen:
+            nulls = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in self._columns())
+            return f"(SELECT {nulls} LIMIT 0)"
+        by_missing: dict[frozenset[str], list[str]] = {}
+        for file in chosen:
+            by_missing.setdefault(self.table.missing_in(file), []).append(file)
+        parts = [self._read(files, missing) for missing, files in by_missing.items()]
+        return f"({' UNION ALL '.join(parts)})"
+
+    def _read(self, files: Sequence[str], missing: Collection[str]) -> str:
+        """Return SQL that reads files which all lack the same columns.
+
+        DuckDB's `union_by_name` would open every file to find those out.
+        """
+        columns = ", ".join(
+            f"NULL::{type_} AS {name}" if name in missing else name
+            for name, type_ in self._columns()
+        )
+        listed = ", ".join(quoted(file) for file in files)
+        return (
+            f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning = true, "
+            f"hive_types = {{'{PARTITION}': DATE}})"
+        )
+
+    def _columns(self) -> Iterable[tuple[str, str]]:
+        return self.table.columns.items()
+
+
+def newest_date(snapshots: Iterable[Snapshot]) -> date | None:
+    """Return the newest day of receipt that any of the snapshots holds."""
+    days = {file.event_date for snapshot in snapshots for file in snapshot.listed()}
+    return date.fromisoformat(max(days)) if days else None
+
+
+def lines_of(series: str) -> str:
+    """Return the app id of the watermark that counts a series' lines."""
+    return f"lines:{series}"
+
+
+def _newest(folder: Path, table: Table) -> DeltaTable | None:
+    try:
+        return DeltaTable(folder)
+    except TableNotFoundError:
+        return None
+    except (DeltaError, OSError) as error:
+        raise LakeError(f"table {table.name} at {folder}: {one_line(error)}") from error
+
+
+def _at(folder: Path, table: Table, version: int) -> DeltaTable:
+    no_version = f"{table.name} has no version {version}"
+    try:
+        # delta-rs looks for every version up to one that is far ahead.
+        if not 0 <= version <= DeltaTable(folder).version():
+            raise VersionNotFound(no_version)
+        return DeltaTable(folder, version=version)
+    except (DeltaError, OSError) as error:
+        raise VersionNotFound(no_version) from error
