@@ -76,8 +76,8 @@ def replay(
     """
     from rich.console import Console  # noqa: PLC0415
 
-    from service.replay.client import ReplayFileError, read_requests  # noqa: PLC0415
     from service.replay.progress import replay_with_progress  # noqa: PLC0415
+    from service.replay.request_file import ReplayFileError, read_requests  # noqa: PLC0415
 
     try:
         summary = replay_with_progress(

@@ -1,1 +1,4 @@
-"""A shop street in a minute: a demo directory, realistic shoppers, and a run over HTTP."""
+"""The demo: a street of shops, realistic shoppers, and a run of the service with them.
+
+It offers `run` (the demo itself) and `traffic` (the shoppers' requests).
+"""

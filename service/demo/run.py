@@ -1,7 +1,7 @@
 """The demo: a street of shops, a real service, traffic over HTTP, a compaction, reports.
 
-Everything is the product's own commands, run as a person would; it ends by itself and leaves
-nothing running but the data folder to look at.
+Every step is one of the product's own commands. The demo ends by itself, stops what it started and
+leaves its data folder to look at.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from service.demo import shoppers, street
+from service.demo import street, traffic
 from service.replay.progress import replay_with_progress
 
 _MARKER = ".beaconlog-demo"
@@ -39,11 +39,11 @@ throttle_api = "off"
 
 
 class DemoError(Exception):
-    """The demo cannot go on; one line says why."""
+    """The demo cannot continue, for the reason of the message, one line."""
 
 
 def run(data: Path, *, events: int, seed: int, console: Console) -> None:
-    """Make `data` anew and show the main job in it. Raises DemoError."""
+    """Replace the folder `data` by a new one and run the demo in it. Raises DemoError."""
     folder = _fresh(data)
     config = folder / "beaconlog.toml"
     config.write_text(_SETTINGS)
@@ -52,7 +52,7 @@ def run(data: Path, *, events: int, seed: int, console: Console) -> None:
     _show(["directory", "import", str(tenants), str(products), "--data", str(folder)])
     console.rule("2. The service, and shoppers over HTTP")
     with _service(folder, config) as url:
-        console.print(f"collecting on {url}, fsync before every reply")
+        console.print(f"collecting on {url}, fsync before every response")
         _send(url, events, seed, console)
     console.rule("3. Compaction: log segments become Parquet in a Delta table")
     _show(["compact", "--data", str(folder)])
@@ -67,7 +67,9 @@ def run(data: Path, *, events: int, seed: int, console: Console) -> None:
 
 def _fresh(data: Path) -> Path:
     if data.exists() and not (data / _MARKER).exists():
-        raise DemoError(f"{data} exists and was not made by the demo; --data names another")
+        raise DemoError(
+            f"{data} exists and was not made by the demo; name another folder with --data"
+        )
     shutil.rmtree(data, ignore_errors=True)
     try:
         data.mkdir(parents=True)
@@ -84,7 +86,7 @@ def _command(arguments: list[str]) -> list[str]:
 def _show(arguments: list[str]) -> None:
     done = subprocess.run(_command(arguments), check=False)
     if done.returncode:
-        raise DemoError(f"beaconlog {' '.join(arguments)} ended with {done.returncode}")
+        raise DemoError(f"beaconlog {' '.join(arguments)} failed with exit code {done.returncode}")
 
 
 @contextmanager
@@ -107,16 +109,15 @@ def _service(folder: Path, config: Path) -> Iterator[str]:
 def _public_url(process: subprocess.Popen[bytes], log: Path) -> str:
     deadline_s = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline_s and process.poll() is None:
-        found = re.search(r"port=public url=(\S+)", log.read_text())
-        if found:
-            return found[1]
+        if match := re.search(r"port=public url=(\S+)", log.read_text()):
+            return match[1]
         time.sleep(0.05)
     raise DemoError(f"the service did not start; see {log}")
 
 
 def _send(url: str, events: int, seed: int, console: Console) -> None:
     summary = replay_with_progress(
-        shoppers.requests(events=events, seed=seed, end=datetime.now(UTC)),
+        traffic.requests(events=events, seed=seed, end=datetime.now(UTC)),
         url,
         concurrency=_CONNECTIONS,
         console=console,
@@ -124,16 +125,16 @@ def _send(url: str, events: int, seed: int, console: Console) -> None:
     )
     by_status = json.dumps({str(status): n for status, n in sorted(summary.statuses.items())})
     rate = summary.sent / max(summary.elapsed_s, 0.001)
-    console.print(f"{summary.sent} requests, {rate:.0f} a second, by status: {by_status}")
+    console.print(f"{summary.sent} requests, {rate:.0f} per second, by status: {by_status}")
     if summary.failed:
         raise DemoError(f"requests failed: {dict(summary.transport_errors)}")
 
 
 def _next(folder: Path) -> str:
-    name = "beaconlog" if shutil.which("beaconlog") else os.path.relpath(sys.argv[0])
+    command = "beaconlog" if shutil.which("beaconlog") else os.path.relpath(sys.argv[0])
     return f"""\
-{name} report timeseries --interval hour --tz America/Tegucigalpa --data {folder}
-{name} report recent --tenant {street.OPEN_SHOPS[0].slug} --limit 5 --data {folder}
-{name} report revenue --format csv --data {folder}
-{name} serve --data {folder}    and then open http://127.0.0.1:8081/
+{command} report timeseries --interval hour --tz America/Tegucigalpa --data {folder}
+{command} report recent --tenant {street.OPEN_SHOPS[0].slug} --limit 5 --data {folder}
+{command} report revenue --format csv --data {folder}
+{command} serve --data {folder}    then open http://127.0.0.1:8081/
 head -n 1 {folder}/log/*/*.ndjson    the log is plain NDJSON"""

@@ -1,8 +1,8 @@
-"""The demo's directory: a shop street, as plain data.
+"""The demo's directory: a street of shops, as plain data.
 
-Ids and UUIDs are fixed, so that two demos can be compared and a printed example stays true. A
-product's id is its shop's id times 100 plus its place on the shelf; the shelf is in order of
-popularity. Prices are in HNL. One shop has closed: its tenant is there, but not public.
+Ids and UUIDs are fixed, so that two demos can be compared and printed examples stay true. The id of
+a product is the id of its shop times 100 plus its rank by popularity. Prices are in HNL. One shop
+has closed: its tenant exists, but is not public.
 """
 
 import csv
@@ -24,7 +24,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """One row of tenants.csv, with what it sells, most popular first."""
+    """One row of tenants.csv, with the shop's products, most popular first."""
 
     id: int
     uuid: str
@@ -183,9 +183,9 @@ CLOSED_SHOP = next(shop for shop in SHOPS if shop.status == "inactive")
 
 
 def write_csv(folder: Path) -> tuple[Path, Path]:
-    """Write tenants.csv and products.csv into an existing folder; the paths, in that order.
+    """Write tenants.csv and products.csv into an existing folder and return their paths.
 
-    Raises OSError where the folder cannot be written.
+    Raises OSError if the folder cannot be written.
     """
     tenants, products = folder / "tenants.csv", folder / "products.csv"
     _write(

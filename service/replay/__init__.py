@@ -1,4 +1,5 @@
-"""Replays a file of requests against a collector.
+"""Replay: send a file of recorded requests to a collector.
 
-It offers `client` and `progress`.
+It offers `request_file` (reads the file), `client` (sends the requests and counts the responses)
+and `progress` (the same with a progress bar).
 """

@@ -1,4 +1,4 @@
-"""A replay with its progress on a console."""
+"""A replay with a progress bar on the terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from service.replay.client import Request, Summary, replay
+from service.replay.client import Summary, replay
+from service.replay.request_file import Request
 
 
 def replay_with_progress(
@@ -18,7 +19,7 @@ def replay_with_progress(
     console: Console,
     total: int | None = None,
 ) -> Summary:
-    """Replay, showing how many were answered of `total`, where that is known."""
+    """Replay, and show how many requests of `total`, if known, were counted."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -85,8 +85,15 @@ def test_the_api_reference_is_up_to_date() -> None:
     assert (ROOT / "docs/api.md").read_text() == found["text"]()
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.name)
 def test_every_page_points_to_what_is_there(page: Path) -> None:
     """Links lead somewhere."""
     named = re.findall(r"\]\(([^)#]+)[)#]", page.read_text())
     assert [path for path in named if "://" not in path and not (page.parent / path).exists()] == []
+
+
+def test_every_decision_is_in_the_index() -> None:
+    """And every line of the index has its page."""
+    folder = ROOT / "docs/decisions"
+    pages = {path.name for path in folder.glob("*.md")} - {"README.md"}
+    assert set(re.findall(r"\]\(([a-z-]+\.md)\)", (folder / "README.md").read_text())) == pages

@@ -15,16 +15,10 @@ from crawleruseragents import is_crawler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.demo.shoppers import (
-    CONVERSION,
-    INTERACTIONS,
-    TRACK,
-    UNKNOWN_PRODUCT_ID,
-    UNKNOWN_TYPE,
-    requests,
-)
 from service.demo.street import CLOSED_SHOP, OPEN_SHOPS, SHOPS, write_csv
-from service.replay.client import Request
+from service.demo.traffic import requests
+from service.demo.visits import CONVERSION, INTERACTIONS, TRACK, UNKNOWN_PRODUCT_ID, UNKNOWN_TYPE
+from service.replay.request_file import Request
 
 END = datetime(2026, 11, 23, 4, 10, tzinfo=UTC)  # a Sunday evening in Honduras
 CONTACTS = {"whatsapp_click", "call_click", "maps_click", "location_view"}
