@@ -3,27 +3,25 @@
     from etl import lake, reports
     reports.run(lake.connect("data"), "summary", tenant="la-colmena").rows
 
-It offers the names below, and `catalogue`, `parameters`, `columns`, `rendering`, `export`, `charts`
-and `sandbox`.
+The names below are the door. So are the modules `parameters` (texts to values), `rendering` (a
+result as bytes), `export`, `charts`, `columns`, and the package `sandbox` (administrators' SQL).
 """
 
-from etl.reports.catalogue import (
-    NotYours,
-    Report,
-    ReportTimeout,
-    Result,
-    UnknownReport,
-    load,
-    names,
-    run,
-)
+from etl.reports.catalogue import Report, UnknownReport, load, names
+from etl.reports.execution import Question, answer, execute, run
+from etl.reports.limits import ReportTimeout
+from etl.reports.result import Result
+from etl.reports.tenants import TenantForbidden
 
 __all__ = [
-    "NotYours",
+    "Question",
     "Report",
     "ReportTimeout",
     "Result",
+    "TenantForbidden",
     "UnknownReport",
+    "answer",
+    "execute",
     "load",
     "names",
     "run",

@@ -20,7 +20,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from etl.reports import buckets, zones
-from etl.reports.catalogue import Result
+from etl.reports.result import Result
 
 if TYPE_CHECKING:
     import altair

@@ -1,6 +1,6 @@
 """The columns of every report and of an export, by running each once over an empty folder.
 
-So they are told by the SQL alone, and no list of them has to be kept beside it.
+The SQL is the only source of them: no list of columns is kept beside it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 
 from etl.lake.live.view import LiveView
-from etl.reports import catalogue, export
+from etl.reports import catalogue, execution, export
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Column name -> its JSON type, `date-time` for times: of each report, and of an export."""
+    """Column name -> its JSON type, `date-time` for times: per report, and of an export."""
 
     of_reports: Mapping[str, Mapping[str, str]]
     of_export: Mapping[str, str]
@@ -27,12 +27,12 @@ class Columns:
 
 @cache
 def read() -> Columns:
-    """Return the columns. Takes about half a second, the first time."""
+    """Return the columns. The first call takes about half a second."""
     with TemporaryDirectory(prefix="beaconlog-") as folder, LiveView(Path(folder)).connect() as con:
-        found = {name: catalogue.run(con, name).table.schema for name in catalogue.names()}
+        schemas = {name: execution.run(con, name).table.schema for name in catalogue.names()}
         exported = export.schema(con)
     return Columns(
-        {name: _json_types(schema) for name, schema in found.items()}, _json_types(exported)
+        {name: _json_types(schema) for name, schema in schemas.items()}, _json_types(exported)
     )
 
 

@@ -1,11 +1,11 @@
-"""What a report may be asked: text from a query string or a command line, turned into values.
+"""The parameters of reports and exports: text from a query string or a command line, to values.
 
-Every parameter has one parser; a wrong one is named with what it takes, and never echoed.
+Each parameter has one parser. A wrong one is named with what it takes; its text is never echoed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -21,7 +21,8 @@ ROWS_MAX = 10_000
 TEXT_CHARS_MAX = 255
 ID_DIGITS_MAX = 16
 IDS_MAX = 200
-_ZONE_TAKES = "takes a zone such as UTC or America/Tegucigalpa."
+_VERSION_DIGITS_MAX = 15
+_NOT_NONE: Mapping[str, object] = {"interval": "day", "tz": "UTC", "bots": False, "limit": 50}
 
 
 class ParameterError(Exception):
@@ -32,25 +33,34 @@ class ParameterError(Exception):
         self.errors = dict(errors)
 
 
+def defaults(names: Iterable[str]) -> dict[str, object]:
+    """Return the default value per name, in that order. Raises ValueError for another name."""
+    known = _parsers(zones.load("UTC"))
+    values = {name: _NOT_NONE.get(name) for name in names}
+    if not values.keys() <= known.keys():
+        raise ValueError(f"no parser for parameters {sorted(values.keys() - known.keys())}")
+    return values
+
+
 def parse(
-    given: Mapping[str, str], allowed: Mapping[str, object]
+    texts: Mapping[str, str], allowed: Mapping[str, object]
 ) -> tuple[dict[str, object], ZoneInfo]:
-    """Parse `given`; those left out take their value from `allowed` (name -> default).
+    """Return the values of `texts`, with `allowed` (name -> default) for the others, and the zone.
 
     `from` and `to` are dates or ISO 8601 times in the zone `tz`; a date as `to` includes that
     day, a time as `to` is excluded. Raises ParameterError naming every wrong one.
     """
     errors: dict[str, list[str]] = {
         name: [f"is not a parameter of this report; it takes {', '.join(allowed)}."]
-        for name in given
+        for name in texts
         if name not in allowed
     }
-    for name, text in given.items():
+    for name, text in texts.items():
         if not text.strip():
             errors.setdefault(name, ["takes a value, not an empty one; leave it out for none."])
     values = dict(allowed)
-    zone = _attempt(errors, "tz", _zone, given.get("tz") or "UTC") or zones.load("UTC")
-    for name, text in given.items():
+    zone = _attempt(errors, "tz", _zone, texts.get("tz") or "UTC") or zones.load("UTC")
+    for name, text in texts.items():
         parser = _parsers(zone).get(name)
         if name not in errors and parser:
             values[name] = _attempt(errors, name, parser, text)
@@ -60,20 +70,46 @@ def parse(
     return values, zone
 
 
+def choice(name: str, text: str, choices: Iterable[str]) -> str:
+    """Return `text` if it is one of `choices`. Raises ParameterError."""
+    try:
+        return _choice(text, choices)
+    except ValueError as error:
+        raise ParameterError({name: [str(error)]}) from None
+
+
+def version(text: str | None) -> int | None:
+    """Parse a version of the lake, None for the newest. Raises ParameterError."""
+    if text is None:
+        return None
+    if not _is_number(text, _VERSION_DIGITS_MAX):
+        raise ParameterError({"version": ["takes a version of the lake, a whole number."]})
+    return int(text)
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is an id: decimal digits, at most ID_DIGITS_MAX."""
+    return _is_number(text, ID_DIGITS_MAX)
+
+
+def _is_number(text: str, digits_max: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= digits_max
+
+
 def _parsers(zone: ZoneInfo) -> dict[str, Callable[[str], object]]:
     return {
+        "tenant": str,
         "from": lambda text: _moment(text, zone, days_later=0),
         "to": lambda text: _moment(text, zone, days_later=1),
-        "interval": _interval,
+        "interval": lambda text: _choice(text, INTERVALS),
         "tz": lambda text: _zone(text).key,
         "bots": _flag,
         "limit": _limit,
-        "tenant": str,
-        "endpoint": _endpoint,
+        "endpoint": lambda text: _choice(text, ENDPOINTS),
         "type": _text,
         "product": _product,
-        "shops": _ids,
         "source": _text,
+        "shops": _ids,
         "find": _text,
     }
 
@@ -89,7 +125,7 @@ def _attempt(
 
 
 def _moment(text: str, zone: ZoneInfo, *, days_later: int) -> datetime:
-    """A date stands for the first instant of the day that is so many days later."""
+    """Parse a time; a date stands for the first instant of the day that many days later."""
     try:
         if len(text) <= len("2026-11-23"):
             day = date.fromisoformat(text) + timedelta(days=days_later)
@@ -100,15 +136,9 @@ def _moment(text: str, zone: ZoneInfo, *, days_later: int) -> datetime:
         raise ValueError("takes a date (2026-11-23) or an ISO 8601 time.") from None
 
 
-def _interval(text: str) -> str:
-    if text not in INTERVALS:
-        raise ValueError(f"takes one of {', '.join(INTERVALS)}.")
-    return text
-
-
-def _endpoint(text: str) -> str:
-    if text not in ENDPOINTS:
-        raise ValueError(f"takes one of {', '.join(ENDPOINTS)}.")
+def _choice(text: str, choices: Iterable[str]) -> str:
+    if text not in choices:
+        raise ValueError(f"takes one of {', '.join(choices)}.")
     return text
 
 
@@ -119,27 +149,23 @@ def _text(text: str) -> str:
 
 
 def _product(text: str) -> int:
-    if not _is_id(text):
+    if not is_id(text):
         raise ValueError("takes the id of a product, a whole number.")
     return int(text)
 
 
 def _ids(text: str) -> list[int]:
     ids = text.split(",")
-    if len(ids) > IDS_MAX or not all(map(_is_id, ids)):
+    if len(ids) > IDS_MAX or not all(map(is_id, ids)):
         raise ValueError(f"takes up to {IDS_MAX} ids of tenants, commas between them.")
-    return [int(one) for one in ids]
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= ID_DIGITS_MAX
+    return [int(id_) for id_ in ids]
 
 
 def _zone(text: str) -> ZoneInfo:
     try:
         return zones.load(text)
     except zones.UnknownZone:
-        raise ValueError(_ZONE_TAKES) from None
+        raise ValueError("takes a zone such as UTC or America/Tegucigalpa.") from None
 
 
 def _flag(text: str) -> bool:
@@ -149,8 +175,7 @@ def _flag(text: str) -> bool:
 
 
 def _limit(text: str) -> int:
-    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(ROWS_MAX))
-    if not is_number or not 1 <= int(text) <= ROWS_MAX:
+    if not _is_number(text, len(str(ROWS_MAX))) or not 1 <= int(text) <= ROWS_MAX:
         raise ValueError(f"takes a number from 1 to {ROWS_MAX}.")
     return int(text)
 

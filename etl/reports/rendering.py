@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl.plain import exact, iso
-from etl.reports.catalogue import Result
+from etl.reports.result import Result
 
 FORMATS = {
     "json": "application/json",

@@ -170,18 +170,15 @@ def _result(chosen: Settings, name: str, given: Mapping[str, str], version: int 
     from etl.directory.entries import DirectoryUnavailable  # noqa: PLC0415
     from etl.lake.errors import LakeError  # noqa: PLC0415
     from etl.lake.live import view as live  # noqa: PLC0415
-    from etl.reports import catalogue  # noqa: PLC0415
     from etl.reports.parameters import ParameterError  # noqa: PLC0415
     from service.processes.database import database  # noqa: PLC0415
 
     limits = live.Limits(memory_bytes_max=chosen.report_memory_bytes_max)
     view = live.LiveView(chosen.data, database(chosen), limits)
     try:
-        reports.load(name)
-        with busy("reading"), view.connect(version=version) as con:
-            return catalogue.run_locked(
-                con, name, given, timeout_s=chosen.report_timeout_s, lock=None
-            )
+        question = reports.Question(name, given, timeout_s=chosen.report_timeout_s)
+        with busy("reading"):
+            return reports.answer(view, question, version=version)
     except (
         reports.UnknownReport,
         ParameterError,

@@ -37,7 +37,7 @@ from service.web.http.stock_server import BoundedServer
 from service.web.private.access import Access
 from service.web.private.app import make_app
 from service.web.private.metrics import Metrics
-from service.web.private.report_pool import ReportDesk
+from service.web.private.report_pool import ReportPool
 from service.web.private.tokens import TokenFileError, TokenStore
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ async def _serve(
     schedule.every(settings.maintain_interval_s, "maintain", maintaining)
     schedule.start()
     limits = Limits(memory_bytes_max=settings.report_memory_bytes_max)
-    desk = ReportDesk(
+    pool = ReportPool(
         LiveView(settings.data, database(settings), limits), settings.report_timeout_s
     )
     clients = ClientAddress(settings.trusted_proxies)
@@ -100,7 +100,7 @@ async def _serve(
     )
     _remember(tokens)
     app = make_app(
-        desk,
+        pool,
         access,
         metrics,
         lambda: [
@@ -117,9 +117,9 @@ async def _serve(
     server.stop()
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + _DRAIN_S
-    while desk.waiting and loop.time() < deadline_s:
+    while pool.pending and loop.time() < deadline_s:
         await asyncio.sleep(_POLL_S)
-    desk.close()
+    pool.close()
     # A compaction that takes longer is cut off: it can be at any instruction.
     ended = await asyncio.to_thread(schedule.stop, max(0.0, deadline_s - loop.time()))
     log.info("drained", extra={"fields": {"compaction_cut_off": not ended}})

@@ -29,7 +29,7 @@ import pyarrow.dataset  # DuckDB would import it when it can no longer be read
 from etl.lake.errors import LakeError
 from etl.lake.live.view import Limits, LiveView, Names
 from etl.layout import Layout
-from etl.reports import catalogue
+from etl.reports.limits import lock_down
 from etl.reports.sandbox import confine, queries
 from etl.reports.sandbox.confine import CannotConfine
 from etl.reports.sandbox.only_select import QueryRefused
@@ -122,7 +122,7 @@ def _locked_in(question: Question, names: Names) -> duckdb.DuckDBPyConnection:
     con = LiveView(layout.root, limits=limits).connect(names=names)
     for setting in _SETTINGS:
         con.execute(setting)
-    catalogue.lock_down(con, layout.lake)
+    lock_down(con, layout.lake)
     confine.seal(question.memory_bytes_max, statm)
     return con
 

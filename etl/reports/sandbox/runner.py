@@ -26,7 +26,7 @@ from typing import IO
 
 from etl.lake.errors import LakeError
 from etl.lake.live.view import LiveView
-from etl.reports.catalogue import ReportTimeout
+from etl.reports.limits import ReportTimeout
 from etl.reports.sandbox import child as query_child
 from etl.reports.sandbox.child import Question
 from etl.reports.sandbox.only_select import QueryRefused

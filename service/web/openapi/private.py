@@ -135,9 +135,9 @@ def _report(name: str) -> Json:
     content = _contents(rendering.FORMATS) | {JSON: result}
     return _reading(
         f"report-{name}",
-        _first_sentence(report.text),
+        _first_sentence(report.about),
         {200: answer("Its rows.", content, always=("Cache-Control",)), **_ASKED},
-        description=_capital(" ".join(report.text.split())),
+        description=_capital(" ".join(report.about.split())),
         parameters=asked.of(report.parameters, formats),
     )
 
@@ -168,7 +168,7 @@ def _export() -> Json:
         "The events a report would count, as they are stored.",
         {200: answer("The events.", content, always=always), **_ASKED},
         description=about,
-        parameters=asked.of(export.parameters_of(), export.FORMATS),
+        parameters=asked.of(export.PARAMETERS, export.FORMATS),
     )
 
 

@@ -15,7 +15,7 @@ from tornado.iostream import StreamClosedError
 from etl import reports
 from etl.directory.entries import DirectoryUnavailable
 from etl.lake.errors import LakeError, VersionNotFound
-from etl.reports import NotYours, ReportTimeout, UnknownReport, export
+from etl.reports import ReportTimeout, TenantForbidden, UnknownReport, export
 from etl.reports.charts import NoChart
 from etl.reports.parameters import ParameterError
 from etl.reports.sandbox import queries
@@ -27,7 +27,7 @@ from service.web.openapi.private import private_document
 from service.web.private import dashboard
 from service.web.private.access import Access, PrivateHandler
 from service.web.private.fair_queue import Flooding, Overloaded
-from service.web.private.report_pool import Rendered, ReportDesk
+from service.web.private.report_pool import Rendered, ReportPool
 from service.web.responses import PRIVATE_HEADERS, NotFoundHandler, log_request
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SQL_BYTES_MAX = 64 << 10
 _ANSWERED = (
     NoChart,
-    NotYours,
+    TenantForbidden,
     UnknownReport,
     ParameterError,
     VersionNotFound,
@@ -60,14 +60,14 @@ class Metrics(Protocol):
 
 
 def make_app(
-    desk: ReportDesk,
+    pool: ReportPool,
     access: Access,
     metrics: Metrics,
     why_not_ready: Callable[[], Sequence[str]],
 ) -> web.Application:
     """The Tornado application of the private port."""
     private = {"access": access}
-    asking = {"access": access, "desk": desk}
+    asking = {"access": access, "pool": pool}
     measured = {"access": access, "metrics": metrics}
     return web.Application(
         [
@@ -88,11 +88,11 @@ def make_app(
 
 
 class AskingHandler(PrivateHandler):
-    """A handler whose answers come from the desk, or an error that says what to do."""
+    """A handler whose answers come from the pool, or an error that says what to do."""
 
-    def initialize(self, access: Access, desk: ReportDesk) -> None:  # type: ignore[override]
+    def initialize(self, access: Access, pool: ReportPool) -> None:  # type: ignore[override]
         super().initialize(access)
-        self.desk = desk
+        self.pool = pool
 
     def send(self, rendered: Rendered) -> None:
         """Send an answer, which nobody keeps."""
@@ -103,8 +103,8 @@ class AskingHandler(PrivateHandler):
         """Answer with one of the errors of _ANSWERED."""
         match error:
             case UnknownReport():
-                self.answer(404, {"success": False, "message": str(error), "reports": error.known})
-            case NotYours():
+                self.answer(404, {"success": False, "message": str(error), "reports": error.names})
+            case TenantForbidden():
                 self.fail(403, str(error))
             case ParameterError():
                 body = {"success": False, "message": str(error), "errors": error.errors}
@@ -143,7 +143,7 @@ class ReportListHandler(PrivateHandler):
             200,
             {
                 "reports": [
-                    {"name": item.name, "about": item.text, "parameters": list(item.parameters)}
+                    {"name": item.name, "about": item.about, "parameters": list(item.parameters)}
                     for item in listed
                 ]
             },
@@ -156,15 +156,15 @@ class ReportHandler(AskingHandler):
     """GET /api/v1/reports/<name>: its rows, as JSON or in another `format`."""
 
     def initialize(  # type: ignore[override]
-        self, access: Access, desk: ReportDesk, metrics: Metrics
+        self, access: Access, pool: ReportPool, metrics: Metrics
     ) -> None:
-        super().initialize(access, desk)
+        super().initialize(access, pool)
         self._metrics = metrics
 
     async def get(self, name: str) -> None:
         try:
             given = self.query_parameters()
-            self.send(await self.desk.answer(name, given, self.reader))
+            self.send(await self.pool.report(name, given, self.reader))
         except _ANSWERED as error:
             self.tell(error)
         if name in reports.names():
@@ -202,7 +202,7 @@ class SqlHandler(AskingHandler):
             return
         try:
             sql, rows_max = _query_of(bytes(self.body))
-            self._running = asyncio.ensure_future(self.desk.sql(sql, rows_max, self.reader))
+            self._running = asyncio.ensure_future(self.pool.sql(sql, rows_max, self.reader))
             self.send(await self._running)
         except asyncio.CancelledError:
             if not self._is_gone:
@@ -223,10 +223,10 @@ class ExportHandler(AskingHandler):
     async def get(self) -> None:
         try:
             given = self.query_parameters()
-            form = export.form_of(given)
+            form = export.format_of(given)
             self.set_header("Content-Type", export.FORMATS[form])
             self.set_header("Content-Disposition", f'attachment; filename="events.{form}"')
-            async with aclosing(self.desk.parts(given, self.reader)) as parts:
+            async with aclosing(self.pool.export(given, self.reader)) as parts:
                 async for part in parts:
                     self.write(part)
                     await self.flush()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,8 @@ from log_tools import DAY_S, Shop, event, rejection
 
 from etl import reports
 from etl.lake.live.view import LiveView
-from etl.reports import export, rendering
+from etl.reports import rendering
+from etl.reports.export import Export
 from etl.reports.sandbox import queries
 
 INFERRED = {
@@ -46,6 +48,11 @@ def shop(tmp_path_factory) -> Shop:
 def con(shop: Shop) -> Iterator[duckdb.DuckDBPyConnection]:
     with LiveView(shop.data).connect() as con:
         yield con
+
+
+def exported(shop: Shop, format_: str) -> bytes:
+    with closing(Export(LiveView(shop.data), {"format": format_})) as export:
+        return b"".join(iter(export.next_part, None))
 
 
 def kind_of(type_: pa.DataType) -> str:
@@ -87,16 +94,16 @@ def test_a_report_is_read_with_its_types(con, name, tz, tmp_path):
     check(rendering.to_csv(found).encode(), found.table, tmp_path / "report.csv")
 
 
-def test_an_export_is_read_with_its_types(con, tmp_path):
+def test_an_export_is_read_with_its_types(shop, tmp_path):
     """As a report."""
-    text = b"".join(export.parts(con, {"format": "csv"}, whose=None))
-    arrow = b"".join(export.parts(con, {"format": "arrow"}, whose=None))
+    text = exported(shop, "csv")
+    arrow = exported(shop, "arrow")
     check(text, pa.ipc.open_stream(arrow).read_all(), tmp_path / "export.csv")
 
 
-def test_amounts_keep_their_decimals_and_booleans_are_words(con):
+def test_amounts_keep_their_decimals_and_booleans_are_words(shop, con):
     """Whichever comes first."""
-    text = b"".join(export.parts(con, {"format": "csv"}, whose=None)).decode()
+    text = exported(shop, "csv").decode()
     assert ",280.0000,HNL," in text
     assert ",false," in text
     assert "2026-11-24T00:00:00.000000Z" in text

@@ -16,7 +16,7 @@ from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import Product, Tenant
 from etl.lake.errors import LakeError
 from etl.lake.live.view import LiveView
-from etl.reports import NotYours, ReportTimeout, UnknownReport, catalogue
+from etl.reports import Question, ReportTimeout, TenantForbidden, UnknownReport, catalogue, limits
 from etl.reports.parameters import ParameterError
 from etl.upkeep import maintenance
 
@@ -397,7 +397,7 @@ def test_intervals(shop, interval, expected):
 
 def summary_at(shop: Shop, now: datetime, **given: str) -> reports.Result:
     with LiveView(shop.data).connect() as con:
-        return catalogue.run_locked(con, "summary", given, timeout_s=30, lock=None, now=now)
+        return reports.execute(con, Question("summary", given), now)
 
 
 def test_summary_compares_with_the_period_before(shop):
@@ -515,7 +515,7 @@ def pinned_answers(shop: Shop, version: int | None, now: datetime, given: dict) 
     for name in reports.names():
         taken = {key: text for key, text in given.items() if key in reports.load(name).parameters}
         with view.connect(version=version) as con:
-            found = catalogue.run_locked(con, name, taken, timeout_s=30, lock=None, now=now)
+            found = reports.execute(con, Question(name, taken), now)
         told[name] = ([tuple(row.values()) for row in found.rows], found.parameters)
     return told
 
@@ -742,17 +742,15 @@ def test_sales_that_came_again_with_another_amount(shop):
         assert len(rows(shop, "quality", from_="2026-11-24")) == 3
 
 
-def test_whose_is_read_whatever_is_asked(filled):
-    """One tenant's reader is told the same of another tenant and of none."""
+def test_a_reader_of_one_tenant_reads_no_other(filled):
+    """The error is the same for another tenant and for one that does not exist."""
     view = LiveView(filled.data, DirectoryDatabase(filled.layout.directory_url))
-    terms = {"timeout_s": 30.0, "lock": None, "whose": 2}
-    for given in ({}, {"tenant": "2"}, {"tenant": "taller"}):
-        with view.connect() as con:
-            found = catalogue.run_locked(con, "summary", given, **terms)
-        assert [row["tenant_id"] for row in found.rows] == [2]
-    for given in ({"tenant": "1"}, {"tenant": "la-colmena"}, {"tenant": "no-such"}):
-        with view.connect() as con, pytest.raises(NotYours):
-            catalogue.run_locked(con, "summary", given, **terms)
+    for texts in ({}, {"tenant": "2"}, {"tenant": "taller"}):
+        result = reports.answer(view, Question("summary", texts, reader_tenant=2))
+        assert [row["tenant_id"] for row in result.rows] == [2]
+    for texts in ({"tenant": "1"}, {"tenant": "la-colmena"}, {"tenant": "no-such"}):
+        with pytest.raises(TenantForbidden):
+            reports.answer(view, Question("summary", texts, reader_tenant=2))
 
 
 @pytest.mark.parametrize("name", reports.names())
@@ -772,8 +770,8 @@ def test_every_report_says_what_its_rows_are(filled, name):
     """Its header names it; it runs without parameters and with all of them."""
     report = reports.load(name)
     assert report.name == name
-    assert report.text.endswith(".")
-    assert "--" not in report.text
+    assert report.about.endswith(".")
+    assert "--" not in report.about
     used = set(re.findall(r"\$(\w+)", report.sql)) - {"compared_from", "compared_to"}
     assert used <= set(report.parameters) == used | {"tz"}
     given = {"tenant": "1", "from": "2026-11-23", "to": "2026-11-24", "tz": "Asia/Kolkata"}
@@ -816,9 +814,9 @@ def test_a_report_that_does_not_exist_lists_those_that_do(filled, name):
     """The parts that reports share are none."""
     with pytest.raises(UnknownReport) as caught:
         reports.load(name)
-    assert caught.value.known == reports.names()
-    assert "summary" in caught.value.known
-    assert not any(known.startswith("_") for known in caught.value.known)
+    assert caught.value.names == reports.names()
+    assert "summary" in caught.value.names
+    assert not any(name.startswith("_") for name in caught.value.names)
 
 
 def test_a_zone_that_only_python_knows_is_a_mistake_of_the_asker(filled):
@@ -841,7 +839,7 @@ def locked(shop) -> duckdb.DuckDBPyConnection:
     shop.compact()
     shop.seal(event(1))
     with LiveView(shop.data).connect() as con:
-        catalogue.run_locked(con, "summary", {}, timeout_s=30.0, lock=shop.layout.lake)
+        limits.lock_down(con, shop.layout.lake)
         yield con
 
 

@@ -24,7 +24,7 @@ from service.web.openapi.public import public_document
 from service.web.private import app as private_app
 from service.web.private.access import Access
 from service.web.private.metrics import Metrics
-from service.web.private.report_pool import ReportDesk
+from service.web.private.report_pool import ReportPool
 from service.web.private.tokens import TokenStore
 from service.web.public import app as collect
 from service.web.public.app import InFlight, IngestRoute, Port
@@ -49,8 +49,8 @@ def app(port: str, tmp_path: Path) -> Application:
     """The application whose routes the document tells."""
     if port == "private":
         store = TokenStore(tmp_path / "tokens.json")
-        desk = ReportDesk(LiveView(tmp_path), 1.0)
-        return private_app.make_app(desk, Access("", store), Metrics(tmp_path, None), list)
+        pool = ReportPool(LiveView(tmp_path), 1.0)
+        return private_app.make_app(pool, Access("", store), Metrics(tmp_path, None), list)
     tally = Tally(INGEST, 1)
     routes = [IngestRoute(path, None, tally.of(path, 0)) for path in INGEST]  # type: ignore[arg-type]
     return collect.make_app(Port(routes, ClientAddress([]), InFlight(), list, 1000))

@@ -24,7 +24,7 @@ from etl.lake.live.view import LiveView
 from service.web.private.access import Access
 from service.web.private.app import make_app
 from service.web.private.metrics import Metrics
-from service.web.private.report_pool import ReportDesk
+from service.web.private.report_pool import ReportPool
 from service.web.private.tokens import TokenStore, UnknownToken
 
 Fetch = Callable[..., Awaitable[HTTPResponse]]
@@ -53,10 +53,10 @@ def store(tmp_path: Path) -> TokenStore:
 @pytest.fixture
 def app(data: Path, store: TokenStore) -> Iterator[Application]:
     database = DirectoryDatabase(f"sqlite:///{data}/directory.db")
-    desk = ReportDesk(LiveView(data, database), 30.0)
+    pool = ReportPool(LiveView(data, database), 30.0)
     access = Access("", store, wrong_delay_s=0.0, now=lambda: NOW)
-    yield make_app(desk, access, Metrics(data, None), list)
-    desk.close()
+    yield make_app(pool, access, Metrics(data, None), list)
+    pool.close()
     database.dispose()
 
 

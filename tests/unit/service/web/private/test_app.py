@@ -1,4 +1,4 @@
-"""The private app: reports over HTTP from a real desk, and how what goes wrong is told."""
+"""The private app: reports over HTTP from a real pool, and how what goes wrong is told."""
 
 import asyncio
 import csv
@@ -24,7 +24,7 @@ from service.web.private.access import ADMINISTRATOR, Access, Reader
 from service.web.private.app import make_app
 from service.web.private.fair_queue import OF_A_SHOP_MAX, Flooding, Overloaded, Turns
 from service.web.private.metrics import Metrics
-from service.web.private.report_pool import Rendered, ReportDesk
+from service.web.private.report_pool import Rendered, ReportPool
 from service.web.private.tokens import TokenStore
 
 TOKEN = "correct-horse"
@@ -52,11 +52,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def desk(data: Path) -> Iterator[ReportDesk]:
+def pool(data: Path) -> Iterator[ReportPool]:
     database = DirectoryDatabase(f"sqlite:///{data}/directory.db")
-    desk = ReportDesk(LiveView(data, database), 30.0)
-    yield desk
-    desk.close()
+    pool = ReportPool(LiveView(data, database), 30.0)
+    yield pool
+    pool.close()
     database.dispose()
 
 
@@ -71,9 +71,9 @@ def reasons() -> list[str]:
 
 
 @pytest.fixture
-def app(desk: ReportDesk, token: str, reasons: list[str], data: Path) -> Application:
+def app(pool: ReportPool, token: str, reasons: list[str], data: Path) -> Application:
     access = Access(token, TokenStore(data / "tokens.json"), wrong_delay_s=0.0)
-    return make_app(desk, access, Metrics(data, None), lambda: reasons)
+    return make_app(pool, access, Metrics(data, None), lambda: reasons)
 
 
 @pytest.fixture
@@ -299,13 +299,13 @@ async def test_not_ready_says_why(get: Get, reasons: list[str]) -> None:
 # -- what goes wrong with us ------------------------------------------------------------------
 
 
-class FailingDesk:
-    """A desk where every report ends the same way."""
+class FailingPool:
+    """A pool where every report ends the same way."""
 
     def __init__(self, failure: Exception) -> None:
         self.failure = failure
 
-    async def answer(self, name: str, given: Mapping[str, str], whose: Reader) -> Rendered:
+    async def report(self, name: str, texts: Mapping[str, str], reader: Reader) -> Rendered:
         raise self.failure
 
 
@@ -317,8 +317,8 @@ class TestFailures:
         return RuntimeError(SECRET)
 
     @pytest.fixture
-    def desk(self, failure: Exception) -> FailingDesk:
-        return FailingDesk(failure)
+    def pool(self, failure: Exception) -> FailingPool:
+        return FailingPool(failure)
 
     @pytest.mark.parametrize(
         ("failure", "status"),
@@ -351,18 +351,18 @@ class TestFailures:
 
 
 async def test_a_long_query_is_interrupted(
-    data: Path, get: Get, desk: ReportDesk, monkeypatch: pytest.MonkeyPatch
+    data: Path, get: Get, pool: ReportPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """504 once the time is over, and the next report is answered."""
     endless = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b"
     whole = reports.load("summary")
-    slow = reports.Report(whole.name, whole.text, whole.parameters, endless)
-    monkeypatch.setattr(desk, "timeout_s", 0.05)
+    slow = reports.Report(whole.name, whole.about, whole.parameters, endless)
+    monkeypatch.setattr(pool, "timeout_s", 0.05)
     with monkeypatch.context() as patched:
         patched.setattr(catalogue, "load", lambda name: slow)
         response = await get(f"{PATH}/summary")
     assert response.code == 504
-    monkeypatch.setattr(desk, "timeout_s", 30.0)
+    monkeypatch.setattr(pool, "timeout_s", 30.0)
     assert (await get(f"{PATH}/summary")).code == 200
 
 
@@ -379,12 +379,12 @@ class HeldView:
 
 
 async def test_too_many_reports_at_once_are_refused(
-    data: Path, get: Get, desk: ReportDesk, monkeypatch: pytest.MonkeyPatch
+    data: Path, get: Get, pool: ReportPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bounded number waits; the one past it hears so at once, and health is not delayed."""
     held: Any = HeldView(data)
-    monkeypatch.setattr(desk, "view", held)
-    waiting = [asyncio.ensure_future(desk.answer("summary", {})) for _ in range(64)]
+    monkeypatch.setattr(pool, "view", held)
+    waiting = [asyncio.ensure_future(pool.report("summary", {})) for _ in range(64)]
     await asyncio.sleep(0)
     response = await get(f"{PATH}/summary")
     assert (response.code, response.headers["Retry-After"]) == (503, "5")
@@ -394,7 +394,7 @@ async def test_too_many_reports_at_once_are_refused(
     assert all(isinstance(one, LakeError) for one in ended)
 
 
-async def test_a_shop_that_floods_waits_for_itself(data: Path, desk: ReportDesk) -> None:
+async def test_a_shop_that_floods_waits_for_itself(data: Path, pool: ReportPool) -> None:
     """Past its share it is refused; another shop and an administrator are answered meanwhile."""
     held: Any = HeldView(data)
     shop, other = Reader(tenant_id=1), Reader(tenant_id=2)
@@ -402,16 +402,16 @@ async def test_a_shop_that_floods_waits_for_itself(data: Path, desk: ReportDesk)
     def wait() -> None:
         assert held.gate.wait(20)
 
-    waiting = [asyncio.ensure_future(desk.ask(wait, shop)) for _ in range(OF_A_SHOP_MAX)]
+    waiting = [asyncio.ensure_future(pool.run(wait, shop)) for _ in range(OF_A_SHOP_MAX)]
     await asyncio.sleep(0)
     with pytest.raises(Flooding):
-        await desk.ask(wait, shop)
-    assert json.loads((await desk.answer("summary", {})).body)["rows"]
-    next_one = asyncio.ensure_future(desk.ask(wait, other))
+        await pool.run(wait, shop)
+    assert json.loads((await pool.report("summary", {})).body)["rows"]
+    next_one = asyncio.ensure_future(pool.run(wait, other))
     await asyncio.sleep(0)
     held.gate.set()
     await asyncio.gather(*waiting, next_one)
-    assert desk.waiting == 0
+    assert pool.pending == 0
 
 
 async def test_readers_take_turns() -> None:
@@ -490,15 +490,15 @@ class CountedConnection:
         self._con.close()
 
 
-async def test_an_export_that_began_is_not_refused(desk: ReportDesk) -> None:
+async def test_an_export_that_began_is_not_refused(pool: ReportPool) -> None:
     """However many questions came meanwhile; its connection is closed, also when it is left."""
-    view: Any = CountedView(desk.view)
-    desk.view = view
+    view: Any = CountedView(pool.view)
+    pool.view = view
     shop, gate = Reader(tenant_id=1), threading.Event()
     for is_read in (True, False):
-        parts = desk.parts({"format": "csv"}, shop)
+        parts = pool.export({"format": "csv"}, shop)
         first = await anext(parts)
-        flood = [asyncio.ensure_future(desk.ask(gate.wait, shop)) for _ in range(OF_A_SHOP_MAX)]
+        flood = [asyncio.ensure_future(pool.run(gate.wait, shop)) for _ in range(OF_A_SHOP_MAX)]
         await asyncio.sleep(0)
         if is_read:
             gate.set()
@@ -508,16 +508,16 @@ async def test_an_export_that_began_is_not_refused(desk: ReportDesk) -> None:
         gate.set()
         ended = await asyncio.gather(*flood, return_exceptions=True)
         assert [type(one) for one in ended if one is not True] == [Flooding]
-    assert desk.waiting == 0
+    assert pool.pending == 0
 
 
-async def test_exports_are_bounded(desk: ReportDesk) -> None:
+async def test_exports_are_bounded(pool: ReportPool) -> None:
     """Each holds a connection for as long as its client takes."""
-    begun = [desk.parts({}, Reader(tenant_id=1)) for _ in range(5)]
+    begun = [pool.export({}, Reader(tenant_id=1)) for _ in range(5)]
     for parts in begun[:4]:
         await anext(parts)
     with pytest.raises(Flooding):
         await anext(begun[4])
     for parts in begun:
         await parts.aclose()
-    assert desk.waiting == 0
+    assert pool.pending == 0

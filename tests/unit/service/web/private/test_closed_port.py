@@ -20,7 +20,7 @@ from service.collector.client import ClientAddress
 from service.web.private.access import COOKIE, Access
 from service.web.private.app import make_app
 from service.web.private.metrics import Metrics
-from service.web.private.report_pool import ReportDesk
+from service.web.private.report_pool import ReportPool
 from service.web.private.sessions import DAYS, OF_A_TOKEN_MAX, SessionStore
 from service.web.private.tokens import TokenFileError, TokenStore
 
@@ -74,8 +74,8 @@ def access(store: TokenStore, clock: Clock, token: str, *, opened: bool) -> Acce
 
 @pytest.fixture
 def app(layout: Layout, access: Access) -> Iterator[Application]:
-    desk = ReportDesk(LiveView(layout.root, None), 30.0)  # type: ignore[arg-type]  # not asked
-    yield make_app(desk, access, Metrics(layout.root, None), list)
+    pool = ReportPool(LiveView(layout.root, None), 30.0)  # type: ignore[arg-type]  # not asked
+    yield make_app(pool, access, Metrics(layout.root, None), list)
 
 
 @pytest.fixture
