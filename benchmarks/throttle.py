@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.queues import SimpleQueue
 from typing import NamedTuple
 
-from service.collector.throttle.shared_memory import Refused, SharedThrottle
+from service.collector.throttle.shared_memory import OverLimit, SharedThrottle
 from service.collector.throttle.token_bucket import MemoryThrottle, Rate
 
 ROUNDS = 9
@@ -85,7 +85,7 @@ def cases() -> dict[str, Callable[[int], Cost]]:
     def shared(key: str, now: float) -> object:
         try:
             return buckets.take(key, now, (1, EVENT_BYTES))
-        except Refused:
+        except OverLimit:
             return None
 
     def unseen(number: int) -> list[str]:

@@ -35,7 +35,7 @@ from service.collector.record import Visit
 from service.collector.rejected import RejectedStream
 from service.collector.signing import signatures
 from service.collector.signing.signatures import NoSecrets, Secrets, SecretsUnavailable
-from service.collector.throttle.gates import NO_HEADERS, Gate, Gates, Throttled, standing
+from service.collector.throttle.gates import NO_HEADERS, Gate, Gates, Throttled, quota_headers
 from service.collector.throttle.token_bucket import Decision
 from service.collector.visitors import DailySalts, SaltDamagedError, visitor_id
 
@@ -169,7 +169,7 @@ class Intake:
             plain = self._plain(submission, gate, address)
             payload = _checked(_parsed(plain), self._contract.interaction)
             admitted = await self._admit(payload, *self._by_id, address)
-            headers = standing(self._enter_tenant(admitted, len(plain.body), address))
+            headers = quota_headers(self._enter_tenant(admitted, len(plain.body), address))
             status, body, _ = await self._interaction(admitted, plain)
         except Throttled as refused:
             return _throttled(refused)
@@ -182,7 +182,7 @@ class Intake:
     ) -> Reply:
         gate, address, headers = self._gates.api, _address(submission), NO_HEADERS
         try:
-            headers = standing(gate.enter(address, len(submission.body)))
+            headers = quota_headers(gate.enter(address, len(submission.body)))
             status, body, _ = await endpoint(self._plain(submission, gate, address))
         except Throttled as refused:
             return _throttled(refused)
@@ -391,9 +391,9 @@ def _throttled(refused: Throttled) -> Reply:
     return Reply(429, {"success": False, "message": str(refused)}, refused.headers)
 
 
-def _unavailable(message: str, standing: Mapping[str, str] = NO_HEADERS) -> Reply:
+def _unavailable(message: str, quota_headers: Mapping[str, str] = NO_HEADERS) -> Reply:
     body = {"success": False, "message": message}
-    return Reply(503, body, {**standing, "Retry-After": str(_RETRY_AFTER_S)})
+    return Reply(503, body, {**quota_headers, "Retry-After": str(_RETRY_AFTER_S)})
 
 
 def _refused(refusal: Rejection) -> Reply:

@@ -15,7 +15,7 @@ from service.collector.directory.directory import MISS, Miss
 from service.collector.identifiers import us_of
 from service.collector.intake import Bounds, Intake, Reply, Submission
 from service.collector.rejected import ByteBudget, RejectedStream
-from service.collector.throttle.gates import Buckets, Gates, Limits
+from service.collector.throttle.gates import Buckets, Gates, RateLimits
 from service.collector.visitors import DailySalts
 
 T = TypeVar("T")
@@ -132,7 +132,7 @@ class Collector:
             salts=DailySalts(folder / "salts"),
             clock=self.clock,
             bounds=parts.pop("bounds", Bounds()),
-            gates=Gates.of(Buckets.shared(Limits(**parts), processes=1), self.clock),
+            gates=Gates.of(Buckets.shared(RateLimits(**parts), processes=1), self.clock),
             rejected=RejectedStream(journal, self.clock, budget, schema_version=CONTRACT.version),
         )
 

@@ -1,15 +1,16 @@
-"""Who may pass: the limits of addresses and tenants, and how a refusal is told.
+"""The throttle of requests: gates for addresses and for tenants.
 
-A request passes its address's gate before anything of its body is read, and its tenant's once that
-is known. At each gate it takes from two buckets at once, one of requests and one of bytes, or from
-neither. Bytes are those of the body: as it came at first, and what decompression adds after that.
+A request passes the gate of its address before anything of its body is read, and that of its tenant
+once the tenant is known. At each gate it takes from two buckets at once, one of requests and one of
+bytes, or from neither. The bytes are those of the body: as received at the first gate, and those
+that decompression adds afterwards.
 
 Invariants:
-- no address and no tenant gets more than its limits, whatever the endpoint or the worker;
-- an address's limits are below a tenant's, by default a fifth, so that a client that is past its
-  own has taken that much from the others of its tenant at most;
-- a group that is off (`api`, `tenant-aware`) is limited by nothing, of bytes neither;
-- whose bucket refused is told, but not whether a tenant exists.
+- no address and no tenant gets more than its limits, over all endpoints and collectors;
+- the limits of an address are below those of a tenant, by default a fifth: a client at its own
+  limits has taken no more than that from the other clients of its tenant;
+- a group that is off (`api`, `tenant-aware`) has no limit, of requests or of bytes;
+- a 429 names the bucket, but never reveals whether a tenant exists.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from typing import NamedTuple
 
 from service.collector.clock import Clock
 from service.collector.throttle import token_bucket
-from service.collector.throttle.shared_memory import Refused, SharedThrottle
+from service.collector.throttle.shared_memory import OverLimit, SharedThrottle
 from service.collector.throttle.token_bucket import BYTES, REQUESTS, Decision, Rate
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Throttled(Exception):
-    """A bucket refused. Text and headers are for the client: which bucket, and until when."""
+    """A request is over a limit. Text and headers tell the client which one, and when to retry."""
 
     def __init__(self, message: str, headers: Mapping[str, str]) -> None:
         super().__init__(message)
@@ -37,11 +38,11 @@ class Throttled(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """The rates of all groups; None: no limit."""
+class RateLimits:
+    """The rates of all groups; None is no limit."""
 
     api: Rate | None = None
-    """Tracked events and conversions of an address."""
+    """Track and conversion requests of an address."""
     address: Rate | None = None
     """Interactions of an address."""
     address_bytes: Rate | None = None
@@ -54,13 +55,13 @@ class Limits:
 class Buckets:
     """The buckets of addresses and tenants, in memory that processes share."""
 
-    limits: Limits
+    limits: RateLimits
     addresses: SharedThrottle
     tenants: SharedThrottle
 
     @classmethod
-    def shared(cls, limits: Limits, *, processes: int) -> Buckets:
-        """Full buckets. Raises OSError where there is no memory for them."""
+    def shared(cls, limits: RateLimits, *, processes: int) -> Buckets:
+        """Return full buckets. Raises OSError where there is no memory for them."""
         addresses = limits.api, limits.address, limits.address_bytes
         tenants = limits.tenant_aware, limits.tenant_bytes
         return cls(
@@ -71,7 +72,7 @@ class Buckets:
 
 
 class _Group(NamedTuple):
-    """A bucket of a table: its name in headers, its unit, and the words of a refusal."""
+    """A rate of a table: its name in headers, its unit, and its words in a 429."""
 
     name: str
     unit: str
@@ -90,7 +91,7 @@ _TENANTS = (
 
 
 class Gate:
-    """One way into a table of buckets, whose last one is of bytes. `is_off`: nothing is taken."""
+    """An entrance to a table of buckets, the last of which is of bytes; no limit if `is_off`."""
 
     def __init__(
         self,
@@ -105,19 +106,19 @@ class Gate:
         self._groups = groups
         self._clock = clock
         self._is_off = is_off
-        self._requests = tuple(int(one.name == group) for one in groups[:-1])
+        self._requests = tuple(int(counted.name == group) for counted in groups[:-1])
         self._no_requests = (0,) * len(self._requests)
 
     def enter(self, key: str, size_bytes: int, cost: int = 1) -> Decision | None:
-        """Take for `cost` events of so many bytes together; None where nothing is limited.
+        """Take for `cost` events of so many bytes together; return None if there is no limit.
 
         Raises Throttled; ValueError for more events or bytes than a bucket can ever hold.
         """
-        requests = self._requests if cost == 1 else tuple(cost * one for one in self._requests)
+        requests = self._requests if cost == 1 else tuple(cost * share for share in self._requests)
         return self._take(key, (*requests, size_bytes))
 
     def add_bytes(self, key: str, size_bytes: int) -> None:
-        """Take bytes of an event that has entered. Raises as `enter`."""
+        """Take the bytes of an event that has entered. Raises as `enter` does."""
         self._take(key, (*self._no_requests, size_bytes))
 
     def _take(self, key: str, costs: tuple[int, ...]) -> Decision | None:
@@ -125,21 +126,21 @@ class Gate:
             return None
         try:
             return self._table.take(key, self._clock.monotonic_s(), costs)
-        except Refused as refused:
-            raise self._throttled(refused) from refused
+        except OverLimit as over:
+            raise self._throttled(over) from over
 
-    def _throttled(self, refused: Refused) -> Throttled:
-        group = self._groups[refused.number]
+    def _throttled(self, over: OverLimit) -> Throttled:
+        group = self._groups[over.number]
         now_unix = self._clock.now_us() / 1e6
-        headers = token_bucket.refusal(
-            group.name, refused.rate, refused.decision, now_unix, unit=group.unit
+        headers = token_bucket.throttled_headers(
+            group.name, over.rate, over.decision, now_unix, unit=group.unit
         )
         message = f"Too many {group.what}; try again in {headers['Retry-After']} s"
         return Throttled(message, headers)
 
 
 class Gates(NamedTuple):
-    """The gates of the endpoints, each of the address and then of the tenant."""
+    """The gates of the endpoints: track and conversion (`api`), and interactions."""
 
     api: Gate
     api_tenant: Gate
@@ -148,7 +149,7 @@ class Gates(NamedTuple):
 
     @classmethod
     def of(cls, buckets: Buckets, clock: Clock) -> Gates:
-        """The gates to these buckets."""
+        """Return the gates to these buckets."""
         address = partial(Gate, buckets.addresses, _ADDRESSES, clock)
         tenant = partial(Gate, buckets.tenants, _TENANTS, clock)
         is_api_off = buckets.limits.api is None
@@ -161,6 +162,6 @@ class Gates(NamedTuple):
         )
 
 
-def standing(decision: Decision | None) -> Mapping[str, str]:
-    """The response headers that tell a client where it stands."""
-    return NO_HEADERS if decision is None else token_bucket.standing(decision)
+def quota_headers(decision: Decision | None) -> Mapping[str, str]:
+    """Return the quota headers of a response; none where there is no limit."""
+    return NO_HEADERS if decision is None else token_bucket.quota_headers(decision)

@@ -1,28 +1,28 @@
 """Token buckets in shared memory, so that limits hold across processes.
 
-Made before the processes that use it are forked: they inherit the memory and the secret, and every
-one of them decides on the same buckets. There is no other way to share one, and no fallback to a
-table of one's own.
+The table is made before the processes that use it are forked. They inherit the memory and the
+secret, and all decide on the same buckets. No other way shares a table, and no process falls back
+to a table of its own.
 
-A key has a bucket for each rate of its table, and a request takes from several of them at once, or
-from none: one look-up and one lock. The table is set-associative. A key's tag, a hash under a
-secret of this run, names the row of slots the key may be in and tells it from the row's other keys;
-clients cannot aim at a row or at another key's tag. A slot is the tag, the moment of the last use
-and for each rate the moment at which its bucket is full again: aligned words of 8 bytes, in the
-machine's own order.
+A key has one bucket per rate of its table, and a request takes from several of them at once, or
+from none, with one look-up and one lock. The table is set-associative. A key's tag is a hash under
+a secret of this run: it names the row of slots where the key may be, and tells the key from the
+others of the row. So clients cannot aim at a row or at the tag of another key. A slot holds the
+tag, the moment of the last use and, per rate, the moment at which its bucket is full again: aligned
+words of 8 bytes, in the machine's byte order.
 
-Invariants, besides those of `throttle`:
-- a row is read and written by one process at a time. The lock is a POSIX record lock on the byte
-  of the row's number, which the kernel releases when its holder ends, however it ends. Such locks
-  do not keep threads apart: a process decides in one thread, as its event loop does. A process
-  holds one lock at a time and waits for nothing meanwhile, so they cannot deadlock;
-- a slot is valid after each of its stores, and each store is one aligned word: a holder killed
-  between two of them leaves a bucket as it was, or as it should be, or full;
-- a key that is not in its row has full buckets, so a slot whose buckets are all full is the first
-  to make room, and after those the least recently used of the row: of the whole table
-  approximately. A key that is refused is in use;
-- the latest moment is common to all rows and kept without a lock. An update of it that is lost
-  makes a bucket look emptier, by as much as the clock went on between two processes.
+Invariants, besides those of `token_bucket`:
+- one process at a time reads and writes a row. The lock is a POSIX record lock on the byte of the
+  row's number; the kernel releases it when its holder ends, however it ends. Such locks do not
+  exclude threads: a process decides in one thread, that of its event loop. A process holds one
+  lock at a time and waits for nothing meanwhile, so there is no deadlock;
+- a slot is valid after each of its stores, and each store is one aligned word: a holder that is
+  killed between two stores leaves a bucket as it was, or as it should be, or full;
+- a key that is not in its row has full buckets. So a slot whose buckets are all full is evicted
+  first, and then the least recently used slot of the row, which is approximately that of the whole
+  table. A denied key is in use;
+- the latest moment is common to all rows and stored without a lock. A lost update makes a bucket
+  look emptier, by the time that passed between the clock readings of two processes.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _NO_TAG = 0
 _ALWAYS_FULL_S = -math.inf
 
 
-class Refused(Exception):
-    """A bucket refused: its decision, its rate, and the number of that in the table."""
+class OverLimit(Exception):
+    """A bucket holds too few tokens: its decision, its rate, and the number of that rate."""
 
     def __init__(self, number: int, rate: Rate, decision: Decision) -> None:
         super().__init__(number, rate, decision)
@@ -60,9 +60,9 @@ class Refused(Exception):
 class SharedThrottle:
     """Buckets for every process forked after it was made; as exact as within one process.
 
-    Each key has one bucket per rate; a rate of None is no limit. Holds at most `keys_max` keys. Of
-    `processes`, how many decide at a time, one alone locks nothing: what takes its place after it
-    finds the buckets as it left them. `now` must be of a clock that the processes share, as
+    Each key has one bucket per rate; a rate of None is no limit. The table holds at most `keys_max`
+    keys. `processes` is how many decide at a time: a single process takes no lock, and its
+    successor inherits the buckets. `now` must be of a clock that the processes share, as
     `time.monotonic` is within one boot of a machine.
     """
 
@@ -96,15 +96,15 @@ class SharedThrottle:
         self._latest_s[0] = -math.inf
 
     def __len__(self) -> int:
-        """How many keys are held."""
+        """Return the number of keys in the table."""
         return sum(tag != _NO_TAG for tag in self._tags)
 
     def take(self, key: str, now: float, costs: Sequence[int]) -> Decision | None:
         """Take `costs`, one per rate, from the key's buckets at `now`, or nothing from any.
 
-        Returns the decision of the first bucket that is asked: a cost of 0 asks nothing, and where
-        nothing is asked there is none. Raises Refused by the first that refuses; ValueError for a
-        cost below 0 or above the burst: it could never be accepted.
+        Returns the decision of the first bucket whose cost is not 0, or None if there is none.
+        Raises OverLimit for the first bucket that holds too few tokens; ValueError for a cost below
+        0 or above the burst: it could never be allowed.
         """
         place = self._place(key)
         if not self._is_shared:
@@ -132,7 +132,7 @@ class SharedThrottle:
             if not 0 < cost <= tokens:
                 if slot is not None:
                     self._used_at_s[slot] = latest_s
-                raise Refused(number, rate, rate.refusal(cost, tokens, full_at_s - now))
+                raise OverLimit(number, rate, rate.denial(cost, tokens, full_at_s - now))
             full_at_s += cost / rate.per_s
             if decided is None:
                 # allowed, limit, remaining, retry_after_s, full_after_s
@@ -156,19 +156,19 @@ class SharedThrottle:
         return place.slot
 
     def _claim(self, place: _Place, latest_s: float) -> int:
-        """Give a slot of the row to the key, with full buckets."""
+        """Assign a slot of the row to the key, with full buckets, and return it."""
         first = place.row * self._row_slots
-        slot = place.slot = first + self._dispensable(first * _WORD_BYTES, latest_s)
+        slot = place.slot = first + self._evicted(first * _WORD_BYTES, latest_s)
         for column in self._full_at_s:
             column[slot] = _ALWAYS_FULL_S
         self._tags[slot] = place.tag
         return slot
 
-    def _dispensable(self, offset: int, latest_s: float) -> int:
+    def _evicted(self, offset: int, latest_s: float) -> int:
         unpacked = self._row_of_moments.unpack_from
         moments = [
             max(slot)
-            for slot in zip(*(unpacked(one, offset) for one in self._full_at_s), strict=True)
+            for slot in zip(*(unpacked(column, offset) for column in self._full_at_s), strict=True)
         ]
         if (earliest_s := min(moments)) > latest_s:
             moments = list(unpacked(self._used_at_s, offset))

@@ -1,16 +1,16 @@
-"""How many requests or bytes a key may send: a token bucket per key, with time as an argument.
+"""Limit the requests or bytes of a key: a token bucket per key, with time as an argument.
 
-A bucket holds `burst` tokens and refills at `per_s` tokens a second. It is kept as one number,
-the moment at which it will be full again, so that a decision reads one float and writes at most
-one. A key that is not in the table has a full bucket.
+A bucket holds `burst` tokens and refills at `per_s` tokens per second. It is stored as one number,
+the moment at which it will be full again, so a decision reads one float and writes at most one. A
+key that is not in the table has a full bucket.
 
 Invariants:
-- over any stretch of time a key is admitted at most burst + per_s * elapsed;
-- a refusal costs nothing: the same request is accepted once `retry_after_s` has passed;
-- a clock that goes back mints no tokens;
-- the table never holds more than `keys_max` keys; the least recently used one goes first.
+- over any stretch of time a key gets at most burst + per_s * elapsed;
+- a denied request costs nothing: it is allowed once `retry_after_s` has passed;
+- a clock that goes back adds no tokens;
+- the table never holds more than `keys_max` keys, and evicts the least recently used.
 
-A throttle within one process is here; `shared_throttle` holds limits across processes.
+The throttle of one process is here; `shared_memory` holds limits across processes.
 """
 
 import math
@@ -35,11 +35,11 @@ _UNIT_S = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "h
 
 
 class RateSyntaxError(ValueError):
-    """A rate that cannot be read or held; the message is one line for an operator."""
+    """A rate that cannot be parsed, or is out of bounds; the message is one line."""
 
 
 class Decision(NamedTuple):
-    """The answer for one request: whether it may pass, and what its bucket holds afterwards."""
+    """Whether a request is allowed, and the state of its bucket afterwards."""
 
     allowed: bool
     limit: int
@@ -50,7 +50,7 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Tokens a second, and the most that can be saved up.
+    """Tokens per second, and the most that a bucket holds.
 
     Raises RateSyntaxError unless 0 < per_s <= PER_S_MAX, burst >= 1 and an empty bucket is full
     again within REFILL_S_MAX seconds.
@@ -69,12 +69,12 @@ class Rate:
 
     @property
     def refill_s(self) -> float:
-        """Seconds an empty bucket takes to be full."""
+        """The seconds in which an empty bucket fills."""
         return self.burst / self.per_s
 
     @classmethod
     def parse(cls, text: str) -> "Rate":
-        """Read "600/min burst 120" (s, sec, second, min, minute, h, hour).
+        """Parse "600/min burst 120" (s, sec, second, min, minute, h, hour).
 
         Raises RateSyntaxError.
         """
@@ -89,7 +89,7 @@ class Rate:
 
     @classmethod
     def parse_bytes(cls, text: str) -> "Rate":
-        """Read "4MiB/min burst 2MiB" (KiB, MiB, GiB or bytes; the times of `parse`).
+        """Parse "4MiB/min burst 2MiB" (KiB, MiB, GiB or bytes; units of time as in `parse`).
 
         Raises RateSyntaxError.
         """
@@ -105,28 +105,28 @@ class Rate:
     ) -> tuple[Decision, float]:
         """Take `cost` tokens, or none, from a bucket that is full at `full_at_s`.
 
-        The decision, and the moment at which the bucket is full after it. `latest_s` is the latest
-        moment known, so at least `now`, from which the decision's seconds are counted. Raises
-        ValueError for a cost outside 1..burst: it could never be accepted.
+        Returns the decision and the moment at which the bucket is full afterwards. `latest_s` is
+        the latest moment that the table has seen, at least `now`; the decision counts its seconds
+        from `now`. Raises ValueError for a cost outside 1..burst: it could never be allowed.
         """
         full_at_s = max(full_at_s, latest_s)
         tokens = self.tokens(full_at_s - latest_s)
         if not 0 < cost <= tokens:
-            return self.refusal(cost, tokens, full_at_s - now), full_at_s
+            return self.denial(cost, tokens, full_at_s - now), full_at_s
         full_at_s += cost / self.per_s
         remaining, full_after_s = tokens - cost, full_at_s - now
         # allowed, limit, remaining, retry_after_s, full_after_s
         return Decision(True, self.burst, remaining, 0.0, full_after_s), full_at_s  # noqa: FBT003
 
     def tokens(self, full_after_s: float) -> int:
-        """How many tokens a bucket holds that will be full after so many seconds."""
+        """Return the tokens in a bucket that will be full after so many seconds."""
         tokens = int((self.burst / self.per_s + _TOLERANCE_S - full_after_s) * self.per_s)
         return self.burst if tokens > self.burst else max(0, tokens)
 
-    def refusal(self, cost: int, tokens: int, full_after_s: float) -> Decision:
-        """The refusal of a bucket that holds fewer tokens than the cost.
+    def denial(self, cost: int, tokens: int, full_after_s: float) -> Decision:
+        """Return the decision of a bucket that holds fewer tokens than the cost.
 
-        Raises ValueError for a cost outside 1..burst: it could never be accepted.
+        Raises ValueError for a cost outside 1..burst: it could never be allowed.
         """
         if not 1 <= cost <= self.burst:
             raise ValueError("a cost must be from 1 to the burst")
@@ -140,31 +140,31 @@ class Rate:
 
 
 def parse_rate(text: str) -> Rate | None:
-    """Read a rate of requests, or None for "off". Raises RateSyntaxError."""
+    """Parse a rate of requests; None for "off". Raises RateSyntaxError."""
     return None if text.strip().lower() == "off" else Rate.parse(text)
 
 
 def parse_bytes_rate(text: str) -> Rate | None:
-    """Read a rate of bytes, or None for "off". Raises RateSyntaxError."""
+    """Parse a rate of bytes; None for "off". Raises RateSyntaxError."""
     return None if text.strip().lower() == "off" else Rate.parse_bytes(text)
 
 
 class Throttle(Protocol):
-    """Decides for the keys of one group by one rate."""
+    """A table of buckets that share one rate."""
 
     @property
     def rate(self) -> Rate:
-        """What each key of the group may take."""
+        """The rate of each key."""
 
     def allow(self, key: str, now: float, cost: int = 1) -> Decision:
-        """Take `cost` tokens from the key's bucket at `now` (monotonic seconds), or refuse.
+        """Take `cost` tokens from the key's bucket at `now` (monotonic seconds), or deny.
 
-        Raises ValueError for a cost outside 1..burst: it could never be accepted.
+        Raises ValueError for a cost outside 1..burst: it could never be allowed.
         """
 
 
 class MemoryThrottle:
-    """A Throttle within one process. A forgotten key starts again with a full bucket."""
+    """A Throttle of one process. An evicted key starts again with a full bucket."""
 
     def __init__(self, rate: Rate, keys_max: int = KEYS_MAX) -> None:
         if keys_max < 1:
@@ -175,7 +175,7 @@ class MemoryThrottle:
         self._full_at_s: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many keys are held."""
+        """Return the number of keys in the table."""
         return len(self._full_at_s)
 
     @property
@@ -192,32 +192,32 @@ class MemoryThrottle:
         return decision
 
     def _keep(self, key: str, full_at_s: float) -> None:
-        # A refused key counts as used: being forgotten would hand it a full bucket.
+        # A denied key counts as used: eviction would hand it a full bucket.
         self._full_at_s[key] = full_at_s
         self._full_at_s.move_to_end(key)
         if len(self._full_at_s) > self._keys_max:
             self._full_at_s.popitem(last=False)
 
 
-def standing(decision: Decision) -> dict[str, str]:
-    """The response headers that tell every client where it stands."""
+def quota_headers(decision: Decision) -> dict[str, str]:
+    """Return the headers of every response: the client's limit, and how much of it is left."""
     return {
         "X-RateLimit-Limit": str(decision.limit),
         "X-RateLimit-Remaining": str(decision.remaining),
     }
 
 
-def refusal(
+def throttled_headers(
     group: str, rate: Rate, decision: Decision, now_unix: float, *, unit: str = REQUESTS
 ) -> dict[str, str]:
-    """The response headers of a refusal; `now_unix` in Unix seconds.
+    """Return the headers of a 429 response; `now_unix` in Unix seconds.
 
     The policy names a unit other than requests, as draft-ietf-httpapi-ratelimit-headers does.
     """
     retry_s = max(1, math.ceil(decision.retry_after_s))
     window_s = max(1, math.ceil(rate.refill_s - _TOLERANCE_S))
     quota_unit = "" if unit == REQUESTS else f';qu="{unit}"'
-    return standing(decision) | {
+    return quota_headers(decision) | {
         "Retry-After": str(retry_s),
         "X-RateLimit-Reset": str(math.ceil(now_unix + decision.retry_after_s)),
         "RateLimit-Policy": f'"{group}";q={rate.burst};w={window_s}{quota_unit}',

@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.collector.clock import Clock
-from service.collector.throttle.gates import Buckets, Gate, Gates, Limits, Throttled, standing
+from service.collector.throttle.gates import (
+    Buckets,
+    Gate,
+    Gates,
+    RateLimits,
+    Throttled,
+    quota_headers,
+)
 from service.collector.throttle.token_bucket import Rate
 
 SIZE_BYTES_MAX = 100
@@ -23,7 +30,7 @@ BYTE_RATES = st.builds(
     Rate, per_s=st.floats(min_value=1, max_value=2000), burst=st.integers(SIZE_BYTES_MAX, 1000)
 )
 LIMITS = st.builds(
-    Limits,
+    RateLimits,
     api=REQUEST_RATES,
     address=REQUEST_RATES,
     address_bytes=BYTE_RATES,
@@ -100,7 +107,7 @@ def passes(gates: Gates, sent: Sent) -> tuple[bool, bool]:
 
 
 @given(LIMITS, EVENTS)
-def test_nobody_gets_more_than_its_limits(limits: Limits, events: list[Sent]) -> None:
+def test_nobody_gets_more_than_its_limits(limits: RateLimits, events: list[Sent]) -> None:
     """No address and no tenant, by requests or bytes, whichever worker and endpoint it asks."""
     time = Time()
     buckets = Buckets.shared(limits, processes=3)
@@ -126,7 +133,7 @@ def test_nobody_gets_more_than_its_limits(limits: Limits, events: list[Sent]) ->
 
 
 @given(LIMITS, EVENTS)
-def test_nobody_is_hurt_by_others(limits: Limits, events: list[Sent]) -> None:
+def test_nobody_is_hurt_by_others(limits: RateLimits, events: list[Sent]) -> None:
     """What an address is refused it would be without the others; so is a tenant, by those whose
     address lets them through."""
     time = Time()
@@ -165,9 +172,9 @@ def adds(gate: Gate, key: str, size_bytes: int) -> bool:
 
 def test_events_that_come_together_cost_one_request_each() -> None:
     """All of them pass, or none."""
-    limits = Limits(api=Rate(per_s=1, burst=10), address_bytes=Rate(per_s=1, burst=1000))
+    limits = RateLimits(api=Rate(per_s=1, burst=10), address_bytes=Rate(per_s=1, burst=1000))
     gate = Gates.of(Buckets.shared(limits, processes=1), Time().clock).api
-    assert standing(gate.enter("a", 500, 7)) == {
+    assert quota_headers(gate.enter("a", 500, 7)) == {
         "X-RateLimit-Limit": "10",
         "X-RateLimit-Remaining": "3",
     }
@@ -177,13 +184,13 @@ def test_events_that_come_together_cost_one_request_each() -> None:
         gate.enter("b", 100, 11)
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Limits)])
+@pytest.mark.parametrize("name", [field.name for field in fields(RateLimits)])
 def test_each_limit_binds_by_itself(name: str) -> None:
     """Where the groups are on and nothing else is scarce."""
     wide = Rate(per_s=1000, burst=10_000)
     scarce = Rate(per_s=0.1, burst=100 if name.endswith("bytes") else 1)
-    rates = {field.name: wide for field in fields(Limits)} | {name: scarce}
-    gates = Gates.of(Buckets.shared(Limits(**rates), processes=1), Time().clock)
+    rates = {field.name: wide for field in fields(RateLimits)} | {name: scarce}
+    gates = Gates.of(Buckets.shared(RateLimits(**rates), processes=1), Time().clock)
     tracks = name not in {"tenant_aware", "address"}
     first, second = (passes(gates, Sent(0, tracks, "a", "t", 60, 0.0)) for _ in range(2))
     assert first == (True, True)
@@ -192,6 +199,6 @@ def test_each_limit_binds_by_itself(name: str) -> None:
 
 def test_without_a_limit_there_is_nothing_to_tell() -> None:
     """Everything passes."""
-    gates = Gates.of(Buckets.shared(Limits(), processes=1), Time().clock)
+    gates = Gates.of(Buckets.shared(RateLimits(), processes=1), Time().clock)
     for gate in gates:
-        assert standing(gate.enter("a", 1 << 40)) == {}
+        assert quota_headers(gate.enter("a", 1 << 40)) == {}

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.collector.throttle import shared_memory
-from service.collector.throttle.shared_memory import Refused, SharedThrottle
+from service.collector.throttle.shared_memory import OverLimit, SharedThrottle
 from service.collector.throttle.token_bucket import Decision, MemoryThrottle, Rate
 
 pytestmark = pytest.mark.timeout(60)
@@ -43,7 +43,7 @@ def allow(throttle: SharedThrottle, key: str, now: float, cost: int = 1) -> Deci
     """Take from the bucket of its only rate."""
     try:
         decision = throttle.take(key, now, (cost,))
-    except Refused as refused:
+    except OverLimit as refused:
         assert refused.number == 0
         return refused.decision
     assert decision is not None
@@ -52,7 +52,7 @@ def allow(throttle: SharedThrottle, key: str, now: float, cost: int = 1) -> Deci
 
 def refusal(throttle: SharedThrottle, key: str, now: float, *costs: int) -> tuple[int, int]:
     """Which bucket refuses, and what it holds."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(OverLimit) as refused:
         throttle.take(key, now, costs)
     return refused.value.number, refused.value.decision.remaining
 
@@ -221,7 +221,7 @@ def test_each_bucket_is_one_of_its_own_rate(
         asked = [number for number, cost in enumerate(costs) if cost]
         try:
             decision = throttle.take(key, now, costs)
-        except Refused as refused:
+        except OverLimit as refused:
             number = refused.number
             assert refused.rate == rates[number]
             assert refused.decision == alone[number].allow(key, now, costs[number])

@@ -14,8 +14,8 @@ from service.collector.throttle.token_bucket import (
     RateSyntaxError,
     parse_bytes_rate,
     parse_rate,
-    refusal,
-    standing,
+    quota_headers,
+    throttled_headers,
 )
 
 RATES = st.builds(
@@ -259,7 +259,7 @@ def test_is_never_unlimited() -> None:
 def test_headers_of_an_accepted_request() -> None:
     """A client that may go on reads its limit and what remains."""
     decision = MemoryThrottle(Rate.parse("600/min burst 120")).allow("a", 0.0)
-    assert standing(decision) == {
+    assert quota_headers(decision) == {
         "X-RateLimit-Limit": "120",
         "X-RateLimit-Remaining": "119",
     }
@@ -269,7 +269,7 @@ def test_headers_of_a_refused_request() -> None:
     """A refused client reads when to come back, in every spelling."""
     rate = Rate.parse("6000/hour burst 10")
     decision = Decision(allowed=False, limit=10, remaining=0, retry_after_s=1.2, full_after_s=6.0)
-    assert refusal("api", rate, decision, 1_800_000_000.5) == {
+    assert throttled_headers("api", rate, decision, 1_800_000_000.5) == {
         "X-RateLimit-Limit": "10",
         "X-RateLimit-Remaining": "0",
         "Retry-After": "2",
@@ -285,6 +285,6 @@ def test_a_refused_client_always_waits(rate: Rate) -> None:
     throttle = MemoryThrottle(rate)
     throttle.allow("a", 0.0, rate.burst)
     refused = throttle.allow("a", 0.0)
-    retry_s = int(refusal("api", rate, refused, 0.0)["Retry-After"])
+    retry_s = int(throttled_headers("api", rate, refused, 0.0)["Retry-After"])
     assert retry_s >= 1
     assert throttle.allow("a", float(retry_s)).allowed
