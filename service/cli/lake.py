@@ -58,12 +58,12 @@ def _failures_told() -> Iterator[None]:
 def compact(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """Move every sealed segment into the lake, now."""
     from etl.lake import compaction as job  # noqa: PLC0415
-    from service.processes.warehouse import plan  # noqa: PLC0415
+    from service.processes.plans import compaction_plan  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
     with busy("compacting"), _failures_told():
-        outcome = job.run(chosen.data, plan(chosen), time.time())
+        outcome = job.run(chosen.data, compaction_plan(chosen), time.time())
     if as_json:
         print_json(asdict(outcome))
     else:
@@ -82,12 +82,12 @@ def compact(config: Config = None, data: Data = None, as_json: AsJson = False) -
 def maintain(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """Merge small files, drop what is past its retention, delete old snapshots, now."""
     from etl.upkeep import maintenance as job  # noqa: PLC0415
-    from service.processes.warehouse import upkeep  # noqa: PLC0415
+    from service.processes.plans import maintenance_plan  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
     with busy("maintaining"), _failures_told():
-        outcome = job.run(chosen.data, upkeep(chosen), time.time())
+        outcome = job.run(chosen.data, maintenance_plan(chosen), time.time())
     if as_json:
         print_json(asdict(outcome))
         return
@@ -113,7 +113,7 @@ def erase(
     Set a tenant inactive first. Exit 1 when something of it is left: run it again.
     """
     from etl.upkeep.erasure import erase as job  # noqa: PLC0415
-    from service.processes.warehouse import plan  # noqa: PLC0415
+    from service.processes.plans import compaction_plan  # noqa: PLC0415
 
     chosen = load({"data": data}, config)
     require_folder(chosen.data)
@@ -121,7 +121,7 @@ def erase(
     if not yes:
         _confirm()
     with busy("erasing"), _failures_told():
-        outcome = job.run(chosen.data, subject, plan(chosen), time.time())
+        outcome = job.run(chosen.data, subject, compaction_plan(chosen), time.time())
     if as_json:
         print_json(asdict(outcome))
     else:

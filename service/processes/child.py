@@ -1,20 +1,56 @@
-"""When a child process should end: on SIGTERM, or when its supervisor is gone."""
+"""The frame of a child process: its logs, its event loop, and when it must end."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import uvloop
+
+from service import logs
 
 
-def stop_event(lifeline: int) -> asyncio.Event:
-    """An event of the running loop, set by SIGTERM or by the end of the lifeline pipe."""
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """`format` is text or json, `level` the name of a level."""
+
+    format: str
+    level: str
+
+
+def run(
+    name: str,
+    log_options: LogOptions,
+    lifeline: int,
+    serve: Callable[[asyncio.Event], Awaitable[int]],
+) -> int:
+    """Run `serve` in this process, which logs as `name`, and return the exit code.
+
+    `serve` gets an event that is set by SIGTERM, or by the end of the lifeline pipe when the
+    supervisor has died.
+    """
+    logs.configure(
+        log_format=log_options.format, log_level=log_options.level, role=name, stream=sys.stderr
+    )
+
+    async def main() -> int:
+        return await serve(_stop_event(lifeline))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main())
+
+
+def _stop_event(lifeline: int) -> asyncio.Event:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
-    def supervisor_gone() -> None:
+    def supervisor_died() -> None:
         loop.remove_reader(lifeline)
         stop.set()
 
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_reader(lifeline, supervisor_gone)
+    loop.add_reader(lifeline, supervisor_died)
     return stop

@@ -1,7 +1,7 @@
-"""Memory that a process no longer needs, given back to the system.
+"""Return memory that a process no longer needs to the system.
 
-Whatever a crowd of clients has taken is freed when they are gone, but the garbage collector waits
-for allocations that may not come, and glibc keeps what was freed below what is still in use.
+The memory of many clients is freed when they are gone, but the garbage collector waits for
+allocations that may not come, and glibc keeps freed memory that lies below memory in use.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ GIVE_BACK_EVERY_S = 10.0
 
 
 async def give_back_regularly() -> None:
-    """Until cancelled. A few milliseconds each time, where gc.freeze() has spared what stays."""
+    """Return free memory every GIVE_BACK_EVERY_S until cancelled.
+
+    A pass takes a few milliseconds where gc.freeze() has spared the long-lived objects.
+    """
     while True:
         await asyncio.sleep(GIVE_BACK_EVERY_S)
         give_back()
 
 
 def give_back() -> None:
-    """Collect garbage, and return free memory where the C library knows how."""
+    """Collect garbage, and return free memory where the C library can."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

@@ -1,8 +1,8 @@
-"""A process that cannot begin yet answers that it is not ready, and tries again.
+"""Begin a process that may not be able to begin yet: answer "not ready", and retry.
 
-What a collector begins with (its series of the log, the directory) may be out of reach for a
-while: the disk is full or fails, the database is down. The port is bound already, so its clients
-would hang.
+A collector begins with a series of the log and the directory, which may be out of reach for a
+while: the disk is full or fails, the database is down. Its port is bound already, so without an
+answer its clients would hang.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ T = TypeVar("T")
 
 
 class NotYet(Exception):
-    """It cannot begin now, for a reason that may pass; the message is that reason, one line."""
+    """The process cannot begin now; the message is the reason, in one line, and may pass."""
 
 
-async def begun(
+async def begin_or_retry(
     begin: Callable[[], Awaitable[T]],
     stop: asyncio.Event,
     sockets: Sequence[socket.socket],
     make_server: Callable[[Callable[[], Sequence[str]]], Server],
 ) -> T | None:
-    """What `begin` comes to, tried again for as long as it raises NotYet; None once `stop` is set.
+    """Return the result of begin(), retrying on NotYet; None once `stop` is set.
 
-    Meanwhile the server that `make_server` makes, of a function that tells why, answers on the
-    sockets. They stay open.
+    Meanwhile a server answers on the sockets: `make_server` makes it, and gets a function that
+    returns the reasons. The sockets stay open.
     """
     try:
         return await begin()
@@ -60,7 +60,7 @@ async def _is_set_within(stop: asyncio.Event, timeout_s: float) -> bool:
 
 @asynccontextmanager
 async def _answering(server: Server, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
-    server.listen([one.dup() for one in sockets])  # it closes what it listens on
+    server.listen([bound.dup() for bound in sockets])  # the server closes the copies
     try:
         yield
     finally:

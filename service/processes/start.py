@@ -1,22 +1,18 @@
-"""Which processes run: collector workers on the public port, one warehouse on the private one.
+"""Which processes run: collectors on the public port, one warehouse on the private one.
 
-Everything that can be wrong at a start is found here, before the first process is made, and
-raised as a StartError of one line. The sockets are bound here too and inherited by the processes,
-so a port answers from the first moment, and a restarted worker misses no connection. So are the
-throttle's buckets: a limit holds over all workers, and outlives each.
+Every mistake that can be found at a start is found here, before the first process is made, and
+raised as a StartError of one line. Settings end here: the processes take plain values. The sockets
+are bound here and inherited, so a port answers from the first moment, and a restarted collector
+misses no connection. So are the throttle's buckets: a limit holds over all collectors, and
+outlives each.
 """
 
 from __future__ import annotations
 
-import gc
 import logging
-import resource
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-
-from tornado.netutil import bind_sockets
 
 from etl.directory.entries import DirectoryUnavailable
 from etl.layout import DataFolderError, Layout
@@ -24,197 +20,132 @@ from etl.log import compatibility
 from etl.log.recovery import SeriesFormatError
 from etl.trusted_clock import TrustedClock
 from service.collector.contract.contract import Contract, SchemaFileError
-from service.collector.throttle.gates import Buckets, Limits
-from service.collector.throttle.token_bucket import (
-    Rate,
-    RateSyntaxError,
-    parse_bytes_rate,
-    parse_rate,
-)
-from service.processes.supervisor import Role, Supervisor, signals_held
+from service.collector.throttle.gates import Buckets
+from service.processes import choices, collector
+from service.processes.collector import CollectorStart
+from service.processes.database import database
+from service.processes.ports import BoundPort, StartError, allow_connections, bind
+from service.processes.supervisor import ProcessSpec, Supervisor, signals_held
 from service.settings import Settings
 from service.shared.heartbeat import Heartbeats
-from service.shared.request_counters import Tally
+from service.shared.request_counters import RequestCounters
 from service.shared.state import Shared
 from service.web.public import paths
 
+__all__ = ["StartError", "collect", "serve", "warehouse"]
+
 log = logging.getLogger(__name__)
 
-_BACKLOG = 1024
-_OTHER_DESCRIPTORS = 256
 _WAREHOUSE = "warehouse"
+_WAREHOUSE_PATIENCE = 3
+"""How many times as long as a collector the warehouse may be silent: its threads are busier."""
 
-
-class StartError(Exception):
-    """The start is refused; the message is one line that says what to mend."""
+_Bound = tuple[BoundPort, list[ProcessSpec]]
 
 
 def serve(settings: Settings) -> int:
-    """Run collectors and the warehouse until told to stop; the exit code."""
+    """Run collectors and the warehouse until a signal stops them, and return the exit code."""
     contract = _check_collector(settings)
-    tally = _tally(settings)
-    shared = _shared(settings, *_worker_names(settings), _WAREHOUSE)
-    collectors = partial(_collectors, contract, tally, shared)
-    return _run(settings, shared, collectors, partial(_warehouse, tally, shared))
+    counters = _counters(settings)
+    shared = _shared(settings, *_collector_names(settings), _WAREHOUSE)
+    return _run(
+        settings,
+        shared,
+        partial(_collectors, settings, contract, counters, shared),
+        partial(_warehouse, settings, counters, shared),
+    )
 
 
 def collect(settings: Settings) -> int:
     """Run the collectors alone."""
     contract = _check_collector(settings)
-    shared = _shared(settings, *_worker_names(settings))
-    return _run(settings, shared, partial(_collectors, contract, _tally(settings), shared))
+    shared = _shared(settings, *_collector_names(settings))
+    collectors = partial(_collectors, settings, contract, _counters(settings), shared)
+    return _run(settings, shared, collectors)
 
 
 def warehouse(settings: Settings) -> int:
     """Run the warehouse alone."""
     _check_data(settings)
     shared = _shared(settings, _WAREHOUSE)
-    return _run(settings, shared, partial(_warehouse, None, shared))
+    return _run(settings, shared, partial(_warehouse, settings, None, shared))
 
 
-@dataclass(frozen=True, slots=True)
-class _Port:
-    """A port that is bound, and what it is for."""
-
-    what: str
-    sockets: Sequence[socket.socket]
-
-    def tell(self) -> None:
-        """Log its URL."""
-        address, bound = self.sockets[0].getsockname()[:2]
-        shown = f"[{address}]" if ":" in address else address
-        fields = {"port": self.what, "url": f"http://{shown}:{bound}"}
-        log.info("listening", extra={"fields": fields})
-
-
-_Bound = tuple[_Port, list[Role]]
-
-
-def _run(settings: Settings, shared: Shared, *bind_roles: Callable[[Settings], _Bound]) -> int:
-    # Held before a port is told, so that whoever reads it may stop us at once, and we drain.
+def _run(settings: Settings, shared: Shared, *binders: Callable[[], _Bound]) -> int:
+    # A port that is logged may be read by whoever stops us at once: signals are held before.
     with signals_held():
-        _allow_descriptors(settings.connections_max + _OTHER_DESCRIPTORS)
-        all_bound = [bind(settings) for bind in bind_roles]
-        for port, _ in all_bound:  # once nothing can be refused any more
-            port.tell()
-        roles = [role for _, bound in all_bound for role in bound]
+        allow_connections(settings.connections_max)
+        bound = [bind_port() for bind_port in binders]
+        for port, _ in bound:  # nothing can be refused any more
+            port.log_url()
         log.info("data", extra={"fields": {"folder": str(settings.data.absolute())}})
-        _share_with_children()
-        return Supervisor(roles, shared.beats).run()
+        processes = [process for _, of_port in bound for process in of_port]
+        return Supervisor(processes, shared.beats).run()
 
 
-def _share_with_children() -> None:
-    """Keep the children's garbage collectors from writing to, and so copying, every page of what
-    the start has made, as the documentation of `gc.freeze` says."""
-    gc.freeze()
-    gc.enable()  # the command has disabled it
+def _collectors(
+    settings: Settings, contract: Contract, counters: RequestCounters, shared: Shared
+) -> _Bound:
+    options, buckets = choices.collector_options(settings), _buckets(settings)
+    port = bind("public", settings.host, settings.port)
+    start = CollectorStart(options, contract, buckets, counters, shared, port.sockets)
+    names = enumerate(_collector_names(settings))
+    return port, [ProcessSpec(name, partial(collector.run, start, slot)) for slot, name in names]
 
 
-def _collectors(contract: Contract, tally: Tally, shared: Shared, settings: Settings) -> _Bound:
-    buckets = _buckets(settings)
-    port = _bind(settings.host, settings.port, "public")
-    run = partial(_run_worker, settings, contract, buckets, tally, shared)
-    names = enumerate(_worker_names(settings))
-    return port, [Role(name, partial(run, slot, port.sockets)) for slot, name in names]
+def _warehouse(settings: Settings, counters: RequestCounters | None, shared: Shared) -> _Bound:
+    port = bind("reports", settings.reports_host, settings.reports_port)
+    run = partial(_run_warehouse, settings, counters, shared, port.sockets)
+    return port, [ProcessSpec(_WAREHOUSE, run)]
 
 
-def _worker_names(settings: Settings) -> list[str]:
-    return [f"worker-{slot}" for slot in range(settings.workers)]
+def _run_warehouse(
+    settings: Settings,
+    counters: RequestCounters | None,
+    shared: Shared,
+    sockets: Sequence[socket.socket],
+    lifeline: int,
+) -> int:
+    # In the child alone: DuckDB and delta-rs must not be loaded before a fork, and no collector
+    # needs them.
+    from service.processes.warehouse import WarehouseStart, run  # noqa: PLC0415
+    from service.processes.warehouse_choices import warehouse_options  # noqa: PLC0415
+
+    return run(WarehouseStart(warehouse_options(settings), counters, shared, sockets), lifeline)
+
+
+def _collector_names(settings: Settings) -> list[str]:
+    return [collector.name(slot) for slot in range(settings.workers)]
 
 
 def _shared(settings: Settings, *names: str) -> Shared:
-    worker_s = settings.heartbeat_timeout_s
-    timeouts_s = {name: worker_s * (3 if name == _WAREHOUSE else 1) for name in names}
+    timeout_s = settings.heartbeat_timeout_s
+    timeouts_s = dict.fromkeys(names, timeout_s)
+    if _WAREHOUSE in timeouts_s:
+        timeouts_s[_WAREHOUSE] = _WAREHOUSE_PATIENCE * timeout_s
     try:
         return Shared(Heartbeats(timeouts_s), TrustedClock())
     except OSError as error:
         raise StartError(f"no shared memory for the heartbeats: {error.strerror}") from error
 
 
-def _tally(settings: Settings) -> Tally:
+def _counters(settings: Settings) -> RequestCounters:
     try:
-        return Tally(paths.INGEST, settings.workers)
+        return RequestCounters(paths.INGEST, settings.workers)
     except OSError as error:
         raise StartError(f"no shared memory for the counters: {error.strerror}") from error
 
 
 def _buckets(settings: Settings) -> Buckets:
     try:
-        return Buckets.shared(_limits(settings), processes=settings.workers)
+        return Buckets.shared(choices.rate_limits(settings), processes=settings.workers)
     except OSError as error:
         raise StartError(f"no shared memory for the throttle: {error.strerror}") from error
 
 
-def _limits(settings: Settings) -> Limits:
-    """What the settings say of throttling. Raises StartError."""
-    try:
-        return Limits(
-            api=parse_rate(settings.throttle_api),
-            address=parse_rate(settings.throttle_address),
-            address_bytes=_bytes_rate(settings, "throttle_address_bytes"),
-            tenant_aware=parse_rate(settings.throttle_tenant_aware),
-            tenant_bytes=_bytes_rate(settings, "throttle_tenant_bytes"),
-        )
-    except RateSyntaxError as error:
-        raise StartError(str(error)) from error
-
-
-def _bytes_rate(settings: Settings, key: str) -> Rate | None:
-    rate = parse_bytes_rate(getattr(settings, key))
-    if rate is not None and rate.burst < settings.body_bytes_max:
-        # One body of that size could never be taken.
-        raise StartError(f"the burst of {key} must be at least body_bytes_max")
-    return rate
-
-
-def _warehouse(tally: Tally | None, shared: Shared, settings: Settings) -> _Bound:
-    port = _bind(settings.reports_host, settings.reports_port, "reports")
-    run = partial(_run_warehouse, settings, tally, shared, port.sockets)
-    return port, [Role(_WAREHOUSE, run)]
-
-
-def _allow_descriptors(wanted: int) -> None:
-    """Raise the process' limit of open files to what its connections may come to."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        raise StartError(f"connections_max needs {wanted} open files; ulimit -Hn allows {hard}")
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-# Each process imports what its role needs and no more.
-
-
-def _run_worker(  # noqa: PLR0913, PLR0917  (handed on as they are)
-    settings: Settings,
-    contract: Contract,
-    buckets: Buckets,
-    tally: Tally,
-    shared: Shared,
-    slot: int,
-    sockets: Sequence[socket.socket],
-    lifeline: int,
-) -> int:
-    from service.processes import collector  # noqa: PLC0415
-
-    return collector.run(settings, contract, buckets, tally, shared, slot, sockets, lifeline)
-
-
-def _run_warehouse(
-    settings: Settings,
-    tally: Tally | None,
-    shared: Shared,
-    sockets: Sequence[socket.socket],
-    lifeline: int,
-) -> int:
-    from service.processes import warehouse as role  # noqa: PLC0415
-
-    return role.run(settings, tally, shared, sockets, lifeline)
-
-
 def _check_collector(settings: Settings) -> Contract:
     _check_data(settings)
-    _limits(settings)
+    choices.rate_limits(settings)
     try:
         return Contract.load()
     except SchemaFileError as error:
@@ -222,31 +153,21 @@ def _check_collector(settings: Settings) -> Contract:
 
 
 def _check_data(settings: Settings) -> None:
+    """Prepare the data folder, and see that the directory can be read. Raises StartError."""
     layout = Layout(settings.data.absolute())
     try:
         compatibility.refuse_newer(layout)
         layout.prepare()
         layout.refuse_full_disk()
-        prepare_directory(settings)
+        _prepare_directory(settings)
     except (DataFolderError, SeriesFormatError, DirectoryUnavailable) as error:
         raise StartError(str(error)) from error
 
 
-def prepare_directory(settings: Settings) -> None:
-    """Make the directory's tables where they are ours, and see that it can be read."""
-    from service.processes.database import database  # noqa: PLC0415
-
+def _prepare_directory(settings: Settings) -> None:
     directory = database(settings)
     try:
-        if not settings.directory_tenants_query and not settings.directory_products_query:
-            directory.create_tables()
+        directory.create_tables()
         directory.tenants()
     finally:
         directory.dispose()
-
-
-def _bind(host: str, port: int, what: str) -> _Port:
-    try:
-        return _Port(what, bind_sockets(port, address=host, backlog=_BACKLOG))
-    except OSError as error:
-        raise StartError(f"{what} port {host}:{port}: {error.strerror or error}") from error

@@ -1,5 +1,4 @@
-"""Keeps processes running: fork, restart with backoff, replace what hangs, drain on SIGTERM, leave
-none behind.
+"""Keep processes running: fork, restart with backoff, replace hung ones, drain on SIGTERM.
 
 The supervisor has one thread and waits for signals synchronously, so forking is safe and no
 signal is lost. Children hold the reading end of a pipe whose writing end only the supervisor
@@ -26,14 +25,14 @@ DRAIN_TIMEOUT_S = 9.5
 _BACKOFF_FIRST_S = 0.1
 _BACKOFF_MAX_S = 5.0
 _STEADY_AFTER_S = 10.0
-_LOOK_EVERY_S = 0.5
+_CHECK_EVERY_S = 0.5
 _STOPS = (signal.SIGTERM, signal.SIGINT)
-_WAITED_FOR = (*_STOPS, signal.SIGCHLD)
-_DRAINED = (0, -signal.SIGTERM)  # a process told to end before it could listen had nothing yet
+_SIGNALS = (*_STOPS, signal.SIGCHLD)
+_DRAINED = (0, -signal.SIGTERM)  # SIGTERM ends a process that does not listen for it yet
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class ProcessSpec:
     """A process to keep: `main` gets the lifeline's reading end and returns the exit code."""
 
     name: str
@@ -42,52 +41,54 @@ class Role:
 
 @dataclass(slots=True)
 class _Child:
-    role: Role
+    spec: ProcessSpec
     pid: int = 0
     started_at_s: float = 0.0
     start_at_s: float = 0.0
     backoff_s: float = _BACKOFF_FIRST_S
     is_killed: bool = False
-    is_told_slow: bool = False
+    is_slow_logged: bool = False
 
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Hold back what the supervisor waits for, so that a signal sent early is not lost, and one
-    sent twice does not cut off the end."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
+    """Block the signals that the supervisor waits for.
+
+    A signal that is sent early is not lost, and a second one does not cut off the drain.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
     finally:
-        while signal.sigtimedwait(_WAITED_FOR, 0):
+        while signal.sigtimedwait(_SIGNALS, 0):
             pass
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Supervisor:
-    """Runs the roles until it is told to stop. To be run with `signals_held`."""
+    """Runs processes until a signal stops it. Use it within `signals_held`."""
 
     def __init__(
         self,
-        roles: Sequence[Role],
+        specs: Sequence[ProcessSpec],
         heartbeats: Heartbeats | None = None,
         *,
         drain_timeout_s: float = DRAIN_TIMEOUT_S,
     ) -> None:
-        """`heartbeats` of these roles, where those that hang are to be replaced."""
-        self._children = [_Child(role) for role in roles]
-        self._heartbeats = heartbeats or Heartbeats({role.name: math.inf for role in roles})
+        """With the `heartbeats` of these processes, replace those that hang."""
+        self._children = [_Child(spec) for spec in specs]
+        self._heartbeats = heartbeats or Heartbeats({spec.name: math.inf for spec in specs})
         self._drain_timeout_s = drain_timeout_s
 
     def run(self) -> int:
-        """Keep every role running until SIGTERM or SIGINT; 0 when all of them drained."""
+        """Keep every process running until SIGTERM or SIGINT; return 0 if all of them drained."""
         self._lifeline_read, self._lifeline_write = os.pipe()
         self._watch = Watch(self._heartbeats)
         try:
             while not self._must_stop():
                 self._reap()
                 self._kill_hung()
-                self._tell_slow_starts()
+                self._log_slow_starts()
                 self._start_due()
             return self._drain()
         finally:
@@ -97,8 +98,8 @@ class Supervisor:
     def _must_stop(self) -> bool:
         now_s = time.monotonic()
         waits = [child.start_at_s - now_s for child in self._children if not child.pid]
-        received = signal.sigtimedwait(_WAITED_FOR, max(0.0, min([*waits, _LOOK_EVERY_S])))
-        # After a pause that is longer than the wait, Python returns one that nobody sent.
+        received = signal.sigtimedwait(_SIGNALS, max(0.0, min([*waits, _CHECK_EVERY_S])))
+        # After a pause that is longer than the wait, Python returns a signal that nobody sent.
         return received is not None and received.si_signo in _STOPS
 
     def _start_due(self) -> None:
@@ -106,24 +107,24 @@ class Supervisor:
         for child in self._children:
             if not child.pid and child.start_at_s <= now_s:
                 child.started_at_s = now_s
-                child.is_killed = child.is_told_slow = False
-                self._heartbeats.started(child.role.name)
-                child.pid = self._fork(child.role)
+                child.is_killed = child.is_slow_logged = False
+                self._heartbeats.started(child.spec.name)
+                child.pid = self._fork(child.spec)
 
-    def _fork(self, role: Role) -> int:
+    def _fork(self, spec: ProcessSpec) -> int:
         pid = os.fork()
         if pid:
-            log.debug("started", extra={"fields": {"process": role.name, "pid": pid}})
+            log.debug("started", extra={"fields": {"process": spec.name, "pid": pid}})
             return pid
         code = 1
         try:
             os.close(self._lifeline_write)
-            # Ctrl-C reaches the whole group; what counts is the SIGTERM that follows.
+            # Ctrl-C reaches the whole group; a child ends on the SIGTERM that follows.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _WAITED_FOR)
-            code = role.main(self._lifeline_read)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            code = spec.main(self._lifeline_read)
         finally:
-            # Whatever main raised is printed here: os._exit would swallow it.
+            # os._exit would swallow the error that main raised.
             if sys.exc_info()[0] is not None:
                 sys.excepthook(*sys.exc_info())
             logging.shutdown()
@@ -134,18 +135,18 @@ class Supervisor:
             child = self._child(silence.process)
             if child.pid and not child.is_killed:
                 child.is_killed = True
-                _tell(logging.ERROR, "killed: it does not answer", child, silence)
+                _log_silence(logging.ERROR, "killed: it does not answer", child, silence)
                 os.kill(child.pid, signal.SIGKILL)
 
-    def _tell_slow_starts(self) -> None:
+    def _log_slow_starts(self) -> None:
         for silence in self._watch.slow_starts():
             child = self._child(silence.process)
-            if child.pid and not child.is_told_slow:
-                child.is_told_slow = True
-                _tell(logging.WARNING, "process has not begun to serve", child, silence)
+            if child.pid and not child.is_slow_logged:
+                child.is_slow_logged = True
+                _log_silence(logging.WARNING, "process has not begun to serve", child, silence)
 
     def _child(self, process: str) -> _Child:
-        return next(child for child in self._children if child.role.name == process)
+        return next(child for child in self._children if child.spec.name == process)
 
     def _reap(self) -> None:
         for child in self._children:
@@ -155,7 +156,7 @@ class Supervisor:
             now_s = time.monotonic()
             if now_s - child.started_at_s > _STEADY_AFTER_S:
                 child.backoff_s = _BACKOFF_FIRST_S
-            fields = {"process": child.role.name, "pid": child.pid, "exit": code}
+            fields = {"process": child.spec.name, "pid": child.pid, "exit": code}
             fields["restart_in_s"] = child.backoff_s
             log.error("process ended", extra={"fields": fields})
             child.pid, child.start_at_s = 0, now_s + child.backoff_s
@@ -182,12 +183,12 @@ class Supervisor:
                 signal.sigtimedwait([signal.SIGCHLD], left_s)
             running = waiting
         for child in running:
-            log.error("killed: it did not drain", extra={"fields": {"process": child.role.name}})
+            log.error("killed: it did not drain", extra={"fields": {"process": child.spec.name}})
             os.kill(child.pid, signal.SIGKILL)
             os.waitpid(child.pid, 0)
         return 1 if failed or running else 0
 
 
-def _tell(level: int, event: str, child: _Child, silence: Silence) -> None:
-    fields = {"process": child.role.name, "pid": child.pid, "silent_s": round(silence.age_s, 1)}
+def _log_silence(level: int, event: str, child: _Child, silence: Silence) -> None:
+    fields = {"process": child.spec.name, "pid": child.pid, "silent_s": round(silence.age_s, 1)}
     log.log(level, event, extra={"fields": fields})

@@ -1,14 +1,13 @@
-"""Signs of life: which process of a start serves, and which has stopped to.
+"""Heartbeats: which processes of a start serve, and which of them hang.
 
-In memory that all processes forked afterwards share, each has two moments of the monotonic clock,
-which is one for the whole machine: when it was started, stored by the supervisor, and its last
-*beat*, stored by its event loop every BEAT_S once it serves. A process that hangs, whatever hangs
-it, beats no more.
+In memory that all processes forked afterwards share, each process has two moments of the monotonic
+clock, which is one for the whole machine: its start, stored by the supervisor, and its last *beat*,
+stored by its event loop every BEAT_S once it serves. A process that hangs stops beating.
 
 Invariants:
 - a process stores to its own words alone, each an aligned word: no lock;
-- a process that has not begun to serve is never called hung: its start may have much to recover;
-- an observer that was paused itself, as with the whole machine, blames nobody for that time.
+- a process that has not begun to serve never counts as hung: its start may have much to recover;
+- an observer that was paused itself, as with the whole machine, does not count that time.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 BEAT_S = 0.5
-START_TOLD_AFTER_S = 60.0
-"""A start that takes longer is told, as it may hang."""
+SLOW_START_S = 60.0
+"""A start that takes longer is reported: it may hang."""
 _PAUSED_AFTER_S = 3.0
 _WORD_BYTES = 8
 _NEVER = 0.0
@@ -29,7 +28,7 @@ _NEVER = 0.0
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A process without a beat for `age_s` seconds; not `has_begun`: since its start."""
+    """A process without a beat for `age_s` seconds; since its start unless `has_begun`."""
 
     process: str
     age_s: float
@@ -42,12 +41,12 @@ class Silence:
 
 
 class Heartbeats:
-    """The moments of some processes. To be made before they are forked."""
+    """The starts and beats of some processes. Make it before they are forked."""
 
     def __init__(
         self, timeouts_s: Mapping[str, float], monotonic_s: Callable[[], float] = time.monotonic
     ) -> None:
-        """`timeouts_s`: the silence at which a process counts as hung, by its name.
+        """`timeouts_s` is the silence at which a process counts as hung, by its name.
 
         Raises OSError where there is no memory to share.
         """
@@ -59,13 +58,13 @@ class Heartbeats:
         self._monotonic_s = monotonic_s
 
     def started(self, process: str) -> None:
-        """A process is about to be forked: nothing is expected of it until its first beat."""
+        """Store the start of a process that is about to be forked; it has no beat yet."""
         slot = self._slots[process]
         self._beat_s[slot] = _NEVER
         self._started_s[slot] = self._monotonic_s()
 
     def beat(self, process: str) -> None:
-        """The process serves."""
+        """Store a beat of a process that serves."""
         self._beat_s[self._slots[process]] = self._monotonic_s()
 
     def keep_beating(self, process: str) -> None:
@@ -75,49 +74,49 @@ class Heartbeats:
 
     def silences(self, now_s: float) -> list[Silence]:
         """Return how long every process that was started has been silent at `now_s`, monotonic."""
-        found = []
+        silences = []
         for name, slot in self._slots.items():
             started_s, beat_s = self._started_s[slot], self._beat_s[slot]
             if started_s != _NEVER:
                 age_s = max(0.0, now_s - (beat_s or started_s))
-                found.append(Silence(name, age_s, has_begun=beat_s != _NEVER))
-        return found
+                silences.append(Silence(name, age_s, has_begun=beat_s != _NEVER))
+        return silences
 
-    def why_not_ready(self, asked: str) -> list[str]:
-        """Return what process `asked` says of the others; from half of their timeout on.
+    def why_not_ready(self, process: str) -> list[str]:
+        """Return the silences of the other processes that have lasted half of their timeout.
 
-        Measured to its own last beat: after a pause of all of them, it blames none.
+        They are measured to the last beat of `process`, so a pause of all processes is not one.
         """
-        now_s = self._beat_s[self._slots[asked]]
+        now_s = self._beat_s[self._slots[process]]
         return [
             str(silence)
             for silence in self.silences(now_s)
-            if silence.process != asked and silence.age_s > self._told_after_s(silence)
+            if silence.process != process and silence.age_s > self._reported_after_s(silence)
         ]
 
-    def _told_after_s(self, silence: Silence) -> float:
-        return self.timeouts_s[silence.process] / 2 if silence.has_begun else START_TOLD_AFTER_S
+    def _reported_after_s(self, silence: Silence) -> float:
+        return self.timeouts_s[silence.process] / 2 if silence.has_begun else SLOW_START_S
 
 
 class Watch:
-    """The supervisor's view: who hangs. To be asked at least every second."""
+    """The supervisor's view of the heartbeats. Call `hung` at least every second."""
 
     def __init__(
         self, heartbeats: Heartbeats, monotonic_s: Callable[[], float] = time.monotonic
     ) -> None:
         self._heartbeats = heartbeats
         self._monotonic_s = monotonic_s
-        self._since_s = self._asked_s = monotonic_s()
+        self._since_s = self._last_call_s = monotonic_s()
 
     def hung(self) -> list[Silence]:
-        """Return the processes that serve no more, by their timeouts.
+        """Return the processes whose silence has reached their timeout.
 
-        Whoever asks after a pause of its own gives all of them their whole timeout again.
+        After a pause between two calls, every process has its whole timeout again.
         """
         now_s = self._monotonic_s()
-        if now_s - self._asked_s > _PAUSED_AFTER_S:
+        if now_s - self._last_call_s > _PAUSED_AFTER_S:
             self._since_s = now_s
-        self._asked_s = now_s
+        self._last_call_s = now_s
         watched_s = now_s - self._since_s
         return [
             silence
@@ -127,9 +126,9 @@ class Watch:
         ]
 
     def slow_starts(self) -> list[Silence]:
-        """Return the processes whose start takes longer than START_TOLD_AFTER_S."""
+        """Return the processes whose start takes longer than SLOW_START_S."""
         return [
             silence
             for silence in self._heartbeats.silences(self._monotonic_s())
-            if not silence.has_begun and silence.age_s > START_TOLD_AFTER_S
+            if not silence.has_begun and silence.age_s > SLOW_START_S
         ]

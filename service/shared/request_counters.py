@@ -1,7 +1,8 @@
-"""How many requests were answered how, by all the processes forked after a tally was made.
+"""Requests by route and status, counted over all collectors of a start.
 
-Counters in shared memory: a process adds to its own slot alone, without a lock, and whoever reads
-adds the slots up. One that takes the place of another counts on from where that one ended.
+The counters lie in shared memory, made before the processes are forked: a process adds to its own
+slot alone, without a lock, and a reader adds the slots up. The successor of a process counts on in
+its slot.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _INDEX = {status: index for index, status in enumerate(_STATUSES)}
 _WORD_BYTES = 8
 
 
-class RouteTally:
+class RouteCounters:
     """The counters of one route in one process."""
 
     __slots__ = ("_words",)
@@ -25,11 +26,11 @@ class RouteTally:
         self._words = words
 
     def count(self, status: int) -> None:
-        """A request was answered."""
+        """Count one answer."""
         self._words[_INDEX.get(status, _OTHER)] += 1
 
 
-class Tally:
+class RequestCounters:
     """The counters of some routes in up to `processes` processes."""
 
     def __init__(self, paths: Sequence[str], processes: int) -> None:
@@ -39,12 +40,12 @@ class Tally:
         words = len(_STATUSES) * len(self._paths) * processes
         self._words = memoryview(mmap.mmap(-1, words * _WORD_BYTES)).cast("Q")
 
-    def of(self, path: str, slot: int) -> RouteTally:
-        """The counters of a route for the process in `slot`, from 0."""
-        return RouteTally(self._row(path, slot))
+    def route(self, path: str, slot: int) -> RouteCounters:
+        """Return the counters of a route for the process in `slot`, from 0."""
+        return RouteCounters(self._row(path, slot))
 
-    def total(self) -> Iterator[tuple[str, int, int]]:
-        """Path, status (0: one that HTTP does not know) and count, of those that occurred."""
+    def totals(self) -> Iterator[tuple[str, int, int]]:
+        """Yield path, status and count, where there was any; a status unknown to HTTP is 0."""
         for path in self._paths:
             rows = [self._row(path, slot) for slot in range(self._processes)]
             for status, counts in zip(_STATUSES, zip(*rows, strict=True), strict=True):

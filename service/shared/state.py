@@ -1,4 +1,4 @@
-"""What all processes of one start have in common, made before they are forked."""
+"""All that the processes of one start share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.shared.heartbeat import Heartbeats
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """`beats` is memory that they share; each goes on from `clock` by itself."""
+    """`beats` is shared memory; of `clock` each process has a copy, which goes on by itself."""
 
     beats: Heartbeats
     clock: TrustedClock

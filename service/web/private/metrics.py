@@ -23,7 +23,7 @@ from etl.layout import Layout
 from etl.log import segments
 from etl.log.segments import Sealed
 from service.shared.heartbeat import Heartbeats
-from service.shared.request_counters import Tally
+from service.shared.request_counters import RequestCounters
 from service.web.private.tail_age import TailAge
 
 _REPORT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -31,10 +31,14 @@ _COMPACTION_BUCKETS_S = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900)
 
 
 class Metrics:
-    """The metrics of one warehouse process; `tally` where collectors run beside it, `beats` of all
-    processes of the same start."""
+    """The metrics of one warehouse process.
 
-    def __init__(self, data: Path, tally: Tally | None, beats: Heartbeats | None = None) -> None:
+    `counters` are those of collectors that run beside it, `beats` of all processes of the start.
+    """
+
+    def __init__(
+        self, data: Path, counters: RequestCounters | None, beats: Heartbeats | None = None
+    ) -> None:
         self._registry = registry = CollectorRegistry()
         self._compaction_s = Histogram(
             "beaconlog_compaction_seconds",
@@ -65,8 +69,8 @@ class Metrics:
         self.tail = TailAge()
         self._layout = Layout(data.absolute())
         registry.register(_Folder(self._layout, self.tail))
-        if tally:
-            registry.register(_Requests(tally))
+        if counters:
+            registry.register(_Requests(counters))
         if beats:
             registry.register(_Beats(beats))
 
@@ -103,8 +107,8 @@ class Metrics:
 class _Requests(Collector):
     """The collectors' requests."""
 
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
+    def __init__(self, counters: RequestCounters) -> None:
+        self._counters = counters
 
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily(
@@ -112,7 +116,7 @@ class _Requests(Collector):
             "Requests to the public port's endpoints, by path and status.",
             labels=["path", "status"],
         )
-        for path, status, count in self._tally.total():
+        for path, status, count in self._counters.totals():
             family.add_metric([path, str(status)], count)
         yield family
 

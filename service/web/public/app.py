@@ -15,7 +15,7 @@ from service.collector.contract.rejection import Rejection
 from service.collector.intake import Endpoints, Reply, Submission
 from service.collector.signing import signatures
 from service.collector.visitors import wants_privacy
-from service.shared.request_counters import RouteTally, Tally
+from service.shared.request_counters import RequestCounters, RouteCounters
 from service.web import openapi
 from service.web.health import HealthHandler, ReadyHandler
 from service.web.openapi.public import public_document
@@ -51,11 +51,11 @@ class InFlight:
 @dataclass(frozen=True, slots=True)
 class IngestRoute:
     """A path that takes events. `unread` is the 200 of an endpoint that never tells a page of a
-    request it could not read; every answer is told to `tally`."""
+    request it could not read; `counters` count every answer."""
 
     path: str
     endpoint: Endpoint
-    tally: RouteTally
+    counters: RouteCounters
     unread: Mapping[str, object] | None = None
 
 
@@ -70,12 +70,12 @@ class Port:
     body_bytes_max: int
 
 
-def ingest_routes(intake: Endpoints, tally: Tally, slot: int) -> list[IngestRoute]:
-    """The routes of the three endpoints, counted in one slot of a tally of their paths."""
+def ingest_routes(intake: Endpoints, counters: RequestCounters, slot: int) -> list[IngestRoute]:
+    """The routes of the three endpoints, counted in one slot of `counters`."""
     return [
-        IngestRoute(TRACK, intake.track, tally.of(TRACK, slot)),
-        IngestRoute(CONVERSION, intake.conversion, tally.of(CONVERSION, slot), _SKIPPED),
-        IngestRoute(INTERACTIONS, intake.interactions, tally.of(INTERACTIONS, slot)),
+        IngestRoute(TRACK, intake.track, counters.route(TRACK, slot)),
+        IngestRoute(CONVERSION, intake.conversion, counters.route(CONVERSION, slot), _SKIPPED),
+        IngestRoute(INTERACTIONS, intake.interactions, counters.route(INTERACTIONS, slot)),
     ]
 
 
@@ -137,7 +137,7 @@ class IngestHandler(JsonHandler):
             super().write_error(status_code, **details)
 
     def on_finish(self) -> None:
-        self._route.tally.count(self.get_status())
+        self._route.counters.count(self.get_status())
         self._in_flight.requests.discard(self)
 
     def on_connection_close(self) -> None:

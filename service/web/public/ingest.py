@@ -203,7 +203,7 @@ class IngestExchange:
             end,
             body,
         )
-        self._route.tally.count(reply.status)
+        self._route.counters.count(reply.status)
         log_answer("POST", self._route.path, reply.status, self._began_s)
 
     def _refuse(self, status: int, message: str) -> None:

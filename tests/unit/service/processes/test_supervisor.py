@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from service.processes.supervisor import Role, Supervisor, signals_held
+from service.processes.supervisor import ProcessSpec, Supervisor, signals_held
 from service.shared.heartbeat import Heartbeats
 
 PATIENCE_S = 20.0
@@ -114,7 +114,7 @@ ROLES = {
 def program(names: list[str]) -> int:
     logging.basicConfig(format="%(message)s %(fields)s")
     drain_timeout_s = 0.2 if {"deaf", "hanging"} & set(names) else PATIENCE_S
-    roles = [Role(f"{name}-{slot}", ROLES[name]) for slot, name in enumerate(names)]
+    roles = [ProcessSpec(f"{name}-{slot}", ROLES[name]) for slot, name in enumerate(names)]
     beats = BEATS if "hanging" in names else None
     with signals_held():
         return Supervisor(roles, beats, drain_timeout_s=drain_timeout_s).run()

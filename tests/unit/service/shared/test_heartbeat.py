@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from service.shared.heartbeat import BEAT_S, START_TOLD_AFTER_S, Heartbeats, Silence, Watch
+from service.shared.heartbeat import BEAT_S, SLOW_START_S, Heartbeats, Silence, Watch
 
 WORKERS = {"worker-0": 10.0, "worker-1": 10.0, "warehouse": 30.0}
 
@@ -58,7 +58,7 @@ def test_a_start_may_take_as_long_as_it_needs(clock, beats):
     """It is told after a while, and never ended."""
     watch = Watch(beats, clock)
     beats.started("worker-1")
-    most_s = int(START_TOLD_AFTER_S)
+    most_s = int(SLOW_START_S)
     assert go_on(clock, beats, watch, most_s, "worker-0", "warehouse") == []
     assert watch.slow_starts() == []
     assert go_on(clock, beats, watch, 3600, "worker-0", "warehouse") == []

@@ -17,7 +17,7 @@ from etl import reports
 from etl.lake.live.view import LiveView
 from service.collector.client import ClientAddress
 from service.collector.contract.contract import Contract
-from service.shared.request_counters import Tally
+from service.shared.request_counters import RequestCounters
 from service.web.openapi import page
 from service.web.openapi.private import private_document
 from service.web.openapi.public import public_document
@@ -51,8 +51,8 @@ def app(port: str, tmp_path: Path) -> Application:
         store = TokenStore(tmp_path / "tokens.json")
         pool = ReportPool(LiveView(tmp_path), 1.0)
         return private_app.make_app(pool, Access("", store), Metrics(tmp_path, None), list)
-    tally = Tally(INGEST, 1)
-    routes = [IngestRoute(path, None, tally.of(path, 0)) for path in INGEST]  # type: ignore[arg-type]
+    counters = RequestCounters(INGEST, 1)
+    routes = [IngestRoute(path, None, counters.route(path, 0)) for path in INGEST]  # type: ignore[arg-type]
     return collect.make_app(Port(routes, ClientAddress([]), InFlight(), list, 1000))
 
 

@@ -10,7 +10,7 @@ from log_tools import Shop, event, rejection
 from prometheus_client.parser import text_string_to_metric_families
 
 from etl.lake.compaction import Outcome
-from service.shared.request_counters import Tally
+from service.shared.request_counters import RequestCounters
 from service.web.private.metrics import Metrics
 
 PATHS = ("/one", "/two")
@@ -29,7 +29,7 @@ def told(metrics: Metrics) -> dict[str, float]:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_processes_count_together() -> None:
     """Each in its slot; one that takes a slot over counts on."""
-    tally = Tally(PATHS, 2)
+    counters = RequestCounters(PATHS, 2)
     for slot, path, statuses in (
         (0, "/one", (202, 202)),
         (1, "/one", (202, 422)),
@@ -38,17 +38,17 @@ def test_processes_count_together() -> None:
         pid = os.fork()
         if not pid:
             for status in statuses:
-                tally.of(path, slot).count(status)
+                counters.route(path, slot).count(status)
             os._exit(0)
         os.waitpid(pid, 0)
-    assert set(tally.total()) == {("/one", 202, 3), ("/one", 422, 1), ("/two", 0, 1)}
+    assert set(counters.totals()) == {("/one", 202, 3), ("/one", 422, 1), ("/two", 0, 1)}
 
 
 def test_requests_are_told_by_path_and_status(tmp_path: Path) -> None:
     """Where collectors run beside the warehouse."""
-    tally = Tally(PATHS, 1)
-    tally.of("/two", 0).count(429)
-    assert told(Metrics(tmp_path, tally))["beaconlog_requests_total /two 429"] == 1
+    counters = RequestCounters(PATHS, 1)
+    counters.route("/two", 0).count(429)
+    assert told(Metrics(tmp_path, counters))["beaconlog_requests_total /two 429"] == 1
     assert not any("requests" in name for name in told(Metrics(tmp_path, None)))
 
 

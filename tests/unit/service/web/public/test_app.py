@@ -13,7 +13,7 @@ from tornado.web import Application
 
 from service.collector.client import ClientAddress
 from service.collector.intake import Reply, Submission
-from service.shared.request_counters import Tally
+from service.shared.request_counters import RequestCounters
 from service.web.public.app import InFlight, Port, ingest_routes, make_app
 
 PATHS = {
@@ -60,8 +60,8 @@ class Worker:
         self.reasons: list[str] = []
         intake: Any = self.intake
         clients = ClientAddress(["127.0.0.1", "::1"])
-        self.tally = Tally(list(PATHS.values()), 1)
-        routes = ingest_routes(intake, self.tally, 0)
+        self.counters = RequestCounters(list(PATHS.values()), 1)
+        routes = ingest_routes(intake, self.counters, 0)
         self.port = Port(routes, clients, self.in_flight, lambda: self.reasons, BODY_BYTES_MAX)
         self.app = make_app(self.port)
 

@@ -15,7 +15,7 @@ from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import Product, Tenant
 from service.collector.directory.directory import Directory
 from service.collector.intake import Reply, Submission
-from service.shared.request_counters import Tally
+from service.shared.request_counters import RequestCounters
 from service.web.http.exchange import Exchange, Request
 from service.web.public.app import IngestRoute
 from service.web.public.ingest import Ingest
@@ -78,7 +78,7 @@ def test_an_endpoint_may_ask_the_database(
 
 def answer_of(endpoint: Any) -> asyncio.Future[bytes]:
     """What a POST is answered whose endpoint this is."""
-    route = IngestRoute(PATH, endpoint, Tally([PATH], 1).of(PATH, 0))
+    route = IngestRoute(PATH, endpoint, RequestCounters([PATH], 1).route(PATH, 0))
     peer = FakePeer()
     request = Request(b"POST", PATH.encode(), "1.1", [], {}, 0, keeps_alive=True)
     exchange = Ingest(replace(port(), routes=(route,))).open(peer, request)

@@ -1,0 +1,68 @@
+"""The operator's choices for the collectors, from settings to plain values."""
+
+from __future__ import annotations
+
+from service.collector.intake import Bounds
+from service.collector.throttle.gates import RateLimits
+from service.collector.throttle.token_bucket import (
+    Rate,
+    RateSyntaxError,
+    parse_bytes_rate,
+    parse_rate,
+)
+from service.processes.child import LogOptions
+from service.processes.collector import CollectorOptions
+from service.processes.database import directory_source
+from service.processes.ports import StartError
+from service.settings import Settings
+
+_DAY_US = 86_400_000_000
+
+
+def log_options(settings: Settings) -> LogOptions:
+    """Return how a process logs."""
+    return LogOptions(settings.log_format, settings.log_level)
+
+
+def collector_options(settings: Settings) -> CollectorOptions:
+    """Return the choices for every collector of a start."""
+    return CollectorOptions(
+        data=settings.data,
+        logs=log_options(settings),
+        directory=directory_source(settings),
+        directory_refresh_s=settings.directory_refresh_s,
+        bounds=Bounds(
+            body_bytes_max=settings.body_bytes_max,
+            occurred_past_max_us=int(settings.occurred_past_max_days * _DAY_US),
+            occurred_future_max_us=int(settings.occurred_future_max_s * 1_000_000),
+        ),
+        rejected_bytes_per_min_max=settings.rejected_bytes_per_min_max,
+        segment_bytes_max=settings.segment_bytes_max,
+        segment_age_s=settings.segment_age_s,
+        disk_free_bytes_min=settings.disk_free_bytes_min,
+        http_server=settings.http_server,
+        trusted_proxies=settings.trusted_proxies,
+        connections_max=settings.connections_max,
+    )
+
+
+def rate_limits(settings: Settings) -> RateLimits:
+    """Return the rates of all throttle groups. Raises StartError."""
+    try:
+        return RateLimits(
+            api=parse_rate(settings.throttle_api),
+            address=parse_rate(settings.throttle_address),
+            address_bytes=_bytes_rate(settings, "throttle_address_bytes"),
+            tenant_aware=parse_rate(settings.throttle_tenant_aware),
+            tenant_bytes=_bytes_rate(settings, "throttle_tenant_bytes"),
+        )
+    except RateSyntaxError as error:
+        raise StartError(str(error)) from error
+
+
+def _bytes_rate(settings: Settings, key: str) -> Rate | None:
+    rate = parse_bytes_rate(getattr(settings, key))
+    if rate is not None and rate.burst < settings.body_bytes_max:
+        # No body of that size could ever pass.
+        raise StartError(f"the burst of {key} must be at least body_bytes_max")
+    return rate

@@ -1,0 +1,22 @@
+"""Where a process reads the directory from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from etl.directory.database import DirectoryDatabase
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorySource:
+    """A database by its URL. A query of None reads the table of that name."""
+
+    url: str
+    tenants_query: str | None
+    products_query: str | None
+
+    def open(self) -> DirectoryDatabase:
+        """Return the database. Raises DirectoryUnavailable."""
+        return DirectoryDatabase(
+            self.url, tenants_query=self.tenants_query, products_query=self.products_query
+        )

@@ -1,0 +1,112 @@
+"""The scheduled jobs of the warehouse process: compaction, a look at the tail, maintenance.
+
+A job logs a failure that has a cause outside of the program, and runs again at its next time.
+Any other error is a defect: the job raises it, and the schedule logs it with its traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from etl.lake import compaction
+from etl.lake.errors import LakeError
+from etl.lake.snapshot import Snapshot, newest_date
+from etl.lake.tables import TABLES
+from etl.layout import DataFolderError, Layout
+from etl.log.recovery import SeriesFormatError
+from etl.trusted_clock import BELIEVED_AFTER_S, TrustedClock
+from etl.upkeep import maintenance
+from service.web.private.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+_FAILURES = (LakeError, OSError, DataFolderError, SeriesFormatError, compaction.CompactionConflict)
+
+
+@dataclass(slots=True)
+class CompactionJob:
+    """The compaction of one data folder, and the reasons why events do not reach its lake."""
+
+    data: Path
+    plan: compaction.Plan
+    interval_s: float
+    metrics: Metrics
+    _clock: TrustedClock = field(init=False)
+    _reasons: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._clock = TrustedClock(believed_after_s=self.plan.segment_grace_s)
+
+    def run(self) -> None:
+        """Compact once."""
+        began_s = time.monotonic()
+        try:
+            outcome = compaction.run(self.data, self.plan, self._clock.now_s())
+        except _FAILURES as error:
+            self._failed(f"compaction failed: {error}", began_s)
+            log.error("compaction failed", extra={"fields": {"why": str(error)}})
+            return
+        except Exception:
+            self._failed("compaction failed; the log says why", began_s)
+            raise
+        self.metrics.compacted(outcome, time.monotonic() - began_s)
+        self._reasons = [
+            f"compaction stopped {item.series} at segment {item.segment}: {item.reason}"
+            for item in outcome.stopped
+        ]
+        if outcome.segments:
+            log.info("compacted", extra={"fields": _fields(outcome)})
+
+    def measure_tail(self) -> None:
+        """Measure the segments that no table holds yet."""
+        try:
+            self.metrics.look_at_the_tail()
+        except LakeError as error:
+            log.error("the tail's age is not known", extra={"fields": {"why": str(error)}})
+
+    def why_not_ready(self) -> Sequence[str]:
+        """Return the reasons why events do not reach the lake."""
+        return [*self._reasons, *self.metrics.tail.why_not_ready(self.interval_s)]
+
+    def _failed(self, reason: str, began_s: float) -> None:
+        self.metrics.compaction_failed(time.monotonic() - began_s)
+        self._reasons = [reason]
+
+
+def maintain(data: Path, plan: maintenance.Plan, clock: TrustedClock) -> None:
+    """Run maintenance once."""
+    try:
+        outcome = maintenance.run(data, plan, clock.now_s())
+    except _FAILURES as error:
+        log.error("maintenance failed", extra={"fields": {"why": str(error)}})
+        return
+    log.info("maintained", extra={"fields": asdict(outcome)})
+
+
+def doubt_late_start(data: Path, clock: TrustedClock) -> None:
+    """Doubt the clock if it is more than a day past the newest receipt of the lake."""
+    layout = Layout(data.absolute())
+    try:
+        newest = newest_date(Snapshot.load(layout.table(table.name), table) for table in TABLES)
+    except LakeError as error:
+        log.error("the newest receipt is not known", extra={"fields": {"why": str(error)}})
+        return
+    if newest:
+        day_end = datetime.combine(newest + timedelta(days=1), datetime.min.time(), UTC)
+        clock.doubt_after(day_end.timestamp() + BELIEVED_AFTER_S)
+
+
+def _fields(outcome: compaction.Outcome) -> dict[str, object]:
+    return {
+        "segments": outcome.segments,
+        "lines": outcome.lines,
+        "rows": outcome.rows,
+        "duplicates": outcome.duplicates,
+        "rejected": outcome.rejected,
+        "version": outcome.version,
+    }

@@ -1,0 +1,23 @@
+"""The operator's choices for the lake's jobs."""
+
+from __future__ import annotations
+
+from etl.lake import compaction
+from etl.upkeep import maintenance
+from service.settings import Settings
+
+
+def compaction_plan(settings: Settings) -> compaction.Plan:
+    """Return how much a compaction takes, and how long it keeps segments."""
+    return compaction.Plan(
+        bytes_max=settings.compact_bytes_max, segment_grace_s=settings.segment_grace_s
+    )
+
+
+def maintenance_plan(settings: Settings) -> maintenance.Plan:
+    """Return how long maintenance keeps data and snapshots."""
+    return maintenance.Plan(
+        retention_days=settings.retention_days,
+        rejected_retention_days=settings.rejected_retention_days,
+        snapshot_retention_hours=settings.snapshot_retention_hours,
+    )
