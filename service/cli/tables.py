@@ -1,7 +1,8 @@
-"""Rows in the terminal: a table where it fits, else turned on its side, else a block a row.
+"""Rows on the terminal: a table if it fits, else the table on its side, else a block per row.
 
-Numbers stand right and whole, text and column names wrap at words, columns without any value are
-left out, an empty result is said. In a pipe the width is what the rows need: nothing wraps.
+Numbers are aligned right and never cut or folded; text and column names wrap; columns without any
+value are left out. In a pipe a table has the width that its rows need, so nothing wraps. rich draws
+the tables; docs/decisions/terminal-tables.md says why it does not choose their widths.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from etl.plain import plain
 Row = Mapping[str, object]
 
 _PIPE_WIDTH = 10_000
-_WRAPPED_TEXT_WIDTH = 12
-_SLUG_WIDTH, _FOLDED_SLUG_WIDTH = 24, 9
+_TEXT_WIDTH_MIN = 12
+_SLUG_WIDTH_MAX, _FOLDED_SLUG_WIDTH = 24, 9
 _GAPS = (3, 2, 1)
 
 
 def print_rows(console: Console, title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Print rows under `columns`."""
+    """Print the rows under the names of `columns`, or one line if there are no rows."""
     if not rows:
         console.print(Text(f"{title}: nothing to show"))
         return
@@ -43,22 +44,22 @@ def _layouts(columns: Sequence[str], rows: Sequence[Row], width: int) -> list[Ta
         if widths:
             return [_upright(columns, rows, widths, gap)]
     for gap in _GAPS:
-        if sum(part + gap for part in _least_on_its_side(columns, rows)) <= width:
+        if sum(part + gap for part in _side_widths_min(columns, rows)) <= width:
             return [_on_its_side(columns, rows, gap)]
     return [_on_its_side(columns, [row], _GAPS[0]) for row in rows]
 
 
-def _upright_widths(columns: Sequence[str], rows: Sequence[Row], room: int) -> list[int]:
-    """Columns' widths, text ones wrapped as far as there is need; none where they do not fit."""
-    widths = [max(_least_cell(name, rows), _longest_word(name)) for name in columns]
-    spare = room - sum(widths)
+def _upright_widths(columns: Sequence[str], rows: Sequence[Row], width: int) -> list[int]:
+    """Return a width per column, with text wrapped as far as needed; empty if they do not fit."""
+    widths = [max(_width_min(name, rows), _longest_word(name)) for name in columns]
+    spare = width - sum(widths)
     if spare < 0:
         return []
     for index, name in enumerate(columns):
-        wanted = max(len(name), *(len(_cell(row[name])) for row in rows))
-        given = min(spare, max(0, wanted - widths[index]))
-        widths[index] += given
-        spare -= given
+        widest = max(len(name), *(len(_cell(row[name])) for row in rows))
+        extra = min(spare, max(0, widest - widths[index]))
+        widths[index] += extra
+        spare -= extra
     return widths
 
 
@@ -89,19 +90,19 @@ def _on_its_side(columns: Sequence[str], rows: Sequence[Row], gap: int) -> Table
     return table
 
 
-def _least_cell(name: str, rows: Sequence[Row]) -> int:
+def _width_min(name: str, rows: Sequence[Row]) -> int:
     widest = max(len(_cell(row[name])) for row in rows)
-    return widest if _is_numeric(name, rows) else min(widest, _WRAPPED_TEXT_WIDTH)
+    return widest if _is_numeric(name, rows) else min(widest, _TEXT_WIDTH_MIN)
 
 
-def _least_on_its_side(columns: Sequence[str], rows: Sequence[Row]) -> list[int]:
+def _side_widths_min(columns: Sequence[str], rows: Sequence[Row]) -> list[int]:
     names = max(len(name) for name in columns)
-    return [names, *(max(_least_side_cell(row[name]) for name in columns) for row in rows)]
+    return [names, *(max(_side_width_min(row[name]) for name in columns) for row in rows)]
 
 
-def _least_side_cell(value: object) -> int:
+def _side_width_min(value: object) -> int:
     width = len(_cell(value))
-    return _FOLDED_SLUG_WIDTH if isinstance(value, str) and width <= _SLUG_WIDTH else width
+    return _FOLDED_SLUG_WIDTH if isinstance(value, str) and width <= _SLUG_WIDTH_MAX else width
 
 
 def _longest_word(name: str) -> int:
@@ -109,7 +110,7 @@ def _longest_word(name: str) -> int:
 
 
 def _cell(value: object) -> str:
-    """A value as text that cannot drive the terminal, whatever a client put into it."""
+    """Return the value as text in which nothing can control the terminal."""
     return "".join(char if char.isprintable() else "\ufffd" for char in plain(value))
 
 
