@@ -1,19 +1,19 @@
-"""The command line: the only place that prints and exits. A module a kind of command.
+"""The command line: the only room that prints and exits. One module per noun.
 
-Exit codes: 0 done; 1 the work found something wrong (a failed check, a replay with errors); 2 the
-command cannot be carried out as it was asked (a flag, a setting, a file), in one line on stderr;
-130 interrupted; 141 whoever read the output is gone.
+Exit codes: 0 success; 1 the command found something wrong (a failed check, a replay with errors);
+2 the command cannot be carried out as given (a flag, a setting, a file), with one line on stderr;
+130 interrupted; 141 the pipe that read the output was closed.
 """
 
 import os
 
-from service.cli import ending
+from service.cli import exit_codes
 
 
 def main() -> None:
-    """The console script. All that it writes is its user's alone, whatever the umask."""
+    """Run the console script. Whatever the umask, only the user can read what it writes."""
     os.umask(os.umask(0) | 0o077)
-    ending.run(_commands)
+    exit_codes.run(_commands)
 
 
 def _commands() -> None:

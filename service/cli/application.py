@@ -1,50 +1,44 @@
-"""What the commands share: the application, its options, settings, printing and exits."""
+"""The application that all commands are added to, and the options that they share."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand
 
 from etl import __version__
-from etl.layout import DataFolderError, Layout
-from service import logs, settings
-from service.cli.terminal import harmless
-from service.settings import Settings, SettingsError
+from service.cli.output import fail, print_line
 
 T = TypeVar("T", bound=Callable[..., Any])
 
 
 class Command(TyperCommand):
-    """A command that takes no empty value: a shell variable that is not set asks for nothing."""
+    """A command that rejects empty values, such as that of a shell variable that is not set."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Stop at the first option or argument that is given and blank."""
+        """Fail at the first option or argument whose value is blank."""
         if not ctx.resilient_parsing:
-            given, _, order = self.make_parser(ctx).parse_args(list(args))
-            for one in order:
-                if isinstance(value := given.get(one.name or ""), str) and not value.strip():
-                    stop(f"{_spelt(one)} is empty; leave it out, or give a value")
+            values, _, order = self.make_parser(ctx).parse_args(list(args))
+            for parameter in order:
+                value = values.get(parameter.name or "")
+                if isinstance(value, str) and not value.strip():
+                    fail(f"{_spelling(parameter)} is empty; leave it out, or give a value")
         return super().parse_args(ctx, args)
 
 
-def _spelt(parameter: Any) -> str:
-    named = parameter.opts[0]
-    return str(named if named.startswith("-") else parameter.name.upper())
+def _spelling(parameter: Any) -> str:
+    spelling = parameter.opts[0]
+    return str(spelling if spelling.startswith("-") else parameter.name.upper())
 
 
 class App(typer.Typer):
-    """An application all of whose commands are Commands."""
+    """An application whose commands are all of the class Command."""
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[T], T]:
-        """As Typer's."""
+        """Add a command, as Typer does."""
         return super().command(name, cls=Command, **settings)
 
 
@@ -56,14 +50,16 @@ app = App(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Config = Annotated[Path | None, typer.Option(help="The settings file; beaconlog.toml if present.")]
-Data = Annotated[str | None, typer.Option(help="Folder of all that is stored.", metavar="DIR")]
+Config = Annotated[
+    Path | None, typer.Option(help="The settings file; beaconlog.toml by default, if it exists.")
+]
+Data = Annotated[str | None, typer.Option(help="The data folder.", metavar="DIR")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001  (Typer passes the option's value)
     if wanted:
-        say(f"beaconlog {__version__}")
+        print_line(f"beaconlog {__version__}")
         raise typer.Exit
 
 
@@ -76,81 +72,4 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Take the options of no command."""
-
-
-def load(flags: Mapping[str, object], config: Path | None) -> Settings:
-    """The settings these flags give, with the logs set up by them."""
-    try:
-        chosen = settings.load(flags, os.environ, config)
-    except SettingsError as error:
-        stop(str(error))
-    logs.configure(
-        log_format=chosen.log_format, log_level=chosen.log_level, role="main", stream=sys.stderr
-    )
-    return chosen
-
-
-def require_folder(data: Path) -> None:
-    """Stop unless the data folder is there, and of a format that this version reads."""
-    if not data.is_dir():
-        stop(f"data folder {data}: there is none; --data names another")
-    refuse_newer(data)
-
-
-def refuse_newer(data: Path) -> None:
-    """Stop where a later version wrote the data folder."""
-    try:
-        Layout(data).refuse_newer()
-    except DataFolderError as error:
-        stop(str(error))
-
-
-@contextmanager
-def busy(doing: str) -> Iterator[None]:
-    """Show a terminal that something goes on; a pipe is told nothing."""
-    from rich.console import Console  # noqa: PLC0415  (a few commands need it, all load this)
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    with console.status(f"{doing} ..."):
-        yield
-
-
-def print_json(content: Mapping[str, object]) -> None:
-    """One JSON object on stdout."""
-    say(json.dumps(content))
-
-
-def show_rows(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
-    """Print rows as a table on stdout."""
-    from rich.console import Console  # noqa: PLC0415  (as in busy)
-
-    from service.cli.tables import print_rows  # noqa: PLC0415
-
-    print_rows(Console(), title, columns, rows)
-
-
-def say(line: str) -> None:
-    """A line on stdout: harmless on a terminal, elsewhere as it is."""
-    typer.echo(harmless(line) if sys.stdout.isatty() else line, color=True)
-
-
-def say_bytes(content: bytes) -> None:
-    """Text in UTF-8 on stdout: harmless on a terminal, elsewhere byte by byte as it is."""
-    if sys.stdout.isatty():
-        content = harmless(content.decode().replace("\r\n", "\n")).encode()
-    sys.stdout.buffer.write(content)
-
-
-def warn(line: str) -> None:
-    """A line on stderr: harmless on a terminal, elsewhere as it is."""
-    typer.echo(harmless(line) if sys.stderr.isatty() else line, err=True, color=True)
-
-
-def stop(reason: str) -> NoReturn:
-    """The command cannot be carried out: one line says why, exit code 2."""
-    warn(f"beaconlog: {' '.join(reason.splitlines())}")
-    raise typer.Exit(2)
+    """Take the options that stand before a command."""

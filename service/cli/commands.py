@@ -1,9 +1,34 @@
-"""Every command, on one application: the modules add theirs as they are imported, in this order."""
+"""The application with every command: each module, when imported, adds its own, in this order."""
 
 # isort: off
-from service.cli import directory, lake, serve, report, tenant, token
+from service.cli import (
+    directory,
+    lake,
+    erase,
+    backup,
+    serve,
+    replay,
+    demo,
+    report,
+    sql,
+    tenant,
+    token,
+)
 
 # isort: on
 from service.cli.application import app
 
-__all__ = ["app", "directory", "lake", "report", "serve", "tenant", "token"]
+__all__ = [
+    "app",
+    "backup",
+    "demo",
+    "directory",
+    "erase",
+    "lake",
+    "replay",
+    "report",
+    "serve",
+    "sql",
+    "tenant",
+    "token",
+]

@@ -1,7 +1,7 @@
 """Values that the shell completes: `beaconlog report <TAB>`.
 
-Each function takes what was typed so far and returns the values that begin with it. They run in a
-process of their own at every TAB, so they read nothing but what is installed.
+Each function takes the text typed so far and returns the values that begin with it. It runs in a
+new process at every TAB, so it reads nothing but the installed package.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ def report_names(incomplete: str) -> list[str]:
 
 
 def forms(incomplete: str) -> list[str]:
-    """Complete the form a report is printed in."""
+    """Complete the format of a report."""
     return _begin_with(incomplete, FORMS)
 
 
 def intervals(incomplete: str) -> list[str]:
-    """Complete the length of a report's buckets."""
+    """Complete the interval of a report."""
     from etl.reports.parameters import INTERVALS  # noqa: PLC0415  (as above)
 
     return _begin_with(incomplete, INTERVALS)
 
 
 def endpoints(incomplete: str) -> list[str]:
-    """Complete an endpoint that events come in at."""
+    """Complete the endpoint that received the events."""
     from etl.reports.parameters import ENDPOINTS  # noqa: PLC0415  (as above)
 
     return _begin_with(incomplete, ENDPOINTS)
@@ -43,8 +43,8 @@ def endpoints(incomplete: str) -> list[str]:
 def types(incomplete: str) -> list[str]:
     """Complete a type of event."""
     common = json.loads(files("schemas").joinpath("v1/common.json").read_bytes())["$defs"]
-    known = {*common["interactionType"]["enum"], *common["trackType"]["enum"]}
-    return _begin_with(incomplete, sorted(known))
+    values = {*common["interactionType"]["enum"], *common["trackType"]["enum"]}
+    return _begin_with(incomplete, sorted(values))
 
 
 def zones(incomplete: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The commands on tenants: the secrets with which their servers sign sales, and who has to."""
+"""The commands on tenants: secrets to sign sales with, and whether unsigned sales count."""
 
 from __future__ import annotations
 
@@ -8,19 +8,9 @@ from typing import Annotated
 import typer
 
 from etl.layout import Layout
-from service.cli.application import (
-    App,
-    AsJson,
-    Config,
-    Data,
-    app,
-    load,
-    print_json,
-    require_folder,
-    say,
-    show_rows,
-    stop,
-)
+from service.cli.application import App, AsJson, Config, Data, app
+from service.cli.context import open_data, require_tenant_id
+from service.cli.output import fail, print_json, print_line, print_table
 from service.collector.signing.secret_store import (
     HasSecret,
     NoSecret,
@@ -29,9 +19,8 @@ from service.collector.signing.secret_store import (
     SecretStore,
 )
 from service.collector.signing.signatures import SecretsUnavailable
-from service.settings import Settings
 
-tenant_app = App(help="Tenants' secrets, to sign sales with.", no_args_is_help=True)
+tenant_app = App(help="Secrets with which tenants sign their sales.", no_args_is_help=True)
 app.add_typer(tenant_app, name="tenant")
 
 
@@ -41,93 +30,91 @@ def secret(
     config: Config = None,
     data: Data = None,
     rotate: Annotated[
-        bool, typer.Option("--rotate", help="Make another one; the newest before stays valid.")
+        bool,
+        typer.Option("--rotate", help="Create another secret; the newest one so far stays valid."),
     ] = False,
     retire: Annotated[
-        bool, typer.Option("--retire", help="Revoke the older one, which ends a rotation.")
+        bool, typer.Option("--retire", help="Revoke the older secret, which ends a rotation.")
     ] = False,
     revoke: Annotated[
-        bool, typer.Option("--revoke", help="Revoke every one: the tenant signs no more.")
+        bool, typer.Option("--revoke", help="Revoke all secrets: the tenant no longer signs.")
     ] = False,
     only_signed: Annotated[
         bool | None,
         typer.Option(
             "--only-signed/--also-unsigned",
-            help="Refuse the tenant's unsigned sales from now on, or take them again.",
+            help="Reject the tenant's unsigned sales from now on, or accept them again.",
             show_default=False,
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a tenant's secret and print it; it is not printed again.
+    """Create a secret for a tenant and print it, this once.
 
     beaconlog tenant secret la-colmena
     """
     if rotate + retire + revoke + (only_signed is not None) > 1:
-        stop(
-            "--rotate, --retire, --revoke, --only-signed and --also-unsigned are different things; "
-            "give one of them"
-        )
-    chosen = load({"data": data}, config)
-    require_folder(chosen.data)
-    tenant_id = _tenant_id(chosen, tenant)
-    store = SecretStore(Layout(chosen.data).signing)
+        fail("give only one of --rotate, --retire, --revoke, --only-signed and --also-unsigned")
+    loaded = open_data(data, config)
+    tenant_id = require_tenant_id(loaded, tenant, "TENANT")
+    store = SecretStore(Layout(loaded.data).signing)
     now = datetime.now(UTC)
     try:
         if only_signed is not None:
-            _choose_sales(store, tenant_id, only_signed=only_signed, as_json=as_json)
+            _set_only_signed(store, tenant_id, only_signed=only_signed, as_json=as_json)
             return
         if retire or revoke:
-            ended = store.retire(tenant_id) if retire else store.revoke(tenant_id)
-            _tell_revoked(tenant_id, ended, as_json=as_json)
+            revoked = store.retire(tenant_id) if retire else store.revoke(tenant_id)
+            _print_revoked(tenant_id, revoked, as_json=as_json)
             return
-        made = store.rotate(tenant_id, now) if rotate else store.create(tenant_id, now)
+        created = store.rotate(tenant_id, now) if rotate else store.create(tenant_id, now)
     except HasSecret:
-        stop(f"tenant {tenant_id} has a secret already; --rotate makes another one")
+        fail(f"tenant {tenant_id} already has a secret; create another one with --rotate")
     except NoSecret:
-        stop(
-            f"tenant {tenant_id} has only one secret; --revoke ends that"
+        fail(
+            f"tenant {tenant_id} has only one secret; revoke it with --revoke"
             if retire and store.valid(tenant_id)
-            else f"tenant {tenant_id} has no secret; the command without an option makes one"
+            else f"tenant {tenant_id} has no secret; create one with the command without an option"
         )
     except OnlySignedCount:
-        stop(
-            f"only signed sales of tenant {tenant_id} count, and without a secret none would; "
-            "--rotate and --retire replace it, or give --also-unsigned first"
+        fail(
+            f"only signed sales of tenant {tenant_id} count, so its last secret stays; replace it "
+            "with --rotate and --retire, or accept unsigned sales with --also-unsigned first"
         )
     except SecretsUnavailable as error:
-        stop(str(error))
+        fail(str(error))
     if as_json:
-        print_json({**_row(store, made), "secret": made.secret})
+        print_json({**_row(store, created), "secret": created.secret})
     else:
-        say(made.secret)
+        print_line(created.secret)
 
 
 @tenant_app.command("secrets")
 def list_secrets(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
-    """List which tenants sign, since when and whether only signed sales count; no secrets."""
-    chosen = load({"data": data}, config)
-    require_folder(chosen.data)
+    """List the ids of all secrets, with their tenants; the secrets are not shown."""
+    loaded = open_data(data, config)
     try:
-        store = SecretStore(Layout(chosen.data).signing)
-        rows = [_row(store, one) for one in store.all()]
+        store = SecretStore(Layout(loaded.data).signing)
+        rows = [_row(store, each) for each in store.all()]
     except SecretsUnavailable as error:
-        stop(str(error))
+        fail(str(error))
     if as_json:
         print_json({"secrets": rows})
     else:
-        show_rows("secrets", ["id", "tenant_id", "created_at", "only_signed"], rows)
+        print_table("secrets", ["id", "tenant_id", "created_at", "only_signed"], rows)
 
 
-def _tell_revoked(tenant_id: int, ended: list[Secret], *, as_json: bool) -> None:
-    ids = [one.id for one in ended]
+def _print_revoked(tenant_id: int, revoked: list[Secret], *, as_json: bool) -> None:
+    ids = [each.id for each in revoked]
     if as_json:
         print_json({"tenant_id": tenant_id, "revoked": ids})
     else:
-        say(f"revoked: {', '.join(ids)}")
+        print_line(f"revoked: {', '.join(ids)}")
 
 
-def _choose_sales(store: SecretStore, tenant_id: int, *, only_signed: bool, as_json: bool) -> None:
+def _set_only_signed(
+    store: SecretStore, tenant_id: int, *, only_signed: bool, as_json: bool
+) -> None:
     if only_signed:
         store.refuse_unsigned(tenant_id)
     else:
@@ -135,28 +122,13 @@ def _choose_sales(store: SecretStore, tenant_id: int, *, only_signed: bool, as_j
     if as_json:
         print_json({"tenant_id": tenant_id, "only_signed": only_signed})
     else:
-        say(f"tenant {tenant_id}: {'only signed' if only_signed else 'all'} sales count")
+        print_line(f"tenant {tenant_id}: {'only signed' if only_signed else 'all'} sales count")
 
 
-def _row(store: SecretStore, one: Secret) -> dict[str, object]:
+def _row(store: SecretStore, secret: Secret) -> dict[str, object]:
     return {
-        "id": one.id,
-        "tenant_id": one.tenant_id,
-        "created_at": one.created_at,
-        "only_signed": store.only_signed(one.tenant_id),
+        "id": secret.id,
+        "tenant_id": secret.tenant_id,
+        "created_at": secret.created_at,
+        "only_signed": store.only_signed(secret.tenant_id),
     }
-
-
-def _tenant_id(chosen: Settings, text: str) -> int:
-    from etl.directory.entries import DirectoryUnavailable  # noqa: PLC0415
-    from service.processes.database import database  # noqa: PLC0415
-
-    directory = database(chosen)
-    try:
-        tenants = directory.tenants() if directory.exists() else []
-        found = [one.id for one in tenants if text and text in (str(one.id), one.slug)]
-    except DirectoryUnavailable as error:
-        stop(str(error))
-    if not found:
-        stop("TENANT takes the id or the slug of a tenant that exists; see `directory list`")
-    return found[0]

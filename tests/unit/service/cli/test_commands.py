@@ -212,7 +212,7 @@ def test_no_traceback_reaches_the_terminal() -> None:
     """One line, and it says what to do."""
     ended = as_a_person("compact", "--data", "nowhere")
     assert is_one_line_error(ended)
-    assert ended.err == "beaconlog: data folder nowhere: there is none; --data names another\n"
+    assert ended.err == "beaconlog: data folder nowhere does not exist; name another with --data\n"
 
 
 @pytest.mark.parametrize("command", ["serve", "collect"])

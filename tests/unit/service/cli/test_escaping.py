@@ -16,7 +16,7 @@ from log_tools import Shop, event
 
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import Tenant
-from service.cli.terminal import harmless
+from service.cli.escaping import escape
 from service.logs import JsonFormatter, TextFormatter
 
 ROOT = Path(__file__).parents[4]
@@ -100,14 +100,14 @@ def test_a_pipe_gets_the_bytes(data: Path) -> None:
 def test_json_stays_json() -> None:
     """With the same text in it."""
     text = json.dumps({"source": EVIL}, ensure_ascii=False)
-    assert json.loads(harmless(text)) == {"source": EVIL}
-    assert not set(harmless(text)) & DRIVES
+    assert json.loads(escape(text)) == {"source": EVIL}
+    assert not set(escape(text)) & DRIVES
 
 
 def test_what_drives_nothing_is_left() -> None:
     """Letters of any script, emoji with their joiners, tabs and line ends."""
     text = "Ñandú\t\u05d0\u05d1 \U0001f468\u200d\U0001f469 caf\u00e9\n"
-    assert harmless(text) == text
+    assert escape(text) == text
 
 
 @pytest.mark.parametrize("formatter", [TextFormatter("test"), JsonFormatter("test")])

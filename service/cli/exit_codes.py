@@ -1,9 +1,8 @@
-"""How the program ends when it is interrupted, or when its output cannot be written.
+"""The end of the program after an interrupt, or when its output cannot be written.
 
-Interrupted (Ctrl-C, SIGINT): exit code 130, whatever the interrupted call made of it; DuckDB raises
-an error of its own. Output on a full device: one line on stderr and exit code 2. Output whose
-reader is gone (`| head -1`): nothing more is said, and exit code 141, as of a program that SIGPIPE
-ended.
+Interrupted (Ctrl-C, SIGINT): exit code 130, whichever exception the interrupted call raises; DuckDB
+raises one of its own. Output to a full device: one line on stderr and exit code 2. Output to a
+closed pipe (`| head -1`): no message, and exit code 141, as of a program that SIGPIPE ended.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-INTERRUPTED, UNREAD, UNDONE = 130, 141, 2
+INTERRUPTED, CLOSED_PIPE, FAILED = 130, 141, 2
 
 
 class _Interrupt:
@@ -26,7 +25,7 @@ class _Interrupt:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self.seen = True
-        if _is_importing(frame):  # nothing is at work yet, and a C extension may abort
+        if _is_importing(frame):  # no work has begun, and a C extension may abort
             os._exit(INTERRUPTED)
         signal.signal(number, signal.SIG_DFL)
         raise KeyboardInterrupt
@@ -41,11 +40,11 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 
 def run(program: Callable[[], None]) -> NoReturn:
-    """Run the program, which may end by SystemExit, and exit."""
+    """Run the program, which may raise SystemExit, and exit with its code."""
     code = _code(program)
     if code == INTERRUPTED:
-        # An interrupt inside exec(), as in the making of a dataclass, is one that CPython ends the
-        # process by, although it was handled.
+        # CPython ends the process by the signal after an interrupt inside exec(), such as in the
+        # making of a dataclass, although the interrupt was handled.
         sys.stdout.flush()
         os._exit(code)
     sys.exit(code)
@@ -62,7 +61,7 @@ def _code(program: Callable[[], None]) -> int:
         if not interrupt.seen:
             raise
         code = INTERRUPTED
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is done: the exit code stands
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the exit code is final
     return INTERRUPTED if code and interrupt.seen else code
 
 
@@ -72,27 +71,27 @@ def _run(program: Callable[[], None]) -> int:
             program()
         finally:
             sys.stdout.flush()
-    except SystemExit as ended:
-        if isinstance(ended.__context__, BrokenPipeError):  # typer ends by 1: "something is wrong"
-            return _unread()
-        return ended.code if isinstance(ended.code, int) else 0
+    except SystemExit as exiting:
+        if isinstance(exiting.__context__, BrokenPipeError):  # Typer would exit with 1
+            return _closed_pipe()
+        return exiting.code if isinstance(exiting.code, int) else 0
     except BrokenPipeError:
-        return _unread()
+        return _closed_pipe()
     except OSError as error:
         _discard(sys.stdout.fileno())
         sys.stderr.write(f"beaconlog: {error.strerror or error}\n")
-        return UNDONE
+        return FAILED
     return 0
 
 
-def _unread() -> int:
+def _closed_pipe() -> int:
     _discard(sys.stdout.fileno(), sys.stderr.fileno())
-    return UNREAD
+    return CLOSED_PIPE
 
 
 def _discard(*descriptors: int) -> None:
-    """What is still buffered must not fail once more when the interpreter ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    """Discard buffered output, so that it cannot fail again when the interpreter exits."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
     for descriptor in descriptors:
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+        os.dup2(devnull, descriptor)
+    os.close(devnull)

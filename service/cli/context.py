@@ -1,0 +1,74 @@
+"""The settings, the data folder and the tenants that a command works with.
+
+Each function fails with one line and exit code 2 if a command cannot have them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etl.layout import DataFolderError, Layout
+from service import logs, settings
+from service.cli.output import fail
+from service.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from etl.directory.entries import Tenant
+
+
+def load_settings(flags: Mapping[str, object], config: Path | None) -> Settings:
+    """Load the settings and set up the logs by them."""
+    try:
+        loaded = settings.load(flags, os.environ, config)
+    except SettingsError as error:
+        fail(str(error))
+    logs.configure(
+        log_format=loaded.log_format, log_level=loaded.log_level, role="main", stream=sys.stderr
+    )
+    return loaded
+
+
+def open_data(data: str | None, config: Path | None) -> Settings:
+    """Load the settings of a command that works on an existing data folder."""
+    loaded = load_settings({"data": data}, config)
+    if not loaded.data.is_dir():
+        fail(f"data folder {loaded.data} does not exist; name another with --data")
+    require_known_format(loaded.data)
+    return loaded
+
+
+def require_known_format(data: Path) -> None:
+    """Fail if a later version wrote the data folder."""
+    try:
+        Layout(data).refuse_newer()
+    except DataFolderError as error:
+        fail(str(error))
+
+
+def tenants(loaded: Settings) -> list[Tenant]:
+    """Return the tenants of the directory; none if it does not exist yet."""
+    from etl.directory.entries import DirectoryUnavailable  # noqa: PLC0415
+    from service.processes.database import database  # noqa: PLC0415
+
+    directory = database(loaded)
+    try:
+        return directory.tenants() if directory.exists() else []
+    except DirectoryUnavailable as error:
+        fail(str(error))
+
+
+def find_tenant(loaded: Settings, text: str) -> Tenant | None:
+    """Return the tenant whose id or slug is `text`."""
+    return next((each for each in tenants(loaded) if text in {str(each.id), each.slug}), None)
+
+
+def require_tenant_id(loaded: Settings, text: str, parameter: str) -> int:
+    """Return the id of the tenant whose id or slug is `text`, the value of `parameter`."""
+    tenant = find_tenant(loaded, text)
+    if tenant is None:
+        fail(f"{parameter} takes the id or slug of a tenant; see `beaconlog directory list`")
+    return tenant.id

@@ -1,0 +1,30 @@
+"""The command `demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.cli.application import app
+from service.cli.output import fail
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path, typer.Option(help="Folder of the demo; an earlier demo in it is replaced.")
+    ] = Path("data/demo"),
+    events: Annotated[int, typer.Option(min=100, help="Number of events, roughly.")] = 30_000,
+    seed: Annotated[int, typer.Option(help="Seed of the random traffic.")] = 7,
+) -> None:
+    """Show the main job: a street of shops, traffic over HTTP, compaction, reports."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from service.demo.run import DemoError, run  # noqa: PLC0415
+
+    try:
+        run(data, events=events, seed=seed, console=Console())
+    except DemoError as error:
+        fail(str(error))

@@ -1,0 +1,28 @@
+"""The errors of the jobs that commands run."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from service.cli.output import fail
+
+
+@contextmanager
+def job_errors() -> Iterator[None]:
+    """Fail with one line for an error of a job that has its cause outside of the program."""
+    from etl.lake.compaction import CompactionConflict  # noqa: PLC0415
+    from etl.lake.errors import LakeError  # noqa: PLC0415
+    from etl.layout import DataFolderError  # noqa: PLC0415
+    from etl.log.mending import MendRefused  # noqa: PLC0415
+    from etl.log.recovery import SeriesFormatError  # noqa: PLC0415
+    from etl.upkeep.backup import BackupRefused  # noqa: PLC0415
+    from etl.upkeep.erasure.erase import EraseRefused  # noqa: PLC0415
+
+    rejections = (BackupRefused, EraseRefused, MendRefused, CompactionConflict)
+    io_errors = (LakeError, DataFolderError, SeriesFormatError, OSError, sqlite3.Error)
+    try:
+        yield
+    except (*rejections, *io_errors) as error:
+        fail(str(error))
