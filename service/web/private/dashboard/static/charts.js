@@ -1,191 +1,202 @@
-// Draws the charts of etl/reports/charts.py: the part of Vega-Lite that is used there, as SVG and lists.
-// Every chart says in words what it shows; the numbers themselves stand in a table beside it.
+// Draw the charts of etl/reports/charts.py: the part of Vega-Lite that is used there, as SVG and lists.
+// docs/decisions/charts.md compares this with chart libraries.
+// A chart's label is its content in words; a table beside the chart has the numbers.
 
-const SVG = "http://www.w3.org/2000/svg";
-const COLOURS = 7;
-const [HEIGHT, LEFT, BOTTOM, TOP] = [240, 44, 24, 10];
-// About a unit a pixel, so that the letters are as large on a phone as on a screen.
+import { element, shape } from "./dom.js";
+import { number, words } from "./messages.js";
+
+const SERIES_MAX = 7;
+const [HEIGHT, LEFT, RIGHT, BOTTOM, TOP] = [240, 44, 8, 24, 10];
+// One unit is about one pixel, so that text has the same size on a phone and on a screen.
 const [NARROW, WIDE, NARROW_BELOW_PX] = [330, 1080, 640];
 const [TICKS_NARROW, TICKS_WIDE] = [4, 8];
+const [DOT, SMALL_DOT, SMALL_ABOVE_MOMENTS] = [3, 1.5, 60];
 
-const shape = (name, attributes, ...children) => {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-};
-
-export const element = (name, attributes = {}, ...children) => {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (value !== undefined && value !== false) made.setAttribute(key, value === true ? "" : value);
-  }
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
-};
-
-export const number = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
-/** A round number at or above the greatest value, whose half is whole too; or one. */
-const roundTop = (greatest) => {
-  if (greatest <= 1) return 1;
-  const unit = 10 ** Math.floor(Math.log10(greatest));
-  const times = [1, 2, 4, 6, 8, 10].find((one) => one * unit >= greatest);
-  return times * unit;
+const pathOf = (points) =>
+  points.map(([x, y], index) => `${index ? "L" : "M"}${x.toFixed(1)},${y.toFixed(1)}`).join("");
+
+// -- lines over time ------------------------------------------------------------------------
+
+/** Return a round number at or above the maximum, at least 1, whose half is whole too. */
+const roundTop = (maximum) => {
+  if (maximum <= 1) return 1;
+  const unit = 10 ** Math.floor(Math.log10(maximum));
+  return unit * [1, 2, 4, 6, 8, 10].find((factor) => factor * unit >= maximum);
 };
 
+/** Return the largest series, each with its values by moment and their total. */
 const seriesOf = (spec) => {
   const { x, y, color } = spec.encoding;
-  const found = new Map();
+  const byName = new Map();
   for (const row of spec.data.values) {
     const name = color ? String(row[color.field]) : y.field;
-    if (!found.has(name)) found.set(name, []);
-    found.get(name).push({ at: Date.parse(row[x.field]), value: row[y.field] });
+    if (!byName.has(name)) byName.set(name, { name, values: new Map(), total: 0 });
+    const series = byName.get(name);
+    series.values.set(Date.parse(row[x.field]), row[y.field]);
+    series.total += row[y.field];
   }
-  const total = (points) => points.reduce((sum, point) => sum + point.value, 0);
-  return [...found]
-    .map(([name, points]) => ({ name, points, total: total(points) }))
-    .sort((one, other) => other.total - one.total);
+  return [...byName.values()].sort((a, b) => b.total - a.total).slice(0, SERIES_MAX);
 };
 
-/** Lines over time, from the first bucket to the last; a null is not drawn, for it is yet to come.
- * `label` names the chart, `when` writes a moment. */
-export const lines = (spec, { label, when }) => {
+/** Return the places of moments and values in a picture. */
+const scalesOf = (series) => {
+  const moments = [...new Set(series.flatMap(({ values }) => [...values.keys()]))].sort((a, b) => a - b);
+  const top = roundTop(Math.max(0, ...series.flatMap(({ values }) => [...values.values()])));
   const width = innerWidth < NARROW_BELOW_PX ? NARROW : WIDE;
-  const series = seriesOf(spec);
-  const moments = [
-    ...new Set(series.flatMap((one) => one.points.map((point) => point.at))),
-  ].sort((a, b) => a - b);
-  const shown = series.slice(0, COLOURS);
-  const drawn = shown.map((one) => ({
-    ...one,
-    points: one.points.filter((point) => point.value !== null),
-  }));
-  const top = roundTop(
-    Math.max(0, ...drawn.flatMap((one) => one.points.map((point) => point.value))),
-  );
-  const [first, last] = [moments[0], moments.at(-1)];
-  const placeX = (at) =>
-    LEFT +
-    (last === first ? (width - LEFT) / 2 : ((at - first) / (last - first)) * (width - LEFT - 8));
-  const placeY = (value) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
-  const words = `${label}: ${shown.map((one) => `${one.name} ${number.format(one.total)}`).join(", ")}`;
-  const picture = shape("svg", {
-    viewBox: `0 0 ${width} ${HEIGHT}`,
-    role: "img",
-    "aria-label": words,
-  });
-  for (const share of top > 1 ? [0, 0.5, 1] : [0, 1]) {
-    const y = placeY(top * share);
-    picture.append(
-      shape("line", { class: "grid-line", x1: LEFT, x2: width, y1: y, y2: y }),
-      shape("text", { x: LEFT - 6, y: y + 4, "text-anchor": "end" }, short.format(top * share)),
-    );
-  }
-  const every = Math.ceil(moments.length / (width === NARROW ? TICKS_NARROW : TICKS_WIDE));
-  moments.forEach((at, index) => {
-    if (index % every) return;
-    const anchor =
-      moments.length === 1
-        ? "middle"
-        : index === 0
-          ? "start"
-          : index === moments.length - 1
-            ? "end"
-            : "middle";
-    picture.append(
-      shape("text", { x: placeX(at), y: HEIGHT - 6, "text-anchor": anchor }, when(at)),
-    );
-  });
-  drawn.forEach((one, index) => {
-    const path = one.points.map(
-      (point, place) =>
-        `${place ? "L" : "M"}${placeX(point.at).toFixed(1)},${placeY(point.value).toFixed(1)}`,
-    );
-    picture.append(shape("path", { class: `mark s${index}`, d: path.join("") }));
-    for (const point of one.points) {
-      const tip = shape(
-        "title",
-        {},
-        `${when(point.at)} ${one.name}: ${number.format(point.value)}`,
-      );
-      picture.append(
-        shape(
-          "circle",
-          {
-            class: `dot s${index}`,
-            cx: placeX(point.at),
-            cy: placeY(point.value),
-            r: moments.length > 60 ? 1.5 : 3,
-          },
-          tip,
-        ),
-      );
-    }
-  });
-  return [picture, legend(shown)];
+  const [first, span] = [moments[0], moments.at(-1) - moments[0]];
+  return {
+    moments,
+    top,
+    width,
+    x: (at) => LEFT + (span ? ((at - first) / span) * (width - LEFT - RIGHT) : (width - LEFT) / 2),
+    y: (value) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM),
+  };
 };
 
-const legend = (shown) =>
-  element(
-    "ul",
-    { class: "legend" },
-    ...shown.map((one, index) =>
-      element(
-        "li",
-        {},
-        shape(
-          "svg",
-          { viewBox: "0 0 10 10", "aria-hidden": "true" },
-          shape("rect", { class: `s${index}`, width: 10, height: 10, rx: 2 }),
-        ),
-        `${one.name.replaceAll("_", " ")} ${number.format(one.total)}`,
-      ),
-    ),
-  );
+const gridOf = ({ top, width, y }) =>
+  (top > 1 ? [0, top / 2, top] : [0, top]).flatMap((value) => [
+    shape("line", { class: "grid-line", x1: LEFT, x2: width, y1: y(value), y2: y(value) }),
+    shape("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, short.format(value)),
+  ]);
 
-/** Bars of one quantity by name. `note` may say more below a row. */
-export const bars = (spec, { note = () => null, value = number.format } = {}) => {
-  const { x, y } = spec.encoding;
-  const rows = spec.data.values;
-  const greatest = Math.max(1e-9, ...rows.map((row) => Number(row[x.field] ?? 0)));
+const axisOf = ({ moments, width, x }, when) => {
+  const step = Math.ceil(moments.length / (width === NARROW ? TICKS_NARROW : TICKS_WIDE));
+  const anchorOf = (index) => {
+    if (moments.length === 1) return "middle";
+    return index === 0 ? "start" : index === moments.length - 1 ? "end" : "middle";
+  };
+  return moments.flatMap((at, index) =>
+    index % step
+      ? []
+      : [shape("text", { x: x(at), y: HEIGHT - 6, "text-anchor": anchorOf(index) }, when(at))],
+  );
+};
+
+const marksOf = ({ values }, index, { moments, x, y }) => {
+  const points = [...values]
+    .filter(([, value]) => value !== null)
+    .map(([at, value]) => [x(at), y(value)]);
+  const r = moments.length > SMALL_ABOVE_MOMENTS ? SMALL_DOT : DOT;
   return [
-    element(
-      "div",
-      { class: "bars" },
-      ...rows
-        .flatMap((row, index) => {
-          const share = Math.max(0, Number(row[x.field] ?? 0)) / greatest;
-          const bar = shape(
-            "svg",
-            { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" },
-            shape("rect", { class: "s0", width: 100 * share, height: 10 }),
-          );
-          const more = note(row, index, rows);
-          return [
-            element("span", { class: "label" }, String(row[y.field] ?? "–")),
-            element("span", { class: "bar" }, bar),
-            element("span", { class: "value" }, value(Number(row[x.field] ?? 0), row)),
-            more ? element("span", { class: "drop" }, more) : null,
-          ];
-        })
-        .filter(Boolean),
-    ),
+    shape("path", { class: `mark s${index}`, d: pathOf(points) }),
+    ...points.map(([cx, cy]) => shape("circle", { class: `s${index}`, cx, cy, r })),
   ];
 };
 
-/** A line without axes, of values that are the first of `count`. */
-export const spark = (values, label, count = values.length) => {
-  const greatest = Math.max(1, ...values);
-  const step = 100 / Math.max(1, count - 1);
-  const path = values.map(
-    (value, place) =>
-      `${place ? "L" : "M"}${(place * step).toFixed(1)},${(26 - (24 * value) / greatest).toFixed(1)}`,
+/** Return a legend, and a function that writes into it the values at a moment, or the totals. */
+const legendOf = (series, when) => {
+  const title = element("li");
+  const items = series.map(({ name, total, values }, index) => {
+    const swatch = shape("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" });
+    swatch.append(shape("rect", { class: `s${index}`, width: 10, height: 10, rx: 2 }));
+    const text = document.createTextNode("");
+    const write = (at) => {
+      const value = at === undefined ? total : values.get(at);
+      text.data = `${words(name)} ${value === null ? "–" : number.format(value ?? 0)}`;
+    };
+    return { item: element("li", {}, swatch, text), write };
+  });
+  const write = (at) => {
+    title.textContent = at === undefined ? "Total" : when(at);
+    for (const item of items) item.write(at);
+  };
+  write();
+  const list = { class: "legend", "aria-live": "polite" };
+  return [element("ul", list, title, ...items.map(({ item }) => item)), write];
+};
+
+/** Have the pointer and the arrow keys choose a moment of the picture; `onMoment` takes it. */
+const letChoose = (picture, { moments, width, x }, onMoment) => {
+  const guide = shape("line", { class: "guide", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
+  let chosen = -1;
+  const choose = (index) => {
+    chosen = index;
+    const at = moments[index];
+    onMoment(at);
+    guide.setAttribute("visibility", at === undefined ? "hidden" : "visible");
+    if (at !== undefined) for (const end of ["x1", "x2"]) guide.setAttribute(end, x(at));
+  };
+  const chooseNearest = ({ clientX }) => {
+    const box = picture.getBoundingClientRect();
+    const distances = moments.map((at) => Math.abs(x(at) - ((clientX - box.left) / box.width) * width));
+    choose(distances.indexOf(Math.min(...distances)));
+  };
+  const keys = {
+    ArrowLeft: () => Math.max(0, (chosen < 0 ? moments.length : chosen) - 1),
+    ArrowRight: () => Math.min(moments.length - 1, chosen + 1),
+    Escape: () => -1,
+  };
+  picture.addEventListener("pointermove", chooseNearest);
+  picture.addEventListener("pointerdown", chooseNearest);
+  for (const end of ["pointerleave", "blur"]) picture.addEventListener(end, () => choose(-1));
+  picture.addEventListener("keydown", (event) => {
+    if (!(event.key in keys)) return;
+    event.preventDefault();
+    choose(keys[event.key]());
+  });
+  picture.append(guide);
+};
+
+/**
+ * Return lines over time with their legend, from the first bucket to the last; a null is left out,
+ * because its bucket has not begun. `label` names the chart, `when` writes a moment.
+ */
+export const lines = (spec, { label, when }) => {
+  const series = seriesOf(spec);
+  const scales = scalesOf(series);
+  const [legend, writeLegend] = legendOf(series, when);
+  const picture = shape(
+    "svg",
+    {
+      class: "lines",
+      viewBox: `0 0 ${scales.width} ${HEIGHT}`,
+      role: "img",
+      tabindex: "0",
+      "aria-label": `${label}: ${series.map(({ name, total }) => `${words(name)} ${number.format(total)}`).join(", ")}`,
+    },
+    ...gridOf(scales),
+    ...axisOf(scales, when),
+    ...series.flatMap((each, index) => marksOf(each, index, scales)),
   );
+  letChoose(picture, scales, writeLegend);
+  return [picture, legend];
+};
+
+// -- bars and sparks ------------------------------------------------------------------------
+
+/** Return bars of one quantity by name. `note` may return more text for below a row. */
+export const bars = (spec, { note = () => null, value = number.format } = {}) => {
+  const { x, y } = spec.encoding;
+  const rows = spec.data.values;
+  const counts = rows.map((row) => Math.max(0, Number(row[x.field] ?? 0)));
+  const maximum = Math.max(1e-9, ...counts);
+  const drawn = rows.flatMap((row, index) => {
+    const bar = shape(
+      "svg",
+      { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" },
+      shape("rect", { class: "s0", width: (100 * counts[index]) / maximum, height: 10 }),
+    );
+    const text = note(row, index, rows);
+    return [
+      element("span", { class: "label" }, String(row[y.field] ?? "–")),
+      element("span", { class: "bar" }, bar),
+      element("span", { class: "value" }, value(counts[index])),
+      text ? element("span", { class: "drop" }, text) : "",
+    ];
+  });
+  return element("div", { class: "bars" }, ...drawn);
+};
+
+/** Return a line without axes, of values that are the first of `count`. */
+export const spark = (values, label, count = values.length) => {
+  const maximum = Math.max(1, ...values);
+  const step = 100 / Math.max(1, count - 1);
+  const points = values.map((value, index) => [index * step, 26 - (24 * value) / maximum]);
   return shape(
     "svg",
     { viewBox: "0 0 100 28", role: "img", "aria-label": label },
-    shape("path", { class: "mark s0", d: path.join("") }),
+    shape("path", { class: "mark s0", d: pathOf(points) }),
   );
 };

@@ -45,7 +45,7 @@ export const periodOf = (state) => {
   const to = state.to || today();
   const from = state.from || to;
   if (!isDate(from) || !isDate(to))
-    throw new BadAddress("The address has a date that is none. “from” and “to” take dates such as 2026-11-23.");
+    throw new BadAddress("The address has a date that does not exist. Write “from” and “to” as dates such as 2026-11-23.");
   if (from > to) throw new BadAddress("The period in the address ends before it begins.");
   return { from, to, days: Math.round((Date.parse(to) - Date.parse(from)) / DAY_MS) + 1 };
 };

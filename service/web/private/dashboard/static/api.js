@@ -1,0 +1,29 @@
+// Requests to the report API, with the rights of the reader's session.
+
+/** Return the URL of a report; parameters that are empty are left out. */
+export const reportUrl = (name, parameters) => {
+  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value));
+  return `/api/v1/reports/${name}?${query}`;
+};
+
+/**
+ * Return a report as JSON. Send the reader to the sign-in page where the session has ended.
+ * Throw an Error with the message of the service, or an AbortError once the signal is aborted.
+ */
+export const fetchReport = async (name, parameters, signal) => {
+  const headers = { Accept: "application/json" };
+  const response = await fetch(reportUrl(name, parameters), { headers, signal });
+  if (response.status === 401) {
+    location.assign(`/signin?next=${encodeURIComponent(location.pathname + location.search)}`);
+    throw new Error("Sign in");
+  }
+  const body = await response.json();
+  if (!response.ok) throw new Error(body.message ?? `The service answered ${response.status}`);
+  return body;
+};
+
+/** Return the reader's rights: the one shop that may be read, or null for all of them. */
+export const fetchReader = async () => {
+  const response = await fetch("/api/v1/me");
+  return response.ok ? response.json() : { tenant_id: null, signed_in: true };
+};

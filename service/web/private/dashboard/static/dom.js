@@ -1,0 +1,25 @@
+// Make elements of HTML and SVG.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+const fill = (node, attributes, children) => {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+};
+
+/** Return an HTML element. An attribute that is undefined or false and a child that is null are left out. */
+export const element = (name, attributes = {}, ...children) =>
+  fill(document.createElement(name), attributes, children);
+
+/** Return an SVG element; the rest as for element(). */
+export const shape = (name, attributes = {}, ...children) =>
+  fill(document.createElementNS(SVG, name), attributes, children);
+
+export const button = (text, onClick) => {
+  const made = element("button", { type: "button" }, text);
+  made.addEventListener("click", onClick);
+  return made;
+};
