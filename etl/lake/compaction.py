@@ -7,7 +7,8 @@ is known up to which no line can be missing.
 One run, under the compaction lock, waits until that safe time has passed what was sealed when it
 began (bounded by `wait_s`), then makes passes until nothing before the safe time is left. A pass:
 
-1. load each table; its watermarks of a series are in its snapshot;
+1. load each table, or take the version that the pass before committed; its watermarks of a series
+   are in its snapshot;
 2. take the sealed lines above the watermarks that were received before one moment, which is the
    safe time or earlier, so that they are about `compact_bytes_max` at most; the segments are
    without gaps and verified against their names (`etl.lake.selection`);
@@ -106,7 +107,7 @@ def run_locked(layout: Layout, plan: Plan, now_s: float) -> Outcome:
     job = _Run(layout, plan, settled, outcome)
     while _one_pass(job):
         pass
-    snapshots = job.snapshots  # as the last pass, which took nothing, has loaded them
+    snapshots = job.snapshots
     outcome.deleted_segments = expiry.delete_compacted(
         layout, snapshots, before_s=now_s - plan.segment_grace_s
     )
@@ -161,7 +162,8 @@ def _snapshots(layout: Layout) -> list[Snapshot]:
 class _Run:
     """The state that passes of one run share.
 
-    `done` is how far each series was committed, `snapshots` what the newest pass has loaded.
+    `done` is how far each series was committed. `snapshots` are durable and the newest, or none
+    where they have to be loaded.
     """
 
     layout: Layout
@@ -187,7 +189,7 @@ def _one_pass(job: _Run) -> bool:
     """Compact one budget's worth of lines; False when there was nothing to take."""
     conflicts = 0
     while conflicts < _CONFLICTS_MAX:
-        snapshots = job.snapshots = _snapshots(job.layout)
+        snapshots = job.snapshots = job.snapshots or _snapshots(job.layout)
         chosen = selection.choose(
             job.settled.sealed, _marks(job, snapshots), job.verified, job.limits
         )
@@ -196,6 +198,7 @@ def _one_pass(job: _Run) -> bool:
             return False
         if any(job.done.get(series) == marks for series, marks in chosen.reached.items()):
             raise LakeError("compaction: a commit did not move its watermarks")
+        job.snapshots = []
         try:
             _compact(job.layout, job.plan, snapshots, chosen, job.outcome)
         except CommitFailedError as error:
@@ -207,6 +210,7 @@ def _one_pass(job: _Run) -> bool:
             raise LakeError(f"compaction: {error}") from error
         else:
             job.done |= chosen.reached
+            job.snapshots = [snapshot.after_commit() for snapshot in snapshots]
             return True
     raise CompactionConflict(f"no commit succeeded in {_CONFLICTS_MAX} attempts")
 

@@ -53,12 +53,14 @@ class Snapshot:
         delta = _newest(folder, table) if version is None else _at(folder, table, version)
         if delta is None:
             return cls(table, None, (), None)
-        with lake_errors(table):
-            # The path of a URL: a space in the data folder's name comes as %20.
-            files = sorted(unquote(uri) for uri in delta.file_uris())
-        if version is not None and not all(Path(file).exists() for file in files):
+        snapshot = _of(table, delta)
+        if version is not None and not all(Path(file).exists() for file in snapshot.files):
             raise VersionNotFound(f"{table.name} has no longer the files of version {version}")
-        return cls(table, delta.version(), tuple(files), delta)
+        return snapshot
+
+    def after_commit(self) -> Snapshot:
+        """Return the version to which a commit has moved this snapshot's Delta table."""
+        return self if self.delta is None else _of(self.table, self.delta)
 
     def watermark(self, series: str) -> int:
         """Return the last segment of `series` that the table holds whole; 0 for none.
@@ -148,6 +150,13 @@ def newest_date(snapshots: Iterable[Snapshot]) -> date | None:
 def lines_of(series: str) -> str:
     """Return the app id of the watermark that counts a series' lines."""
     return f"lines:{series}"
+
+
+def _of(table: Table, delta: DeltaTable) -> Snapshot:
+    with lake_errors(table):
+        # The path of a URL: a space in the data folder's name comes as %20.
+        files = sorted(unquote(uri) for uri in delta.file_uris())
+        return Snapshot(table, delta.version(), tuple(files), delta)
 
 
 def _newest(folder: Path, table: Table) -> DeltaTable | None:
