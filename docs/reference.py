@@ -10,9 +10,9 @@ from etl.reports import charts
 from etl.reports import columns as report_columns
 from service.web.openapi.page import Line, Words
 from service.web.openapi.parts import ANYWHERE
-from service.web.openapi.private import private_document
-from service.web.openapi.public import public_document
 from service.web.openapi.schemas import Json
+from service.web.private.api_document import private_document
+from service.web.public.api_document import public_document
 
 TARGET = Path(__file__).with_name("api.md")
 _HEAD = """\

@@ -32,9 +32,11 @@ from service.processes.not_ready import NotYet, begin_or_retry
 from service.processes.series import CollectorSeries
 from service.shared.request_counters import RequestCounters
 from service.shared.state import Shared
-from service.web.http.stock_server import BoundedServer, Server
+from service.web.http.fast_server import FastServer
+from service.web.http.server import Server
+from service.web.http.stock_server import BoundedServer
 from service.web.public.app import InFlight, Port, ingest_routes, make_app
-from service.web.public.server import FastServer
+from service.web.public.exchanges import PublicExchanges
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +174,11 @@ class _Collector:
         )
         app = make_app(port)
         if options.http_server == "fast":
-            return FastServer(app, port, connections_max=options.connections_max)
+            return FastServer(
+                PublicExchanges(app, port),
+                port.clients.share_key,
+                connections_max=options.connections_max,
+            )
         return BoundedServer(app, port.clients, connections_max=options.connections_max)
 
     def _intake(self, directory: Directory, journal: Journal) -> Intake:

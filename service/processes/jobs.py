@@ -21,7 +21,7 @@ from etl.layout import DataFolderError, Layout
 from etl.log.recovery import SeriesFormatError
 from etl.trusted_clock import BELIEVED_AFTER_S, TrustedClock
 from etl.upkeep import maintenance
-from service.web.private.metrics import Metrics
+from service.web.private.metrics import WarehouseMetrics
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class CompactionJob:
     data: Path
     plan: compaction.Plan
     interval_s: float
-    metrics: Metrics
+    metrics: WarehouseMetrics
     _clock: TrustedClock = field(init=False)
     _reasons: list[str] = field(default_factory=list)
 

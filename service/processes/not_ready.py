@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
-from service.web.http.stock_server import Server
+from service.web.http.server import Server
 
 log = logging.getLogger(__name__)
 

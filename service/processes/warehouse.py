@@ -25,7 +25,7 @@ from service.shared.state import Shared
 from service.web.http.stock_server import BoundedServer
 from service.web.private.access import Access
 from service.web.private.app import make_app
-from service.web.private.metrics import Metrics
+from service.web.private.metrics import WarehouseMetrics
 from service.web.private.report_pool import ReportPool
 from service.web.private.tokens import TokenFileError, TokenStore
 
@@ -75,7 +75,7 @@ def run(start: WarehouseStart, lifeline: int) -> int:
 
 async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
     options, beats = start.options, start.shared.beats
-    metrics = Metrics(options.data, start.counters, beats)
+    metrics = WarehouseMetrics(options.data, start.counters, beats)
     compactor = CompactionJob(options.data, options.compaction, options.compact_interval_s, metrics)
     await asyncio.to_thread(doubt_late_start, options.data, start.shared.clock)
     schedule = _schedule(start, compactor)

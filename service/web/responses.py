@@ -113,13 +113,13 @@ def headers_bytes(headers: Iterable[tuple[str, str]]) -> int:
 
 
 def log_request(handler: web.RequestHandler) -> None:
-    """As log_answer, of a request that Tornado's application has answered."""
+    """As log_response, of a request that Tornado's application has answered."""
     request = handler.request
     began_s = time.monotonic() - request.request_time()
-    log_answer(request.method or "", request.path, handler.get_status(), began_s)
+    log_response(request.method or "", request.path, handler.get_status(), began_s)
 
 
-def log_answer(method: str, path: str, status: int, began_s: float) -> None:
+def log_response(method: str, path: str, status: int, began_s: float) -> None:
     """One line a request: our own faults at warning, the rest only at debug.
 
     A 503 is told once where its cause begins, not by every client that meets it. `began_s` is

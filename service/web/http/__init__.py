@@ -1,6 +1,7 @@
-"""HTTP/1.1 on a public port, within bounds: on httptools, and the same on Tornado's own server.
+"""HTTP/1.1 with bounded resources: a server on httptools, and the same on Tornado's own server.
 
-A server listens and keeps time, `framer` makes requests of bytes, `connection` orders their
-responses and bounds what is owed. Each request is an exchange; `tornado_exchange` gives it to a
-Tornado `Application`, which cannot tell it from its own server.
+Use `fast_server` or `stock_server` (both a `server.Server`), `exchange` for what a server needs to
+answer requests, `tornado_exchange` to answer them with a Tornado `Application`, `response_bytes`
+to write responses without it, and `limits`. The other modules are private to this package: a
+server listens and keeps time, `framer` parses requests, `connection` sends responses in order.
 """

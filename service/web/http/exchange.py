@@ -1,4 +1,4 @@
-"""What a connection and an exchange, one request and its answer, know of each other."""
+"""The interfaces between a connection and its exchanges: one request and its response each."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Protocol
 
 
 @dataclass(slots=True)
-class Request:
-    """A request's head. `fields` as they came; `headers` by lower-case name, repeated ones joined
-    by commas, values without blanks around them. `target` is neither decoded nor split."""
+class RequestHead:
+    """The head of a request.
+
+    `fields` holds the header fields as received; `headers` maps lower-case names to values without
+    surrounding blanks, repeated fields joined by commas. `target` is neither decoded nor split.
+    """
 
     method: bytes
     target: bytes
@@ -20,8 +23,8 @@ class Request:
     headers_bytes: int
     keeps_alive: bool
     content_length: int = 0
-    said: object = None
-    """What the exchange of an earlier request with the same head has made of it."""
+    parsed: object = None
+    """Set by an exchange: the values it parsed from the fields, for requests with the same head."""
 
     @property
     def path(self) -> bytes:
@@ -29,35 +32,35 @@ class Request:
         return self.target.partition(b"?")[0] if b"?" in self.target else self.target
 
     def text(self, name: bytes) -> str | None:
-        """A header by its lower-case name."""
+        """Return the value of a header by its lower-case name."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
 
 class Exchange(Protocol):
-    """One request and its answer. The connection tells what arrives, in order."""
+    """One request and its response. The connection calls it as the request arrives, in order."""
 
-    answer: bytes | None
-    """The whole answer, None until it is there; `Peer.answered` says that it is."""
+    response: bytes | None
+    """The whole response; None until it is ready, which `Peer.response_ready` signals."""
     closes: bool
-    """Whether the connection ends with this answer."""
+    """Whether the connection closes after this response."""
 
     @property
-    def is_alone(self) -> bool:
-        """Whether nothing is read behind it before it was answered."""
+    def blocks_pipeline(self) -> bool:
+        """Whether later requests are read only after this response."""
 
     @property
     def is_full(self) -> bool:
-        """Whether the body comes faster than it is taken."""
+        """Whether the body arrives faster than it is processed."""
 
-    def data(self, chunk: bytes) -> None:
-        """More of the body; it may come after the answer and is of no use then."""
+    def on_body(self, chunk: bytes) -> None:
+        """Take a part of the body; ignore it if the response is ready."""
 
-    def end(self) -> None:
-        """The request has arrived whole."""
+    def on_end(self) -> None:
+        """Process the request, which has arrived whole."""
 
-    def lost(self) -> None:
-        """Nobody waits for the answer, and no more of the request will come."""
+    def on_disconnect(self) -> None:
+        """Give up: the request will not arrive whole, or nobody will read the response."""
 
 
 class Peer(Protocol):
@@ -65,13 +68,23 @@ class Peer(Protocol):
 
     @property
     def address(self) -> str:
-        """The IP address of the peer; empty for a Unix socket."""
+        """The IP address of the client; empty for a Unix socket."""
 
-    def answered(self, exchange: Exchange) -> None:
-        """`exchange.answer` is there; it is sent when those of earlier requests were."""
+    def response_ready(self, exchange: Exchange) -> None:
+        """Send `exchange.response` once the responses to earlier requests were sent."""
 
-    def drained(self) -> None:
-        """An exchange that was full no longer is."""
+    def resume(self) -> None:
+        """Read on, because an exchange is no longer full."""
 
-    def refuse(self, exchange: Exchange, answer: bytes) -> None:
-        """End the connection with this answer to a request that is not HTTP."""
+    def reject(self, exchange: Exchange, response: bytes) -> None:
+        """Respond to a request that is not valid HTTP, and close the connection."""
+
+
+class ExchangeFactory(Protocol):
+    """Opens the exchanges of a server."""
+
+    def open(self, peer: Peer, head: RequestHead) -> Exchange:
+        """Open the exchange of a request whose head has arrived."""
+
+    def refresh(self) -> None:
+        """Drop cached values that are valid for a second; called every second."""

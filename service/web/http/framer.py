@@ -1,8 +1,8 @@
-"""Bytes to requests: httptools' parser, and what a public port needs beside it.
+"""Input to requests: httptools' parser (llhttp), made strict enough for a public port.
 
-llhttp lets some requests pass that RFC 9112 refuses; `head.check` finds them. It stops at an
-`Upgrade`, which is not offered here: such a request is read as if it had not asked. CONNECT is
-read as a request without a body, and nothing behind it is a request.
+llhttp accepts some requests that RFC 9112 forbids; `head.check` rejects them. llhttp stops at an
+`Upgrade`, which is not offered here: such a request is parsed again without that field. CONNECT is
+a request without a body, and the last one of its connection.
 """
 
 from __future__ import annotations
@@ -13,45 +13,47 @@ from typing import Protocol
 import httptools
 from tornado import web
 
-from service.web.http.exchange import Request
+from service.web.http.exchange import RequestHead
 from service.web.http.head import BadRequest, by_name, check, content_length
 from service.web.http.limits import HEADERS_BYTES_MAX
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 _REQUEST_LINE = re.compile(rb"(%b{1,32}) ([!-~]{1,8192}) HTTP/1\.[01]\r\n" % _TOKEN)
-_LINE_BEGUN = re.compile(rb"%b{0,32}( [!-~]{0,8192}( H?T?T?P?/?1?\.?[01]?\r?)?)?" % _TOKEN)
+_PARTIAL_REQUEST_LINE = re.compile(
+    rb"%b{0,32}( [!-~]{0,8192}( H?T?T?P?/?1?\.?[01]?\r?)?)?" % _TOKEN
+)
 _METHODS = frozenset(method.encode() for method in web.RequestHandler.SUPPORTED_METHODS)
 
 
 class UnknownMethod(Exception):
-    """The request line is whole, and its method is none that llhttp knows."""
+    """The request line is valid, but llhttp does not know its method."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, head: RequestHead) -> None:
         super().__init__("unknown method")
-        self.request = request
+        self.head = head
 
 
 class Sink(Protocol):
-    """Takes the parts of requests, in order."""
+    """Receives the parts of requests, in order."""
 
     def on_begin(self) -> None:
-        """The first byte of a request."""
+        """Start a request. Raises BadRequest if none is allowed."""
 
-    def on_head(self, request: Request) -> None:
-        """The head is whole and was checked."""
+    def on_head(self, head: RequestHead) -> None:
+        """Take a head, whole and checked."""
 
     def on_body(self, chunk: bytes) -> None:
-        """More of the body."""
+        """Take a part of the body."""
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
+        """End the request."""
 
     def on_last(self) -> None:
-        """What comes behind the request that was read is none."""
+        """Expect no further request: the input after this one is not HTTP."""
 
 
 class Framer:
-    """The parser of one connection. Of no use after `feed` raised."""
+    """The parser of one connection. Discard it once `feed` has raised."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
@@ -60,7 +62,7 @@ class Framer:
         self._is_upgrading = False
         self._is_in_head = True
         self._line = b""
-        """The beginning of a request line of which the parser has told nothing yet."""
+        """The start of a request line that llhttp has not reported yet."""
         self._has_unknown_method = False
         self._clear()
 
@@ -70,9 +72,9 @@ class Framer:
         self._fields_bytes = 0
 
     def feed(self, data: bytes) -> None:
-        """Parse more. `data` ends with a head or begins with a request line, where it has one.
+        """Parse a part of the input, cut as `message_progress` does.
 
-        Raises BadRequest, UnknownMethod, and whatever the sink raises.
+        Raises BadRequest, UnknownMethod, and the errors of the sink.
         """
         rest = self._parse(data)
         while rest is not None:
@@ -82,13 +84,13 @@ class Framer:
             rest = self._parse(self._head_without_upgrade() + rest)
 
     def close(self) -> None:
-        """Let go of the sink, so that neither waits for the garbage collector."""
+        """Break the reference cycle with the sink, so that both are freed at once."""
         del self._sink, self._parser, self.on_body
 
     def _parse(self, data: bytes) -> bytes | None:
-        """What llhttp did not parse, because the request before it asks for an upgrade."""
+        """Return the input that llhttp left unparsed because of an upgrade, or None."""
         if self._has_unknown_method:
-            self._refuse_method(data)
+            self._reject_method(data)
             return None
         try:
             self._parser.feed_data(data)
@@ -97,29 +99,29 @@ class Framer:
         except httptools.HttpParserUpgrade as upgrade:
             return data[upgrade.args[0] :]
         except httptools.HttpParserInvalidMethodError:
-            self._refuse_method(data)
+            self._reject_method(data)
         except httptools.HttpParserCallbackError as error:
             raise error.__context__ or error from None
         except httptools.HttpParserError as error:
             raise BadRequest from error
         return None
 
-    def _refuse_method(self, data: bytes) -> None:
-        """405 for a method that no parser knows, as for one that only our routes do not.
+    def _reject_method(self, data: bytes) -> None:
+        """Raise UnknownMethod, so that the response is 405, as for a method without a handler.
 
-        The line may not be whole yet; it is refused as soon as it cannot become one.
+        Waits for the rest of an incomplete request line. Raises BadRequest once it is invalid.
         """
         self._has_unknown_method = True
         self._line = line = (self._line + data).lstrip(b"\r\n")
-        if _LINE_BEGUN.fullmatch(line):
+        if _PARTIAL_REQUEST_LINE.fullmatch(line):
             return
         match = _REQUEST_LINE.match(line)
         if match is None or match[1] in _METHODS:
             raise BadRequest
-        raise UnknownMethod(Request(match[1], match[2], "1.0", [], {}, 0, keeps_alive=False))
+        raise UnknownMethod(RequestHead(match[1], match[2], "1.0", [], {}, 0, keeps_alive=False))
 
     def _head_without_upgrade(self) -> bytes:
-        """Begin again with a parser that does not know; llhttp would drop the body."""
+        """Return the head without its Upgrade, for a new parser: llhttp would drop the body."""
         fields = [field for field in self._fields if field[0].lower() != b"upgrade"]
         line = b"%s %s HTTP/%s" % (
             self._parser.get_method(),
@@ -130,28 +132,28 @@ class Framer:
         self._parser = httptools.HttpRequestParser(self)
         return b"\r\n".join([line, *(b"%s: %s" % field for field in fields), b"", b""])
 
-    # -- httptools' side ----------------------------------------------------------------------
+    # -- called by httptools ------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """The first byte of a request."""
+        """Start a request."""
         self._clear()
         self._is_in_head = True
         self._line = b""
         self._sink.on_begin()
 
     def on_url(self, part: bytes) -> None:
-        """The request's target, or a part of it."""
+        """Take the target, or a part of it."""
         self._target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer, which nobody asks for."""
+        """Take a header; ignore a trailer."""
         if self._is_in_head:
-            if self._fields_bytes <= HEADERS_BYTES_MAX:  # the rest is refused, and not looked at
+            if self._fields_bytes <= HEADERS_BYTES_MAX:  # more than that gets a 431 response
                 self._fields.append((name, value))
             self._fields_bytes += len(name) + len(value) + 4
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
+        """Check the head and pass it on."""
         parser = self._parser
         method = parser.get_method()
         if parser.should_upgrade() and method != b"CONNECT":
@@ -165,7 +167,7 @@ class Framer:
             version == "1.0" and b"transfer-encoding" in headers
         )
         self._sink.on_head(
-            Request(
+            RequestHead(
                 method,
                 self._target,
                 version,
@@ -178,6 +180,6 @@ class Framer:
         )
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
+        """End the request."""
         if not self._is_upgrading:
             self._sink.on_message_complete()

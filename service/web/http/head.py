@@ -1,23 +1,24 @@
-"""The fields of a request's head: found by name, and refused where RFC 9112 says so.
+"""Checks of a request's head beyond llhttp's (RFC 9112).
 
-What is refused here llhttp lets pass: a missing or second Host, a coding other than chunked,
-HTTP/0.9 and 2.0, a length of more digits than a length has.
+llhttp accepts a missing or repeated Host, transfer codings other than chunked, HTTP/0.9 and 2.0,
+and lengths of any number of digits; these functions reject them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from service.web.http.exchange import RequestHead
 from service.web.http.host import is_host
-from service.web.http.limits import LENGTH_DIGITS_MAX
+from service.web.http.limits import DISCARDED_BYTES_MAX, LENGTH_DIGITS_MAX
 
 
 class BadRequest(Exception):
-    """What is parsed is not a request of HTTP/1.0 or 1.1."""
+    """The input is not a valid HTTP/1.0 or HTTP/1.1 request."""
 
 
 def by_name(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Values by lower-case name, without blanks around them; repeated ones joined by commas."""
+    """Return values by lower-case name, without surrounding blanks, repeated fields joined."""
     headers = {name.lower(): value.strip() for name, value in fields}
     if len(headers) == len(fields):
         return headers
@@ -29,7 +30,7 @@ def by_name(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 def check(version: str, headers: Mapping[bytes, bytes]) -> None:
-    """Raises BadRequest for a request that is not to be read."""
+    """Raise BadRequest if the version, Host or Transfer-Encoding is not acceptable."""
     host = headers.get(b"host")
     if version not in ("1.0", "1.1") or (host is None and version == "1.1"):
         raise BadRequest
@@ -40,8 +41,19 @@ def check(version: str, headers: Mapping[bytes, bytes]) -> None:
 
 
 def content_length(headers: Mapping[bytes, bytes]) -> int:
-    """The declared length of the body; 0 for none. Raises BadRequest."""
+    """Return the declared bytes of the body; 0 without a declaration. Raises BadRequest."""
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit() or len(declared) > LENGTH_DIGITS_MAX:
         raise BadRequest
     return int(declared)
+
+
+def expects_continue(head: RequestHead) -> bool:
+    """Return whether the client waits for `100 Continue` before a body that will be read."""
+    expectation = head.headers.get(b"expect")
+    return (
+        expectation is not None
+        and expectation.lower() == b"100-continue"
+        and head.version == "1.1"
+        and head.content_length <= DISCARDED_BYTES_MAX
+    )

@@ -1,6 +1,7 @@
-"""The Host of a request, as RFC 9112, 3.2 has it: one field, of uri-host [":" port].
+"""The Host of a request (RFC 9112, 3.2): one field, uri-host [":" port].
 
-Parsers behind it raise on what is refused here: a port of thousands of digits, a bracket alone.
+Code behind the parser would raise on values that are rejected here, such as a port of thousands of
+digits or a single bracket.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from __future__ import annotations
 import re
 from ipaddress import AddressValueError, IPv6Address
 
-# The comma, which RFC 3986 allows in a name, is what a second field would be joined with.
+# RFC 3986 allows a comma in a name; here it would come from joining two Host fields.
 _HOST = re.compile(r"(?:[A-Za-z0-9._~%!$&'()*+;=-]*|\[([0-9A-Fa-f:.]{2,45})\])(?::[0-9]{0,5})?")
 
 
 def is_host(text: str) -> bool:
-    """Whether it may be the value of a Host field; the empty one may."""
+    """Return whether `text` is a valid value of Host; the empty string is."""
     match = _HOST.fullmatch(text)
     if match is None:
         return False

@@ -1,14 +1,26 @@
-"""The limits of a public port, the same for either server."""
+"""The limits of a connection, the same for both servers unless noted."""
 
 HEADERS_BYTES_MAX = 8 << 10
-"""Past it a request is answered 431."""
+"""Larger headers get a 431 response."""
 HEADERS_CUT_BYTES = 64 << 10
-"""Past it a connection is cut."""
+"""A connection that sends larger headers is aborted."""
 DISCARDED_BYTES_MAX = 16 << 20
-"""Of a body that is too large, what is read and dropped so that the client reads its answer."""
+"""Bytes of an oversized body that are read and dropped, so that the client reads the response."""
 LENGTH_DIGITS_MAX = 18
-"""Of a Content-Length; more of them, be they zeros, are none. Fits in 64 bits."""
+"""Digits of a Content-Length, leading zeros included; the value fits in 64 bits."""
 
 HEADER_TIMEOUT_S = 10
+"""From the first byte of a head, or from the connect, to the end of the head."""
 BODY_TIMEOUT_S = 15
 KEEP_ALIVE_S = 75
+"""Between requests, and for a client that does not read its responses."""
+LINGER_S = 2
+"""How long input is discarded after a response to a request that was not read whole."""
+
+# Of the fast server alone:
+PIPELINED_MAX = 64
+"""Requests per connection that wait for a response."""
+PENDING_BYTES_MAX = 256 << 10
+"""Bytes of those requests."""
+UNREAD_BYTES_MAX = 32 << 10
+"""Response bytes the client has not read; beyond it no further request is read."""

@@ -1,9 +1,9 @@
-"""A request of the fast server that Tornado's application answers.
+"""An exchange of the fast server whose response comes from a Tornado application.
 
-Drives the two interfaces of `tornado.httputil` that Tornado's own server drives: the application's
-`HTTPMessageDelegate` is given the head, the body as it comes, and the end; its handler writes to
-this `HTTPConnection`. An answer is sent whole, when the handler has finished it, so `write` and
-`flush` wait for nobody: what streams without end does not belong on this server.
+It drives the interfaces of `tornado.httputil` that Tornado's own server drives: it passes the head,
+the parts of the body and the end to the application's `HTTPMessageDelegate`, whose handler writes
+to this `HTTPConnection`. The response is sent whole once the handler has finished it, so `write`
+and `flush` never wait: a handler that streams without end does not belong on this server.
 """
 
 from __future__ import annotations
@@ -16,74 +16,74 @@ from typing import cast
 
 from tornado import httputil
 
-from service.web.http.exchange import Peer, Request
+from service.web.http.exchange import Peer, RequestHead
 from service.web.http.limits import HEADERS_CUT_BYTES
-from service.web.http.wire import BAD_REQUEST, INTERNAL_ERROR, STATUS_LINES
+from service.web.http.response_bytes import BAD_REQUEST, INTERNAL_ERROR, STATUS_LINES
 
 log = logging.getLogger(__name__)
 
 _INBOX_BYTES_MAX = HEADERS_CUT_BYTES
-_NO_BODY = (204, 304)
+_WITHOUT_BODY = (204, 304)
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What Tornado asks of a connection."""
+    """The attributes that Tornado reads from a connection."""
 
     remote_ip: str
     protocol: str = "http"
 
 
 class TornadoExchange(httputil.HTTPConnection):
-    """An Exchange to the connection, a connection to the handler.
+    """An Exchange for the connection, an HTTPConnection for the handler.
 
-    Each is a task and a handler, some 15 KiB, so a connection has one at a time.
+    Each takes a task and a handler, some 15 KiB, so a connection has at most one at a time.
     """
 
-    is_alone = True
+    blocks_pipeline = True
 
     def __init__(
-        self, peer: Peer, app: httputil.HTTPServerConnectionDelegate, request: Request
+        self, peer: Peer, app: httputil.HTTPServerConnectionDelegate, head: RequestHead
     ) -> None:
-        self.context = Context(peer.address or "0.0.0.0")  # noqa: S104 (no address is known)
-        self.answer: bytes | None = None
-        self.closes = not request.keeps_alive
+        self.context = Context(peer.address or "0.0.0.0")  # noqa: S104 (the address is unknown)
+        self.response: bytes | None = None
+        self.closes = not head.keeps_alive
         self._peer = peer
-        self._request = request
+        self._head = head
         self._on_close: Callable[[], object] | None = None
         self._parts: list[bytes] = []
         self._inbox: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._inbox_bytes = 0
         self._task = asyncio.get_running_loop().create_task(self._run(app))
-        self._task.add_done_callback(self._ended)
+        self._task.add_done_callback(self._task_done)
 
-    # -- the connection's side ----------------------------------------------------------------
+    # -- Exchange -----------------------------------------------------------------------------
 
     @property
     def is_full(self) -> bool:
         """See Exchange.is_full."""
         return self._inbox_bytes > _INBOX_BYTES_MAX
 
-    def data(self, chunk: bytes) -> None:
-        """See Exchange.data."""
-        if self.answer is None:
+    def on_body(self, chunk: bytes) -> None:
+        """See Exchange.on_body."""
+        if self.response is None:
             self._inbox_bytes += len(chunk)
             self._inbox.put_nowait(chunk)
 
-    def end(self) -> None:
-        """See Exchange.end."""
+    def on_end(self) -> None:
+        """See Exchange.on_end."""
         self._inbox.put_nowait(None)
 
-    def lost(self) -> None:
-        """See Exchange.lost."""
+    def on_disconnect(self) -> None:
+        """See Exchange.on_disconnect."""
         self._task.cancel()
         if self._on_close:
             self._on_close()
 
-    # -- the handler's side -------------------------------------------------------------------
+    # -- HTTPConnection -----------------------------------------------------------------------
 
     def set_close_callback(self, callback: Callable[[], object] | None) -> None:
-        """To be called when the client is gone before it was answered."""
+        """Set what is called when the client disconnects before it has the response."""
         self._on_close = callback
 
     def write_headers(
@@ -106,7 +106,7 @@ class TornadoExchange(httputil.HTTPConnection):
 
     def finish(self) -> None:
         """See HTTPConnection.finish."""
-        if self.answer is not None:
+        if self.response is not None:
             return
         body = b"".join(self._parts)
         headers = self._headers
@@ -114,43 +114,42 @@ class TornadoExchange(httputil.HTTPConnection):
             self.closes = True
         if self.closes:
             headers["Connection"] = "close"
-        elif self._request.version == "1.0":
+        elif self._head.version == "1.0":
             headers["Connection"] = "Keep-Alive"
-        if "Content-Length" not in headers and self._code not in _NO_BODY:
+        if "Content-Length" not in headers and self._code not in _WITHOUT_BODY:
             headers["Content-Length"] = str(len(body))
         lines = "".join([f"{name}: {text}\r\n" for name, text in headers.get_all()])
         head = STATUS_LINES.get(self._code) or f"HTTP/1.1 {self._code} {self._reason}\r\n".encode()
-        self.answer = head + lines.encode("latin-1") + b"\r\n" + body
-        self._peer.answered(self)
+        self.response = head + lines.encode("latin-1") + b"\r\n" + body
+        self._peer.response_ready(self)
 
-    # -- what is between ----------------------------------------------------------------------
+    # -- its task -----------------------------------------------------------------------------
 
     async def _run(self, app: httputil.HTTPServerConnectionDelegate) -> None:
-        request = self._request
-        method, target = request.method.decode(), request.target.decode("latin-1")
-        start_line = httputil.RequestStartLine(method, target, f"HTTP/{request.version}")
+        head = self._head
+        method, target = head.method.decode(), head.target.decode("latin-1")
+        start_line = httputil.RequestStartLine(method, target, f"HTTP/{head.version}")
         headers = httputil.HTTPHeaders()
-        for name, value in request.fields:
+        for name, value in head.fields:
             headers.add(name.decode("latin-1"), value.strip().decode("latin-1"))
         try:
             delegate = app.start_request(self, self)
-            await _taken(delegate.headers_received(start_line, headers))
+            await _maybe_await(delegate.headers_received(start_line, headers))
         except httputil.HTTPInputError:
-            self._peer.refuse(self, BAD_REQUEST)
+            self._peer.reject(self, BAD_REQUEST)
             return
         while (chunk := await self._inbox.get()) is not None:
-            await _taken(delegate.data_received(chunk))
+            await _maybe_await(delegate.data_received(chunk))
             self._inbox_bytes -= len(chunk)
-            self._peer.drained()
+            self._peer.resume()
         delegate.finish()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _task_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
             log.error("uncaught exception", exc_info=error)
-            self.closes = True
-            self._peer.refuse(self, INTERNAL_ERROR)
+            self._peer.reject(self, INTERNAL_ERROR)
 
 
-async def _taken(result: Awaitable[None] | None) -> None:
+async def _maybe_await(result: Awaitable[None] | None) -> None:
     if result is not None:
         await result

@@ -23,9 +23,9 @@ from etl.reports.sandbox.confine import CannotConfine
 from etl.reports.sandbox.only_select import QueryRefused
 from service.web import openapi
 from service.web.health import HealthHandler, ReadyHandler
-from service.web.openapi.private import private_document
 from service.web.private import dashboard
 from service.web.private.access import Access, PrivateHandler
+from service.web.private.api_document import private_document
 from service.web.private.fair_queue import Flooding, Overloaded
 from service.web.private.report_pool import Rendered, ReportPool
 from service.web.responses import PRIVATE_HEADERS, NotFoundHandler, log_request

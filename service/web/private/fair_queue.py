@@ -34,7 +34,7 @@ class Flooding(Overloaded):
     """This reader asks more at once than its share."""
 
 
-class Turns:
+class FairQueue:
     """Runs questions in a pool of threads; used by one event loop."""
 
     def __init__(self) -> None:

@@ -30,7 +30,7 @@ _REPORT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _COMPACTION_BUCKETS_S = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900)
 
 
-class Metrics:
+class WarehouseMetrics:
     """The metrics of one warehouse process.
 
     `counters` are those of collectors that run beside it, `beats` of all processes of the start.

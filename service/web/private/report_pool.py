@@ -22,7 +22,7 @@ from etl.reports import Question, charts, parameters, rendering
 from etl.reports.export import Export
 from etl.reports.sandbox.runner import Sandbox
 from service.web.private.access import ADMINISTRATOR, Reader
-from service.web.private.fair_queue import Flooding, Overloaded, Turns
+from service.web.private.fair_queue import FairQueue, Flooding, Overloaded
 
 _EXPORTS_MAX, _EXPORTS_OF_A_READER_MAX = 16, 4
 _CHART = "vega-lite"
@@ -44,7 +44,7 @@ class ReportPool:
 
     view: LiveView
     timeout_s: float
-    _turns: Turns = field(default_factory=Turns)
+    _turns: FairQueue = field(default_factory=FairQueue)
     _exports: Counter[int | None] = field(default_factory=Counter)
     _sandbox: Sandbox = field(init=False)
 

@@ -18,7 +18,7 @@ from service.collector.visitors import wants_privacy
 from service.shared.request_counters import RequestCounters, RouteCounters
 from service.web import openapi
 from service.web.health import HealthHandler, ReadyHandler
-from service.web.openapi.public import public_document
+from service.web.public.api_document import public_document
 from service.web.public.paths import CONVERSION, INTERACTIONS, TRACK
 from service.web.public.tracker import BeaconHandler, load_script
 from service.web.responses import JSON_HEADERS, JsonHandler, NotFoundHandler, log_request
@@ -28,7 +28,7 @@ CORS_MAX_AGE_S = 600
 TOO_LARGE = Rejection("body-too-large", 413, "The body is too large.")
 _SKIPPED = {"status": "skipped", "transaction_id": None}
 
-ANSWER_HEADERS = {
+RESPONSE_HEADERS = {
     **JSON_HEADERS,
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": (
@@ -111,7 +111,7 @@ class IngestHandler(JsonHandler):
 
     def set_default_headers(self) -> None:
         super().set_default_headers()
-        for name, text in ANSWER_HEADERS.items():
+        for name, text in RESPONSE_HEADERS.items():
             self.set_header(name, text)
 
     def prepare(self) -> None:

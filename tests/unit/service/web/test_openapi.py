@@ -19,14 +19,14 @@ from service.collector.client import ClientAddress
 from service.collector.contract.contract import Contract
 from service.shared.request_counters import RequestCounters
 from service.web.openapi import page
-from service.web.openapi.private import private_document
-from service.web.openapi.public import public_document
 from service.web.private import app as private_app
 from service.web.private.access import Access
-from service.web.private.metrics import Metrics
+from service.web.private.api_document import private_document
+from service.web.private.metrics import WarehouseMetrics
 from service.web.private.report_pool import ReportPool
 from service.web.private.tokens import TokenStore
 from service.web.public import app as collect
+from service.web.public.api_document import public_document
 from service.web.public.app import InFlight, IngestRoute, Port
 from service.web.public.paths import INGEST
 
@@ -50,7 +50,7 @@ def app(port: str, tmp_path: Path) -> Application:
     if port == "private":
         store = TokenStore(tmp_path / "tokens.json")
         pool = ReportPool(LiveView(tmp_path), 1.0)
-        return private_app.make_app(pool, Access("", store), Metrics(tmp_path, None), list)
+        return private_app.make_app(pool, Access("", store), WarehouseMetrics(tmp_path, None), list)
     counters = RequestCounters(INGEST, 1)
     routes = [IngestRoute(path, None, counters.route(path, 0)) for path in INGEST]  # type: ignore[arg-type]
     return collect.make_app(Port(routes, ClientAddress([]), InFlight(), list, 1000))

@@ -10,16 +10,19 @@ from connection_tools import CHUNKED, GET, POST, FakeExchange, Talk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.web.http.connection import LINGER_S, OWED_BYTES_MAX, PIPELINED_MAX
-from service.web.http.exchange import Request
-from service.web.http.known_heads import BYTES_MAX, HEAD_BYTES_MAX, HEADS_MAX, KnownHeads
+from service.web.http.exchange import RequestHead
+from service.web.http.head_cache import BYTES_MAX, HEAD_BYTES_MAX, HEADS_MAX, HeadCache
 from service.web.http.limits import (
     BODY_TIMEOUT_S,
     HEADER_TIMEOUT_S,
     HEADERS_CUT_BYTES,
     KEEP_ALIVE_S,
+    LINGER_S,
+    PENDING_BYTES_MAX,
+    PIPELINED_MAX,
 )
-from service.web.http.wire import BAD_REQUEST, BUSY, INTERNAL_ERROR, STOPPING
+from service.web.http.response_bytes import BAD_REQUEST, BUSY, INTERNAL_ERROR, STOPPING
+from service.web.http.state import ENDED
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def talk() -> Talk:
 
 
 def bodies(talk: Talk) -> list[tuple[bytes, bytes]]:
-    return [(one.request.target, one.body) for one in talk.host.exchanges if one.has_ended]
+    return [(one.head.target, one.body) for one in talk.manager.exchanges if one.has_ended]
 
 
 # -- framing ----------------------------------------------------------------------------------
@@ -90,28 +93,27 @@ CHUNKS = st.lists(
 )
 
 
-class ForgetfulHeads(KnownHeads):
+class EmptyHeadCache(HeadCache):
     """Knows none, so that every request is parsed."""
 
-    def find(self, _: bytes) -> None:
+    def get(self, _: bytes) -> None:
         return None
 
 
-def heard(chunks: list[bytes], heads: KnownHeads) -> tuple[object, ...]:
+def heard(chunks: list[bytes], heads: HeadCache) -> tuple[object, ...]:
     """What a connection makes of chunks, each of whose requests is answered before the next."""
-    talk = Talk()
-    talk.host.heads = heads
+    talk = Talk(head_cache=heads)
     for chunk in chunks:
-        if not talk.connection._has_ended:
+        if talk.connection._lifecycle.state not in ENDED:
             talk.hear(chunk)
-        for one in talk.host.exchanges:
-            if one.has_ended and one.answer is None:
+        for one in talk.manager.exchanges:
+            if one.has_ended and one.response is None:
                 one.reply(b"%d" % len(one.body))
-        talk.host.flush()
+        talk.manager.flush()
     return (
-        [(one.request.fields, one.body, one.has_ended, one.closes) for one in talk.host.exchanges],
+        [(one.head.fields, one.body, one.has_ended, one.closes) for one in talk.manager.exchanges],
         talk.transport.written,
-        talk.transport.said,
+        talk.transport.calls,
     )
 
 
@@ -121,14 +123,14 @@ def test_a_head_that_is_known_is_what_the_parser_would_make_of_it(
 ) -> None:
     """Whatever came before it, and however hostile: known heads change nothing but the time."""
     stream = [b"".join(head + tail for head, tail in chunk) for chunk in chunks]
-    assert heard(stream, KnownHeads()) == heard(stream, ForgetfulHeads())
+    assert heard(stream, HeadCache()) == heard(stream, EmptyHeadCache())
 
 
 def test_known_heads_are_found(talk: Talk) -> None:
     """A head that was heard once; with another body of the same length too."""
     talk.hear(POST % (1, 4, b"aaaa"), POST % (1, 4, b"bbbb"))
-    first, second = talk.host.exchanges
-    assert second.request is first.request
+    first, second = talk.manager.exchanges
+    assert second.head is first.head
     assert bodies(talk) == [(b"/1", b"aaaa"), (b"/1", b"bbbb")]
 
 
@@ -138,18 +140,18 @@ def test_known_heads_are_bounded() -> None:
     for number in range(HEADS_MAX + 1):
         talk.hear(POST % (number, 1, b"a"))
         talk.reply(-1, b"")
-    heads = talk.host.heads
-    assert heads.find(POST % (0, 1, b"a")) is None
-    assert heads.find(POST % (1, 1, b"a")) is not None
+    heads = talk.manager.head_cache
+    assert heads.get(POST % (0, 1, b"a")) is None
+    assert heads.get(POST % (1, 1, b"a")) is not None
     long = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * HEAD_BYTES_MAX)
     talk.hear(long)
-    assert heads.find(long) is None
+    assert heads.get(long) is None
 
 
 def test_headers_are_found_by_name(talk: Talk) -> None:
     """In any case, repeated ones joined, without blanks around them."""
     talk.hear(b"GET /a?b HTTP/1.1\r\nHost: a\r\nX-A:  1 \r\nx-a: 2\r\nX-B:\r\n\r\n")
-    request = talk.host.exchanges[0].request
+    request = talk.manager.exchanges[0].head
     assert (request.method, request.path, request.version) == (b"GET", b"/a", "1.1")
     assert (request.text(b"x-a"), request.text(b"x-b"), request.text(b"x-c")) == ("1,2", "", None)
 
@@ -170,39 +172,58 @@ def test_answers_are_in_the_order_of_the_requests(talk: Talk) -> None:
 def test_what_is_no_request_is_answered_behind_the_requests_before_it(talk: Talk) -> None:
     """Those are answered first; then the connection ends, lingering."""
     talk.hear(GET % 1 + b"nonsense\r\n\r\n")
-    talk.host.flush()
+    talk.manager.flush()
     assert talk.transport.written == b""
     talk.reply(0, b"first")
     assert talk.transport.written == b"first" + BAD_REQUEST
-    assert talk.transport.said == ["write_eof"]
+    assert talk.transport.calls == ["write_eof"]
 
 
 def test_nothing_is_begun_behind_a_last_request(talk: Talk) -> None:
     """Not even when it came in the same bytes."""
     talk.hear(b"GET /1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + GET % 2, GET % 3)
     talk.reply(0, b"last")
-    assert len(talk.host.exchanges) == 1
-    assert (talk.transport.written, talk.transport.said) == (b"last", ["close"])
+    assert len(talk.manager.exchanges) == 1
+    assert (talk.transport.written, talk.transport.calls) == (b"last", ["close"])
 
 
 def test_an_answer_before_the_body_ends_the_connection_slowly(talk: Talk) -> None:
     """What still comes is dropped, and then the connection is closed."""
     talk.hear(b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc")
-    talk.host.exchanges[0].closes = True
+    talk.manager.exchanges[0].closes = True
     talk.reply(0, b"too large")
     talk.hear(b"d" * 97 + GET % 2)
-    assert (talk.transport.written, talk.transport.said) == (b"too large", ["write_eof"])
+    assert (talk.transport.written, talk.transport.calls) == (b"too large", ["write_eof"])
     talk.pass_seconds(LINGER_S + 1)
-    assert talk.transport.said == ["write_eof", "close"]
+    assert talk.transport.calls == ["write_eof", "close"]
 
 
 def test_half_closed_clients_get_their_answers(talk: Talk) -> None:
     """And a request that will never be whole is given up."""
     talk.hear(GET % 1 + POST % (2, 9, b"abc"))
     assert talk.connection.eof_received()
-    assert [one.is_lost for one in talk.host.exchanges] == [False, True]
+    assert [one.is_lost for one in talk.manager.exchanges] == [False, True]
     talk.reply(0, b"first")
-    assert (talk.transport.written, talk.transport.said[-1]) == (b"first", "close")
+    assert (talk.transport.written, talk.transport.calls[-1]) == (b"first", "close")
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        b"GET /1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        GET % 1 + b"nonsense\r\n\r\n",
+    ],
+    ids=["Connection: close", "not HTTP"],
+)
+def test_a_half_closed_client_gets_the_response_to_its_last_request(
+    talk: Talk, last: bytes
+) -> None:
+    """The transport stays open until it was sent."""
+    talk.hear(last)
+    assert talk.connection.eof_received()
+    talk.reply(0, b"last")
+    assert talk.transport.written.startswith(b"last")
+    assert talk.transport.calls == ["close"]
 
 
 # -- bounds -----------------------------------------------------------------------------------
@@ -220,20 +241,20 @@ def test_requests_without_an_answer_are_bounded(loop: asyncio.AbstractEventLoop)
     async def pipeline() -> None:
         talk = Talk()
         talk.hear(GET % 7 * 2000)
-        held = len(talk.host.exchanges)
+        held = len(talk.manager.exchanges)
         assert PIPELINED_MAX <= held < 2000
-        assert talk.transport.said == ["pause_reading"]
+        assert talk.transport.calls == ["pause_reading"]
         talk.hear(GET % 7)
-        assert len(talk.host.exchanges) == held
+        assert len(talk.manager.exchanges) == held
         answered = 0
         while answered < 2001:
-            for exchange in talk.host.exchanges[answered:]:
+            for exchange in talk.manager.exchanges[answered:]:
                 exchange.reply(b".")
                 answered += 1
-            talk.host.flush()
+            talk.manager.flush()
             await asyncio.sleep(0)
         assert talk.transport.written == b"." * 2001
-        assert talk.transport.said[-1] == "resume_reading"
+        assert talk.transport.calls[-1] == "resume_reading"
 
     loop.run_until_complete(pipeline())
 
@@ -245,17 +266,17 @@ def test_a_client_that_does_not_read_is_not_read_from(loop: asyncio.AbstractEven
         talk = Talk()
         talk.connection.pause_writing()
         talk.hear(GET % 1)
-        assert talk.host.exchanges == []
+        assert talk.manager.exchanges == []
         talk.pass_seconds(KEEP_ALIVE_S)
-        assert talk.transport.said == ["pause_reading"]
+        assert talk.transport.calls == ["pause_reading"]
         talk.connection.resume_writing()
         await asyncio.sleep(0)
-        assert len(talk.host.exchanges) == 1
-        assert talk.transport.said[-1] == "resume_reading"
+        assert len(talk.manager.exchanges) == 1
+        assert talk.transport.calls[-1] == "resume_reading"
         talk.connection.pause_writing()
         talk.transport.unsent_bytes = 1
         talk.pass_seconds(KEEP_ALIVE_S + 1)
-        assert talk.transport.said[-1] == "abort"
+        assert talk.transport.calls[-1] == "abort"
 
     loop.run_until_complete(stall())
 
@@ -265,15 +286,15 @@ def test_a_head_without_end_is_cut(talk: Talk) -> None:
     talk.hear(b"GET / HTTP/1.1\r\nHost: a\r\nX-A: ")
     for _ in range(HEADERS_CUT_BYTES // 1000 + 1):
         talk.hear(b"a" * 1000)
-    assert talk.transport.said == ["abort"]
+    assert talk.transport.calls == ["abort"]
 
 
 def test_too_many_connections_are_told() -> None:
     """One that is turned away is heard no more."""
     talk = Talk(is_open=False)
     talk.hear(GET % 1)
-    assert (talk.transport.written, talk.transport.said) == (BUSY, ["close"])
-    assert talk.host.exchanges == []
+    assert (talk.transport.written, talk.transport.calls) == (BUSY, ["close"])
+    assert talk.manager.exchanges == []
 
 
 # -- time -------------------------------------------------------------------------------------
@@ -282,7 +303,7 @@ def test_too_many_connections_are_told() -> None:
 @pytest.mark.parametrize("before", [b"", GET % 1], ids=["first", "kept alive"])
 @pytest.mark.parametrize(
     ("part", "timeout_s"),
-    [(b"GET / HTT", HEADER_TIMEOUT_S), (POST % (2, 9, b"abc"), BODY_TIMEOUT_S)],
+    [(b"GET / HTTP/1.1\r\nX-A: ", HEADER_TIMEOUT_S), (POST % (2, 9, b"abc"), BODY_TIMEOUT_S)],
     ids=["head", "body"],
 )
 def test_a_slow_request_is_cut(talk: Talk, before: bytes, part: bytes, timeout_s: int) -> None:
@@ -294,24 +315,24 @@ def test_a_slow_request_is_cut(talk: Talk, before: bytes, part: bytes, timeout_s
     talk.hear(part)
     talk.pass_seconds(timeout_s)
     talk.hear(b"x")
-    assert talk.transport.said == []
+    assert talk.transport.calls == []
     talk.pass_seconds(1)
-    assert talk.transport.said == ["close"]
+    assert talk.transport.calls == ["close"]
 
 
 def test_a_silent_client_is_let_go(talk: Talk) -> None:
     """Soon when it never asked, later when it may ask again, never while it waits."""
     other = Talk()
     other.pass_seconds(HEADER_TIMEOUT_S + 1)
-    assert other.transport.said == ["close"]
+    assert other.transport.calls == ["close"]
     talk.hear(GET % 1)
     talk.pass_seconds(1000)
-    assert talk.transport.said == []
+    assert talk.transport.calls == []
     talk.reply(0, b"at last")
     talk.pass_seconds(KEEP_ALIVE_S)
-    assert talk.transport.said == []
+    assert talk.transport.calls == []
     talk.pass_seconds(1)
-    assert talk.transport.said == ["close"]
+    assert talk.transport.calls == ["close"]
 
 
 # -- ends -------------------------------------------------------------------------------------
@@ -321,15 +342,15 @@ def test_who_waits_when_the_process_ends_is_told(talk: Talk) -> None:
     """503, and no more."""
     talk.hear(GET % 1 + GET % 2)
     talk.connection.cut_off()
-    assert (talk.transport.written, talk.transport.said[-1]) == (STOPPING, "close")
-    assert [one.is_lost for one in talk.host.exchanges] == [False, True]
+    assert (talk.transport.written, talk.transport.calls[-1]) == (STOPPING, "close")
+    assert [one.is_lost for one in talk.manager.exchanges] == [False, True]
 
 
 def test_exchanges_learn_that_their_client_is_gone(talk: Talk) -> None:
     """An answer that comes later goes nowhere."""
     talk.hear(GET % 1)
     talk.connection.connection_lost(None)
-    assert talk.host.exchanges[0].is_lost
+    assert talk.manager.exchanges[0].is_lost
     talk.reply(0, b"late")
     assert talk.transport.written == b""
 
@@ -362,8 +383,8 @@ def test_many_upgrades_are_read_one_by_one(talk: Talk) -> None:
 def test_a_length_is_a_few_digits(talk: Talk, length: bytes) -> None:
     """Anything else is no HTTP, and nothing is begun for it."""
     talk.hear(b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: %b\r\n\r\n" % length)
-    talk.host.flush()
-    assert (talk.transport.written, talk.host.exchanges) == (BAD_REQUEST, [])
+    talk.manager.flush()
+    assert (talk.transport.written, talk.manager.exchanges) == (BAD_REQUEST, [])
 
 
 def test_an_error_of_ours_ends_one_connection_and_takes_no_answer(
@@ -372,12 +393,12 @@ def test_an_error_of_ours_ends_one_connection_and_takes_no_answer(
     """Requests before it are answered, the one it is about is told so; one line is logged."""
     talk.hear(GET % 1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FakeExchange, "end", lambda _: {}["secret"])
+        patch.setattr(FakeExchange, "on_end", lambda _: {}["secret"])
         talk.hear(GET % 2 + GET % 3)
     talk.reply(0, b"first")
     assert talk.transport.written == b"first" + INTERNAL_ERROR
-    assert talk.transport.said[-1] in ("close", "write_eof")
-    assert [one.is_lost for one in talk.host.exchanges] == [False, True]
+    assert talk.transport.calls[-1] in ("close", "write_eof")
+    assert [one.is_lost for one in talk.manager.exchanges] == [False, True]
     (line,) = caplog.records
     assert (line.getMessage(), line.exc_info) == ("a connection was ended by an error", None)
     assert line.__dict__["fields"]["error"] == "KeyError"
@@ -390,30 +411,32 @@ def test_known_heads_are_bounded_by_bytes() -> None:
         head = b"POST /%d HTTP/1.1\r\nHost: a\r\nX-A: %b\r\nContent-Length: 1\r\n\r\n"
         talk.hear(head % (number, b"a" * 1000) + b"a")
         talk.reply(-1, b"")
-    heads = talk.host.heads
-    assert sum(map(len, heads._requests)) == heads._bytes <= BYTES_MAX
-    read = Request(b"GET", b"/1", "1.1", [(b"a", b"b")], {}, 0, keeps_alive=True, said="said")
-    heads.remember(GET % 1, read)
-    found = heads.find(GET % 1)
+    heads = talk.manager.head_cache
+    assert sum(map(len, heads._entries)) == heads._bytes <= BYTES_MAX
+    head = RequestHead(
+        b"GET", b"/1", "1.1", [(b"a", b"b")], {}, 0, keeps_alive=True, parsed="parsed"
+    )
+    heads.put(GET % 1, head)
+    found = heads.get(GET % 1)
     assert found is not None
-    assert (found[0].fields, found[0].said) == ([], "said")
+    assert (found[0].fields, found[0].parsed) == ([], "parsed")
 
 
 def test_a_request_answered_alone_is_the_last_that_is_read(talk: Talk) -> None:
     """The rest waits unparsed, and is read when it was answered."""
     talk.hear(GET % 1)
-    talk.host.exchanges[0].is_alone = True
+    talk.manager.exchanges[0].blocks_pipeline = True
     talk.hear(GET % 2 * 100)
-    assert len(talk.host.exchanges) == 1
-    assert talk.transport.said == ["pause_reading"]
+    assert len(talk.manager.exchanges) == 1
+    assert talk.transport.calls == ["pause_reading"]
 
 
 def test_what_requests_owe_is_bounded_by_bytes(talk: Talk) -> None:
     """Bodies that wait for their answers, whatever their number."""
     for number in range(20):
         talk.hear(POST % (number, 60_000, b"a" * 60_000))
-    assert OWED_BYTES_MAX // 60_000 < len(talk.host.exchanges) < 10
-    assert talk.transport.said == ["pause_reading"]
+    assert PENDING_BYTES_MAX // 60_000 < len(talk.manager.exchanges) < 10
+    assert talk.transport.calls == ["pause_reading"]
 
 
 def test_one_that_waits_for_its_answer_is_not_idle(talk: Talk) -> None:
@@ -425,5 +448,5 @@ def test_one_that_waits_for_its_answer_is_not_idle(talk: Talk) -> None:
     assert not talk.connection.is_idle
     talk.reply(0, b"ok")
     assert talk.connection.is_idle
-    talk.connection.give_way()
-    assert talk.transport.said == ["close"]
+    talk.connection.evict()
+    assert talk.transport.calls == ["close"]

@@ -10,7 +10,7 @@ from connection_tools import FakeExchange, Talk
 from hostile_requests import cuts, pieces, streams
 from hypothesis import HealthCheck, given, settings
 
-from service.web.http.wire import BAD_REQUEST
+from service.web.http.response_bytes import BAD_REQUEST
 
 STREAMS = 1000
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -27,10 +27,10 @@ class Errors(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self.told: list[str] = []
+        self.logged: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.told.append(f"{record.getMessage()} {record.__dict__.get('fields')}")
+        self.logged.append(f"{record.getMessage()} {record.__dict__.get('fields')}")
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +44,15 @@ def errors() -> Iterator[Errors]:
 
 
 def is_over(talk: Talk) -> bool:
-    return not ENDS.isdisjoint(talk.transport.said)
+    return not ENDS.isdisjoint(talk.transport.calls)
 
 
 def answer_all(talk: Talk) -> None:
     """Answer what is whole, in order, with the number of the request."""
-    for number, one in enumerate(talk.host.exchanges):
-        if one.has_ended and one.answer is None and not one.is_lost:
+    for number, one in enumerate(talk.manager.exchanges):
+        if one.has_ended and one.response is None and not one.is_lost:
             one.reply(b"<%d>" % number)
-    talk.host.flush()
+    talk.manager.flush()
 
 
 def spoken(stream: Iterable[bytes]) -> Talk:
@@ -61,16 +61,16 @@ def spoken(stream: Iterable[bytes]) -> Talk:
     for piece in stream:
         talk.hear(piece)
         answer_all(talk)
-        assert talk.connection._owed_bytes >= 0
-        assert talk.connection._fed_bytes >= 0
+        assert talk.connection._queue.pending_bytes >= 0
+        assert talk.connection._reader._progress.received_bytes >= 0
     return talk
 
 
 def outcome(talk: Talk) -> tuple[object, ...]:
     """What does not depend on the time at which bytes came."""
     exchanges = [
-        (one.request.method, one.request.target, one.request.fields, one.body, one.has_ended)
-        for one in talk.host.exchanges
+        (one.head.method, one.head.target, one.head.fields, one.body, one.has_ended)
+        for one in talk.manager.exchanges
     ]
     return exchanges, talk.transport.written.replace(CONTINUE, b""), is_over(talk)
 
@@ -78,18 +78,18 @@ def outcome(talk: Talk) -> tuple[object, ...]:
 class Once(FakeExchange):
     """An exchange that insists on the order of the calls."""
 
-    def data(self, chunk: bytes) -> None:
+    def on_body(self, chunk: bytes) -> None:
         assert not self.has_ended
-        super().data(chunk)
+        super().on_body(chunk)
 
-    def end(self) -> None:
+    def on_end(self) -> None:
         assert not self.has_ended
         assert not self.is_lost
-        super().end()
+        super().on_end()
 
-    def lost(self) -> None:
+    def on_disconnect(self) -> None:
         assert not self.is_lost
-        super().lost()
+        super().on_disconnect()
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -110,16 +110,16 @@ def test_any_stream_is_answered_in_order_however_it_is_cut(
     assert outcome(cut) == outcome(whole)
     assert_answered_once(cut)
     assert_ended(cut)
-    assert errors.told == []
+    assert errors.logged == []
 
 
 def assert_answered_once(talk: Talk) -> None:
     """In order; and at most one request is begun and not whole."""
     said = talk.transport.written.replace(CONTINUE, b"")
-    whole = [number for number, one in enumerate(talk.host.exchanges) if one.has_ended]
+    whole = [number for number, one in enumerate(talk.manager.exchanges) if one.has_ended]
     assert said.removesuffix(BAD_REQUEST) == b"".join(b"<%d>" % number for number in whole)
     assert whole == list(range(len(whole)))
-    assert len(talk.host.exchanges) <= len(whole) + 1
+    assert len(talk.manager.exchanges) <= len(whole) + 1
 
 
 def assert_ended(talk: Talk) -> None:
@@ -127,18 +127,18 @@ def assert_ended(talk: Talk) -> None:
     if talk.transport.written.endswith(BAD_REQUEST):
         assert is_over(talk)
     if is_over(talk):
-        begun = len(talk.host.exchanges)
+        begun = len(talk.manager.exchanges)
         talk.hear(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert len(talk.host.exchanges) == begun
+        assert len(talk.manager.exchanges) == begun
     talk.connection.connection_lost(None)
-    assert all(one.has_ended or one.is_lost for one in talk.host.exchanges)
+    assert all(one.has_ended or one.is_lost for one in talk.manager.exchanges)
 
 
 # -- found so -----------------------------------------------------------------------------------
 
 
 def methods(talk: Talk) -> list[bytes]:
-    return [one.request.method for one in talk.host.exchanges]
+    return [one.head.method for one in talk.manager.exchanges]
 
 
 @pytest.mark.parametrize("cut", range(len(UNKNOWN) + 1))
@@ -160,11 +160,11 @@ def test_an_unknown_method_is_read_behind_a_head_in_two_pieces(cut: int) -> None
 def test_a_line_that_cannot_become_a_request_is_refused_at_once(line: bytes) -> None:
     """Nothing more is waited for."""
     talk = spoken([line])
-    assert (talk.transport.written, talk.host.exchanges) == (BAD_REQUEST, [])
+    assert (talk.transport.written, talk.manager.exchanges) == (BAD_REQUEST, [])
 
 
 def test_a_request_that_breaks_off_is_lost_once() -> None:
     """Its exchange is told of it, and is not told again when the connection ends."""
     talk = spoken([CHUNKED + b"zz"])
-    assert [one.is_lost for one in talk.host.exchanges] == [True]
+    assert [one.is_lost for one in talk.manager.exchanges] == [True]
     assert talk.transport.written == BAD_REQUEST

@@ -23,7 +23,7 @@ from etl.directory.entries import Tenant
 from etl.lake.live.view import LiveView
 from service.web.private.access import Access
 from service.web.private.app import make_app
-from service.web.private.metrics import Metrics
+from service.web.private.metrics import WarehouseMetrics
 from service.web.private.report_pool import ReportPool
 from service.web.private.tokens import TokenStore, UnknownToken
 
@@ -55,7 +55,7 @@ def app(data: Path, store: TokenStore) -> Iterator[Application]:
     database = DirectoryDatabase(f"sqlite:///{data}/directory.db")
     pool = ReportPool(LiveView(data, database), 30.0)
     access = Access("", store, wrong_delay_s=0.0, now=lambda: NOW)
-    yield make_app(pool, access, Metrics(data, None), list)
+    yield make_app(pool, access, WarehouseMetrics(data, None), list)
     pool.close()
     database.dispose()
 

@@ -22,8 +22,8 @@ from etl.lake.live.view import LiveView
 from etl.reports import ReportTimeout, catalogue
 from service.web.private.access import ADMINISTRATOR, Access, Reader
 from service.web.private.app import make_app
-from service.web.private.fair_queue import OF_A_SHOP_MAX, Flooding, Overloaded, Turns
-from service.web.private.metrics import Metrics
+from service.web.private.fair_queue import OF_A_SHOP_MAX, FairQueue, Flooding, Overloaded
+from service.web.private.metrics import WarehouseMetrics
 from service.web.private.report_pool import Rendered, ReportPool
 from service.web.private.tokens import TokenStore
 
@@ -73,7 +73,7 @@ def reasons() -> list[str]:
 @pytest.fixture
 def app(pool: ReportPool, token: str, reasons: list[str], data: Path) -> Application:
     access = Access(token, TokenStore(data / "tokens.json"), wrong_delay_s=0.0)
-    return make_app(pool, access, Metrics(data, None), lambda: reasons)
+    return make_app(pool, access, WarehouseMetrics(data, None), lambda: reasons)
 
 
 @pytest.fixture
@@ -416,7 +416,7 @@ async def test_a_shop_that_floods_waits_for_itself(data: Path, pool: ReportPool)
 
 async def test_readers_take_turns() -> None:
     """However much one of them asked before."""
-    turns, gate, order = Turns(), threading.Event(), list[int]()
+    turns, gate, order = FairQueue(), threading.Event(), list[int]()
 
     async def asked(shop: int) -> None:
         reader = Reader(tenant_id=shop)
@@ -434,9 +434,9 @@ async def test_readers_take_turns() -> None:
 async def test_an_admin_is_not_behind_shops() -> None:
     """Nor shops behind administrators: each has a thread that the other cannot take."""
     for many, one in ((Reader(tenant_id=1), ADMINISTRATOR), (ADMINISTRATOR, Reader(tenant_id=1))):
-        turns, gate = Turns(), threading.Event()
+        turns, gate = FairQueue(), threading.Event()
 
-        async def asked(turns: Turns, who: Reader, gate: threading.Event | None) -> bool:
+        async def asked(turns: FairQueue, who: Reader, gate: threading.Event | None) -> bool:
             with turns.admit(who):
                 return await turns.run(who, lambda: gate is None or gate.wait(20))
 
@@ -449,7 +449,7 @@ async def test_an_admin_is_not_behind_shops() -> None:
 
 async def test_a_turn_that_is_given_up_is_the_next_ones() -> None:
     """While it waits, and once it is granted."""
-    turns, gate, shop = Turns(), threading.Event(), Reader(tenant_id=1)
+    turns, gate, shop = FairQueue(), threading.Event(), Reader(tenant_id=1)
 
     async def asked() -> bool:
         with turns.admit(shop):

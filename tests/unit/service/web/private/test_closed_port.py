@@ -19,7 +19,7 @@ from etl.layout import Layout
 from service.collector.client import ClientAddress
 from service.web.private.access import COOKIE, Access
 from service.web.private.app import make_app
-from service.web.private.metrics import Metrics
+from service.web.private.metrics import WarehouseMetrics
 from service.web.private.report_pool import ReportPool
 from service.web.private.sessions import DAYS, OF_A_TOKEN_MAX, SessionStore
 from service.web.private.tokens import TokenFileError, TokenStore
@@ -75,7 +75,7 @@ def access(store: TokenStore, clock: Clock, token: str, *, opened: bool) -> Acce
 @pytest.fixture
 def app(layout: Layout, access: Access) -> Iterator[Application]:
     pool = ReportPool(LiveView(layout.root, None), 30.0)  # type: ignore[arg-type]  # not asked
-    yield make_app(pool, access, Metrics(layout.root, None), list)
+    yield make_app(pool, access, WarehouseMetrics(layout.root, None), list)
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from etl.lake.compaction import Outcome
 from service.shared.request_counters import RequestCounters
-from service.web.private.metrics import Metrics
+from service.web.private.metrics import WarehouseMetrics
 
 PATHS = ("/one", "/two")
 
 
-def told(metrics: Metrics) -> dict[str, float]:
+def told(metrics: WarehouseMetrics) -> dict[str, float]:
     """Each sample by its name and the values of its labels."""
     families = text_string_to_metric_families(metrics.text().decode())
     return {
@@ -48,8 +48,8 @@ def test_requests_are_told_by_path_and_status(tmp_path: Path) -> None:
     """Where collectors run beside the warehouse."""
     counters = RequestCounters(PATHS, 1)
     counters.route("/two", 0).count(429)
-    assert told(Metrics(tmp_path, counters))["beaconlog_requests_total /two 429"] == 1
-    assert not any("requests" in name for name in told(Metrics(tmp_path, None)))
+    assert told(WarehouseMetrics(tmp_path, counters))["beaconlog_requests_total /two 429"] == 1
+    assert not any("requests" in name for name in told(WarehouseMetrics(tmp_path, None)))
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def shop(tmp_path: Path) -> Shop:
 
 def test_the_folder_as_it_is(shop: Shop) -> None:
     """What is compacted, and what waits."""
-    metrics = Metrics(shop.data, None)
+    metrics = WarehouseMetrics(shop.data, None)
     shop.layout.prepare()
     empty = told(metrics)
     assert (empty["beaconlog_lake_version events"], empty["beaconlog_tail_segments"]) == (-1, 0)
@@ -85,7 +85,7 @@ def test_a_lake_that_cannot_be_read_is_told(shop: Shop) -> None:
     shop.compact()
     commit = shop.layout.table("events") / "_delta_log" / "00000000000000000001.json"
     commit.write_bytes(b"{")
-    found = told(Metrics(shop.data, None))
+    found = told(WarehouseMetrics(shop.data, None))
     assert (found["beaconlog_lake_readable"], found["beaconlog_log_segments"]) == (0, 1)
     assert "beaconlog_tail_lines" not in found
 
@@ -93,7 +93,7 @@ def test_a_lake_that_cannot_be_read_is_told(shop: Shop) -> None:
 def test_what_happens_is_counted(shop: Shop) -> None:
     """Compactions and reports, by how they ended."""
     shop.layout.prepare()
-    metrics = Metrics(shop.data, None)
+    metrics = WarehouseMetrics(shop.data, None)
     metrics.compacted(Outcome(rows=3, duplicates=2, rejected=1), 0.2)
     metrics.compaction_failed(2.0)
     metrics.reported("summary", 200, 0.06)

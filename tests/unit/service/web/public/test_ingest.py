@@ -16,7 +16,7 @@ from etl.directory.entries import Product, Tenant
 from service.collector.directory.directory import Directory
 from service.collector.intake import Reply, Submission
 from service.shared.request_counters import RequestCounters
-from service.web.http.exchange import Exchange, Request
+from service.web.http.exchange import Exchange, RequestHead
 from service.web.public.app import IngestRoute
 from service.web.public.ingest import Ingest
 
@@ -33,15 +33,15 @@ class FakePeer:
     address = "192.0.2.1"
 
     def __init__(self) -> None:
-        self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.response: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
-    def answered(self, exchange: Exchange) -> None:
-        assert exchange.answer is not None
-        self.answer.set_result(exchange.answer)
+    def response_ready(self, exchange: Exchange) -> None:
+        assert exchange.response is not None
+        self.response.set_result(exchange.response)
 
-    def drained(self) -> None: ...
+    def resume(self) -> None: ...
 
-    def refuse(self, exchange: Exchange, answer: bytes) -> None: ...
+    def reject(self, exchange: Exchange, response: bytes) -> None: ...
 
 
 @pytest.mark.parametrize("imported", [[], [SHOP]], ids=["absent", "found"])
@@ -66,7 +66,7 @@ def test_an_endpoint_may_ask_the_database(
         try:
             if imported:
                 database.upsert(imported, [LAMP])
-            return await asyncio.wait_for(answer_of(endpoint), 20)
+            return await asyncio.wait_for(response_to(endpoint), 20)
         finally:
             await directory.stop()
             database.dispose()
@@ -76,12 +76,12 @@ def test_an_endpoint_may_ask_the_database(
     assert orjson.loads(body) == {"found": bool(imported)}
 
 
-def answer_of(endpoint: Any) -> asyncio.Future[bytes]:
+def response_to(endpoint: Any) -> asyncio.Future[bytes]:
     """What a POST is answered whose endpoint this is."""
     route = IngestRoute(PATH, endpoint, RequestCounters([PATH], 1).route(PATH, 0))
     peer = FakePeer()
-    request = Request(b"POST", PATH.encode(), "1.1", [], {}, 0, keeps_alive=True)
-    exchange = Ingest(replace(port(), routes=(route,))).open(peer, request)
+    head = RequestHead(b"POST", PATH.encode(), "1.1", [], {}, 0, keeps_alive=True)
+    exchange = Ingest(replace(port(), routes=(route,))).open(peer, head)
     assert exchange is not None
-    asyncio.get_running_loop().call_soon(exchange.end)
-    return peer.answer
+    asyncio.get_running_loop().call_soon(exchange.on_end)
+    return peer.response

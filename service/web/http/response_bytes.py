@@ -1,4 +1,4 @@
-"""The bytes of answers that are written without Tornado's handlers."""
+"""The bytes of responses that are written without Tornado's handlers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ STATUS_LINES: Mapping[int, bytes] = {
 }
 
 
-def last_words(status: int, message: str, headers: Mapping[str, str] | None = None) -> bytes:
-    """A whole answer for a connection that ends with it."""
+def closing_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> bytes:
+    """Return a whole error response, after which the connection closes."""
     body = orjson.dumps({"success": False, "message": message})
     fields = {
         "Content-Type": "application/json",
@@ -29,19 +29,19 @@ def last_words(status: int, message: str, headers: Mapping[str, str] | None = No
 
 
 def header_lines(fields: Mapping[str, str]) -> bytes:
-    """Header lines, each with its line end."""
+    """Return the header lines, each with its line end."""
     return "".join([f"{name}: {text}\r\n" for name, text in fields.items()]).encode("latin-1")
 
 
-class Heads:
-    """The beginning of an answer by its status, `fields` and Date included, kept for a second."""
+class ResponseHeads:
+    """The constant part of response heads by status: status line, `fields` and Date."""
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         self._lines = header_lines(fields)
         self._heads: dict[int, bytes] = {}
 
-    def of(self, status: int) -> bytes:
-        """The status line and the header lines that do not depend on the request."""
+    def get(self, status: int) -> bytes:
+        """Return the status line and the header lines that do not depend on the request."""
         head = self._heads.get(status)
         if head is None:
             date = header_lines({"Date": httputil.format_timestamp(time.time())})
@@ -49,11 +49,13 @@ class Heads:
         return head
 
     def expire(self) -> None:
-        """A second has passed."""
+        """Forget the heads, whose Date is a second old."""
         self._heads.clear()
 
 
-BUSY = last_words(503, "Too many connections", {"Retry-After": "2"})
-BAD_REQUEST = last_words(400, "The request is not valid HTTP")
-STOPPING = last_words(503, "The service is stopping; send the event again.", {"Retry-After": "2"})
-INTERNAL_ERROR = last_words(500, "Internal Server Error")
+BUSY = closing_response(503, "Too many connections", {"Retry-After": "2"})
+BAD_REQUEST = closing_response(400, "The request is not valid HTTP")
+STOPPING = closing_response(
+    503, "The service is stopping; send the event again.", {"Retry-After": "2"}
+)
+INTERNAL_ERROR = closing_response(500, "Internal Server Error")

@@ -7,12 +7,20 @@ import socket
 from contextlib import suppress
 
 import pytest
-from port_tools import port
-from tornado import web
 
-from service.web.public.server import FastServer
+from service.web.http.exchange import Exchange, Peer, RequestHead
+from service.web.http.fast_server import FastServer
 
 TURNS_MAX = 6
+
+
+class NoExchanges:
+    """No request arrives."""
+
+    def open(self, peer: Peer, head: RequestHead) -> Exchange:
+        raise NotImplementedError
+
+    def refresh(self) -> None: ...
 
 
 @pytest.mark.parametrize("turns", range(TURNS_MAX))
@@ -20,7 +28,7 @@ def test_closing_all_connections_leaves_none(turns: int) -> None:
     """Not the one that is being accepted either, at any turn of the loop."""
 
     async def scenario() -> None:
-        server = FastServer(web.Application(), port(), connections_max=10)
+        server = FastServer(NoExchanges(), lambda _: None, connections_max=10)
         listening = socket.create_server(("127.0.0.1", 0))
         server.listen([listening.dup()])
         with listening, socket.create_connection(listening.getsockname()) as client:

@@ -9,7 +9,6 @@ from etl import reports
 from etl.reports import charts, export, rendering
 from etl.reports import columns as report_columns
 from etl.reports.sandbox import queries
-from service.web.openapi import asked
 from service.web.openapi.parts import (
     HTML,
     JSON,
@@ -24,6 +23,7 @@ from service.web.openapi.parts import (
 )
 from service.web.openapi.schemas import Json, ref
 from service.web.private.access import COOKIE
+from service.web.private.api_document import parameters as report_parameters
 
 ABOUT = """\
 Answers questions about the events. Once a token exists, a request shows one, as a bearer or as the
@@ -138,7 +138,7 @@ def _report(name: str) -> Json:
         _first_sentence(report.about),
         {200: answer("Its rows.", content, always=("Cache-Control",)), **_ASKED},
         description=_capital(" ".join(report.about.split())),
-        parameters=asked.of(report.parameters, formats),
+        parameters=report_parameters.of(report.parameters, formats),
     )
 
 
@@ -168,7 +168,7 @@ def _export() -> Json:
         "The events a report would count, as they are stored.",
         {200: answer("The events.", content, always=always), **_ASKED},
         description=about,
-        parameters=asked.of(export.PARAMETERS, export.FORMATS),
+        parameters=report_parameters.of(export.PARAMETERS, export.FORMATS),
     )
 
 

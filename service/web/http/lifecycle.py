@@ -1,0 +1,66 @@
+"""The state of one connection and the deadline that goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from service.web.http.limits import BODY_TIMEOUT_S, HEADER_TIMEOUT_S, KEEP_ALIVE_S, LINGER_S
+from service.web.http.state import (
+    BODY,
+    BROKEN_OFF,
+    CLOSED,
+    HEAD,
+    IDLE,
+    LAST,
+    LINGERING,
+    NEW,
+    TRANSITIONS,
+    Event,
+    State,
+)
+
+TIMEOUTS_S: Mapping[State, int] = {
+    NEW: HEADER_TIMEOUT_S,
+    HEAD: HEADER_TIMEOUT_S,
+    BODY: BODY_TIMEOUT_S,
+    IDLE: KEEP_ALIVE_S,
+    LAST: KEEP_ALIVE_S,
+    BROKEN_OFF: KEEP_ALIVE_S,
+    LINGERING: LINGER_S,
+    CLOSED: KEEP_ALIVE_S,
+}
+"""How long a client may leave its connection in a state."""
+
+
+class Ticker(Protocol):
+    """A clock of whole seconds."""
+
+    @property
+    def tick(self) -> int:
+        """Seconds since the server started."""
+
+
+class Lifecycle:
+    """A state with a deadline, which restarts whenever a state is entered."""
+
+    __slots__ = ("_deadline_tick", "_ticker", "state")
+
+    def __init__(self, ticker: Ticker) -> None:
+        self._ticker = ticker
+        self.state = NEW
+        self.restart(TIMEOUTS_S[NEW])
+
+    def enter(self, event: Event) -> None:
+        """Change to the state that follows an event."""
+        self.state = state = TRANSITIONS[self.state][event]
+        self._deadline_tick = self._ticker.tick + 1 + TIMEOUTS_S[state]
+
+    def restart(self, timeout_s: int) -> None:
+        """Set the deadline `timeout_s` from now; it is met up to a second late."""
+        self._deadline_tick = self._ticker.tick + 1 + timeout_s
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the deadline has passed."""
+        return self._ticker.tick >= self._deadline_tick

@@ -1,0 +1,49 @@
+"""How much of the current request has arrived, and where to cut the input.
+
+The parser gets its input in parts that end no later than a head or a body does: at each such end
+the connection decides whether it may take more.
+"""
+
+from __future__ import annotations
+
+from service.web.http.limits import DISCARDED_BYTES_MAX, HEADERS_CUT_BYTES
+
+_PART_BYTES_MAX = 16 << 10
+_MESSAGE_BYTES_MAX = DISCARDED_BYTES_MAX + (1 << 20)
+_HEAD_END = b"\r\n\r\n"
+_HEAD_BYTES_MIN = len(b"GET / HTTP/1.0\r\n\r\n")
+
+
+class MessageProgress:
+    """Counts the bytes of one request at a time."""
+
+    __slots__ = ("_last_bytes", "body_left_bytes", "received_bytes")
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the request; the next one begins, or will."""
+        self.received_bytes = self.body_left_bytes = 0
+        self._last_bytes = b""
+
+    def count(self, part: bytes) -> None:
+        """Count a part of the request."""
+        self.received_bytes += len(part)
+        self._last_bytes = (self._last_bytes + part[-3:])[-3:]
+
+    def is_too_long(self, *, in_head: bool) -> bool:
+        """Whether the head, or the whole request, exceeds the bytes that are ever read of it."""
+        return self.received_bytes > (HEADERS_CUT_BYTES if in_head else _MESSAGE_BYTES_MAX)
+
+    def end_of_part(self, data: bytes, start: int) -> int:
+        """Return the index at which the part of `data` from `start` ends."""
+        limit = start + _PART_BYTES_MAX
+        if self.body_left_bytes > 0:
+            return min(start + self.body_left_bytes, limit)
+        if not self.received_bytes:
+            first = start + _HEAD_BYTES_MIN - len(_HEAD_END)
+            index = data.find(_HEAD_END, first, limit)
+            return limit if index < 0 else index + len(_HEAD_END)
+        index = (self._last_bytes + data[start:limit]).find(_HEAD_END)
+        return limit if index < 0 else start + index + len(_HEAD_END) - len(self._last_bytes)

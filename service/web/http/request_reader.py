@@ -1,0 +1,266 @@
+"""The input of one connection: bytes to requests, given to exchanges, within bounds.
+
+Input is parsed as long as the queue of responses takes more; the rest is held, and reading is
+paused. So of one connection no more is held than one read of the transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from service.web.http.exchange import Exchange, Peer, RequestHead
+from service.web.http.framer import Framer, UnknownMethod
+from service.web.http.head import BadRequest, expects_continue
+from service.web.http.head_cache import HeadCache
+from service.web.http.lifecycle import Lifecycle
+from service.web.http.limits import BODY_TIMEOUT_S
+from service.web.http.message_progress import MessageProgress
+from service.web.http.response_bytes import BAD_REQUEST
+from service.web.http.response_queue import RejectedInput, ResponseQueue
+from service.web.http.state import (
+    BEGIN,
+    BODY,
+    ENDED,
+    HEAD,
+    HEAD_END,
+    IDLE,
+    NEW,
+    READING,
+    REQUEST_END,
+    STOP,
+)
+
+_FIELD_BYTES = 128
+"""The memory that a header field takes beside its text."""
+
+
+class Owner(Peer, Protocol):
+    """The connection as its reader sees it."""
+
+    def data_received(self, data: bytes) -> None:
+        """Parse input; an error ends the connection."""
+
+    def touch(self) -> None:
+        """Note that the client is active."""
+
+    def flush(self) -> None:
+        """Send the responses that are ready."""
+
+    def send_continue(self) -> None:
+        """Send `100 Continue` if it is owed and the earlier responses were sent."""
+
+    def abort(self) -> None:
+        """End at once, whatever was not sent."""
+
+
+class RequestReader:
+    """The Sink of its framer."""
+
+    __slots__ = (
+        "_framer",
+        "_head",
+        "_head_cache",
+        "_lifecycle",
+        "_open_exchange",
+        "_owner",
+        "_progress",
+        "_queue",
+        "held",
+        "receiving",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        owner: Owner,
+        head_cache: HeadCache,
+        open_exchange: Callable[[Peer, RequestHead], Exchange],
+        lifecycle: Lifecycle,
+        queue: ResponseQueue,
+    ) -> None:
+        self._owner = owner
+        self._head_cache = head_cache
+        self._open_exchange = open_exchange
+        self._lifecycle = lifecycle
+        self._queue = queue
+        self._framer = Framer(self)
+        self._progress = MessageProgress()
+        self.receiving: Exchange | None = None
+        """The exchange whose request has not arrived whole."""
+        self.held: bytes | None = None
+        """Input that waits to be parsed, while reading is paused."""
+        self.transport: asyncio.Transport
+        """Set when the connection is made."""
+
+    def close(self) -> None:
+        """Break the reference cycles, so that all are freed at once."""
+        self._framer.close()
+        del self._owner
+
+    # -- called by the connection -------------------------------------------------------------
+
+    def receive(self, data: bytes) -> None:
+        """Parse input, or hold it behind earlier input that waits."""
+        state = self._lifecycle.state
+        if self.held is not None:
+            self.held += data
+        elif (state is IDLE or state is NEW) and not self._queue.is_full:
+            self._receive_request(data)
+        else:
+            self._receive(data)
+
+    def pause(self, held: bytes = b"") -> None:
+        """Stop reading, and hold input until `resume`."""
+        if self.held is None and self._lifecycle.state not in ENDED:
+            self.held = held
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Parse the held input in the next turn of the loop, and read on."""
+        if self.held is not None:
+            asyncio.get_running_loop().call_soon(self._receive_held)
+
+    def discard(self) -> None:
+        """Drop the held input, and read on to discard more."""
+        if self.held is not None:
+            self.held = None
+            self.transport.resume_reading()
+
+    def drop_incomplete(self) -> None:
+        """Cancel the request that is being received, unless its response is ready."""
+        receiving, self.receiving = self.receiving, None
+        if receiving and receiving.response is None:
+            self._queue.remove(receiving)
+            receiving.on_disconnect()
+
+    def reject(self, response: bytes) -> None:
+        """Stop reading and respond behind the earlier requests.
+
+        An incomplete request whose response is ready keeps that one.
+        """
+        if self.receiving and self.receiving.response is not None:
+            self.receiving.closes = True
+            self._lifecycle.enter(STOP)
+            self._owner.flush()
+            return
+        self.drop_incomplete()
+        rejected = RejectedInput()
+        self._queue.append(rejected)
+        self._owner.reject(rejected, response)
+
+    # -- called by the framer (Sink) ----------------------------------------------------------
+
+    def on_begin(self) -> None:
+        """See Sink.on_begin."""
+        if self._lifecycle.state not in READING:
+            raise BadRequest
+        self._lifecycle.enter(BEGIN)
+        self._progress.restart()
+
+    def on_head(self, head: RequestHead) -> None:
+        """See Sink.on_head."""
+        self._lifecycle.enter(HEAD_END)
+        exchange = self._open(head)
+        self._progress.body_left_bytes = head.content_length
+        self._queue.pending_bytes += head.headers_bytes + _FIELD_BYTES * len(head.fields)
+        if exchange.response is None and expects_continue(head):
+            self._queue.expecting = exchange
+            self._owner.send_continue()
+
+    def on_body(self, chunk: bytes) -> None:
+        """See Sink.on_body."""
+        self._progress.body_left_bytes -= len(chunk)
+        self._queue.pending_bytes += len(chunk)
+        if self.receiving:
+            self.receiving.on_body(chunk)
+
+    def on_message_complete(self) -> None:
+        """See Sink.on_message_complete."""
+        self._progress.restart()
+        self._end_request()
+
+    def on_last(self) -> None:
+        """See Sink.on_last."""
+        self._lifecycle.enter(STOP)
+
+    # -- its own ------------------------------------------------------------------------------
+
+    def _receive_request(self, data: bytes) -> None:
+        """Take input that starts with a request: look its head up in the cache, or parse it."""
+        cached = self._head_cache.get(data)
+        if cached is None:
+            self._receive(data)
+            if self._lifecycle.state is IDLE and self.held is None:
+                self._head_cache.put(data, self._head)
+            return
+        head, body = cached
+        exchange = self._open(head)
+        self._queue.pending_bytes += len(body)
+        exchange.on_body(body)
+        self._end_request()
+
+    def _receive(self, data: bytes) -> None:
+        """Parse input part by part until no more may be taken, and hold the rest."""
+        self._owner.touch()
+        start = 0
+        while start < len(data) and self._lifecycle.state in READING:
+            if self._is_busy:
+                self.pause(data[start:])
+                return
+            end = self._progress.end_of_part(data, start)
+            self._parse(data[start:end])
+            start = end
+
+    def _parse(self, part: bytes) -> None:
+        lifecycle = self._lifecycle
+        try:
+            self._framer.feed(part)
+        except UnknownMethod as unknown:
+            self.on_head(unknown.head)
+            self.on_message_complete()
+        except BadRequest:
+            if lifecycle.state in READING:
+                self.reject(BAD_REQUEST)
+        in_head = lifecycle.state is HEAD
+        if in_head or lifecycle.state is BODY:
+            self._progress.count(part)
+            if self._progress.is_too_long(in_head=in_head):
+                self._owner.abort()
+
+    def _open(self, head: RequestHead) -> Exchange:
+        self._head = head
+        self.receiving = exchange = self._open_exchange(self._owner, head)
+        self._queue.append(exchange)
+        if exchange.response is not None:
+            self._owner.response_ready(exchange)
+        return exchange
+
+    def _end_request(self) -> None:
+        self._lifecycle.enter(REQUEST_END)
+        exchange = self.receiving
+        if exchange:
+            exchange.on_end()
+            self.receiving = None
+            if exchange.closes:
+                self._lifecycle.enter(STOP)
+
+    def _receive_held(self) -> None:
+        state = self._lifecycle.state
+        if self.held is None or state not in READING or self._is_busy:
+            return
+        held, self.held = self.held, None
+        if state is not IDLE:
+            self._lifecycle.restart(BODY_TIMEOUT_S)
+        if held:
+            self._owner.data_received(held)
+        if self.held is None and self._lifecycle.state not in ENDED:
+            self.transport.resume_reading()
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether no more input may be parsed now."""
+        if self.receiving is None:
+            return self._queue.is_full
+        return self._queue.is_stalled or self.receiving.is_full

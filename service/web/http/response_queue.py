@@ -1,0 +1,97 @@
+"""The output of one connection: its exchanges in the order of their requests, bounded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from service.web.http.exchange import Exchange
+from service.web.http.limits import PENDING_BYTES_MAX, PIPELINED_MAX
+
+
+class ResponseQueue:
+    """Exchanges whose responses were not sent.
+
+    At most PIPELINED_MAX requests, or requests of PENDING_BYTES_MAX, wait; behind an exchange that
+    blocks the pipeline none does, nor while the client is slow to read its responses.
+    """
+
+    __slots__ = ("_exchanges", "append", "expecting", "is_stalled", "pending_bytes")
+
+    def __init__(self) -> None:
+        self._exchanges: deque[Exchange] = deque()
+        self.append = self._exchanges.append
+        self.pending_bytes = 0
+        """Bytes that the requests hold in memory."""
+        self.is_stalled = False
+        """Whether the client reads its responses more slowly than they are written."""
+        self.expecting: Exchange | None = None
+        """The exchange to which `100 Continue` is owed, behind earlier responses."""
+
+    def __bool__(self) -> bool:
+        return bool(self._exchanges)
+
+    def __iter__(self) -> Iterator[Exchange]:
+        return iter(self._exchanges)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further request may be read."""
+        exchanges = self._exchanges
+        return self.is_stalled or (
+            bool(exchanges)
+            and (
+                len(exchanges) >= PIPELINED_MAX
+                or self.pending_bytes > PENDING_BYTES_MAX
+                or exchanges[-1].blocks_pipeline
+            )
+        )
+
+    def is_next(self, exchange: Exchange | None) -> bool:
+        """Whether the response to send next is this exchange's."""
+        return bool(self._exchanges) and self._exchanges[0] is exchange
+
+    def remove(self, exchange: Exchange) -> None:
+        """Take out an exchange that gets no response."""
+        self._exchanges.remove(exchange)
+
+    def take_ready(self) -> tuple[list[bytes], bool]:
+        """Take out the responses that can be sent now.
+
+        Return them, up to the first that closes the connection, and whether there is such one.
+        """
+        exchanges = self._exchanges
+        ready: list[bytes] = []
+        closes = False
+        while exchanges and not closes:
+            response = exchanges[0].response
+            if response is None:
+                break
+            ready.append(response)
+            closes = exchanges.popleft().closes
+        if not exchanges:
+            self.pending_bytes = 0
+        return ready, closes
+
+    def clear(self) -> list[Exchange]:
+        """Take out and return all exchanges."""
+        exchanges = list(self._exchanges)
+        self._exchanges.clear()
+        return exchanges
+
+
+class RejectedInput:
+    """The exchange of input that is not a request."""
+
+    response: bytes | None = None
+    closes = True
+    is_full = blocks_pipeline = False
+
+    def on_body(self, chunk: bytes) -> None:
+        """Never called: there is no request."""
+
+    def on_end(self) -> None:
+        """Never called: there is no request."""
+
+    def on_disconnect(self) -> None:
+        """Nothing runs that could be cancelled."""
