@@ -9,7 +9,7 @@ from uuid import UUID
 
 from benchmarks.rounds import tell
 from etl.layout import Layout
-from etl.log import recovery
+from etl.log import claiming
 from etl.log.segment_writer import SegmentWriter
 from etl.log.segments import Position
 
@@ -25,7 +25,7 @@ def fill(data: Path, events: int, *, days: float = 1.0, tenants: int = 200) -> N
     layout = Layout(data)
     layout.prepare()
     claims = [
-        recovery.claim(layout.log, layout.log_lock, host="bench", slot=slot, now_us=0)
+        claiming.claim(layout.log, layout.log_lock, host="bench", slot=slot, now_us=0)
         for slot in range(SERIES)
     ]
     writers = [

@@ -7,7 +7,7 @@
 <data>/sessions.json                   browsers that signed in
 <data>/salts/<YYYY-MM-DD>              the day's visitor salt
 <data>/log/lock                        held while a series is claimed or recovered
-<data>/log/<series>/...                segments, see `etl.log.segments`
+<data>/log/<series>/...                segments, see `etl.log.format`
 <data>/lake/lock                       held by the one compaction
 <data>/lake/<table>/                   a Delta table
 <data>/lake/tmp/                       DuckDB's spill files

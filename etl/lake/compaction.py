@@ -46,9 +46,9 @@ from etl.lake.selection import UNBOUNDED_US, Limits, Marks, Selection
 from etl.lake.snapshot import SIGNED, Snapshot, lines_of
 from etl.lake.tables import EVENTS, REJECTED, TABLES
 from etl.layout import Layout
-from etl.log import backlog, compatibility, recovery, spans
+from etl.log import backlog, claiming, compatibility, safe_time, spans
 from etl.log.backlog import Stopped
-from etl.log.recovery import Settled
+from etl.log.safe_time import Settled
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ def run_locked(layout: Layout, plan: Plan, now_s: float) -> Outcome:
 def _settle(layout: Layout, plan: Plan, now_s: float, outcome: Outcome) -> Settled:
     """Wait for the safe time to pass what is sealed now, but not what is stamped in the future."""
     deadline_s = time.monotonic() + plan.wait_s
-    settled = recovery.settle(layout.log, layout.log_lock)
+    settled = safe_time.settle(layout.log, layout.log_lock)
     outcome.recovered_segments += settled.recovered
     wanted_us = min(_newest_us(settled), int(now_s * 1_000_000))
     while settled.before_us is not None and settled.before_us <= wanted_us:
@@ -129,7 +129,7 @@ def _settle(layout: Layout, plan: Plan, now_s: float, outcome: Outcome) -> Settl
             log.warning("compaction leaves lines behind a slow series", extra={"fields": fields})
             break
         _pause(_POLL_S)
-        settled = recovery.settle(layout.log, layout.log_lock)
+        settled = safe_time.settle(layout.log, layout.log_lock)
         outcome.recovered_segments += settled.recovered
     return settled
 
@@ -181,7 +181,7 @@ class _Run:
             UNBOUNDED_US if before_us is None else before_us,
             self.plan.bytes_max,
             self.settled.dead,
-            self.settled.now_us + recovery.CLOCK_STEP_MAX_US,
+            self.settled.now_us + claiming.CLOCK_STEP_MAX_US,
         )
 
 

@@ -16,20 +16,20 @@ from etl import durable
 from etl.lake.errors import VersionNotFound
 from etl.lake.snapshot import Snapshot
 from etl.layout import Layout
-from etl.log import recovery, segments
+from etl.log import segments, series
 from etl.log.segments import Sealed
 
 
 def delete_compacted(layout: Layout, snapshots: Sequence[Snapshot], *, before_s: float) -> int:
     """Delete segments that every table held at Unix time `before_s`; how many."""
-    dead = recovery.dead_series(layout.log, layout.log_lock)
+    dead = series.dead_series(layout.log, layout.log_lock)
     deleted = 0
     if _any_candidate(layout, snapshots, dead):
         aged = [_snapshot_at(layout.table(item.table.name), item, before_s) for item in snapshots]
         deleted = sum(
             _delete_in(folder, aged, dead) for folder in segments.series_folders(layout.log)
         )
-    recovery.remove_dead(layout.log, layout.log_lock, dead)
+    series.remove_dead(layout.log, layout.log_lock, dead)
     return deleted
 
 

@@ -18,7 +18,8 @@ import pyarrow as pa
 from etl.lake.duck import count, one_value, quoted
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import DUPLICATES, EVENTS, PARTITION, REJECTED, TABLES, Table
-from etl.log.segments import ERASED_KIND, Sealed
+from etl.log.format import ERASED_KIND
+from etl.log.segments import Sealed
 
 """What is left of a line that was erased: no table keeps it."""
 _WRITTEN_KINDS = (EVENTS.kind, REJECTED.kind, ERASED_KIND)

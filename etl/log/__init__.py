@@ -1,6 +1,11 @@
-"""The log: segments of NDJSON lines, one folder per series. `segments` specifies the format.
+"""The log: segments of NDJSON lines, one folder per series. `format` specifies it.
 
-It offers `segments` (names, lines, verification), `segment_writer`, `recovery` (claiming a series
-and what an earlier writer left), `mending`, `backlog` (which segments may be read), `spans` (where
-a line lies), `closed` (the closed timestamp), `recovery_record` and `compatibility`.
+It offers
+
+    format, segments, verification   lines; which files there are; whether they are intact
+    segment_writer, claiming         writing a series
+    closed, safe_time                up to which time every line is sealed
+    recovery, mending, rewriting     repairing segments; `recovery_record` keeps the decisions
+    backlog, spans                   which segments may be read; where in them a line lies
+    series, compatibility            a series' folder; which formats this version reads
 """

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 
-from etl.log import segments
+from etl.log import verification
 from etl.log.segments import Sealed
 
 
@@ -44,7 +44,7 @@ class Verified:
             refused, known = self._refused.get(segment), segment in self._intact
         if refused is not None:
             return refused
-        if not (known and segment.path.exists()) and not segments.has_its_crc(segment):
+        if not (known and segment.path.exists()) and not verification.matches_crc(segment):
             return "content is not what the name says"
         with self._changing:
             self._intact.add(segment)

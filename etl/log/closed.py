@@ -12,7 +12,7 @@ time* T, at which no line outside the sealed segments can have been received ear
   lists the sealed segments after that. T is the smallest promise. A series whose flock is free has
   no writer and never will have one (a start makes a new series), so it sets no bound;
 - receipts never go back within a series, so what lies before T is a prefix of each;
-- a new series begins no earlier than any promise and any receipt there is, see `recovery.claim`.
+- a new series begins no earlier than any promise and any receipt there is, see `claiming.claim`.
 
 A writer that hangs keeps its promise, and T stands still until its process is replaced. The idea
 and the name are those of CockroachDB's closed timestamps.

@@ -6,11 +6,11 @@ Every job and every connection asks first; what it finds later may be trusted to
 from __future__ import annotations
 
 from etl.layout import Layout
-from etl.log import recovery, segments
+from etl.log import segments, series
 
 
 def refuse_newer(layout: Layout) -> None:
     """Raise NewerFormat or DataFolderError for the folder, SeriesFormatError for a series of it."""
     layout.refuse_newer()
     for folder in segments.series_folders(layout.log):
-        recovery.check_format(folder)
+        series.check_format(folder)

@@ -1,35 +1,36 @@
 """Mending a sealed segment that is damaged or missing, so that its series can be read on.
 
-By hand only: a sealed segment holds nothing but acked lines, so somebody must know of the loss.
-The valid lines of a damaged one are kept with their ordinals, in a fresh chain; its damaged bytes
-go to `.broken`. In the place of a missing one, or of one without a valid line, comes a segment of a
-single line of kind `erased`, which no table keeps.
+Only an operator starts it: a sealed segment holds nothing but acked lines, so somebody must know of
+the loss. The valid lines of a damaged segment are kept with their ordinals, in a fresh chain; the
+damaged bytes go to `.broken`. A segment that is missing, or has no valid line, is replaced by one
+with a single line of kind `erased`, which no table keeps.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from etl import durable
 from etl.layout import Layout
-from etl.log import compatibility, segments
-from etl.log.segments import ERASED_KIND, Damage, Line, Sealed, SegmentCorrupt
+from etl.log import compatibility, rewriting, segments, verification
+from etl.log.format import Damage, Line
+from etl.log.rewriting import Entry
+from etl.log.segments import Sealed
 
 log = logging.getLogger(__name__)
 
 
 class MendRefused(Exception):
-    """There is nothing to mend, or nothing that can be; the message says why."""
+    """There is nothing to mend, or it cannot be mended; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """What became of a segment. `broken_bytes` were saved; `was_missing`: nothing was there."""
+    """The result for a segment. `broken_bytes` were saved; `was_missing`: there was no file."""
 
     series: str
     segment: int
@@ -57,78 +58,36 @@ def run(data: Path, series: str, number: int) -> Mended:
 
 
 def _mend(segment: Sealed) -> Mended:
-    if _is_whole(segment):
-        raise MendRefused(f"segment {segment.series}/{segment.number} is whole")
     data = segment.path.read_bytes()
-    found = list(segments.scan(data, segments.chain_seed(segment.series, segment.number)))
-    lines = [item for item in found if isinstance(item, Line)]
-    broken = b"".join(data[item.offset : item.end] for item in found if isinstance(item, Damage))
+    items = list(verification.scan(segment))
+    lines = [item for item in items if isinstance(item, Line)]
+    if len(items) == len(lines) == segment.lines and verification.matches_crc(segment):
+        raise MendRefused(f"segment {segment.series}/{segment.number} is whole")
+    broken = b"".join(data[item.offset : item.end] for item in items if isinstance(item, Damage))
     folder = segment.path.parent
-    _keep_broken(folder / f"{segment.number:012d}.broken", broken)
+    rewriting.save_broken(folder, segment.number, broken)
     if lines:
-        _seal(folder, segment.number, lines)
+        rewriting.write_sealed(folder, segment.number, rewriting.entries(lines))
     else:
-        _seal_placeholder(folder, segments.sealed_in(folder), segment.number)
+        _write_placeholder(folder, segments.sealed_in(folder), segment.number)
     segment.path.unlink(missing_ok=True)
     durable.fsync_path(folder)
     return Mended(segment.series, segment.number, len(lines), len(broken), was_missing=False)
 
 
-def _is_whole(segment: Sealed) -> bool:
-    try:
-        return segments.verify(segment) >= 0
-    except SegmentCorrupt:
-        # Lines lost to an earlier mending: the file itself is what its name says.
-        return segments.matches_name(segment) and not _has_damage(segment)
-
-
-def _has_damage(segment: Sealed) -> bool:
-    seed = segments.chain_seed(segment.series, segment.number)
-    scanned = segments.scan(segment.path.read_bytes(), seed)
-    return any(isinstance(item, Damage) for item in scanned)
-
-
-def _keep_broken(path: Path, broken: bytes) -> None:
-    known = path.read_bytes() if path.exists() else b""
-    if broken and not known.endswith(broken):
-        durable.write_file(path, known + broken)
-
-
 def _replace_missing(folder: Path, listed: Sequence[Sealed], number: int) -> Mended:
     if not any(item.number > number for item in listed):
         raise MendRefused(f"series {folder.name} has no segment {number}, and none after it")
-    _seal_placeholder(folder, listed, number)
+    _write_placeholder(folder, listed, number)
     return Mended(folder.name, number, 0, 0, was_missing=True)
 
 
-def _seal_placeholder(folder: Path, listed: Sequence[Sealed], number: int) -> None:
-    """One line, with an ordinal and a receipt that lie between its neighbours'."""
+def _write_placeholder(folder: Path, listed: Sequence[Sealed], number: int) -> None:
+    """Write one line, with an ordinal and a receipt that lie between its neighbours'."""
     after = next((item for item in listed if item.number > number), None)
-    first = _first_line(after) if after else None
-    if first is None:
+    first = next(verification.scan(after), None) if after else None
+    if not isinstance(first, Line):
         raise MendRefused(f"the segment after {folder.name}/{number} must be mended first")
-    received_at = json.loads(first.payload).get("received_at")
-    record = {"kind": ERASED_KIND, "received_at": received_at}
-    payload = json.dumps(record, separators=(",", ":")).encode()
+    record = rewriting.erased(json.loads(first.payload).get("received_at"))
     seq = max(1, first.seq - 1)
-    _seal(folder, number, [Line(0, seq, seq, 0, _framed(payload, seq))])
-
-
-def _framed(payload: bytes, seq: int) -> bytes:
-    return segments.encode_line(payload, 0, seq, seq)[0].rstrip(b"\n")
-
-
-def _first_line(segment: Sealed) -> Line | None:
-    seed = segments.chain_seed(segment.series, segment.number)
-    found = next(segments.scan(segment.path.read_bytes(), seed), None)
-    return found if isinstance(found, Line) else None
-
-
-def _seal(folder: Path, number: int, lines: Sequence[Line]) -> None:
-    chain, parts = segments.chain_seed(folder.name, number), []
-    for line in lines:
-        part, chain = segments.encode_line(line.payload, chain, line.batch, line.seq)
-        parts.append(part)
-    content = b"".join(parts)
-    name = segments.sealed_name(number, len(lines), zlib.crc32(content))
-    durable.write_file(folder / name, content)
+    rewriting.write_sealed(folder, number, [Entry(record, seq, seq)])

@@ -1,4 +1,4 @@
-"""The writer of the log format that `etl.log.segments` specifies: batches in, durable lines out."""
+"""The writer of the log format that `etl.log.format` specifies: batches in, durable lines out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 from etl import durable
 from etl.log import closed
-from etl.log.segments import Position, Sealed, chain_seed, encode_line, open_name, sealed_name
+from etl.log.format import chain_seed, encode_line
+from etl.log.segments import Position, Sealed, open_name, sealed_name
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NO_FILE_NOW = (*_NO_SPACE, errno.EMFILE, errno.ENFILE)

@@ -24,6 +24,7 @@ from etl.lake.snapshot import Snapshot
 from etl.lake.tables import TABLES
 from etl.layout import Layout
 from etl.log import compatibility, segments
+from etl.log import format as log_format
 from etl.log.segments import Sealed
 
 
@@ -77,11 +78,11 @@ def _copy_segments(source: Layout, target: Layout) -> None:
     for folder in segments.series_folders(source.log):
         into = target.log / folder.name
         try:
-            description = (folder / segments.SERIES_FILE).read_bytes()
+            description = (folder / log_format.SERIES_FILE).read_bytes()
         except FileNotFoundError:
             continue  # compacted long ago: the snapshot that is loaded later holds all of it
         into.mkdir(exist_ok=True)
-        (into / segments.SERIES_FILE).write_bytes(description)
+        (into / log_format.SERIES_FILE).write_bytes(description)
         for segment in segments.sealed_in(folder):
             _copy_segment(segment, into)
 

@@ -16,7 +16,7 @@ def job_errors() -> Iterator[None]:
     from etl.lake.errors import LakeError  # noqa: PLC0415
     from etl.layout import DataFolderError  # noqa: PLC0415
     from etl.log.mending import MendRefused  # noqa: PLC0415
-    from etl.log.recovery import SeriesFormatError  # noqa: PLC0415
+    from etl.log.series import SeriesFormatError  # noqa: PLC0415
     from etl.upkeep.backup import BackupRefused  # noqa: PLC0415
     from etl.upkeep.erasure.erase import EraseRefused  # noqa: PLC0415
 

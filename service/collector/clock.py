@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from etl.log import recovery
+from etl.log import claiming
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Clock:
 
     def has_fallen(self) -> bool:
         """Whether the system's clock fell back too far to wait for it."""
-        return self.behind_us() > recovery.CLOCK_STEP_MAX_US
+        return self.behind_us() > claiming.CLOCK_STEP_MAX_US
 
     def restart(self, begins_us: int) -> None:
         """Go on from `begins_us`, though it is earlier than what was stamped."""

@@ -18,7 +18,7 @@ from etl.lake.errors import LakeError
 from etl.lake.snapshot import Snapshot, newest_date
 from etl.lake.tables import TABLES
 from etl.layout import DataFolderError, Layout
-from etl.log.recovery import SeriesFormatError
+from etl.log.series import SeriesFormatError
 from etl.trusted_clock import BELIEVED_AFTER_S, TrustedClock
 from etl.upkeep import maintenance
 from service.web.private.metrics import WarehouseMetrics

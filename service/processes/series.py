@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from etl.layout import Layout
-from etl.log import recovery
-from etl.log.recovery import Claim
+from etl.log import claiming
+from etl.log.claiming import Claim
 from etl.log.segment_writer import SegmentWriter
 from etl.log.segments import Position
 from service.collector.clock import Clock
@@ -76,7 +76,7 @@ class CollectorSeries:
         await asyncio.to_thread(old.release)
 
     def _new_claim(self) -> Claim:
-        return recovery.claim(
+        return claiming.claim(
             self.layout.log,
             self.layout.log_lock,
             host=socket.gethostname(),

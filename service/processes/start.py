@@ -17,7 +17,7 @@ from functools import partial
 from etl.directory.entries import DirectoryUnavailable
 from etl.layout import DataFolderError, Layout
 from etl.log import compatibility
-from etl.log.recovery import SeriesFormatError
+from etl.log.series import SeriesFormatError
 from etl.trusted_clock import TrustedClock
 from service.collector.contract.contract import Contract, SchemaFileError
 from service.collector.throttle.gates import Buckets

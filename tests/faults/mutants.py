@@ -71,8 +71,8 @@ MUTANTS = (
         "a claim that recovers nothing",
         "tests/unit/etl/log/test_recovery.py::test_a_claim_recovers_first",
         (
-            "etl/log/recovery.py",
-            "        _recover_free(log_folder)\n        return _create(",
+            "etl/log/claiming.py",
+            "        recovery.recover_dead(log_folder)\n        return _create(",
             "        return _create(",
         ),
     ),
@@ -80,7 +80,7 @@ MUTANTS = (
         "a series written on by a second writer",
         "tests/unit/etl/log/test_recovery.py::test_a_claim_refuses_a_name_that_exists",
         (
-            "etl/log/recovery.py",
+            "etl/log/claiming.py",
             "    folder.mkdir()  # a name",
             "    folder.mkdir(exist_ok=True)  # a name",
         ),
@@ -117,13 +117,13 @@ MUTANTS = (
         "promises read after the segments are listed",
         "tests/unit/etl/log/test_recovery.py::test_segments_are_listed_after_the_promises_are_read",
         (
-            "etl/log/recovery.py",
+            "etl/log/safe_time.py",
             "    dead: set[str] = set()\n    with durable.locked(lock):\n",
             "    dead: set[str] = set()\n    with durable.locked(lock):\n"
             "        sealed = segments.sealed_everywhere(log_folder)\n",
         ),
         (
-            "etl/log/recovery.py",
+            "etl/log/safe_time.py",
             "        sealed = segments.sealed_everywhere(log_folder)\n    before_us",
             "    before_us",
         ),
@@ -194,12 +194,12 @@ MUTANTS = (
         "CRC not chained",
         "tests/unit/etl/log/test_segments.py::test_the_crc_is_what_the_specification_says",
         (
-            "etl/log/segments.py",
+            "etl/log/format.py",
             "    crc = zlib.crc32(rest, chain)\n",
             "    crc = zlib.crc32(rest)\n",
         ),
         (
-            "etl/log/segments.py",
+            "etl/log/format.py",
             "any(zlib.crc32(rest, chain) == stored for chain in chains)",
             "zlib.crc32(rest) == stored",
         ),

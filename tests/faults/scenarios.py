@@ -29,7 +29,7 @@ from etl.directory.tenant_reference import TenantNames
 from etl.lake import compaction
 from etl.lake.compaction import CompactionConflict, Plan
 from etl.lake.errors import LakeError
-from etl.log import recovery
+from etl.log import claiming, recovery
 from etl.log.segment_writer import DiskFull, SegmentWriter, WriterBroken
 from etl.log.segments import Position
 from etl.upkeep import maintenance
@@ -68,7 +68,7 @@ def no_data(shop: Shop) -> None:
 
 def ingest(shop: Shop, acks: Path) -> None:
     """Batches with a seal between; what was acked is told outside of the data folder."""
-    claim = recovery.claim(shop.layout.log, shop.layout.log_lock, host="h", slot=0, now_us=0)
+    claim = claiming.claim(shop.layout.log, shop.layout.log_lock, host="h", slot=0, now_us=0)
     writer = SegmentWriter(claim.folder, Position(), segment_bytes_max=1_000, disk_free_bytes_min=0)
     with acks.open("a") as told:
         for batch in range(BATCHES):
@@ -91,7 +91,7 @@ def commit(writer: SegmentWriter, payloads: list[bytes]) -> None:
 
 
 def claim_and_compact(shop: Shop) -> None:
-    claim = recovery.claim(shop.layout.log, shop.layout.log_lock, host="h", slot=0, now_us=0)
+    claim = claiming.claim(shop.layout.log, shop.layout.log_lock, host="h", slot=0, now_us=0)
     writer = SegmentWriter(
         claim.folder, Position(), segment_bytes_max=1 << 20, disk_free_bytes_min=0
     )

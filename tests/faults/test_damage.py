@@ -18,8 +18,11 @@ import pytest
 from log_tools import Shop, event
 from scale import figures, is_soak, rounds
 
-from etl.log import recovery, segments
-from etl.log.segments import Line, Sealed, SegmentCorrupt
+from etl.log import format as log_format
+from etl.log import recovery, segments, verification
+from etl.log.format import Line
+from etl.log.segments import Sealed
+from etl.log.verification import SegmentCorrupt
 
 SERIES, NUMBER = "h-w0-aa", 7
 SEED = 20261123
@@ -47,20 +50,20 @@ class Written:
 def written(size_bytes: int) -> Written:
     """A segment of batches of one to nine lines of many lengths."""
     chance = random.Random(SEED)
-    chain, seq, data = segments.chain_seed(SERIES, NUMBER), 90, b""
+    chain, seq, data = log_format.chain_seed(SERIES, NUMBER), 90, b""
     while len(data) < size_bytes:
         batch = seq
         for _ in range(chance.randrange(1, 10)):
             payload = event(seq, metadata={"word": "ñ\\" * chance.randrange(40)})
-            line, chain = segments.encode_line(payload, chain, batch, seq)
+            line, chain = log_format.encode_line(payload, chain, batch, seq)
             data += line
             seq += 1
-    found = segments.scan(data, segments.chain_seed(SERIES, NUMBER))
+    found = log_format.scan(data, log_format.chain_seed(SERIES, NUMBER))
     return Written(data, tuple(item for item in found if isinstance(item, Line)))
 
 
 def judged(data: bytes) -> recovery.Verdict:
-    return recovery.judge(data, segments.chain_seed(SERIES, NUMBER), 89)
+    return recovery.judge(data, log_format.chain_seed(SERIES, NUMBER), 89)
 
 
 def flipped(data: bytes, bit: int) -> bytes:
@@ -163,12 +166,12 @@ def test_moved_repeated_and_foreign_lines_are_no_lines(segment: Written) -> None
         left_out = [*parts[: at_line - 1], *parts[at_line:]]
         for changed in (swapped, repeated, left_out):
             assert judged(b"".join(changed)).lines != list(segment.lines)
-            seed = segments.chain_seed(SERIES, NUMBER)
-            found = segments.scan(b"".join(changed), seed)
+            seed = log_format.chain_seed(SERIES, NUMBER)
+            found = log_format.scan(b"".join(changed), seed)
             assert any(not isinstance(item, Line) for item in found)
     for series, number in (("h-w1-bb", NUMBER), (SERIES, NUMBER + 1)):
-        foreign = segments.scan(segment.data, segments.chain_seed(series, number))
-        assert next(foreign) == segments.Damage(0, segment.lines[1].offset)
+        foreign = log_format.scan(segment.data, log_format.chain_seed(series, number))
+        assert next(foreign) == log_format.Damage(0, segment.lines[1].offset)
 
 
 # -- files: sealed segments, and a real recovery ----------------------------------------------
@@ -184,15 +187,15 @@ def test_every_flipped_bit_of_a_sealed_segment_is_told_with_its_line(
     path.parent.mkdir()
     sealed = Sealed(SERIES, NUMBER, len(segment.lines), zlib.crc32(segment.data), path)
     path.write_bytes(segment.data)
-    assert segments.verify(sealed) == len(segment.data)
+    assert verification.verify(sealed) == len(segment.data)
     with figures("flipped bits of a sealed segment") as counts:
         for bit in bits(segment):
             path.write_bytes(flipped(segment.data, bit))
             with pytest.raises(SegmentCorrupt) as caught:
-                segments.verify(sealed)
+                verification.verify(sealed)
             assert caught.value.number == NUMBER
             assert caught.value.offset == segment.lines[segment.line_at(bit // 8)].offset, bit
-            assert not segments.matches_name(sealed)
+            assert not verification.matches_crc(sealed)
             counts["flips"] = counts.get("flips", 0) + 1
 
 

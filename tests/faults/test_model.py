@@ -45,10 +45,13 @@ from simulated_disk import SimulatedDisk, close
 from etl.lake import compaction
 from etl.lake.live.view import LiveView
 from etl.layout import Layout
-from etl.log import recovery, segments
-from etl.log.recovery import Claim, Recovered
+from etl.log import claiming, recovery, segments, verification
+from etl.log import format as log_format
+from etl.log.claiming import Claim
+from etl.log.format import Line
+from etl.log.recovery import Recovered
 from etl.log.segment_writer import SegmentWriter
-from etl.log.segments import Line, Position, Sealed
+from etl.log.segments import Position, Sealed
 from etl.upkeep import maintenance
 from etl.upkeep.check import check
 
@@ -201,8 +204,8 @@ class Log(RuleBasedStateMachine):
 
         def claim() -> None:
             self.layout.prepare()
-            with patch.object(recovery.secrets, "token_hex", self.incarnation):
-                held = recovery.claim(
+            with patch.object(claiming.secrets, "token_hex", self.incarnation):
+                held = claiming.claim(
                     self.layout.log,
                     self.layout.log_lock,
                     host="h",
@@ -353,7 +356,9 @@ class Log(RuleBasedStateMachine):
         for sealed in segments.sealed_in(folder):
             yield from self.lines_of(sealed)
         for number, path in segments.open_in(folder):
-            for line in segments.scan(path.read_bytes(), segments.chain_seed(folder.name, number)):
+            for line in log_format.scan(
+                path.read_bytes(), log_format.chain_seed(folder.name, number)
+            ):
                 if not isinstance(line, Line):
                     return
                 yield line
@@ -362,8 +367,8 @@ class Log(RuleBasedStateMachine):
         content = sealed.path.read_bytes()
         seen = self.seen.get((sealed.series, sealed.number))
         if seen is None:
-            segments.verify(sealed)
-            scanned = segments.scan(content, segments.chain_seed(sealed.series, sealed.number))
+            verification.verify(sealed)
+            scanned = log_format.scan(content, log_format.chain_seed(sealed.series, sealed.number))
             lines = [line for line in scanned if isinstance(line, Line)]
             seen = self.seen[sealed.series, sealed.number] = Seen(sealed.path.name, content, lines)
         assert (seen.name, seen.content) == (sealed.path.name, content)

@@ -35,7 +35,7 @@ from traffic_tools import Service
 
 from etl.lake.live.view import LiveView
 from etl.layout import Layout
-from etl.log import recovery
+from etl.log import claiming
 from etl.log.segment_writer import SegmentWriter
 from etl.log.segments import Position
 from etl.upkeep.check import check
@@ -264,7 +264,7 @@ class History:
         """Some sealed segments more, received the day before yesterday and acked."""
         layout = Layout(data)
         layout.prepare()
-        claim = recovery.claim(layout.log, layout.log_lock, host="backlog", slot=0, now_us=0)
+        claim = claiming.claim(layout.log, layout.log_lock, host="backlog", slot=0, now_us=0)
         writer = SegmentWriter(
             claim.folder, Position(), segment_bytes_max=1 << 20, disk_free_bytes_min=0
         )

@@ -19,7 +19,8 @@ from etl.lake.live.view import LiveView
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS
 from etl.layout import Layout
-from etl.log import closed, segments
+from etl.log import closed, segments, verification
+from etl.log import format as log_format
 from etl.log.segment_writer import SegmentWriter
 from etl.log.segments import Position, Sealed
 
@@ -121,9 +122,9 @@ class Shop:
         self.layout.prepare()
         folder = self.layout.log / series
         folder.mkdir(exist_ok=True)
-        described = folder / segments.SERIES_FILE
+        described = folder / log_format.SERIES_FILE
         if not described.exists():
-            content = {"format": segments.FORMAT_VERSION, "series": series}
+            content = {"format": log_format.FORMAT_VERSION, "series": series}
             described.write_text(json.dumps(content))
         return folder
 
@@ -131,7 +132,7 @@ class Shop:
         """A writer that goes on where the series ends, or ended when its folder was deleted."""
         folder = self.folder(series)
         sealed = segments.sealed_in(folder)
-        position = segments.position_after(sealed[-1]) if sealed else self._ends.get(series)
+        position = verification.position_after(sealed[-1]) if sealed else self._ends.get(series)
         self._ends[series] = position or Position()
         return SegmentWriter(
             folder, position or Position(), segment_bytes_max=1 << 26, disk_free_bytes_min=0
@@ -139,12 +140,12 @@ class Shop:
 
     def seal(self, *payloads: bytes, series: str = "h-w0-aa") -> Sealed:
         """One more sealed segment of one batch, written as a worker does: the series locked."""
-        with durable.locked(self.folder(series) / segments.LOCK_FILE):
+        with durable.locked(self.folder(series) / log_format.LOCK_FILE):
             writer = self.writer(series)
             writer.commit(payloads)
             sealed = writer.seal()
         assert sealed
-        end = segments.position_after(sealed)
+        end = verification.position_after(sealed)
         assert end
         self._ends[series] = end
         return sealed
@@ -154,7 +155,7 @@ class Shop:
         """Somebody writes the series; its promise is `closed_s` seconds after START."""
         folder = self.folder(series)
         closed.publish(folder, round((START.timestamp() + closed_s) * 1_000_000))
-        with durable.locked(folder / segments.LOCK_FILE):
+        with durable.locked(folder / log_format.LOCK_FILE):
             yield
 
     def sealed(self, series: str = "h-w0-aa") -> list[Sealed]:

@@ -31,7 +31,7 @@ from etl.lake.superseded import Superseded
 from etl.lake.tables import EVENTS, TABLES
 from etl.layout import DataFolderError, Layout
 from etl.log import backlog, compatibility, segments
-from etl.log.recovery import SeriesFormatError
+from etl.log.series import SeriesFormatError
 
 if TYPE_CHECKING:
     from etl.directory.database import DirectoryDatabase

@@ -14,7 +14,8 @@ import duckdb
 from etl.lake import duck, staging
 from etl.lake.snapshot import RETAINED_FROM, Snapshot
 from etl.lake.tables import DUPLICATES, EVENTS, PARTITION, REJECTED
-from etl.log.segments import ERASED_KIND, Sealed
+from etl.log.format import ERASED_KIND
+from etl.log.segments import Sealed
 from etl.upkeep.check.findings import Findings, Problem
 
 _BATCH_BYTES_MAX = 256 << 20

@@ -24,10 +24,11 @@ from etl.lake.errors import LakeError
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import TABLES
 from etl.layout import Layout
-from etl.log import recovery, recovery_record, segments
-from etl.log.recovery import SeriesFormatError
+from etl.log import recovery_record, segments, verification
 from etl.log.recovery_record import Decision
-from etl.log.segments import Sealed, SegmentCorrupt
+from etl.log.segments import Sealed
+from etl.log.series import SeriesFormatError, check_format
+from etl.log.verification import SegmentCorrupt
 from etl.upkeep.check import agreement
 from etl.upkeep.check import folder as folder_check
 from etl.upkeep.check.findings import Findings, Problem, TableFacts
@@ -109,7 +110,7 @@ def _verify_log(
         found.broken_files += len(list(folder.glob("*.broken*")))
         found.recovered += recovery_record.read(folder)
         try:
-            recovery.check_format(folder)
+            check_format(folder)
         except SeriesFormatError as error:
             found.problems.append(Problem("series-format", str(error)))
     for listed in sealed.values():
@@ -120,7 +121,7 @@ def _verify_log(
 
 def _verify_segment(segment: Sealed, found: Findings) -> bool:
     try:
-        size = segments.verify(segment)
+        size = verification.verify(segment)
     except FileNotFoundError:
         return False  # compacted long ago, and deleted while we looked
     except SegmentCorrupt as error:

@@ -16,11 +16,12 @@ from etl.lake import delta_log
 from etl.lake.tables import PARTITION, TABLES
 from etl.layout import Layout
 from etl.log import closed, recovery_record, segments
+from etl.log import format as log_format
 from etl.upkeep.check.findings import Problem
 
 _IN_SERIES = re.compile(
     rf"\d{{12}}(-n\d+-c[0-9a-f]{{8}}\.ndjson|\.open|\.broken.*)|.*\.tmp"
-    rf"|{re.escape(segments.SERIES_FILE)}|{segments.LOCK_FILE}|{closed.NAME}"
+    rf"|{re.escape(log_format.SERIES_FILE)}|{log_format.LOCK_FILE}|{closed.NAME}"
     rf"|{re.escape(recovery_record.NAME)}"
 )
 _DATABASE_START = b"SQLite format 3\0"
@@ -70,8 +71,8 @@ def _log(layout: Layout) -> Iterator[Problem]:
             continue
         if not path.is_dir():
             yield Problem("foreign-file", f"{path}: not of the log")
-        elif not (path / segments.SERIES_FILE).is_file() and segments.sealed_in(path):
-            yield Problem("series-unread", f"{path}: has segments, but no {segments.SERIES_FILE}")
+        elif not (path / log_format.SERIES_FILE).is_file() and segments.sealed_in(path):
+            yield Problem("series-unread", f"{path}: has segments, but no {log_format.SERIES_FILE}")
         else:
             yield from _series(path)
 

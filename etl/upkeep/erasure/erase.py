@@ -21,7 +21,6 @@ import json
 import logging
 import math
 import time
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,8 +37,9 @@ from etl.lake.rewrite import Rewrite
 from etl.lake.snapshot import ListedFile, Snapshot
 from etl.lake.tables import EVENTS, PARTITION, REJECTED, TABLES, Table
 from etl.layout import Layout
-from etl.log import compatibility, recovery, segments
-from etl.log.segments import ERASED_KIND, Line, Sealed
+from etl.log import compatibility, recovery, rewriting, segments, verification
+from etl.log.format import ERASED_KIND, Line
+from etl.log.segments import Sealed
 from etl.upkeep import maintenance
 from etl.upkeep.erasure.subject import Subject
 
@@ -187,23 +187,13 @@ class _Erasure:
             durable.fsync_path(folder)
 
     def _redact(self, segment: Sealed, keys: set[tuple[int, str]]) -> None:
-        seed = segments.chain_seed(segment.series, segment.number)
-        lines = [
-            line
-            for line in segments.scan(segment.path.read_bytes(), seed)
-            if isinstance(line, Line)
-        ]
-        payloads = [self._redacted(line.payload, keys) for line in lines]
-        erased = sum(new != line.payload for new, line in zip(payloads, lines, strict=True))
+        lines = [line for line in verification.scan(segment) if isinstance(line, Line)]
+        before = rewriting.entries(lines)
+        after = [entry._replace(payload=self._redacted(entry.payload, keys)) for entry in before]
+        erased = sum(new != old for new, old in zip(after, before, strict=True))
         if not erased:
             return
-        chain, parts = seed, []
-        for line, payload in zip(lines, payloads, strict=True):
-            part, chain = segments.encode_line(payload, chain, line.batch, line.seq)
-            parts.append(part)
-        content = b"".join(parts)
-        name = segments.sealed_name(segment.number, len(lines), zlib.crc32(content))
-        durable.write_file(segment.path.with_name(name), content)
+        rewriting.write_sealed(segment.path.parent, segment.number, after)
         segment.path.unlink()
         self.outcome.erased_lines += erased
 
@@ -214,8 +204,7 @@ class _Erasure:
             key not in keys and not self.subject.has_record(record)
         ):
             return payload
-        left = {"kind": ERASED_KIND, "received_at": record.get("received_at")}
-        return json.dumps(left, separators=(",", ":")).encode()
+        return rewriting.erased(record.get("received_at"))
 
     def _delete_older_versions(self, snapshot: Snapshot) -> None:
         folder = self.layout.table(snapshot.table.name)

@@ -19,10 +19,11 @@ from etl.lake import compaction
 from etl.lake.compaction import Plan
 from etl.lake.live.view import LiveView
 from etl.layout import Layout
-from etl.log import closed, recovery, segments
-from etl.log.recovery import Claim
+from etl.log import claiming, closed, safe_time, segments
+from etl.log.claiming import Claim
+from etl.log.format import Line, chain_seed, scan
 from etl.log.segment_writer import SegmentWriter
-from etl.log.segments import Line, Position, chain_seed, scan
+from etl.log.segments import Position
 from etl.upkeep.check import check
 from service.collector.clock import Clock
 from service.collector.journal import Journal
@@ -57,7 +58,7 @@ class Worker:
         self.now_s = 0.0
         clock = Clock(wall_ns=lambda: START_US * 1000 + round(self.now_s * 1e9))
         layout = shop.layout
-        self.claim = recovery.claim(
+        self.claim = claiming.claim(
             layout.log, layout.log_lock, host="h", slot=slot, now_us=clock.now_us()
         )
         clock.restart(self.claim.begins_us)
@@ -207,7 +208,7 @@ class History:
     def writer(self, slot: int) -> Writer:
         """The writer of a slot, which begins a new series where there is none."""
         if slot not in self.writers:
-            claim = recovery.claim(
+            claim = claiming.claim(
                 self.layout.log, self.layout.log_lock, host="h", slot=slot, now_us=self.now_us
             )
             self.now_us = max(self.now_us, claim.begins_us)
@@ -298,7 +299,7 @@ class History:
 
     def compact(self, bytes_max: int) -> int:
         """A run with every pass looked at; how many passes there were."""
-        recovery.settle(self.layout.log, self.layout.log_lock)  # orphans are sealed by it
+        safe_time.settle(self.layout.log, self.layout.log_lock)  # orphans are sealed by it
         before = self.assert_as_expected()
         one_pass, passes = compaction._one_pass, 0
 

@@ -14,7 +14,7 @@ from etl.lake import compaction
 from etl.lake.errors import LakeError
 from etl.layout import FORMAT, DataFolderError, Layout, NewerFormat
 from etl.log import compatibility, mending
-from etl.log.recovery import SeriesFormatError
+from etl.log.series import SeriesFormatError
 from etl.upkeep import backup, maintenance
 from etl.upkeep.check import check
 from etl.upkeep.erasure import erase

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from log_tools import Shop, event, flip
 
-from etl.log import mending, segments
+from etl.log import mending, verification
 from etl.log.mending import MendRefused
 
 SERIES = "h-w0-aa"
@@ -73,6 +73,6 @@ def test_the_series_goes_on_behind_a_mended_end(shop):
     newest = shop.sealed()[-1]
     flip(newest.path, newest.path.stat().st_size - 10)
     mending.run(shop.data, SERIES, 3)
-    assert segments.position_after(shop.sealed()[-1]) is not None
+    assert verification.position_after(shop.sealed()[-1]) is not None
     shop.seal(event(99))
     assert shop.compact().stopped == []

@@ -15,11 +15,15 @@ from log_tools import DAY_S, START, UNTIMED, Killed, Shop, event, flip, killed_b
 
 from etl import durable
 from etl.layout import Layout
-from etl.log import closed, recovery, recovery_record, segments
-from etl.log.recovery import Recovered, SeriesFormatError, Settled
+from etl.log import claiming, closed, recovery, recovery_record, safe_time, segments, verification
+from etl.log import format as log_format
+from etl.log.format import Line, chain_seed, scan
+from etl.log.recovery import Recovered
 from etl.log.recovery_record import Decision
+from etl.log.safe_time import Settled
 from etl.log.segment_writer import SegmentWriter
-from etl.log.segments import Line, Position, chain_seed, scan
+from etl.log.segments import Position
+from etl.log.series import SeriesFormatError
 
 SERIES = "h-w0-aa"
 STEPS = [
@@ -69,12 +73,12 @@ def recover(shop: Shop) -> list[Recovered]:
     return recovery.recover_orphans(shop.layout.log, shop.layout.log_lock)
 
 
-def claim(shop: Shop, slot: int = 0, host: str = "h", now_us: int = 0) -> recovery.Claim:
+def claim(shop: Shop, slot: int = 0, host: str = "h", now_us: int = 0) -> claiming.Claim:
     layout = shop.layout
-    return recovery.claim(layout.log, layout.log_lock, host=host, slot=slot, now_us=now_us)
+    return claiming.claim(layout.log, layout.log_lock, host=host, slot=slot, now_us=now_us)
 
 
-def writer_of(held: recovery.Claim) -> SegmentWriter:
+def writer_of(held: claiming.Claim) -> SegmentWriter:
     return SegmentWriter(held.folder, Position(), segment_bytes_max=1 << 20, disk_free_bytes_min=0)
 
 
@@ -107,7 +111,7 @@ def test_an_orphan_without_damage_is_sealed_as_it_is(shop):
     )
     assert shop.sealed() == [result.sealed]
     assert result.sealed.path.read_bytes() == data
-    segments.verify(result.sealed)
+    verification.verify(result.sealed)
     assert not path.exists()
     assert broken(shop) == b""
 
@@ -123,7 +127,7 @@ def test_a_last_batch_torn_at_any_byte_leaves_every_acked_batch(shop, unsynced):
         path.write_bytes(data[:size])
         (result,) = recover(shop)
         assert result.decision.corrupt_offsets == ()
-        segments.verify(result.sealed)
+        verification.verify(result.sealed)
         kept = result.sealed.path.read_bytes()
         assert len(kept) >= acked
         assert kept + broken(shop) == data[:size]
@@ -264,9 +268,9 @@ def test_a_salvaged_segment_tells_of_the_lines_it_lacks(shop):
     path = left_open(shop, 1, 1, 1)
     flip(path, lines_of(path)[1].offset + 50)
     (result,) = recover(shop)
-    assert segments.matches_name(result.sealed)
-    with pytest.raises(segments.SegmentCorrupt, match="lines 2 to 2 were lost"):
-        segments.verify(result.sealed)
+    assert verification.matches_crc(result.sealed)
+    with pytest.raises(verification.SegmentCorrupt, match="lines 2 to 2 were lost"):
+        verification.verify(result.sealed)
 
 
 # -- what is kept of it -----------------------------------------------------------------------
@@ -407,7 +411,7 @@ def test_a_claim_makes_a_new_series_always(shop):
 
 def test_a_claim_refuses_a_name_that_exists(shop, monkeypatch):
     """The incarnation is random; should it ever repeat, nothing is numbered twice."""
-    monkeypatch.setattr(recovery.secrets, "token_hex", lambda _: "aa")
+    monkeypatch.setattr(claiming.secrets, "token_hex", lambda _: "aa")
     shop.seal(event(0))
     with pytest.raises(FileExistsError):
         claim(shop)
@@ -462,7 +466,7 @@ def test_a_series_begins_at_the_clock_where_others_are_far_ahead(shop):
 
 
 def settle(shop: Shop) -> Settled:
-    return recovery.settle(shop.layout.log, shop.layout.log_lock)
+    return safe_time.settle(shop.layout.log, shop.layout.log_lock)
 
 
 def test_where_nobody_writes_everything_sealed_is_settled(shop):
@@ -574,9 +578,9 @@ def test_a_series_that_was_never_written_leaves_no_folder(shop):
 def test_a_series_of_another_format_is_refused(shop, text):
     """Neither claimed nor recovered by a version that does not read it."""
     left_open(shop, 1)
-    (shop.folder() / segments.SERIES_FILE).write_text(text)
+    (shop.folder() / log_format.SERIES_FILE).write_text(text)
     before = contents(shop.layout.log / SERIES)
-    (shop.layout.log / SERIES / segments.SERIES_FILE).write_text(text)
+    (shop.layout.log / SERIES / log_format.SERIES_FILE).write_text(text)
     for attempt in (recover, claim, settle):
         with pytest.raises(SeriesFormatError):
             attempt(shop)
@@ -591,7 +595,7 @@ def claim_write_release(data: str, rounds: int, barrier, names) -> None:
     layout = Layout(Path(data))
     for number in range(rounds):
         barrier.wait(60)
-        held = recovery.claim(layout.log, layout.log_lock, host="h", slot=0, now_us=number)
+        held = claiming.claim(layout.log, layout.log_lock, host="h", slot=0, now_us=number)
         writer = writer_of(held)
         writer.commit([event(number, event_id=f"{os.getpid()}-{number}")])
         names.put((number, held.folder.name))
@@ -633,4 +637,4 @@ def test_processes_never_share_a_series(shop):
     ]
     assert len(ids) == len(set(ids)) == processes * rounds
     for item in sealed:
-        segments.verify(item)
+        verification.verify(item)

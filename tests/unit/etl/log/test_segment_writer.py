@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from log_tools import UNTIMED, Shop, event, rejection
 
 from etl import durable
-from etl.log import segment_writer, segments
+from etl.log import segment_writer, segments, verification
+from etl.log.format import Line, chain_seed, scan
 from etl.log.segment_writer import DiskFull, SegmentWriter, WriterBroken
-from etl.log.segments import Line, Position, chain_seed, scan
+from etl.log.segments import Position
 
 path_rename = Path.rename
 
@@ -156,7 +157,7 @@ def test_a_short_write_is_completed(folder, disk):
     assert disk.count("write") > 10
     assert disk.count("fdatasync") == 1
     assert [line.payload for line in open_lines(folder)] == [event(0), event(1)]
-    segments.verify(writer.seal())
+    verification.verify(writer.seal())
 
 
 # -- the disk is full -------------------------------------------------------------------------
@@ -178,7 +179,7 @@ def test_a_batch_without_room_leaves_no_trace(folder, disk, code, at_write):
     assert (writer.lines, disk.count("fdatasync")) == (1, syncs)
     writer.commit([event(3)])
     sealed = writer.seal()
-    segments.verify(sealed)
+    verification.verify(sealed)
     found = list(scan(sealed.path.read_bytes(), chain_seed(folder.name, 1)))
     assert [(line.batch, line.seq) for line in found] == [(1, 1), (2, 2)]
 
@@ -304,7 +305,7 @@ def test_a_failed_seal_ends_the_writer_and_loses_nothing(folder, disk, name, ord
     assert disk.count("fsync") + disk.count("fdatasync") == syncs
     sealed = segments.sealed_in(folder)
     if sealed:
-        segments.verify(sealed[0])
+        verification.verify(sealed[0])
     else:
         assert [line.payload for line in open_lines(folder)] == [event(0)]
 
@@ -361,7 +362,7 @@ def test_numbers_have_no_gaps_across_restarts(tmp_path_factory, runs):
     assert [segment.lines for segment in sealed] == sizes
     lines = []
     for segment in sealed:
-        segments.verify(segment)
+        verification.verify(segment)
         lines += scan(segment.path.read_bytes(), chain_seed(folder.name, segment.number))
     assert [line.seq for line in lines] == list(range(1, sum(sizes) + 1))
     starts = [sum(sizes[:index]) + 1 for index in range(len(sizes))]

@@ -11,18 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_tools import UNTIMED, event, record, rejection
 
-from etl.log import segments
-from etl.log.segments import (
-    Damage,
-    Line,
-    Position,
-    Sealed,
-    SegmentCorrupt,
-    chain_seed,
-    encode_line,
-    scan,
-    sealed_name,
-)
+from etl.log import segments, verification
+from etl.log.format import Damage, Line, chain_seed, encode_line, scan
+from etl.log.segments import Position, Sealed, sealed_name
+from etl.log.verification import SegmentCorrupt
 
 SERIES = "h-w0-aa"
 SEED = chain_seed(SERIES, 1)
@@ -62,7 +54,7 @@ def placed(folder: Path, data: bytes, *, series: str = SERIES, number: int = 1) 
 
 def refusal(segment: Sealed) -> SegmentCorrupt:
     with pytest.raises(SegmentCorrupt) as caught:
-        segments.verify(segment)
+        verification.verify(segment)
     return caught.value
 
 
@@ -163,7 +155,7 @@ def test_a_flipped_bit_in_any_byte_makes_a_sealed_segment_corrupt(tmp_path):
         error = refusal(segment)
         assert (error.series, error.number) == (SERIES, 1)
         assert error.offset == (0 if offset < len(lines[0]) else len(lines[0])), offset
-        assert not segments.matches_name(segment)
+        assert not verification.matches_crc(segment)
 
 
 def test_a_truncated_sealed_segment_is_corrupt(tmp_path):
@@ -173,7 +165,7 @@ def test_a_truncated_sealed_segment_is_corrupt(tmp_path):
     for size in range(len(data)):
         segment.path.write_bytes(data[:size])
         refusal(segment)
-        assert not segments.matches_name(segment)
+        assert not verification.matches_crc(segment)
 
 
 def test_zeros_over_several_lines_cost_those_lines_and_at_most_one_more():
@@ -241,8 +233,8 @@ def test_an_intact_segment_verifies(tmp_path):
     """The number of bytes comes back."""
     data = b"".join(encoded(2, 1))
     segment = placed(tmp_path, data)
-    assert segments.verify(segment) == len(data)
-    assert segments.matches_name(segment)
+    assert verification.verify(segment) == len(data)
+    assert verification.matches_crc(segment)
     assert segments.sealed_in(tmp_path / SERIES) == [segment]
 
 
@@ -278,7 +270,7 @@ def test_a_wrong_count_or_crc_in_the_name_is_corruption(tmp_path, lines, crc_off
     segment = placed(tmp_path, b"".join(encoded(2)))
     renamed = Sealed(SERIES, 1, lines, segment.crc + crc_off, segment.path)
     refusal(renamed)
-    assert not segments.matches_name(renamed)
+    assert verification.matches_crc(renamed) is (not crc_off)
 
 
 @pytest.mark.parametrize(
@@ -343,7 +335,7 @@ def test_a_series_goes_on_after_its_newest_segment(tmp_path):
     first, chain = encode_line(event(1.5), SEED, 11, 11)
     second, _ = encode_line(rejection(2.25), chain, 11, 12)
     segment = placed(tmp_path, first + second)
-    assert segments.position_after(segment) == Position(2, 13)
+    assert verification.position_after(segment) == Position(2, 13)
 
 
 def test_a_damaged_end_gives_no_position(tmp_path):
@@ -354,7 +346,7 @@ def test_a_damaged_end_gives_no_position(tmp_path):
         damaged = bytearray(data)
         damaged[offset] ^= 1
         segment.path.write_bytes(damaged)
-        assert segments.position_after(segment) is None
+        assert verification.position_after(segment) is None
 
 
 @given(batches)
@@ -369,5 +361,5 @@ def test_verify_takes_whatever_a_writer_can_write(tmp_path, groups):
             data += line
             seq += 1
     segment = placed(tmp_path, data)
-    assert segments.verify(segment) == len(data)
-    assert segments.position_after(segment) == Position(2, seq)
+    assert verification.verify(segment) == len(data)
+    assert verification.position_after(segment) == Position(2, seq)

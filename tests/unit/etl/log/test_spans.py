@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from log_tools import START, UNTIMED, Shop, event, record
 
-from etl.log import segments, spans
-from etl.log.segments import Line, Sealed
+from etl.log import format as log_format
+from etl.log import spans
+from etl.log.format import Line
+from etl.log.segments import Sealed
 from etl.log.spans import Mark, NoSpan
 
 START_US = round(START.timestamp() * 1_000_000)
@@ -16,8 +18,8 @@ START_US = round(START.timestamp() * 1_000_000)
 
 def marks(segment: Sealed) -> list[Mark]:
     """Every line, by reading all of them; `times` of receipt were whole seconds."""
-    seed = segments.chain_seed(segment.series, segment.number)
-    found = segments.scan(segment.path.read_bytes(), seed)
+    seed = log_format.chain_seed(segment.series, segment.number)
+    found = log_format.scan(segment.path.read_bytes(), seed)
     lines = [line for line in found if isinstance(line, Line)]
     return [Mark(line.offset, line.seq, spans._received_us(line.data)) for line in lines]
 

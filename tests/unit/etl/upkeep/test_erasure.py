@@ -14,7 +14,8 @@ from etl.lake import commits, compaction, delta_log
 from etl.lake.errors import VersionNotFound
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS
-from etl.log import segments
+from etl.log import format as log_format
+from etl.log import verification
 from etl.upkeep.check import check
 from etl.upkeep.erasure import erase
 from etl.upkeep.erasure.erase import EraseRefused
@@ -122,9 +123,9 @@ def test_files_of_older_versions_go_too(shop):
 def test_the_series_goes_on_where_it_was(shop):
     """With the numbers that follow, and no receipt before the last one."""
     fill(shop)
-    last = segments.position_after(shop.sealed()[-1])
+    last = verification.position_after(shop.sealed()[-1])
     run(shop, TENANT)
-    assert segments.position_after(shop.sealed()[-1]) == last
+    assert verification.position_after(shop.sealed()[-1]) == last
     shop.seal(event(30))
     assert shop.compact().rows == 1
     assert check.run(shop.data).problems == []
@@ -267,7 +268,7 @@ def test_what_is_being_written_for_too_long_is_named(shop):
     writer = shop.writer()
     writer.commit([event(1)])
     with (
-        durable.locked(shop.folder() / segments.LOCK_FILE),
+        durable.locked(shop.folder() / log_format.LOCK_FILE),
         pytest.raises(EraseRefused, match=r"000000000001\.open is still being written"),
     ):
         run(shop, TENANT)

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.log import segments
+from etl.log import format as log_format
+from etl.log import segments, verification
+from etl.log.format import Damage
 from etl.log.segment_writer import DiskFull, SegmentWriter, WriterBroken
-from etl.log.segments import Damage, Position, Sealed
+from etl.log.segments import Position, Sealed
 from service.collector.clock import Clock
 from service.collector.journal import Journal, JournalBroken, JournalFull
 
@@ -492,9 +494,9 @@ def test_what_was_acked_is_in_sealed_segments(tmp_path: Path) -> None:
 
 
 def lines_of(segment: Sealed) -> list[bytes]:
-    segments.verify(segment)
-    seed = segments.chain_seed(segment.series, segment.number)
-    found = segments.scan(segment.path.read_bytes(), seed)
+    verification.verify(segment)
+    seed = log_format.chain_seed(segment.series, segment.number)
+    found = log_format.scan(segment.path.read_bytes(), seed)
     return [line.payload for line in found if not isinstance(line, Damage)]
 
 
