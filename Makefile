@@ -3,6 +3,8 @@ BIN := .venv/bin
 # Half as many tests again as cores: most of what a test of the system does is to wait.
 PARALLEL := -n $(shell expr $$(nproc) + $$(nproc) / 2) --dist loadfile --no-loadscope-reorder
 PIP := -m pip --quiet --disable-pip-version-check
+# Properties are tried with all examples on one Python, in `make test`.
+FEWER_EXAMPLES := BEACONLOG_EXAMPLES=0.2
 # The other Pythons of setup.cfg's classifiers that this machine has.
 OTHERS = $(shell $(BIN)/python tools/pythons.py others)
 
@@ -43,10 +45,10 @@ test: lint
 # make test-3.12: the unit and system tests on another Python.
 test-%: .venv/.dev .venv-%/.dev
 	.venv-$*/bin/python $(COMPILE)
-	.venv-$*/bin/python -m pytest tests/system tests/unit $(PARALLEL)
+	$(FEWER_EXAMPLES) .venv-$*/bin/python -m pytest tests/system tests/unit $(PARALLEL)
 
 unit: .venv/.dev
-	$(BIN)/python -m pytest tests/unit $(PARALLEL)
+	$(FEWER_EXAMPLES) $(BIN)/python -m pytest tests/unit $(PARALLEL)
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

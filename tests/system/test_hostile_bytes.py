@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from conversations import Conversation, HalfClose, hold
+from examples import examples
 from harness import Service
 from hostile_bytes import CALL, MARK, TABLE, Line
 from hostile_requests import cuts, pieces, streams
@@ -161,7 +162,7 @@ def test_mutated_requests_are_answered_or_cut_off(shared: Shared, port: str) -> 
 
 @pytest.mark.parametrize("port", PORTS)
 @given(stream=streams(), cuts=cuts)
-@settings(max_examples=STREAMS, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(STREAMS), deadline=None, suppress_health_check=list(HealthCheck))
 def test_streams_of_the_grammar_are_answered_or_cut_off(
     shared: Shared, port: str, stream: bytes, cuts: list[int]
 ) -> None:

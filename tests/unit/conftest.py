@@ -10,12 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from examples import examples
 from hypothesis import settings
 
 MEMORY = Path("/dev/shm")
 MEMORY_FREE_BYTES_MIN = 1 << 30
 
-settings.register_profile("beaconlog", deadline=None)
+settings.register_profile("beaconlog", deadline=None, max_examples=examples(100))
 settings.load_profile("beaconlog")
 
 # Else the first test of a process that makes a Tornado loop has asyncio make one too, which

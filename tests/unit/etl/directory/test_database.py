@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import mysql, postgresql
@@ -408,7 +409,7 @@ def test_a_refused_import_closes_both_files(tmp_path, database):
     assert not {str(tenants), str(products)} & open_files()
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.one_of(st.binary(), st.binary().map(TENANTS_HEADER.encode().__add__)))
 def test_any_bytes_are_tenants_or_one_line(tmp_path, content):
     """A file never breaks the reader in another way."""

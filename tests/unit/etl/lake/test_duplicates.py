@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import duckdb
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_tools import DAY_S, START, UNTIMED, Shop, event
@@ -104,7 +105,7 @@ arrivals_lists = st.lists(
 ).map(numbered)
 
 
-@settings(UNTIMED, max_examples=150)
+@settings(UNTIMED, max_examples=examples(150))
 @given(lake=arrivals_lists, arrivals=arrivals_lists)
 def test_the_rule_equals_its_reference(con, lake, arrivals):
     """For any arrivals beside anything that the lake may hold."""
@@ -112,7 +113,7 @@ def test_the_rule_equals_its_reference(con, lake, arrivals):
     assert kept_by_rule(con, lake, arrivals) == expected(lake, arrivals)
 
 
-@settings(UNTIMED, max_examples=60)
+@settings(UNTIMED, max_examples=examples(60))
 @given(arrivals=arrivals_lists, cuts_us=st.lists(times_us, max_size=4))
 def test_passes_in_order_of_receipt_keep_what_one_pass_keeps(con, arrivals, cuts_us):
     """Wherever the passes begin: the same events, not only as many."""
@@ -123,7 +124,7 @@ def test_passes_in_order_of_receipt_keep_what_one_pass_keeps(con, arrivals, cuts
     assert compacted(con, passes) == expected((), arrivals)
 
 
-@settings(UNTIMED, max_examples=60)
+@settings(UNTIMED, max_examples=examples(60))
 @given(
     arrivals=st.lists(
         st.tuples(st.integers(0, 24 * HOUR_S), st.sampled_from("xyz"), st.just(1), keys),
@@ -236,7 +237,7 @@ def test_a_dropped_event_makes_no_other_a_duplicate(shop):
     assert shop.event_ids() == ["00", "40"]
 
 
-@settings(UNTIMED, max_examples=6)
+@settings(UNTIMED, max_examples=examples(6))
 @given(lake=arrivals_lists, arrivals=arrivals_lists)
 def test_a_compaction_changes_no_number(tmp_path_factory, lake, arrivals):
     """The live view shows before it what the lake holds after it, and it is what the rule says."""

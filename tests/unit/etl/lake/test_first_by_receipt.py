@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_tools import START, UNTIMED, Shop, at, event
@@ -337,7 +338,7 @@ steps = st.one_of(
 
 
 @given(st.lists(steps, min_size=15, max_size=40))
-@settings(UNTIMED, max_examples=12)
+@settings(UNTIMED, max_examples=examples(12))
 def test_a_view_is_the_same_before_between_and_after_passes(tmp_path_factory, taken) -> None:
     """Row by row, and as a rule in plain Python says; of any history, with any budget."""
     with pytest.MonkeyPatch.context() as patch, history(tmp_path_factory.mktemp("h") / "d") as made:

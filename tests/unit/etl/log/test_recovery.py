@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_tools import DAY_S, START, UNTIMED, Killed, Shop, event, flip, killed_before
@@ -207,7 +208,7 @@ def test_damage_is_told_by_its_batch_from_a_torn_tail(shop, unsynced):
                 assert broken(shop) == damaged + data[end:]
 
 
-@settings(UNTIMED, max_examples=40)
+@settings(UNTIMED, max_examples=examples(40))
 @given(st.lists(st.integers(1, 4), min_size=2, max_size=5), st.data())
 def test_a_lost_sector_of_acked_data_costs_its_lines_and_at_most_one_more(
     tmp_path_factory, unsynced, sizes, data

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_tools import UNTIMED, Shop, event, rejection
@@ -345,7 +346,7 @@ def test_a_segment_is_full_at_its_size(folder):
 
 
 @given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=4), min_size=1, max_size=4))
-@settings(UNTIMED, max_examples=20)
+@settings(UNTIMED, max_examples=examples(20))
 def test_numbers_have_no_gaps_across_restarts(tmp_path_factory, runs):
     """Segments and lines are numbered on, whoever writes; batches are named by their first line."""
     shop = Shop(tmp_path_factory.mktemp("data"))

@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_tools import UNTIMED, event, record, rejection
@@ -216,7 +217,7 @@ def test_scanning_never_fails_and_leaves_no_byte_out(noise, position):
 
 
 @given(st.data())
-@settings(UNTIMED, max_examples=200)
+@settings(UNTIMED, max_examples=examples(200))
 def test_no_damage_invents_a_line(data):
     """Of a file in which any few bytes changed, what scans as valid had been written."""
     lines = encoded(2, 3)
@@ -350,7 +351,7 @@ def test_a_damaged_end_gives_no_position(tmp_path):
 
 
 @given(batches)
-@settings(UNTIMED, max_examples=25)
+@settings(UNTIMED, max_examples=examples(25))
 def test_verify_takes_whatever_a_writer_can_write(tmp_path, groups):
     """And a position is always found at its end."""
     data, chain, seq = b"", SEED, 1

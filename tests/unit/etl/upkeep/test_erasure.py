@@ -4,6 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_tools import UNTIMED, Killed, Shop, event, killed_before, record
@@ -180,7 +181,7 @@ NOT_MINE = [
     st.lists(st.sampled_from([*MINE, *NOT_MINE]), min_size=1),
     st.integers(0, 2),
 )
-@settings(UNTIMED, max_examples=20)
+@settings(UNTIMED, max_examples=examples(20))
 def test_refused_payloads_go_exactly_where_they_refer_to_the_tenant(sent, compacted):
     """In every spelling that intake resolves, from lake and log; no other payload goes."""
     with TemporaryDirectory() as folder:

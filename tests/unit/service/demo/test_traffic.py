@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 import pytest
 from crawleruseragents import is_crawler
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,7 +91,7 @@ class TestContract:
         assert take(1) == take(1)
         assert take(1) != take(2)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=examples(25), deadline=None)
     @given(
         events=st.integers(0, 400),
         seed=st.integers(0, 2**32),

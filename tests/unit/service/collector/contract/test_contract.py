@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -675,7 +676,7 @@ def fields_at_fault(name: str, body: object) -> set[str]:
 
 @EVERY
 @given(body=bodies)
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_the_contract_agrees_with_the_reference(name: str, body: object) -> None:
     """A schema refuses a body exactly when the reference does, and for the same fields."""
     result = METHODS[name](body)

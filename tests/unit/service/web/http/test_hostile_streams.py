@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 from connection_tools import FakeExchange, Talk
+from examples import examples
 from hostile_requests import cuts, pieces, streams
 from hypothesis import HealthCheck, given, settings
 
@@ -19,7 +20,7 @@ ENDS = {"close", "abort", "write_eof"}
 CHUNKED = b"POST /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 UNKNOWN = b"BREW /2 HTTP/1.1\r\nHost: a\r\n\r\n"
 
-thorough = settings(max_examples=STREAMS, suppress_health_check=list(HealthCheck))
+thorough = settings(max_examples=examples(STREAMS), suppress_health_check=list(HealthCheck))
 
 
 class Errors(logging.Handler):

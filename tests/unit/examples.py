@@ -1,0 +1,10 @@
+"""How many examples a property is tried with: all, or the share that BEACONLOG_EXAMPLES names."""
+
+import os
+
+SHARE = float(os.environ.get("BEACONLOG_EXAMPLES", "1"))
+
+
+def examples(count: int) -> int:
+    """Return the share of `count`; at least one."""
+    return max(1, round(count * SHARE))
