@@ -1,21 +1,24 @@
 PYTHON ?= python3
 BIN := .venv/bin
-# Half as many tests again as cores: most of what a test of the system does is to wait.
+# Three tests per two cores, because a system test mostly waits.
 PARALLEL := -n $(shell expr $$(nproc) + $$(nproc) / 2) --dist loadfile --no-loadscope-reorder
 PIP := -m pip --quiet --disable-pip-version-check
-# Properties are tried with all examples on one Python, in `make test`.
+# Property tests run with all their examples on one Python only, in `make test`.
 FEWER_EXAMPLES := BEACONLOG_EXAMPLES=0.2
-# The other Pythons of setup.cfg's classifiers that this machine has.
+# The other Pythons of the classifiers in setup.cfg that this machine has.
 OTHERS = $(shell $(BIN)/python tools/pythons.py others)
 
-# pytest keeps its rewritten tests; and compiled, each of some hundred processes starts sooner.
+# Bytecode is kept: pytest reuses its rewritten tests, and hundreds of processes start sooner.
 unexport PYTHONDONTWRITEBYTECODE
 COMPILE := -m compileall -q service etl
 
-.PHONY: install test unit lint fmt soak bench tracker demo clean
+.PHONY: install help demo fmt unit lint test soak bench tracker clean
 .PRECIOUS: .venv-%/bin/python .venv-%/.dev
 
-install: .venv/.installed
+install: .venv/.installed  ## install beaconlog into .venv (what make does without a target)
+
+help:  ## list the targets
+	@sed -nE 's/^([a-z%-]+):.*  ## (.*)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "beaconlog needs Python 3.11 or newer; set PYTHON=..." >&2; exit 1; }
@@ -36,46 +39,45 @@ install: .venv/.installed
 	.venv-$*/bin/python $(PIP) install -e ".[dev,notebook]"
 	@touch $@
 
-test: lint
+test: lint  ## run lint and all tests, then unit and system tests on every other Python
 	$(BIN)/python $(COMPILE)
 	$(BIN)/python -m pytest $(PARALLEL)
 	@set -e; for version in $(OTHERS); do $(MAKE) --no-print-directory test-$$version; done
-	@$(BIN)/python tools/pythons.py tell
+	@$(BIN)/python tools/pythons.py summary
 
-# make test-3.12: the unit and system tests on another Python.
-test-%: .venv/.dev .venv-%/.dev
+test-%: .venv/.dev .venv-%/.dev  ## run the unit and system tests on another Python: make test-3.12
 	.venv-$*/bin/python $(COMPILE)
 	$(FEWER_EXAMPLES) .venv-$*/bin/python -m pytest tests/system tests/unit $(PARALLEL)
 
-unit: .venv/.dev
+unit: .venv/.dev  ## run the unit tests
 	$(FEWER_EXAMPLES) $(BIN)/python -m pytest tests/unit $(PARALLEL)
 
-lint: .venv/.dev
+lint: .venv/.dev  ## check format, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fmt: .venv/.dev
+fmt: .venv/.dev  ## format the code, and fix the findings that ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 SCALE ?= 1
-soak: .venv/.dev
+soak: .venv/.dev  ## run the long form of the fault tests; SCALE=0.1 for a tenth of it
 	@rm -f .soak.ndjson
 	BEACONLOG_SOAK=$(SCALE) BEACONLOG_SOAK_FIGURES=$(CURDIR)/.soak.ndjson \
 		$(BIN)/python -m pytest tests/faults --timeout 0 --durations 0
 	@cat .soak.ndjson
 
-bench: .venv/.installed
+bench: .venv/.installed  ## measure, beside other servers, and write benchmarks/RESULTS.md
 	$(BIN)/python $(PIP) install -e ".[bench]"
 	$(BIN)/python -m benchmarks.run
 
-tracker: .venv/.dev
+tracker: .venv/.dev  ## make beacon.min.js from beacon.js
 	$(BIN)/python tools/minify_tracker.py
 
-demo: install
+demo: install  ## run the demo: a street of shops, traffic over HTTP, compaction, reports
 	$(BIN)/beaconlog demo
 
-clean:
+clean:  ## delete environments, builds and caches
 	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The tracker's small form: beacon.min.js from beacon.js, the same bytes every time."""
+"""Make beacon.min.js from beacon.js, with the same bytes every time."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import minify
 FOLDER = Path(__file__).parents[1] / "service" / "web" / "public" / "tracker"
 
 
-def small(source: str) -> bytes:
-    """What a page loads: no comments, no white space, names of one letter."""
-    # One word for both kinds of declaration lets them be joined, and gzip finds it more often.
+def minified(source: str) -> bytes:
+    """Return the script without comments and white space, with names of one letter."""
+    # A single keyword lets the minifier join declarations, and gzip compresses it better.
     joined = source.replace("const ", "let ")
     text: str = minify.string("application/javascript", joined)
     return text.encode()
 
 
 def main() -> None:
-    """Write it."""
+    """Write beacon.min.js."""
     source = (FOLDER / "beacon.js").read_text("utf-8")
-    (FOLDER / "beacon.min.js").write_bytes(small(source))
+    (FOLDER / "beacon.min.js").write_bytes(minified(source))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """Find the Pythons to test on: those of setup.cfg's classifiers that this machine has.
 
-    python tools/pythons.py others      versions found, but for the one that runs this
-    python tools/pythons.py path 3.12   the interpreter of a version; exit 1 if there is none
-    python tools/pythons.py tell        which were found, which were not, and newer ones
+    python tools/pythons.py others      print the versions found, except the one that runs this
+    python tools/pythons.py path 3.12   print the interpreter of a version; exit 1 if there is none
+    python tools/pythons.py summary     print which were found, which were not, and newer ones
 
-A version is looked for as `python3.X` on PATH, then in the folders of pyenv and uv, the newest
-patch first. The first that runs, can make a virtual environment and is not a free-threaded build
-is taken: pyenv puts shims on PATH that fail for a version that is not activated.
+A version is searched as `python3.X` on PATH, then in the folders of pyenv and uv, the newest patch
+first. The first interpreter counts that runs, can make a virtual environment and is not a
+free-threaded build: the shims of pyenv on PATH fail for a version that is not activated.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ _FOLDERS = (".pyenv/versions", ".local/share/uv/python")
 
 
 def classified(setup: Path) -> list[str]:
-    """The versions that the package says it is for, such as 3.11, oldest first."""
+    """Return the versions of the package's classifiers, such as 3.11, oldest first."""
     parser = configparser.ConfigParser()
     parser.read_string(setup.read_text("utf-8"))
-    found = re.findall(r"Python :: (3\.[0-9]+)$", parser["metadata"]["classifiers"], re.MULTILINE)
-    return sorted(found, key=_key)
+    classifiers = parser["metadata"]["classifiers"]
+    return sorted(re.findall(r"Python :: (3\.[0-9]+)$", classifiers, re.MULTILINE), key=_key)
 
 
 def find(version: str, environ: Mapping[str, str]) -> Path | None:
-    """An interpreter of this version that works; None if this machine has none."""
+    """Return an interpreter of this version that works; None if this machine has none."""
     return next((path for path in _candidates(version, environ) if _works(path, version)), None)
 
 
-def tell(versions: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield a line each for the versions found, those not found, and newer ones that are there."""
+def summary(versions: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield one line each for the versions found, those not found, and newer ones found."""
     found = [version for version in versions if find(version, environ)]
     newest = max(_key(version)[1] for version in versions)
     newer = [f"3.{minor}" for minor in range(newest + 1, newest + 1 + _NEWER_MAX)]
-    told = {
+    lines = {
         "Tests run on": found,
         "Not on this machine:": [version for version in versions if version not in found],
         "Found, but not in setup.cfg:": [version for version in newer if find(version, environ)],
     }
-    for words, names in told.items():
+    for text, names in lines.items():
         if names:
-            yield f"{words} Python {', '.join(names)}"
+            yield f"{text} Python {', '.join(names)}"
 
 
 def _candidates(version: str, environ: Mapping[str, str]) -> Iterator[Path]:
@@ -89,7 +89,7 @@ def _key(text: object) -> list[int]:
 
 
 def main(arguments: list[str]) -> int:
-    """Answer the one question asked."""
+    """Carry out one of the three commands."""
     others = [version for version in classified(SETUP) if version != _OWN]
     match arguments:
         case ["others"]:
@@ -100,8 +100,8 @@ def main(arguments: list[str]) -> int:
                 print(f"no working Python {version} on this machine", file=sys.stderr)
                 return 1
             print(path)
-        case ["tell"]:
-            print("\n".join(tell([_OWN, *others], os.environ)))
+        case ["summary"]:
+            print("\n".join(summary([_OWN, *others], os.environ)))
         case _:
             print(__doc__, file=sys.stderr)
             return 2

@@ -74,7 +74,7 @@ def test_both_those_run_and_those_that_are_not_there_are_told(tmp_path: Path) ->
     interpreter(tmp_path / f"python{NEWER}")
     interpreter(tmp_path / "python3.101", "3.101")
     own = f"3.{sys.version_info.minor}"
-    assert list(pythons.tell([own, "3.98", NEWER], {"PATH": str(tmp_path)})) == [
+    assert list(pythons.summary([own, "3.98", NEWER], {"PATH": str(tmp_path)})) == [
         f"Tests run on Python {own}, {NEWER}",
         "Not on this machine: Python 3.98",
         "Found, but not in setup.cfg: Python 3.101",
