@@ -1,6 +1,9 @@
 """What the tests of the log and the lake share: records, sealed segments, one data folder."""
 
+from __future__ import annotations
+
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -157,6 +160,11 @@ class Shop:
         closed.publish(folder, round((START.timestamp() + closed_s) * 1_000_000))
         with durable.locked(folder / log_format.LOCK_FILE):
             yield
+
+    def copy_to(self, shop: Shop) -> None:
+        """Make `shop`, which has no folder yet, the same."""
+        shutil.copytree(self.data, shop.data)
+        shop._ends.update(self._ends)
 
     def sealed(self, series: str = "h-w0-aa") -> list[Sealed]:
         return segments.sealed_in(self.layout.log / series)

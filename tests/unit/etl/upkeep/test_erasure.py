@@ -33,6 +33,21 @@ def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path / "data")
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A data folder that `fill` has filled."""
+    shop = Shop(tmp_path_factory.mktemp("template") / "data")
+    fill(shop)
+    return shop
+
+
+@pytest.fixture
+def filled(shop: Shop, template: Shop) -> Shop:
+    """A copy of the template."""
+    template.copy_to(shop)
+    return shop
+
+
 def refused(after_s: float, body: str, endpoint: str = "track") -> bytes:
     return record(
         kind="rejected",
@@ -82,54 +97,50 @@ def rows(shop: Shop) -> list[tuple]:
     return shop.query("SELECT * FROM events ORDER BY series, seq")
 
 
-def test_a_tenant_is_in_no_file_any_more_and_all_others_are(shop):
+def test_a_tenant_is_in_no_file_any_more_and_all_others_are(filled):
     """Events, rejected payloads by whichever name, the log, the files of older versions."""
-    fill(shop)
-    others = shop.query("SELECT * FROM events WHERE tenant_id != 1 ORDER BY series, seq")
-    outcome = run(shop, TENANT)
+    others = filled.query("SELECT * FROM events WHERE tenant_id != 1 ORDER BY series, seq")
+    outcome = run(filled, TENANT)
     assert outcome.remaining == []
     assert (outcome.rows, outcome.rejected) == (4, 6)
-    assert rows(shop) == others
-    assert shop.query("SELECT DISTINCT body FROM rejected") == [
+    assert rows(filled) == others
+    assert filled.query("SELECT DISTINCT body FROM rejected") == [
         ('{"tenant_id": 11, "type":"sneeze"}',)
     ]
-    left = bytes_of(shop)
+    left = bytes_of(filled)
     for named in (UUID.encode(), b"la-colmena", b'"mine"', b'"tenant_id":1,'):
         assert named not in left
-    assert check.run(shop.data).problems == []
+    assert check.run(filled.data).problems == []
 
 
-def test_a_visitor_is_in_no_file_any_more(shop):
+def test_a_visitor_is_in_no_file_any_more(filled):
     """Of whichever tenant."""
-    fill(shop)
-    outcome = run(shop, VISITOR)
+    outcome = run(filled, VISITOR)
     assert (outcome.rows, outcome.remaining) == (4, [])
-    assert b"0123456789abcdef" not in bytes_of(shop)
-    assert shop.query("SELECT count(*) FROM events WHERE visitor_id IS NOT NULL") == [(1,)]
-    assert check.run(shop.data).problems == []
+    assert b"0123456789abcdef" not in bytes_of(filled)
+    assert filled.query("SELECT count(*) FROM events WHERE visitor_id IS NOT NULL") == [(1,)]
+    assert check.run(filled.data).problems == []
 
 
-def test_files_of_older_versions_go_too(shop):
+def test_files_of_older_versions_go_too(filled):
     """Whoever pinned one is told that it is no more."""
-    fill(shop)
-    shop.compact()
-    old = Snapshot.load(shop.layout.table("events"), EVENTS)
-    run(shop, TENANT)
+    filled.compact()
+    old = Snapshot.load(filled.layout.table("events"), EVENTS)
+    run(filled, TENANT)
     assert not any(Path(file).exists() for file in old.files)
     with pytest.raises(VersionNotFound):
         rows_at = old.version
-        shop.query("FROM events", version=rows_at)
+        filled.query("FROM events", version=rows_at)
 
 
-def test_the_series_goes_on_where_it_was(shop):
+def test_the_series_goes_on_where_it_was(filled):
     """With the numbers that follow, and no receipt before the last one."""
-    fill(shop)
-    last = verification.position_after(shop.sealed()[-1])
-    run(shop, TENANT)
-    assert verification.position_after(shop.sealed()[-1]) == last
-    shop.seal(event(30))
-    assert shop.compact().rows == 1
-    assert check.run(shop.data).problems == []
+    last = verification.position_after(filled.sealed()[-1])
+    run(filled, TENANT)
+    assert verification.position_after(filled.sealed()[-1]) == last
+    filled.seal(event(30))
+    assert filled.compact().rows == 1
+    assert check.run(filled.data).problems == []
 
 
 def test_copies_of_an_erased_event_go_with_it(shop):
@@ -213,10 +224,9 @@ def test_an_erased_visitor_takes_no_refused_payload_along(shop):
     assert shop.query("SELECT body FROM rejected") == [(body,)]
 
 
-def test_of_bytes_set_aside_only_the_lines_of_the_tenant_go(shop):
+def test_of_bytes_set_aside_only_the_lines_of_the_tenant_go(filled):
     """Damaged or whole; those of others stay in the file."""
-    fill(shop)
-    path = shop.folder() / "000000000001.broken"
+    path = filled.folder() / "000000000001.broken"
     others = [b'{"kind":"event","tenant_id":2,"type":"call"}\n', b'{"kind":"event","tenant_id":12']
     mine = [
         b'{"kind":"event","tenant_id":1,"ty\x00\n',
@@ -225,7 +235,7 @@ def test_of_bytes_set_aside_only_the_lines_of_the_tenant_go(shop):
         b'xx"body":"{\\"tenant_slug\\":\\"la-colmena\\"\n',
     ]
     path.write_bytes(b"".join([others[0], *mine, others[1]]))
-    outcome = run(shop, TENANT)
+    outcome = run(filled, TENANT)
     assert path.read_bytes() == b"".join(others)
     assert outcome.remaining == []
 
@@ -243,25 +253,23 @@ def test_a_checkpoint_that_names_the_tenant_goes(shop):
     assert shop.query("SELECT tenant_id FROM events") == [(2,)]
 
 
-def test_bytes_set_aside_go_where_they_name_it(shop):
+def test_bytes_set_aside_go_where_they_name_it(filled):
     """And stay where they do not."""
-    fill(shop)
-    mine, other = shop.folder() / "000000000001.broken", shop.folder() / "000000000002.broken"
+    mine, other = filled.folder() / "000000000001.broken", filled.folder() / "000000000002.broken"
     mine.write_bytes(b'\x00{"kind":"event","tenant_id":1,"type')
     other.write_bytes(b'{"kind":"event","tenant_id":10,"type')
-    run(shop, TENANT)
+    run(filled, TENANT)
     assert not mine.exists()
     assert other.exists()
 
 
-def test_nobody_known_changes_nothing(shop):
+def test_nobody_known_changes_nothing(filled):
     """No commit, no file."""
-    fill(shop)
-    shop.compact()
-    before = (rows(shop), Snapshot.load(shop.layout.table("events"), EVENTS).version)
-    outcome = run(shop, Subject(TenantNames(404)))
+    filled.compact()
+    before = (rows(filled), Snapshot.load(filled.layout.table("events"), EVENTS).version)
+    outcome = run(filled, Subject(TenantNames(404)))
     assert (outcome.rows, outcome.rewritten_files, outcome.remaining) == (0, 0, [])
-    assert (rows(shop), Snapshot.load(shop.layout.table("events"), EVENTS).version) == before
+    assert (rows(filled), Snapshot.load(filled.layout.table("events"), EVENTS).version) == before
 
 
 def test_what_is_being_written_for_too_long_is_named(shop):
@@ -282,17 +290,16 @@ def test_an_orphan_is_recovered_and_erased(shop):
     assert [row[0] for row in shop.query("SELECT tenant_id FROM events")] == [2]
 
 
-def test_what_came_meanwhile_is_said(shop, monkeypatch):
+def test_what_came_meanwhile_is_said(filled, monkeypatch):
     """The tenant was not closed: its newest segment is named as what is left."""
-    fill(shop)
     searching = erase.search
 
     def after_one_more(*arguments: object) -> list[Path]:
-        shop.seal(event(40, tenant_id=1))
+        filled.seal(event(40, tenant_id=1))
         return searching(*arguments)
 
     monkeypatch.setattr(erase, "search", after_one_more)
-    outcome = run(shop, TENANT)
+    outcome = run(filled, TENANT)
     assert [Path(path).name[:12] for path in outcome.remaining] == ["000000000003"]
 
 
@@ -310,11 +317,10 @@ def test_lines_that_the_lake_does_not_hold_yet_are_erased_in_their_segments(shop
 
 
 @pytest.mark.parametrize("step", range(1, 24))
-def test_a_run_killed_at_any_step_is_completed_by_the_next(shop, step):
+def test_a_run_killed_at_any_step_is_completed_by_the_next(filled, step):
     """Readers take what it leaves; the others' rows are there at every moment."""
-    fill(shop)
-    shop.compact()
-    others = shop.query("SELECT * FROM events WHERE tenant_id != 1 ORDER BY series, seq")
+    filled.compact()
+    others = filled.query("SELECT * FROM events WHERE tenant_id != 1 ORDER BY series, seq")
     calls = [
         (durable, "fsync_path"),
         (commits, "replace"),
@@ -323,11 +329,11 @@ def test_a_run_killed_at_any_step_is_completed_by_the_next(shop, step):
     ]
     try:
         with killed_before(step, calls):
-            run(shop, TENANT)
+            run(filled, TENANT)
     except Killed:
         pass
-    seen = shop.query("SELECT * FROM events WHERE tenant_id != 1 ORDER BY series, seq")
+    seen = filled.query("SELECT * FROM events WHERE tenant_id != 1 ORDER BY series, seq")
     assert seen == others
-    assert run(shop, TENANT).remaining == []
-    assert rows(shop) == others
-    assert check.run(shop.data).problems == []
+    assert run(filled, TENANT).remaining == []
+    assert rows(filled) == others
+    assert check.run(filled.data).problems == []

@@ -31,6 +31,21 @@ def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path / "data")
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A data folder that `fill` has filled."""
+    shop = Shop(tmp_path_factory.mktemp("template") / "data")
+    fill(shop, 8)
+    return shop
+
+
+@pytest.fixture
+def filled(shop: Shop, template: Shop) -> Shop:
+    """A copy of the template."""
+    template.copy_to(shop)
+    return shop
+
+
 def fill(shop: Shop, count: int = 10, *, first_s: float = 0.0) -> None:
     """A commit of two events and a rejected payload for every segment."""
     for number in range(count):
@@ -55,18 +70,17 @@ def age(shop: Shop, hours: float) -> None:
         os.utime(path, (then_s, then_s))
 
 
-def test_small_files_become_one_sorted_one_and_no_number_changes(shop):
+def test_small_files_become_one_sorted_one_and_no_number_changes(filled):
     """Of the day that is still written, once there are enough of them."""
-    fill(shop, 8)
-    before = shop.query(ALL)
-    outcome = keep_up(shop)
+    before = filled.query(ALL)
+    outcome = keep_up(filled)
     assert (outcome.merged_files, outcome.written_files) == (16, 2)
-    snapshot = Snapshot.load(shop.layout.table("events"), EVENTS)
+    snapshot = Snapshot.load(filled.layout.table("events"), EVENTS)
     assert len(snapshot.files) == 1
-    assert shop.query(ALL) == before
-    order = shop.query(f"SELECT tenant_id, received_at FROM {snapshot.relation()}")
+    assert filled.query(ALL) == before
+    order = filled.query(f"SELECT tenant_id, received_at FROM {snapshot.relation()}")
     assert order == sorted(order)
-    assert check.run(shop.data).problems == []
+    assert check.run(filled.data).problems == []
 
 
 def test_few_small_files_of_today_are_left_and_of_a_past_day_are_not(shop):
@@ -77,10 +91,9 @@ def test_few_small_files_of_today_are_left_and_of_a_past_day_are_not(shop):
     assert keep_up(shop, after_s=DAY_S).merged_files == 0
 
 
-def test_files_of_the_target_size_are_left_as_they_are(shop):
+def test_files_of_the_target_size_are_left_as_they_are(filled):
     """They are not small."""
-    fill(shop, 8)
-    assert keep_up(shop, file_bytes_target=1).merged_files == 0
+    assert keep_up(filled, file_bytes_target=1).merged_files == 0
 
 
 def test_groups_stay_within_the_target_and_in_their_partition():
@@ -96,25 +109,23 @@ def test_groups_stay_within_the_target_and_in_their_partition():
     assert all(len({file.event_date for file in group}) == 1 for group in groups)
 
 
-def test_a_merge_commit_says_that_no_data_changed(shop):
+def test_a_merge_commit_says_that_no_data_changed(filled):
     """So that a reader who follows the table's changes sees none."""
-    fill(shop, 8)
-    keep_up(shop)
-    actions = DeltaTable(shop.layout.table("events")).get_add_actions(flatten=True)
+    keep_up(filled)
+    actions = DeltaTable(filled.layout.table("events")).get_add_actions(flatten=True)
     assert len(actions["path"]) == 1
-    entries = [path.read_text() for path in shop.layout.table("events").glob("_delta_log/*.json")]
+    entries = [path.read_text() for path in filled.layout.table("events").glob("_delta_log/*.json")]
     (merge,) = [text for text in entries if '"remove"' in text]
     assert '"dataChange":true' not in merge
 
 
-def test_compaction_goes_on_after_a_merge_with_the_same_watermarks(shop):
+def test_compaction_goes_on_after_a_merge_with_the_same_watermarks(filled):
     """Nothing is compacted again, and a duplicate of a merged event is still one."""
-    fill(shop, 8)
-    shop.seal(event(20, dedupe_key="id:1"))
-    shop.compact()
-    keep_up(shop, merge_files_min=2)
-    shop.seal(event(21, dedupe_key="id:1"))
-    outcome = shop.compact()
+    filled.seal(event(20, dedupe_key="id:1"))
+    filled.compact()
+    keep_up(filled, merge_files_min=2)
+    filled.seal(event(21, dedupe_key="id:1"))
+    outcome = filled.compact()
     assert (outcome.rows, outcome.duplicates) == (0, 1)
 
 
@@ -179,16 +190,15 @@ def test_a_clock_that_is_ahead_drops_nothing_that_is_within_the_retention(shop, 
     assert check.run(shop.data).problems == []
 
 
-def test_a_clock_that_is_ahead_keeps_the_versions(shop):
+def test_a_clock_that_is_ahead_keeps_the_versions(filled):
     """They are as old as the newest commit says; so are the files of the log."""
-    fill(shop, 8)
-    old = Snapshot.load(shop.layout.table("events"), EVENTS).version
-    before = shop.query(ALL, version=old)
+    old = Snapshot.load(filled.layout.table("events"), EVENTS).version
+    before = filled.query(ALL, version=old)
     ahead_s = time.time() - START_S + 400 * DAY_S
     for _ in range(2):
-        outcome = keep_up(shop, after_s=ahead_s, retention_days=30)
+        outcome = keep_up(filled, after_s=ahead_s, retention_days=30)
         assert (outcome.deleted_log_entries, outcome.deleted_files) == (0, 0)
-    assert shop.query(ALL, version=old) == before
+    assert filled.query(ALL, version=old) == before
 
 
 def test_a_vacuum_by_a_clock_that_is_ahead_keeps_the_files_of_versions(shop, monkeypatch):
@@ -216,43 +226,40 @@ def test_what_was_dropped_stays_dropped_when_the_clock_goes_back(shop):
     assert retained_from(shop) == "2026-11-26"
 
 
-def test_an_older_version_answers_until_it_is_past_its_retention(shop):
+def test_an_older_version_answers_until_it_is_past_its_retention(filled):
     """Then it is said that there is none, and its files are gone."""
-    fill(shop, 8)
-    old = Snapshot.load(shop.layout.table("events"), EVENTS).version
-    before = shop.query(ALL, version=old)
-    keep_up(shop)
-    assert shop.query(ALL, version=old) == before
-    for path in files(shop):
+    old = Snapshot.load(filled.layout.table("events"), EVENTS).version
+    before = filled.query(ALL, version=old)
+    keep_up(filled)
+    assert filled.query(ALL, version=old) == before
+    for path in files(filled):
         os.utime(path, (0, 0))
     maintenance.delete_unreferenced(
-        shop.layout.table("events"),
-        Snapshot.load(shop.layout.table("events"), EVENTS),
+        filled.layout.table("events"),
+        Snapshot.load(filled.layout.table("events"), EVENTS),
         retention_hours=0,
     )
-    assert len(files(shop)) == 1
-    assert shop.query(ALL) == before
+    assert len(files(filled)) == 1
+    assert filled.query(ALL) == before
     with pytest.raises(VersionNotFound):
-        shop.query(ALL, version=old)
+        filled.query(ALL, version=old)
 
 
-def test_the_lakes_log_is_cleaned_behind_a_checkpoint(shop):
+def test_the_lakes_log_is_cleaned_behind_a_checkpoint(filled):
     """What is older than the retention goes; the table, its rows and watermarks stay."""
-    fill(shop, 8)
-    before = shop.query(ALL)
-    age(shop, hours=30)
+    before = filled.query(ALL)
+    age(filled, hours=30)
     now_s = time.time() - START_S
-    assert keep_up(shop, after_s=now_s).deleted_log_entries > 8
-    assert shop.query(ALL) == before
-    assert shop.compact().segments == 0
-    log = shop.layout.table("events") / delta_log.FOLDER
+    assert keep_up(filled, after_s=now_s).deleted_log_entries > 8
+    assert filled.query(ALL) == before
+    assert filled.compact().segments == 0
+    log = filled.layout.table("events") / delta_log.FOLDER
     assert len(list(log.iterdir())) < 12
 
 
-def test_entries_within_the_retention_stay(shop):
+def test_entries_within_the_retention_stay(filled):
     """However many there are."""
-    fill(shop, 8)
-    assert keep_up(shop, after_s=time.time() - START_S).deleted_log_entries == 0
+    assert keep_up(filled, after_s=time.time() - START_S).deleted_log_entries == 0
 
 
 def test_a_checkpoint_is_durable_before_entries_go(shop, monkeypatch):
@@ -279,10 +286,9 @@ def test_a_checkpoint_is_durable_before_entries_go(shop, monkeypatch):
 
 
 @pytest.mark.parametrize("step", range(1, 14))
-def test_a_run_killed_at_any_step_changes_no_number_and_is_finished_by_the_next(shop, step):
+def test_a_run_killed_at_any_step_changes_no_number_and_is_finished_by_the_next(filled, step):
     """Before each of the steps that change something."""
-    fill(shop, 8)
-    before = shop.query(ALL)
+    before = filled.query(ALL)
     calls = [
         (parquet, "write_file"),
         (durable, "fsync_path"),
@@ -291,14 +297,14 @@ def test_a_run_killed_at_any_step_changes_no_number_and_is_finished_by_the_next(
     ]
     try:
         with killed_before(step, calls):
-            keep_up(shop)
+            keep_up(filled)
     except Killed:
         pass
-    assert shop.query(ALL) == before
-    keep_up(shop)
-    assert shop.query(ALL) == before
-    assert len(Snapshot.load(shop.layout.table("events"), EVENTS).files) == 1
-    assert check.run(shop.data).problems == []
+    assert filled.query(ALL) == before
+    keep_up(filled)
+    assert filled.query(ALL) == before
+    assert len(Snapshot.load(filled.layout.table("events"), EVENTS).files) == 1
+    assert check.run(filled.data).problems == []
 
 
 def test_of_two_that_replace_the_same_files_one_is_refused(shop):
@@ -315,12 +321,11 @@ def test_of_two_that_replace_the_same_files_one_is_refused(shop):
         commits.replace(folder, second, change)
 
 
-def test_a_file_that_does_not_hold_its_rows_is_never_committed(shop, monkeypatch):
+def test_a_file_that_does_not_hold_its_rows_is_never_committed(filled, monkeypatch):
     """The run fails, and the old files stay what is read."""
-    fill(shop, 8)
-    before = shop.query(ALL)
+    before = filled.query(ALL)
     fingerprints = iter(range(100))
     monkeypatch.setattr(rewrite, "_fingerprint", lambda con, relation: next(fingerprints))
     with pytest.raises(rewrite.RewriteMismatch):
-        keep_up(shop)
-    assert shop.query(ALL) == before
+        keep_up(filled)
+    assert filled.query(ALL) == before
