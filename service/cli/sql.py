@@ -29,18 +29,16 @@ def sql(
     from etl.directory.entries import DirectoryUnavailable  # noqa: PLC0415
     from etl.lake.errors import LakeError  # noqa: PLC0415
     from etl.lake.live import view as live  # noqa: PLC0415
-    from etl.reports.sandbox import runner  # noqa: PLC0415
-    from etl.reports.sandbox.confine import CannotConfine  # noqa: PLC0415
-    from etl.reports.sandbox.only_select import QueryRefused  # noqa: PLC0415
+    from etl.reports.sandbox import CannotConfine, QueryRefused, Sandbox  # noqa: PLC0415
     from service.processes.database import database  # noqa: PLC0415
 
     loaded = open_data(data, config)
     limits = live.Limits(memory_bytes_max=loaded.report_memory_bytes_max)
     view = live.LiveView(loaded.data, database(loaded), limits)
-    sandbox = runner.Sandbox(view, loaded.report_timeout_s, spares_max=0)
+    sandbox = Sandbox(view, loaded.report_timeout_s, spares_max=0)
     try:
         with spinner("reading"):
-            response = sandbox.question(query, limit).answer()
+            response = sandbox.query(query, limit).run()
     except (
         QueryRefused,
         reports.ReportTimeout,

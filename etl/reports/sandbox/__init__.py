@@ -1,5 +1,11 @@
-"""Administrators' queries, each in a process that locks itself in before it runs the query.
+"""Administrators' queries, each in a process that confines itself before it runs the query.
 
-It offers `runner` (starts the processes), `queries` (one SELECT as JSON), `only_select` (what a
-query may be) and `confine`.
+It offers the names below.
 """
+
+from etl.reports.sandbox.confine import CannotConfine
+from etl.reports.sandbox.only_select import QueryRefused
+from etl.reports.sandbox.pool import Cancelled, Query, Sandbox
+from etl.reports.sandbox.queries import ROWS_MAX
+
+__all__ = ["ROWS_MAX", "Cancelled", "CannotConfine", "Query", "QueryRefused", "Sandbox"]

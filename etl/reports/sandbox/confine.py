@@ -1,11 +1,12 @@
-"""Lock a process in by the kernel's means before it runs a stranger's query, in two steps.
+"""Confine a process with the kernel's mechanisms before it runs an untrusted query, in two steps.
 
 1. `read_only(paths)`, before any thread that will run the query starts: no new privileges, no core
-   dumps, first to be killed where memory ends; and Landlock, where the kernel has it.
-2. `seal(memory_bytes_max)`, after the view was opened: no file grows, the address space grows by
-   that much at most; and a seccomp filter on every thread, where the kernel has it.
+   dumps, the first process that the out-of-memory killer takes, and Landlock if the kernel has it.
+2. `seal(memory_bytes_max)`, after the view was opened: no file grows, the address space grows by at
+   most that much, and a seccomp filter applies to every thread if the kernel has it.
 
-Landlock decides what is read; both refuse to write and to connect. One of the two must be there.
+Landlock limits the paths that can be read; both refuse to write and to connect. The kernel must
+have at least one of them.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class CannotConfine(Exception):
-    """The kernel offers no layer that would hold a query."""
+    """The kernel has neither Landlock nor seccomp, so no query can be confined."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """The kernel's layers that this machine has: Landlock's ABI (0: none), and seccomp."""
+    """The mechanisms of this machine's kernel: Landlock's ABI (0: none), and seccomp."""
 
     landlock_abi: int
     has_seccomp: bool
@@ -47,29 +48,32 @@ class Layers:
 
 
 def layers() -> Layers:
-    """Return the layers of this machine. Raises CannotConfine where there is none."""
+    """Return the layers of this machine. Raises CannotConfine if it has none."""
     return Layers(landlock.abi(), seccomp.is_available())
 
 
 def end_with_parent() -> None:
-    """Be killed when the thread that started this process ends."""
+    """Let the kernel kill this process when the thread that started it ends."""
     _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
 
 
 def read_only(paths: Sequence[Path]) -> None:
-    """Step 1, on the only thread that starts others from now on. Raises OSError, CannotConfine."""
-    found = layers()
+    """Take step 1; only threads started by this one are confined. Raises OSError, CannotConfine."""
+    available = layers()
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_NOFILE, _FILES_MAX)
-    if found.landlock_abi:
+    if available.landlock_abi:
         landlock.restrict_to_reading(paths)
 
 
 def seal(memory_bytes_max: int, statm: int) -> None:
-    """Step 2, for all threads. `statm`: /proc/self/statm, opened before step 1. Raises OSError."""
+    """Take step 2, on all threads. Raises OSError.
+
+    `statm` is /proc/self/statm, opened before step 1.
+    """
     pages = int(os.pread(statm, 256, 0).split()[0])
     os.close(statm)
     _prctl(_PR_SET_DUMPABLE, 0)

@@ -1,9 +1,9 @@
-"""Landlock: this thread and those that it starts read some paths and nothing else, for good.
+"""Landlock: restrict this thread, and the threads that it starts, to reading some paths.
 
-Nothing is written, made, removed or executed; from ABI 4 (Linux 6.7) on no TCP connection is made
-or accepted, from ABI 6 (6.12) on no other process is signalled. Threads that run already are not
-confined: call it before a library starts those that matter. Source of the protocol:
-https://docs.kernel.org/userspace-api/landlock.html
+They cannot write, create, remove or execute a file; from ABI 4 (Linux 6.7) on they cannot connect
+or bind a TCP socket, from ABI 6 (6.12) on they cannot signal another process. It cannot be undone.
+Threads that already run are not confined: call it before a library starts its threads. Source of
+the protocol: https://docs.kernel.org/userspace-api/landlock.html
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _GIVE_VERSION = 1
 _RULE_PATH_BENEATH = 1
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
-"""How many rights on files an ABI knows, from bit 0 on; those after ABI 5 know as many."""
+"""Number of rights on files per ABI, from bit 0 on; a later ABI has as many as ABI 5."""
 _TCP_ABI, _TCP_RIGHTS = 4, 0b11
 _SCOPE_ABI, _SCOPES = 6, 0b11
 
@@ -28,14 +28,14 @@ _libc.syscall.restype = ctypes.c_long
 
 
 def abi() -> int:
-    """Return the version of Landlock that this kernel has, 0 for none."""
+    """Return the version of this kernel's Landlock, 0 if it has none."""
     return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _GIVE_VERSION)))
 
 
 def restrict_to_reading(paths: Sequence[Path]) -> None:
     """Confine this thread to reading these files and folders. Raises OSError.
 
-    The process must have given up new privileges. A path that does not exist is left out.
+    The process must have set no_new_privs. A path that does not exist is left out.
     """
     version = abi()
     rights = (1 << _FILE_RIGHTS.get(version, _FILE_RIGHTS[5])) - 1

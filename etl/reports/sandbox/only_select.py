@@ -1,9 +1,8 @@
-"""The parse tree of a query: whether it is one SELECT that only reads what a connection offers.
+"""The check that a query is one SELECT that only reads the connection's tables.
 
-DuckDB takes COPY, INSERT, UPDATE and DELETE inside of a WITH, reads a file where a table's name
-looks like one, and has functions that read files. All are refused here, by the tree that DuckDB
-itself makes of the text; only some table functions are allowed, those that read nothing but their
-arguments or the catalog.
+DuckDB takes COPY, INSERT, UPDATE and DELETE inside a WITH, reads a file if a table's name looks
+like a path, and has functions that read files. The check refuses all of them, by DuckDB's own parse
+tree; of the table functions it allows those that read only their arguments or the catalog.
 """
 
 from __future__ import annotations
@@ -28,12 +27,14 @@ _MACROS = "SELECT function_name FROM duckdb_functions() WHERE function_type = 't
 
 
 class QueryRefused(Exception):
-    """The text is not one SELECT, or DuckDB cannot run it: the message says why."""
+    """The text is not one SELECT, or DuckDB cannot run it; the message says why."""
 
 
 def check(con: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Raise QueryRefused unless `sql` is one SELECT that only reads; duckdb.Error where it is no
-    SQL."""
+    """Raise QueryRefused unless `sql` is one SELECT that only reads.
+
+    Raises duckdb.Error if it is not SQL.
+    """
     if _kinds(con.extract_statements(sql)) != [duckdb.StatementType.SELECT]:
         raise QueryRefused("Send one SELECT statement; nothing can be changed here.")
     row = con.execute("SELECT json_serialize_sql($1::VARCHAR)", [sql]).fetchone()
@@ -49,7 +50,7 @@ def check(con: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 
 def _kinds(statements: Sequence[duckdb.Statement]) -> list[duckdb.StatementType]:
-    """The kinds of statements; none where DuckDB's Python has no name for one."""
+    """Return the statements' types, none if DuckDB's Python module has no name for one."""
     try:
         return [statement.type for statement in statements]
     except ValueError:

@@ -1,6 +1,6 @@
-"""One SELECT on a live connection, as JSON in parts: bounded in rows, one batch in memory.
+"""One SELECT on a live connection, as JSON in parts: bounded in rows, with one batch in memory.
 
-Whose SELECT it is, and the bounds of time, memory and bytes: see `etl.reports.sandbox.runner`.
+`etl.reports.sandbox.pool` bounds its time, memory and bytes.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from etl.reports.sandbox import only_select
 from etl.reports.sandbox.only_select import QueryRefused
 
 ROWS_MAX = 10_000
-_ROWS_A_PART = 500
+_ROWS_PER_PART = 500
 _UNWRITABLE = (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError, ArithmeticError, TypeError)
-# A process that has no more memory learns it in one of many places of DuckDB.
+# DuckDB reports exhausted memory in many places, each with words of its own.
 _MEMORY = re.compile("out of memory|bad_alloc|failed to allocate|cannot allocate", re.IGNORECASE)
 
 
@@ -36,16 +36,16 @@ class QueryTooLarge(QueryRefused):
 def json_parts(
     con: duckdb.DuckDBPyConnection, sql: str, rows_max: int = ROWS_MAX
 ) -> Iterator[bytes]:
-    """Yield {"columns": [...], "rows": [...], "truncated": bool}, the rows under distinct names.
+    """Yield {"columns": [...], "rows": [...], "truncated": bool}; column names are distinct.
 
-    Raises QueryRefused where the text is not one SELECT or cannot be run, QueryTooLarge; both
-    may come after some parts.
+    Raises QueryRefused if the text is not one SELECT or cannot be run, QueryTooLarge; both may be
+    raised after some parts.
     """
     try:
         yield from _json_parts(con, sql, rows_max)
     except (duckdb.OutOfMemoryException, MemoryError) as error:
         raise QueryTooLarge from error
-    except duckdb.Error as error:
+    except (duckdb.Error, OSError) as error:  # pyarrow raises an error of a batch as OSError
         raise (
             QueryTooLarge() if _MEMORY.search(str(error)) else QueryRefused(str(error))
         ) from error
@@ -56,37 +56,34 @@ def json_parts(
 
 def _json_parts(con: duckdb.DuckDBPyConnection, sql: str, rows_max: int) -> Iterator[bytes]:
     only_select.check(con, sql)
-    found = con.sql(sql)
-    names = _distinct(found.columns)
+    relation = con.sql(sql)
+    names = _distinct(relation.columns)
     yield b'{"columns":' + orjson.dumps(names) + b',"rows":['
     rows = 0
-    for batch in found.limit(rows_max + 1).to_arrow_reader(_ROWS_A_PART):
+    for batch in relation.limit(rows_max + 1).to_arrow_reader(_ROWS_PER_PART):
         kept = batch.slice(0, rows_max - rows).rename_columns(names)
         if kept.num_rows:
-            yield (b"," if rows else b"") + _written(kept)
+            yield (b"," if rows else b"") + _json_rows(kept)
         rows += batch.num_rows
     yield b'],"truncated":' + orjson.dumps(rows > rows_max) + b"}"
 
 
-def _written(batch: pa.RecordBatch) -> bytes:
-    """The rows as JSON, without the brackets of a list."""
+def _json_rows(batch: pa.RecordBatch) -> bytes:
+    """Return the rows as JSON, without the brackets of the list."""
     rows = rendering.json_rows(batch.to_pylist())
     return b",".join(orjson.dumps(row, default=str) for row in rows)
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """The names as they are, but for one that was there before: that gets a number, as in `a_1`.
+    """Return the names, with a number after each that repeats an earlier one, as in `a_1`.
 
-    DuckDB itself would number names that differ in case, too.
+    DuckDB would also number names that differ only in case.
     """
-    used = set(names)
-    seen: set[str] = set()
-    kept: list[str] = []
+    distinct: dict[str, None] = {}
     for name in names:
         number, free = 0, name
-        while free in seen or (number and free in used):
+        while free in distinct or (number and free in names):
             number += 1
             free = f"{name}_{number}"
-        seen.add(free)
-        kept.append(free)
-    return kept
+        distinct[free] = None
+    return list(distinct)

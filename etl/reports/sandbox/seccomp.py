@@ -1,9 +1,9 @@
-"""A seccomp filter: no thread of this process opens a file to write, or reaches anything else.
+"""A seccomp filter: no thread of this process can write a file, connect or start a process.
 
-Refused with EPERM: sockets, processes, changes to files, names, mounts and limits, and the calls
-that would go around the filter (io_uring, openat2). Files are opened to read alone. Other calls
-pass. Numbers: asm/unistd_64.h and asm-generic/unistd.h of Linux; the program is classic BPF, see
-https://docs.kernel.org/userspace-api/seccomp_filter.html
+It refuses with EPERM: sockets, processes, opening a file for writing, changes to files, names,
+mounts and limits, and the calls that would bypass the filter (io_uring, openat2). It allows all
+other calls. Numbers: asm/unistd_64.h and asm-generic/unistd.h of Linux; the program is classic BPF,
+see https://docs.kernel.org/userspace-api/seccomp_filter.html
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MODE_FILTER, _ALL_THREADS, _ACTION_AVAILABLE = 1, 1, 2
 
 _ALIKE = (424, 425, 428, 429, 430, 432, 434, 437, 438, 442, 452)
 """pidfd_send_signal, io_uring_setup, open_tree, move_mount, fsopen, fsmount, pidfd_open, openat2,
-pidfd_getfd, mount_setattr, fchmodat2: newer calls have one number everywhere."""
+pidfd_getfd, mount_setattr, fchmodat2: newer calls have the same number on every machine."""
 _REFUSED = {
     _X86: (
         *(41, 42, 43, 44, 46, 49, 50, 53, 288, 307),  # socket to accept4, sendmmsg
@@ -44,7 +44,7 @@ _REFUSED = {
         *(104, 105, 164, 217, 218, 219, 241, 273, 280, 282),
     ),
 }
-# Of a call with arguments: its number, which argument, and the bits of it that are refused.
+# Calls with arguments: the call's number, the argument's index, and the bits that are refused.
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _ANY_BIT = 0xFFFFFFFF
 _REFUSED_BITS = {
@@ -68,7 +68,7 @@ class _Program(ctypes.Structure):
 
 
 def is_available() -> bool:
-    """Whether this kernel takes such a filter, on a processor that is known here."""
+    """Whether this kernel takes such a filter, and this module has the processor's numbers."""
     number = _SECCOMP.get(platform.machine())
     if number is None:
         return False
@@ -77,9 +77,9 @@ def is_available() -> bool:
 
 
 def refuse_changes() -> None:
-    """Put the filter on every thread, for good. Raises OSError.
+    """Apply the filter to every thread; it cannot be undone. Raises OSError.
 
-    The process must have given up new privileges.
+    The process must have set no_new_privs.
     """
     machine = platform.machine()
     content = b"".join(_instructions(machine))
@@ -101,7 +101,7 @@ def _instructions(machine: str) -> list[bytes]:
         _step(_LOAD, 0),
         _step(_AT_LEAST, _X32_BIT, 0, 1),
         _step(_RETURN, _KILL),
-        # The C library then takes `clone`, whose flags a filter can read.
+        # The C library falls back to `clone`, whose flags a filter can read.
         _step(_EQUAL, _CLONE3, 0, 1),
         _step(_RETURN, _ERRNO | errno.ENOSYS),
     ]

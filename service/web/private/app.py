@@ -15,12 +15,10 @@ from tornado.iostream import StreamClosedError
 from etl import reports
 from etl.directory.entries import DirectoryUnavailable
 from etl.lake.errors import LakeError, VersionNotFound
-from etl.reports import ReportTimeout, TenantForbidden, UnknownReport, export
+from etl.reports import ReportTimeout, TenantForbidden, UnknownReport, export, sandbox
 from etl.reports.charts import NoChart
 from etl.reports.parameters import ParameterError
-from etl.reports.sandbox import queries
-from etl.reports.sandbox.confine import CannotConfine
-from etl.reports.sandbox.only_select import QueryRefused
+from etl.reports.sandbox import CannotConfine, QueryRefused
 from service.web import openapi
 from service.web.health import HealthHandler, ReadyHandler
 from service.web.private import dashboard
@@ -258,7 +256,7 @@ def _query_of(body: bytes) -> tuple[str, int]:
         sent = None
     if not isinstance(sent, dict) or not isinstance(sent.get("sql"), str):
         raise ParameterError({"sql": ['takes a text; send JSON such as {"sql": "SELECT 1"}.']})
-    limit = sent.get("limit", queries.ROWS_MAX)
-    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= queries.ROWS_MAX:
-        raise ParameterError({"limit": [f"takes a number from 1 to {queries.ROWS_MAX}."]})
+    limit = sent.get("limit", sandbox.ROWS_MAX)
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= sandbox.ROWS_MAX:
+        raise ParameterError({"limit": [f"takes a number from 1 to {sandbox.ROWS_MAX}."]})
     return sent["sql"], limit

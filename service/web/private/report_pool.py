@@ -20,7 +20,7 @@ from etl import reports
 from etl.lake.live.view import LiveView
 from etl.reports import Question, charts, parameters, rendering
 from etl.reports.export import Export
-from etl.reports.sandbox.runner import Sandbox
+from etl.reports.sandbox import Sandbox
 from service.web.private.access import ADMINISTRATOR, Reader
 from service.web.private.fair_queue import FairQueue, Flooding, Overloaded
 
@@ -68,11 +68,11 @@ class ReportPool:
     async def sql(self, text: str, rows_max: int, reader: Reader = ADMINISTRATOR) -> Rendered:
         """Run an administrator's query in a process that is killed when this is cancelled.
 
-        Raises Overloaded and what `etl.reports.sandbox.runner` raises.
+        Raises Overloaded and what `etl.reports.sandbox.Query.run` raises.
         """
-        query = self._sandbox.question(text, rows_max)
+        query = self._sandbox.query(text, rows_max)
         try:
-            return Rendered("application/json", await self.run(query.answer, reader))
+            return Rendered("application/json", await self.run(query.run, reader))
         finally:
             query.cancel()
 

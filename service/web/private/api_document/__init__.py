@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 
 from etl import reports
-from etl.reports import charts, export, rendering
+from etl.reports import charts, export, rendering, sandbox
 from etl.reports import columns as report_columns
-from etl.reports.sandbox import queries
 from service.web.openapi.parts import (
     HTML,
     JSON,
@@ -173,8 +172,8 @@ def _export() -> Json:
 
 
 def _sql() -> Json:
-    limit: Json = {"type": "integer", "minimum": 1, "maximum": queries.ROWS_MAX}
-    limit |= {"default": queries.ROWS_MAX, "description": "Rows at most."}
+    limit: Json = {"type": "integer", "minimum": 1, "maximum": sandbox.ROWS_MAX}
+    limit |= {"default": sandbox.ROWS_MAX, "description": "Rows at most."}
     sent = _object(
         {"sql": _TEXT | {"description": "One SELECT."}, "limit": limit}, optional=("limit",)
     )

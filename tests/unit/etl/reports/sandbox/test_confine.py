@@ -31,7 +31,7 @@ print(json.dumps({"said": said}, default=str))
 def locked_in(lake: Path, query: str) -> object:
     """What a query, or Python after `py:`, comes to in a process that may read `lake`."""
     command = [sys.executable, "-c", PROGRAM, str(lake), query]
-    # As etl.reports.sandbox.runner starts it: an arena per thread would use the address space up.
+    # As etl.reports.sandbox.process starts it: an arena per thread would use the address space up.
     environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, timeout=60, env=environment
