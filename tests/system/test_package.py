@@ -20,6 +20,8 @@ DATA_FILES = (
     "etl/lake/*.sql",
     "etl/lake/live/*.sql",
     "service/web/public/tracker/*.js",
+    "service/web/base.css",
+    "service/web/openapi/static/*",
     "service/web/private/dashboard/static/*",
     "*/py.typed",
 )

@@ -22,6 +22,7 @@ from service.web.openapi.page import html
 from service.web.openapi.parts import HTML
 from service.web.openapi.schemas import Json
 from service.web.responses import JsonHandler
+from service.web.styles import style_sheet
 
 POLICY = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -64,8 +65,8 @@ def routes(document: Callable[[], Json]) -> list[URLSpec]:
 
 @cache
 def _style() -> File:
-    style = (files("service.web.openapi") / "static/docs.css").read_bytes()
-    return File("text/css" + _UTF8, style, {})
+    sheet = files("service.web.openapi") / "static/docs.css"
+    return File("text/css" + _UTF8, style_sheet(sheet), {})
 
 
 class FileHandler(JsonHandler):

@@ -1,0 +1,133 @@
+"""The pages of the dashboard, and signing in and out."""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import parse_qs, quote
+
+from tornado import web
+from tornado.template import Template
+
+from service.web.private.access import COOKIE, Access, PrivateHandler, Refused
+from service.web.private.dashboard.files import content
+from service.web.private.sessions import DAYS
+from service.web.private.tokens import TokenFileError
+from service.web.responses import JsonHandler
+
+log = logging.getLogger(__name__)
+
+_FORM_BYTES_MAX = 4096
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+class DashboardHandler(PrivateHandler):
+    """GET /: the page of all shops or of one; a reader without a session is sent to sign in."""
+
+    def get(self) -> None:
+        _set_page_headers(self)
+        self.finish(content("index.html"))
+
+    head = get
+
+    def refuse_reader(self, refused: Refused) -> None:
+        if refused.status == 401:
+            self.redirect(f"/signin?next={quote(self.request.uri or '/', safe='')}", status=303)
+        else:
+            super().refuse_reader(refused)
+
+
+class SignInHandler(JsonHandler):
+    """GET /signin: a form for a token. POST: begin a session with a valid token."""
+
+    ALLOWED = ("GET", "HEAD", "POST")
+    body_bytes_max = _FORM_BYTES_MAX
+
+    def initialize(self, access: Access) -> None:
+        self.access = access
+
+    def get(self) -> None:
+        self._send_form("", self.get_query_argument("next", "/"))
+
+    head = get
+
+    async def post(self) -> None:
+        if not self.has_whole_body():
+            return
+        form = parse_qs(bytes(self.body).decode("utf-8", "replace"))
+        token, target = form.get("token", [""])[0].strip(), form.get("next", ["/"])[0]
+        try:
+            session_id = await self.access.sign_in(token, self.request)
+        except Refused as refused:
+            for name, text in refused.headers.items():
+                self.set_header(name, text)
+            self.set_status(refused.status)
+            self._send_form(str(refused), target)
+        except TokenFileError as error:
+            self.set_status(503)
+            self._send_form(self.access.explained(error), target)
+        except OSError as error:
+            log.error("cannot save a session", extra={"fields": {"why": str(error)}})
+            self.set_status(503)
+            self._send_form("Nobody can sign in now. The log of the service has the cause.", target)
+        else:
+            self._begin_session(session_id)
+            self.redirect(_local_path(target), status=303)
+
+    def _begin_session(self, session_id: str) -> None:
+        self.set_cookie(
+            COOKIE,
+            session_id,
+            expires_days=DAYS,
+            httponly=True,
+            samesite="Strict",
+            secure=self.access.is_https(self.request),
+        )
+
+    def _send_form(self, message: str, target: str) -> None:
+        _set_page_headers(self)
+        page = Template(content("signin.html").decode())
+        self.finish(page.generate(message=message, next=_local_path(target)))
+
+
+class SignOutHandler(PrivateHandler):
+    """POST /signout: end the session and delete its cookie."""
+
+    ALLOWED = ("POST",)
+    body_bytes_max = _FORM_BYTES_MAX
+
+    async def post(self) -> None:
+        try:
+            await self.access.sign_out(self.request)
+        except OSError as error:
+            log.error("cannot end a session", extra={"fields": {"why": str(error)}})
+            self.fail(503, "The session cannot end now. The log of the service has the cause.")
+            return
+        secure = self.access.is_https(self.request)
+        self.clear_cookie(COOKIE, samesite="Strict", httponly=True, secure=secure)
+        self.redirect("/signin", status=303)
+
+
+class MeHandler(PrivateHandler):
+    """GET /api/v1/me: the rights of the reader, for the pages."""
+
+    def get(self) -> None:
+        signed_in = not self.access.is_open()
+        self.answer(200, {"tenant_id": self.reader.tenant_id, "signed_in": signed_in})
+
+    head = get
+
+
+def _set_page_headers(handler: web.RequestHandler) -> None:
+    handler.set_header("Content-Type", "text/html; charset=utf-8")
+    handler.set_header("Content-Security-Policy", _POLICY)
+
+
+def _local_path(target: str) -> str:
+    """Return the target if it is a path of this port, else "/": redirects never leave the port."""
+    is_local = (
+        target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    )
+    return target if is_local else "/"
