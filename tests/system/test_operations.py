@@ -97,6 +97,16 @@ def test_every_command_on_the_page_is_one() -> None:
     assert [name for name in told if not re.search(rf"│ {name} ", known)] == []
 
 
+def test_every_log_line_on_the_page_is_logged() -> None:
+    """Operators search for these words."""
+    quoted = re.findall(r"log says\s+`([^`]+)`", PAGE)
+    sources = [
+        path.read_text() for room in ("etl", "service") for path in ROOT.glob(f"{room}/**/*.py")
+    ]
+    assert len(quoted) >= 7
+    assert [text for text in quoted if not any(f'"{text}"' in source for source in sources)] == []
+
+
 def test_every_file_of_a_data_folder_is_on_the_page(service: Service, data: Path) -> None:
     """Whatever a service, a compaction and maintenance leave there."""
     send_and_seal(service, data)
