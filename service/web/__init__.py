@@ -1,1 +1,1 @@
-"""The only place that knows Tornado: requests are translated here, decided elsewhere."""
+"""HTTP: the only package that uses Tornado. It translates requests; others decide."""

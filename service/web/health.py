@@ -1,4 +1,4 @@
-"""Health on both ports: alive, and able to do the work."""
+"""The health routes of both ports: liveness and readiness."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from service.web.responses import JsonHandler
 
 
 class HealthHandler(JsonHandler):
-    """GET /healthz: this process answers."""
+    """GET /healthz: 200 while the process serves."""
 
     def get(self) -> None:
-        self.answer(200, {"status": "alive"})
+        self.respond(200, {"status": "alive"})
 
     head = get
 
 
 class ReadyHandler(JsonHandler):
-    """GET /readyz: 200 when the work can be done, 503 with the reasons when not."""
+    """GET /readyz: 200 when the process can do its work, else 503 with the reasons."""
 
     def initialize(self, why_not_ready: Callable[[], Sequence[str]]) -> None:
         self._why_not_ready = why_not_ready
@@ -25,6 +25,6 @@ class ReadyHandler(JsonHandler):
     def get(self) -> None:
         reasons = list(self._why_not_ready())
         status = "not ready" if reasons else "ready"
-        self.answer(503 if reasons else 200, {"status": status, "reasons": reasons})
+        self.respond(503 if reasons else 200, {"status": status, "reasons": reasons})
 
     head = get

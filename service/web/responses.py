@@ -1,4 +1,4 @@
-"""How every answer looks: JSON, no version banner, errors in one shape, one log line at most."""
+"""Responses of Tornado's handlers: JSON, errors in one shape, no banner, at most one log line."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ PRIVATE_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
 }
-"""Of every response of the private port: no other site frames, embeds or reads it, and no cache
-keeps it. A page or a file overrides what it needs."""
+"""Headers of every response of the private port: no other site may frame, embed or read it, and no
+cache may keep it. A page or a file overrides what it needs."""
 
 
 @web.stream_request_body
 class JsonHandler(web.RequestHandler):
-    """A handler whose answers, the errors included, are JSON objects.
+    """A handler whose responses, errors included, are JSON objects.
 
-    `ALLOWED` lists the methods a subclass has; any other is answered 405 with `Allow`. Bodies are
-    streamed, so that no route can be made to hold one: up to `body_bytes_max` is kept in `body`,
-    a moderate rest is read and dropped so that the client comes to read its answer. The
-    application's setting `port_headers` names the headers that all of its responses have.
+    `ALLOWED` lists the methods of a subclass; another method gets a 405 with `Allow`. Bodies are
+    streamed, so that no route holds a large one: `body` keeps up to `body_bytes_max`, and a
+    moderate rest is read and dropped, so that the client reads the response. The application's
+    setting `port_headers` holds the headers of all of its responses.
     """
 
     ALLOWED: tuple[str, ...] = ("GET", "HEAD")
@@ -51,35 +51,35 @@ class JsonHandler(web.RequestHandler):
         self.body_bytes = 0
         declared = self.request.headers.get("Content-Length", "0")
         if headers_bytes(self.request.headers.get_all()) > HEADERS_BYTES_MAX:
-            self.refuse(431, f"Headers must not exceed {HEADERS_BYTES_MAX} bytes")
+            self.reject(431, f"Headers must not exceed {HEADERS_BYTES_MAX} bytes")
         elif _LENGTH.fullmatch(declared) and int(declared) > DISCARDED_BYTES_MAX:
-            self.refuse(413, "The body is too large.")
+            self.reject(413, "The body is too large.")
 
     def data_received(self, chunk: bytes) -> None:
         if self._finished:
-            return  # refused, perhaps before prepare
+            return  # rejected, perhaps before prepare
         self.body_bytes += len(chunk)
         if self.body_bytes <= self.body_bytes_max:
             self.body += chunk
         elif self.body_bytes > DISCARDED_BYTES_MAX:
-            self.refuse(413, "The body is too large.")
+            self.reject(413, "The body is too large.")
 
-    def answer(self, status: int, body: Mapping[str, object]) -> None:
+    def respond(self, status: int, body: Mapping[str, object]) -> None:
         """Send a JSON object and end the request."""
         self.set_status(status)
         self.finish(orjson.dumps(body))
 
     def fail(self, status: int, message: str) -> None:
-        """Send an error that is not a report's or an endpoint's own."""
-        self.answer(status, {"success": False, "message": message})
+        """Respond with an error that has no more than a message."""
+        self.respond(status, {"success": False, "message": message})
 
-    def refuse(self, status: int, message: str) -> None:
-        """Send an error before the body was read; the connection is of no more use."""
+    def reject(self, status: int, message: str) -> None:
+        """Respond with an error before the body was read, and close the connection."""
         self.set_header("Connection", "close")
         self.fail(status, message)
 
     def has_whole_body(self) -> bool:
-        """Whether `body` is all that was sent; a larger one is answered here."""
+        """Return whether `body` is complete; respond with 413 if it was too large."""
         if self.body_bytes <= self.body_bytes_max:
             return True
         self.fail(413, f"The body must not exceed {self.body_bytes_max >> 10} KiB")
@@ -99,7 +99,7 @@ class JsonHandler(web.RequestHandler):
 
 
 class NotFoundHandler(JsonHandler):
-    """Every route there is not."""
+    """The handler of paths without a route."""
 
     def get(self) -> None:
         self.fail(404, "There is no such route")
@@ -108,25 +108,24 @@ class NotFoundHandler(JsonHandler):
 
 
 def headers_bytes(headers: Iterable[tuple[str, str]]) -> int:
-    """The bytes that header lines took, separators included."""
+    """Return the bytes of header lines, separators included."""
     return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def log_request(handler: web.RequestHandler) -> None:
-    """As log_response, of a request that Tornado's application has answered."""
+    """Log a request that a Tornado handler has served; see log_response."""
     request = handler.request
-    began_s = time.monotonic() - request.request_time()
-    log_response(request.method or "", request.path, handler.get_status(), began_s)
+    started_s = time.monotonic() - request.request_time()
+    log_response(request.method or "", request.path, handler.get_status(), started_s)
 
 
-def log_response(method: str, path: str, status: int, began_s: float) -> None:
-    """One line a request: our own faults at warning, the rest only at debug.
+def log_response(method: str, path: str, status: int, started_s: float) -> None:
+    """Log one line per request: our own errors at warning, the rest at debug.
 
-    A 503 is told once where its cause begins, not by every client that meets it. `began_s` is
-    monotonic.
+    A 503 is logged once at its cause, not for every client. `started_s` is monotonic.
     """
     level = logging.WARNING if status >= 500 and status != 503 else logging.DEBUG
     if log.isEnabledFor(level):
-        ms = round(1000 * (time.monotonic() - began_s), 1)
+        ms = round(1000 * (time.monotonic() - started_s), 1)
         fields = {"method": method, "path": path, "status": status, "ms": ms}
         log.log(level, "request", extra={"fields": fields})

@@ -1,4 +1,5 @@
 """The private port: reports, exports, SQL, metrics and the dashboard, by token or session.
 
-It offers `app`, `access`, `tokens`, `sessions`, `metrics`, `report_pool` and `tail_age`.
+Use `app`, and for its parts `access`, `tokens`, `metrics` and `report_pool`; `api_document` is its
+OpenAPI document.
 """

@@ -1,15 +1,16 @@
-"""Who may read what on the private port.
+"""Authentication and authorization of the private port.
 
-A request shows a bearer token, or the cookie of a browser that signed in with one. `reports_token`
-and tokens without a tenant read everything; a tenant's token reads that tenant and nothing else.
+A request carries a bearer token, or the session cookie of a browser that signed in with one.
+`reports_token` and tokens without a tenant may read everything; a tenant's token may read that
+tenant and nothing else.
 
-The port is open, to this machine only, until a token is configured or made, and from then on only
-where `reports_open` says so: that the last token expired, was revoked or is lost opens nothing.
-While it is open it is bound to loopback. A request whose Host is another name is refused, so that a
-page of another site cannot have a browser read it through a name that it points here (DNS
-rebinding); so is one that a proxy sent on, which may come from anywhere.
+Until a token is configured or created, the port is open, but only to this machine: it is bound to
+loopback. From then on it is open only if the setting `reports_open` says so; when the last token
+expires, is revoked or lost, the port stays closed. While the port is open, a request must have a
+loopback name as its Host, so that a page of another site cannot read the port by DNS rebinding;
+and it must not come through a proxy, which may forward for anyone.
 
-A wrong token is answered late, and many of them from one address not at all for a while.
+A response to a wrong token is delayed; an address that sends many is throttled.
 """
 
 from __future__ import annotations
@@ -26,13 +27,12 @@ from urllib.parse import urlsplit
 
 from tornado import httputil
 
-from etl.reports.parameters import ParameterError
 from service.collector.client import ClientAddress, throttle_key
 from service.collector.throttle.token_bucket import MemoryThrottle, Rate, Throttle
 from service.web.http.host import is_host
+from service.web.private.reader import ADMINISTRATOR, Reader
 from service.web.private.sessions import SessionStore
 from service.web.private.tokens import TokenFileError, TokenStore
-from service.web.responses import JsonHandler
 
 log = logging.getLogger(__name__)
 
@@ -51,24 +51,8 @@ _WRONG_RATE = Rate(per_s=10 / 60, burst=10)
 _WRONG_ADDRESSES_MAX = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Who asks. `tenant_id` None: an administrator. `token_id` None: of no token of the store."""
-
-    tenant_id: int | None = None
-    token_id: str | None = None
-
-    @property
-    def is_admin(self) -> bool:
-        """Whether it reads everything."""
-        return self.tenant_id is None
-
-
-ADMINISTRATOR = Reader()
-
-
-class Refused(Exception):
-    """The request is not answered: status, message and the headers that go with it."""
+class Denied(Exception):
+    """The request may not be served; carries status, message and headers of the response."""
 
     def __init__(self, status: int, message: str, **headers: str) -> None:
         super().__init__(message)
@@ -78,7 +62,7 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Access:
-    """The rules of one port. `host` is the name it is bound to; `opened`, the setting
+    """The access rules of one port. `host` is the address it is bound to; `opened`, the setting
     `reports_open`."""
 
     token: str
@@ -87,37 +71,37 @@ class Access:
     opened: bool = False
     proxies: ClientAddress = field(default_factory=lambda: ClientAddress(()))
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-    wrong: Throttle = field(
+    wrong_tokens: Throttle = field(
         default_factory=lambda: MemoryThrottle(_WRONG_RATE, _WRONG_ADDRESSES_MAX)
     )
     wrong_delay_s: float = _WRONG_DELAY_S
     sessions: SessionStore = field(init=False)
-    _told: str = ""
+    _logged_error: str = ""
 
     def __post_init__(self) -> None:
         self.sessions = SessionStore(self.store.sessions)
 
     def is_open(self) -> bool:
-        """Whether it answers without a token. Raises TokenFileError."""
+        """Return whether requests need no token. Raises TokenFileError."""
         return self.opened or not (self.token or self.store.were_made())
 
     async def reader(self, request: httputil.HTTPServerRequest) -> Reader:
-        """Raises Refused, TokenFileError."""
-        self.refuse_foreign(request)
-        shown = shown_token(request)
+        """Return the sender of a request. Raises Denied, TokenFileError."""
+        self.require_same_site(request)
+        token = bearer_token(request)
         if self.is_open():
-            self._refuse_other_machines(request)
-            if not (self.opened and shown):
-                return Reader()
-        if shown:
-            return await self.judge(shown, request)
-        signed_in = self._signed_in(shown_session(request))
-        if signed_in is None:
-            raise Refused(401, "Send the header Authorization: Bearer <token>, or sign in.")
-        return signed_in
+            self._require_this_machine(request)
+            if not (self.opened and token):
+                return ADMINISTRATOR
+        if token:
+            return await self.authenticate(token, request)
+        reader = self._session_reader(session_id_of(request))
+        if reader is None:
+            raise Denied(401, "Send the header Authorization: Bearer <token>, or sign in.")
+        return reader
 
-    def refuse_foreign(self, request: httputil.HTTPServerRequest) -> None:
-        """Refuse POST requests from other sites (CSRF). Raises Refused."""
+    def require_same_site(self, request: httputil.HTTPServerRequest) -> None:
+        """Raise Denied for a POST from another site (CSRF)."""
         if request.method != "POST":
             return
         origin = request.headers.get("Origin")
@@ -125,61 +109,63 @@ class Access:
         own = {f"{scheme}://{request.host}".lower() for scheme in ("http", "https")}
         is_foreign = origin is not None and origin.lower() not in own
         if is_foreign or site not in ("same-origin", "none"):
-            raise Refused(403, "This may not be asked for by a page of another site.")
+            raise Denied(403, "A page of another site may not send this request.")
 
-    async def judge(self, shown: str, request: httputil.HTTPServerRequest) -> Reader:
-        """Whose token this is; a wrong one is told late. Raises Refused, TokenFileError."""
-        found = self._find(shown)
-        if found:
-            return found
-        decision = self.wrong.allow(self._address(request), time.monotonic())
+    async def authenticate(self, token: str, request: httputil.HTTPServerRequest) -> Reader:
+        """Return the reader of a token. Raises Denied, after a delay, and TokenFileError."""
+        reader = self._token_reader(token)
+        if reader:
+            return reader
+        decision = self.wrong_tokens.allow(self._address(request), time.monotonic())
         if not decision.allowed:
             wait = str(max(1, math.ceil(decision.retry_after_s)))
-            raise Refused(
+            raise Denied(
                 429, f"Too many wrong tokens; try again in {wait} s", **{"Retry-After": wait}
             )
         await asyncio.sleep(self.wrong_delay_s)
-        raise Refused(401, "This token is unknown, expired or revoked.")
+        raise Denied(401, "This token is unknown, expired or revoked.")
 
-    async def sign_in(self, shown: str, request: httputil.HTTPServerRequest) -> str:
-        """Begin a session of this token and return its id. Raises Refused, TokenFileError,
-        OSError."""
-        self.refuse_foreign(request)
-        reader = await self.judge(shown, request)
-        return await asyncio.to_thread(self.sessions.begin, shown, reader.token_id, self.now())
+    async def sign_in(self, token: str, request: httputil.HTTPServerRequest) -> str:
+        """Create a session for a token and return its id.
+
+        Raises Denied, TokenFileError, OSError.
+        """
+        self.require_same_site(request)
+        reader = await self.authenticate(token, request)
+        return await asyncio.to_thread(self.sessions.begin, token, reader.token_id, self.now())
 
     async def sign_out(self, request: httputil.HTTPServerRequest) -> None:
         """End the request's session. Raises OSError."""
-        session_id = shown_session(request)
+        session_id = session_id_of(request)
         if session_id:
             await asyncio.to_thread(self.sessions.end, session_id)
 
     def is_https(self, request: httputil.HTTPServerRequest) -> bool:
-        """Whether the client speaks TLS: to us, or to a trusted proxy that says so."""
+        """Return whether the client uses TLS, to this port or to a trusted proxy that says so."""
         if self.proxies.share_key(request.remote_ip or "") is None:
-            sent = request.headers.get("X-Forwarded-Proto", "").rpartition(",")[2]
-            return sent.strip().lower() == "https"
+            protocol = request.headers.get("X-Forwarded-Proto", "").rpartition(",")[2]
+            return protocol.strip().lower() == "https"
         return request.protocol == "https"
 
-    def explained(self, error: TokenFileError) -> str:
-        """Log why nobody can be let in, once; return what the client is told."""
-        if str(error) != self._told:
-            self._told = str(error)
+    def explain(self, error: TokenFileError) -> str:
+        """Log, once, why tokens cannot be checked; return the message for the client."""
+        if str(error) != self._logged_error:
+            self._logged_error = str(error)
             log.error("the private port is closed", extra={"fields": {"why": str(error)}})
         return "Tokens cannot be checked now; the service's log says why."
 
-    def _find(self, shown: str) -> Reader | None:
-        if self.token and hmac.compare_digest(shown.encode(), self.token.encode()):
-            return Reader()
-        token = self.store.find(shown, self.now())
+    def _token_reader(self, text: str) -> Reader | None:
+        if self.token and hmac.compare_digest(text.encode(), self.token.encode()):
+            return ADMINISTRATOR
+        token = self.store.find(text, self.now())
         return Reader(token.tenant_id, token.id) if token else None
 
-    def _signed_in(self, session_id: str) -> Reader | None:
+    def _session_reader(self, session_id: str) -> Reader | None:
         session = self.sessions.find(session_id, self.now()) if session_id else None
         if session is None:
             return None
         if session.token_id is None:
-            return Reader() if self.token and session.is_of(session_id, self.token) else None
+            return ADMINISTRATOR if self.token and session.is_of(session_id, self.token) else None
         token = self.store.get(session.token_id, self.now())
         return Reader(token.tenant_id, token.id) if token else None
 
@@ -187,67 +173,25 @@ class Access:
         forwarded = request.headers.get("X-Forwarded-For")
         return throttle_key(self.proxies.resolve(request.remote_ip or "", forwarded))
 
-    def _refuse_other_machines(self, request: httputil.HTTPServerRequest) -> None:
-        name = _name_of(request.host)
+    def _require_this_machine(self, request: httputil.HTTPServerRequest) -> None:
+        name = _host_name(request.host)
         if name not in _LOCAL_HOSTS | {self.host}:
-            raise Refused(403, "Without a token this port answers to the name localhost only.")
+            raise Denied(403, "Without a token, use the host name localhost; or create a token.")
         if any(header in request.headers for header in _PROXY_HEADERS):
-            raise Refused(403, "Without a token this port answers to no proxy: make one.")
+            raise Denied(403, "Without a token, a proxy may not forward here; create a token.")
 
 
-def _name_of(host: str) -> str:
+def _host_name(host: str) -> str:
     return (urlsplit(f"//{host}").hostname or "") if is_host(host) else ""
 
 
-def shown_token(request: httputil.HTTPServerRequest) -> str:
-    """The token of the header; empty for none."""
-    scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
-    return sent.strip() if scheme.lower() == "bearer" else ""
+def bearer_token(request: httputil.HTTPServerRequest) -> str:
+    """Return the token of the Authorization header; empty for none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def shown_session(request: httputil.HTTPServerRequest) -> str:
-    """The session's id that the cookie holds; empty for none."""
+def session_id_of(request: httputil.HTTPServerRequest) -> str:
+    """Return the session id of the cookie; empty for none."""
     cookie = request.cookies.get(COOKIE)
     return cookie.value if cookie else ""
-
-
-class PrivateHandler(JsonHandler):
-    """A handler that knows who asks: `reader`, once it has begun."""
-
-    def initialize(self, access: Access) -> None:
-        self.access = access
-        self.reader = Reader()
-
-    async def prepare(self) -> None:  # type: ignore[override]
-        super().prepare()
-        if self._finished:
-            return
-        try:
-            self.reader = await self.access.reader(self.request)
-        except Refused as refused:
-            self.refuse_reader(refused)
-        except TokenFileError as error:
-            self.fail(503, self.access.explained(error))
-
-    def refuse_reader(self, refused: Refused) -> None:
-        """Answer who may not read this."""
-        for name, text in refused.headers.items():
-            self.set_header(name, text)
-        if refused.status == 401:
-            self.set_header("WWW-Authenticate", 'Bearer realm="beaconlog"')
-        self.fail(refused.status, str(refused))
-
-    def require_admin(self) -> bool:
-        """Whether an administrator asks; anyone else is answered here."""
-        if self.reader.is_admin:
-            return True
-        self.fail(403, "This token reads one shop's reports, and this is not one.")
-        return False
-
-    def query_parameters(self) -> dict[str, str]:
-        """The parameters of the query string. Raises ParameterError for one that is given twice,
-        web.HTTPError for text that is not UTF-8."""
-        twice = [key for key, texts in self.request.query_arguments.items() if len(texts) > 1]
-        if twice:
-            raise ParameterError({key: ["is given more than once."] for key in twice})
-        return {key: self.get_query_argument(key) for key in self.request.query_arguments}

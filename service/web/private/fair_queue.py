@@ -1,9 +1,9 @@
-"""Whose question is answered next: each reader has a queue, and administrators a lane of their own.
+"""A fair queue for questions: each reader has its own, and administrators a lane of their own.
 
-Shops and administrators each have a lane with a number of threads that it never exceeds, smaller
-than the pool: whatever one lane asks, a thread is left for the other. Within a lane readers take
-turns, so that one who asks much waits for itself. A lane holds a bounded number of questions, and a
-reader a bounded share of them; past its share a reader floods.
+Shops and administrators each have a lane with a maximum of threads below that of the pool, so that
+neither lane can take the last thread from the other. Within a lane readers take turns, so that a
+reader with many questions delays its own. A lane admits a bounded number of questions, and a
+reader a bounded share of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from service.web.private.access import Reader
+from service.web.private.reader import Reader
 
 THREADS = 3
 _LANE_THREADS = 2
@@ -27,11 +27,11 @@ _Key = int | str | None
 
 
 class Overloaded(Exception):
-    """More questions wait than will be answered in time."""
+    """The lane is full: too many questions wait."""
 
 
 class Flooding(Overloaded):
-    """This reader asks more at once than its share."""
+    """The reader has more questions than its share."""
 
 
 class FairQueue:
@@ -45,47 +45,47 @@ class FairQueue:
 
     @property
     def admitted(self) -> int:
-        """How many questions are not answered yet."""
+        """How many questions are admitted and not answered."""
         return self._admins.admitted.total() + self._shops.admitted.total()
 
     @contextmanager
     def admit(self, reader: Reader) -> Iterator[None]:
-        """Admit a question of one turn or more, until it is answered. Raises Overloaded."""
+        """Admit a question, within which `run` may be called repeatedly. Raises Overloaded."""
         with self._lane(reader).admit(_key(reader)):
             yield
 
-    async def run(self, reader: Reader, question: Callable[[], T]) -> T:
-        """Run an admitted question's next turn, and return its result."""
+    async def run(self, reader: Reader, function: Callable[[], T]) -> T:
+        """Run a function of an admitted question in its turn, and return its result."""
         lane = self._lane(reader)
-        turn = lane.queue(_key(reader))
-        self._grant()
+        turn = lane.enqueue(_key(reader))
+        self._start_turns()
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._end(lane)
+                self._end_turn(lane)
             raise
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, question)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, function)
         finally:
-            self._end(lane)
+            self._end_turn(lane)
 
     def _lane(self, reader: Reader) -> _Lane:
         return self._admins if reader.is_admin else self._shops
 
-    def _end(self, lane: _Lane) -> None:
+    def _end_turn(self, lane: _Lane) -> None:
         lane.running -= 1
         self._running -= 1
-        self._grant()
+        self._start_turns()
 
-    def _grant(self) -> None:
+    def _start_turns(self) -> None:
         for lane in (self._admins, self._shops):
-            while self._running < THREADS and lane.grant():
+            while self._running < THREADS and lane.start_turn():
                 self._running += 1
 
 
 class _Lane:
-    """The queues of some readers, who take turns."""
+    """A queue per reader; the readers take turns."""
 
     def __init__(self, questions_max: int, of_a_reader_max: int) -> None:
         self._questions_max = questions_max
@@ -108,21 +108,22 @@ class _Lane:
             if not self.admitted[key]:
                 del self.admitted[key]
 
-    def queue(self, key: _Key) -> asyncio.Future[None]:
+    def enqueue(self, key: _Key) -> asyncio.Future[None]:
+        """Return a future that is done when the turn starts."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queues.setdefault(key, deque()).append(turn)
         return turn
 
-    def grant(self) -> bool:
-        """Give the next reader a turn, if there is one and a thread for it."""
+    def start_turn(self) -> bool:
+        """Start the next reader's turn; False if no reader waits or no thread is free."""
         if self.running >= _LANE_THREADS:
             return False
         while self._queues:
-            key, waiting = next(iter(self._queues.items()))
+            key, queue = next(iter(self._queues.items()))
             del self._queues[key]
-            turn = waiting.popleft()
-            if waiting:
-                self._queues[key] = waiting  # behind the others
+            turn = queue.popleft()
+            if queue:
+                self._queues[key] = queue  # behind the other readers
             if not turn.cancelled():
                 turn.set_result(None)
                 self.running += 1

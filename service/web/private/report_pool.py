@@ -21,8 +21,8 @@ from etl.lake.live.view import LiveView
 from etl.reports import Question, charts, parameters, rendering
 from etl.reports.export import Export
 from etl.reports.sandbox import Sandbox
-from service.web.private.access import ADMINISTRATOR, Reader
 from service.web.private.fair_queue import FairQueue, Flooding, Overloaded
+from service.web.private.reader import ADMINISTRATOR, Reader
 
 _EXPORTS_MAX, _EXPORTS_OF_A_READER_MAX = 16, 4
 _CHART = "vega-lite"
@@ -44,7 +44,7 @@ class ReportPool:
 
     view: LiveView
     timeout_s: float
-    _turns: FairQueue = field(default_factory=FairQueue)
+    _queue: FairQueue = field(default_factory=FairQueue)
     _exports: Counter[int | None] = field(default_factory=Counter)
     _sandbox: Sandbox = field(init=False)
 
@@ -54,7 +54,7 @@ class ReportPool:
     @property
     def pending(self) -> int:
         """How many questions have been admitted and not answered yet."""
-        return self._turns.admitted
+        return self._queue.admitted
 
     async def report(
         self, name: str, texts: Mapping[str, str], reader: Reader = ADMINISTRATOR
@@ -86,18 +86,18 @@ class ReportPool:
         It is admitted once, as a whole; its connection is closed when the generator ends or is
         closed. The first part raises Overloaded and what `Export.next_part` raises.
         """
-        with self._turns.admit(reader), self._exporting(reader.tenant_id):
+        with self._queue.admit(reader), self._exporting(reader.tenant_id):
             export = Export(self.view, texts, reader_tenant=reader.tenant_id)
             try:
-                while (part := await self._turns.run(reader, export.next_part)) is not None:
+                while (part := await self._queue.run(reader, export.next_part)) is not None:
                     yield part
             finally:
                 await asyncio.to_thread(export.close)
 
     async def run(self, question: Callable[[], T], reader: Reader = ADMINISTRATOR) -> T:
         """Run a question in the pool and return its result. Raises Overloaded."""
-        with self._turns.admit(reader):
-            return await self._turns.run(reader, question)
+        with self._queue.admit(reader):
+            return await self._queue.run(reader, question)
 
     @contextmanager
     def _exporting(self, tenant_id: int | None) -> Iterator[None]:

@@ -1,12 +1,13 @@
-"""Browsers that signed in, in `sessions.json` of the data folder: they outlive a restart.
+"""Sessions of browsers that signed in, in `sessions.json` of the data folder.
 
-A session's id is 32 random bytes that only a browser's cookie holds. Kept are its SHA-256, the
-token it was begun with, and until when; `Access` asks at each use whether that token still opens
-anything. A token of the store is kept by its id. `reports_token` has none: its hash is salted with
-the session's id, which is not in the file, so that nobody can guess the token from it.
+A session outlives a restart of the service. Its id is 32 random bytes that only the browser's
+cookie holds; the file holds the SHA-256, the token that began the session, and the time of expiry.
+`Access` checks at every use that this token is still valid. A token of the store is kept by its id;
+`reports_token` by a hash salted with the session id, which is not in the file, so that the token
+cannot be guessed from the file.
 
-At most SESSIONS_MAX are kept, OF_A_TOKEN_MAX of one token; the oldest goes. A file that cannot be
-read is no session at all, and the next sign-in replaces it.
+At most SESSIONS_MAX sessions are kept, OF_A_TOKEN_MAX per token; the oldest is dropped. If the file
+is damaged there are no sessions, and the next sign-in replaces it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ _ID_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What is kept of a session. `token_id` None: of `reports_token`, whose salted hash it has."""
+    """A session as the file keeps it.
+
+    `token_id` is None for a session of `reports_token`; then `token_hash` is its salted hash.
+    """
 
     sha256: str
     token_id: str | None
@@ -41,14 +45,14 @@ class Session:
     expires_at: str
 
     def is_of(self, session_id: str, token: str) -> bool:
-        """Whether it was begun with this `reports_token`."""
+        """Return whether this `reports_token` began the session."""
         if self.token_id is not None or self.token_hash is None:
             return False
         return hmac.compare_digest(self.token_hash, _salted(session_id, token))
 
 
 class SessionStore:
-    """The sessions of one data folder; `begin` and `end` write and sync a file."""
+    """The sessions of one data folder; `begin` and `end` write and sync the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -56,17 +60,19 @@ class SessionStore:
         self._stamp: tuple[int, int, int] | None = None
 
     def find(self, session_id: str, now: datetime) -> Session | None:
-        """The session of this id that has not expired."""
-        wanted = _digest(session_id)
-        found = None
-        for session in self._kept():
-            if hmac.compare_digest(session.sha256, wanted) and _lives(session, now):
-                found = session
-        return found
+        """Return the session with this id, unless it has expired."""
+        digest = _digest(session_id)
+        match = None
+        for session in self._read():
+            if hmac.compare_digest(session.sha256, digest) and _is_valid(session, now):
+                match = session
+        return match
 
     def begin(self, token: str, token_id: str | None, now: datetime) -> str:
-        """Begin a session of a token, known by its id or, without one, by itself. Return the
-        session's id. Raises OSError."""
+        """Begin a session of a token and return the session's id.
+
+        `token_id` is None for `reports_token`. Raises OSError.
+        """
         session_id = secrets.token_urlsafe(_ID_BYTES)
         session = Session(
             _digest(session_id),
@@ -75,29 +81,29 @@ class SessionStore:
             (now + timedelta(days=DAYS)).astimezone(UTC).isoformat(timespec="seconds"),
         )
         with durable.locked(self._path.with_name(self._path.name + ".lock")):
-            living = [one for one in self._kept() if _lives(one, now)]
-            others = [one for one in living if one.token_id != token_id]
-            same = [one for one in living if one.token_id == token_id]
-            allowed = {*others, *same[-(OF_A_TOKEN_MAX - 1) :]}
-            kept = [one for one in living if one in allowed][-(SESSIONS_MAX - 1) :]
-            self._write([*kept, session])
+            valid = [other for other in self._read() if _is_valid(other, now)]
+            of_token = [other for other in valid if other.token_id == token_id]
+            dropped = set(of_token[: -(OF_A_TOKEN_MAX - 1)])
+            kept = [other for other in valid if other not in dropped]
+            self._write([*kept[-(SESSIONS_MAX - 1) :], session])
         return session_id
 
     def end(self, session_id: str) -> None:
-        """End a session; one that there is not is ended already. Raises OSError."""
-        wanted = _digest(session_id)
+        """End a session, if there is one with this id. Raises OSError."""
+        digest = _digest(session_id)
         with durable.locked(self._path.with_name(self._path.name + ".lock")):
-            kept = [one for one in self._kept() if one.sha256 != wanted]
-            if len(kept) != len(self._kept()):
+            sessions = self._read()
+            kept = [session for session in sessions if session.sha256 != digest]
+            if len(kept) != len(sessions):
                 self._write(kept)
 
-    def _kept(self) -> tuple[Session, ...]:
+    def _read(self) -> tuple[Session, ...]:
         try:
-            found = self._path.stat()
-            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            status = self._path.stat()
+            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp != self._stamp:
                 self._stamp, self._sessions = stamp, ()
-                self._sessions = _read(self._path.read_bytes())
+                self._sessions = _parse(self._path.read_bytes())
         except FileNotFoundError:
             self._stamp, self._sessions = None, ()
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -105,22 +111,22 @@ class SessionStore:
         return self._sessions
 
     def _write(self, sessions: Sequence[Session]) -> None:
-        content = json.dumps({"sessions": [asdict(one) for one in sessions]})
+        content = json.dumps({"sessions": [asdict(session) for session in sessions]})
         durable.write_file(self._path, content.encode())
 
 
-def _read(content: bytes) -> tuple[Session, ...]:
+def _parse(content: bytes) -> tuple[Session, ...]:
     """Raises ValueError, KeyError, TypeError, RecursionError."""
     sessions = tuple(Session(**fields) for fields in json.loads(content)["sessions"])
     for session in sessions:
         bytes.fromhex(session.sha256)
         bytes.fromhex(session.token_hash or "")
         if datetime.fromisoformat(session.expires_at).tzinfo is None:
-            raise ValueError("a time without its zone")
+            raise ValueError("expires_at has no time zone")
     return sessions
 
 
-def _lives(session: Session, now: datetime) -> bool:
+def _is_valid(session: Session, now: datetime) -> bool:
     return now < datetime.fromisoformat(session.expires_at)
 
 

@@ -1,5 +1,5 @@
-"""The public port: the ingest endpoints, the tracker, and the servers that carry them.
+"""The public port: ingest endpoints, tracker, and their exchanges on the fast server.
 
-It offers `app` (routes and application) and `server`; `ingest` takes an ingest request with as few
-objects as that takes.
+Use `app` (routes and Tornado application), `exchanges` (for a FastServer), `paths`, and
+`api_document` (its OpenAPI document).
 """

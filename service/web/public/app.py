@@ -1,6 +1,6 @@
-"""The public app: the three ingest endpoints, the tracker, health, and what HTTP can get wrong.
+"""The Tornado application of the public port: ingest endpoints, tracker and health.
 
-A handler turns a request into a `Submission`, asks the intake, and writes its `Reply`.
+A handler turns a request into a `Submission`, calls the endpoint, and sends its `Reply`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Endpoint = Callable[[Submission], Coroutine[object, None, Reply]]
 
 @dataclass(slots=True)
 class InFlight:
-    """The requests that have begun and not ended, and whether the worker is draining."""
+    """The requests being served, and whether the worker drains."""
 
     requests: set[object] = field(default_factory=set)
     draining: bool = False
@@ -50,8 +50,11 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True)
 class IngestRoute:
-    """A path that takes events. `unread` is the 200 of an endpoint that never tells a page of a
-    request it could not read; `counters` count every answer."""
+    """A path that takes events; `counters` count its responses.
+
+    `unread` is the body of the 200 with which an endpoint that never disturbs a page responds to
+    a request that cannot be read.
+    """
 
     path: str
     endpoint: Endpoint
@@ -61,7 +64,7 @@ class IngestRoute:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """What the public port is made of, the same for either server."""
+    """The parts of the public port, the same for both servers."""
 
     routes: Sequence[IngestRoute]
     clients: ClientAddress
@@ -71,7 +74,7 @@ class Port:
 
 
 def ingest_routes(intake: Endpoints, counters: RequestCounters, slot: int) -> list[IngestRoute]:
-    """The routes of the three endpoints, counted in one slot of `counters`."""
+    """Return the routes of the three endpoints, counted in one slot of `counters`."""
     return [
         IngestRoute(TRACK, intake.track, counters.route(TRACK, slot)),
         IngestRoute(CONVERSION, intake.conversion, counters.route(CONVERSION, slot), _SKIPPED),
@@ -80,13 +83,13 @@ def ingest_routes(intake: Endpoints, counters: RequestCounters, slot: int) -> li
 
 
 def make_app(port: Port) -> web.Application:
-    """The Tornado application of the public port."""
+    """Return the Tornado application of the public port."""
     ready = {"why_not_ready": port.why_not_ready}
     return web.Application(
         [
             *(
-                web.url(one.path, IngestHandler, {"port": port, "route": one})
-                for one in port.routes
+                web.url(route.path, IngestHandler, {"port": port, "route": route})
+                for route in port.routes
             ),
             web.url(r"/beacon\.js", BeaconHandler, {"script": load_script()}),
             web.url(r"/healthz", HealthHandler),
@@ -99,7 +102,7 @@ def make_app(port: Port) -> web.Application:
 
 
 class IngestHandler(JsonHandler):
-    """POST one event. Any origin may, without credentials."""
+    """POST of one event, from any origin, without credentials."""
 
     ALLOWED = ("POST", "OPTIONS")
 
@@ -121,16 +124,16 @@ class IngestHandler(JsonHandler):
         if not self._finished:
             self._in_flight.requests.add(self)
 
-    def refuse(self, status: int, message: str) -> None:
+    def reject(self, status: int, message: str) -> None:
         if self._route.unread is None or self.request.method != "POST":
-            super().refuse(status, message)
+            super().reject(status, message)
         else:
             self.set_header("Connection", "close")
-            self.answer(200, self._route.unread)
+            self.respond(200, self._route.unread)
 
     def write_error(self, status_code: int, **details: object) -> None:
         if self._in_flight.draining and status_code == 500:
-            # Cancelled by the end of the process, before it had all of its body.
+            # The process ends: Tornado cancelled the request before its body was whole.
             self.set_header("Retry-After", str(_RETRY_AFTER_S))
             self.fail(503, "The service is stopping; send the event again.")
         else:
@@ -154,7 +157,7 @@ class IngestHandler(JsonHandler):
         reply = await self._route.endpoint(self._submission())
         for name, value in reply.headers.items():
             self.set_header(name, value)
-        self.answer(reply.status, reply.body)
+        self.respond(reply.status, reply.body)
 
     def _submission(self) -> Submission:
         headers = self.request.headers
@@ -171,6 +174,6 @@ class IngestHandler(JsonHandler):
         )
 
     def _client_ip(self, headers: httputil.HTTPHeaders) -> str:
-        # remote_ip is the peer's: the server runs without xheaders, which would trust anyone.
+        # remote_ip is the peer's, because the server runs without xheaders, which trusts anyone.
         peer = self.request.remote_ip or ""
         return self._clients.resolve(peer, headers.get("X-Forwarded-For"))

@@ -8,8 +8,9 @@ from urllib.parse import parse_qs, quote
 from tornado import web
 from tornado.template import Template
 
-from service.web.private.access import COOKIE, Access, PrivateHandler, Refused
+from service.web.private.access import COOKIE, Access, Denied
 from service.web.private.dashboard.files import content
+from service.web.private.handler import PrivateHandler
 from service.web.private.sessions import DAYS
 from service.web.private.tokens import TokenFileError
 from service.web.responses import JsonHandler
@@ -32,11 +33,11 @@ class DashboardHandler(PrivateHandler):
 
     head = get
 
-    def refuse_reader(self, refused: Refused) -> None:
-        if refused.status == 401:
+    def deny(self, denied: Denied) -> None:
+        if denied.status == 401:
             self.redirect(f"/signin?next={quote(self.request.uri or '/', safe='')}", status=303)
         else:
-            super().refuse_reader(refused)
+            super().deny(denied)
 
 
 class SignInHandler(JsonHandler):
@@ -60,14 +61,14 @@ class SignInHandler(JsonHandler):
         token, target = form.get("token", [""])[0].strip(), form.get("next", ["/"])[0]
         try:
             session_id = await self.access.sign_in(token, self.request)
-        except Refused as refused:
-            for name, text in refused.headers.items():
+        except Denied as denied:
+            for name, text in denied.headers.items():
                 self.set_header(name, text)
-            self.set_status(refused.status)
-            self._send_form(str(refused), target)
+            self.set_status(denied.status)
+            self._send_form(str(denied), target)
         except TokenFileError as error:
             self.set_status(503)
-            self._send_form(self.access.explained(error), target)
+            self._send_form(self.access.explain(error), target)
         except OSError as error:
             log.error("cannot save a session", extra={"fields": {"why": str(error)}})
             self.set_status(503)
@@ -115,7 +116,7 @@ class MeHandler(PrivateHandler):
 
     def get(self) -> None:
         signed_in = not self.access.is_open()
-        self.answer(200, {"tenant_id": self.reader.tenant_id, "signed_in": signed_in})
+        self.respond(200, {"tenant_id": self.reader.tenant_id, "signed_in": signed_in})
 
     head = get
 

@@ -1,7 +1,7 @@
-"""GET /beacon.js: the script a shop's page loads, as it is or gzipped.
+"""GET /beacon.js: the script that a shop's page loads, plain or gzipped.
 
-Both forms and their ETags are made once, at the start. The script says nothing of whoever asks for
-it: any page may load it, and any cache may keep it for `MAX_AGE_S`.
+Both forms and their ETags are made once, at the start. The script is the same for everybody: any
+page may load it, and any cache may keep it for `MAX_AGE_S`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One encoding of the script. Its ETag is strong, so each has its own."""
+    """One encoding of the script, with a strong ETag of its own."""
 
     body: bytes
     etag: str
@@ -49,7 +49,7 @@ def load_script() -> Script:
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether an Accept-Encoding names gzip and does not refuse it."""
+    """Return whether an Accept-Encoding accepts gzip."""
     for coding in accept_encoding.lower().split(","):
         name, _, parameter = coding.partition(";")
         if name.strip() == "gzip":
@@ -62,7 +62,7 @@ def _etag(body: bytes) -> str:
 
 
 class BeaconHandler(JsonHandler):
-    """The script; 304 to whoever has it. Errors are JSON, like all of this port."""
+    """The script, or 304 for a client that has it. Errors are JSON, as everywhere on this port."""
 
     def initialize(self, script: Script) -> None:
         self._script = script

@@ -20,10 +20,11 @@ from etl.directory.entries import DirectoryUnavailable, Tenant
 from etl.lake.errors import LakeError
 from etl.lake.live.view import LiveView
 from etl.reports import ReportTimeout, catalogue
-from service.web.private.access import ADMINISTRATOR, Access, Reader
+from service.web.private.access import Access
 from service.web.private.app import make_app
 from service.web.private.fair_queue import OF_A_SHOP_MAX, FairQueue, Flooding, Overloaded
 from service.web.private.metrics import WarehouseMetrics
+from service.web.private.reader import ADMINISTRATOR, Reader
 from service.web.private.report_pool import Rendered, ReportPool
 from service.web.private.tokens import TokenStore
 

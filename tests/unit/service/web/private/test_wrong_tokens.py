@@ -8,7 +8,7 @@ import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from service.collector.client import ClientAddress
-from service.web.private.access import Access, Refused
+from service.web.private.access import Access, Denied
 from service.web.private.tokens import TokenStore
 
 
@@ -28,9 +28,9 @@ async def test_a_whole_ipv6_network_is_one_guesser(tmp_path: Path) -> None:
     access = Access("right", store, proxies=ClientAddress(["127.0.0.1"]), wrong_delay_s=0)
 
     async def status(client: str) -> int:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(Denied) as denied:
             await access.reader(guess(client))
-        return refused.value.status
+        return denied.value.status
 
     here = [await status(f"2001:db8:0:1::{n}") for n in range(11)]
     assert here == [401] * 10 + [429]
