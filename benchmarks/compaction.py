@@ -26,7 +26,7 @@ from etl.lake import compaction
 data = Path(sys.argv[1])
 shutil.rmtree(data / "lake", ignore_errors=True)
 started = time.perf_counter()
-outcome = compaction.run(data, compaction.Plan(segment_grace_s=1e9), time.time())
+outcome = compaction.run(data, compaction.CompactionPlan(segment_grace_s=1e9), time.time())
 took_s = time.perf_counter() - started
 assert outcome.rows == int(sys.argv[2]), outcome
 """

@@ -2,22 +2,23 @@
 
 The lake takes nothing before everything received earlier: whenever a compaction runs, "first by
 receipt" among the lines it takes is first by receipt among all. `etl.log.closed` says how the time
-is known up to which no line can be missing.
+before which no line can be missing is found.
 
-One run, under the compaction lock, waits until that safe time has passed what was sealed when it
-began (bounded by `wait_s`), then makes passes until nothing before the safe time is left. A pass:
+One run, under the compaction lock, waits (at most `wait_s`) until that safe time has passed the
+newest line that was sealed when the run began. Then it makes passes until no line before the safe
+time is left. A pass:
 
-1. load each table, or take the version that the pass before committed; its watermarks of a series
-   are in its snapshot;
-2. take the sealed lines above the watermarks that were received before one moment, which is the
-   safe time or earlier, so that they are about `compact_bytes_max` at most; the segments are
-   without gaps and verified against their names (`etl.lake.selection`);
-3. DuckDB reads them once; each table's rows, sorted, duplicates apart from events, go to Parquet
-   files under temporary names; counts are checked; the files are synced and renamed, their folders
-   synced;
-4. one commit per table adds the files and moves the watermarks, and is synced.
+1. loads each table, or continues from the version that the previous pass committed; the snapshot
+   has the table's watermarks of each series;
+2. takes the sealed lines above the watermarks that were received before one moment, which is the
+   safe time, or earlier to keep the pass within `compact_bytes_max`; the segments have no gaps and
+   are verified against their names (`etl.lake.selection`);
+3. reads them once into DuckDB, and writes each table's rows, sorted and without duplicates, to
+   Parquet files under temporary names; counts are checked; the files are synced and renamed, their
+   folders synced (`etl.lake.passes`);
+4. makes one synced commit per table, which adds the files and moves the watermarks.
 
-At the end, segments that every table has held whole for `segment_grace_s` are deleted
+At the end of a run, segments that every table has held whole for `segment_grace_s` are deleted
 (`etl.lake.expiry`).
 
 A kill between any two steps leaves watermarks and files as they were before or after the commit;
@@ -28,7 +29,6 @@ in the commit's metadata.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import time
@@ -40,11 +40,12 @@ import duckdb
 from deltalake.exceptions import CommitFailedError
 
 from etl import durable
-from etl.lake import commits, duck, expiry, parquet, selection, staging
+from etl.lake import commits, duck, expiry, passes, selection
 from etl.lake.errors import LakeError
-from etl.lake.selection import UNBOUNDED_US, Limits, Marks, Selection
-from etl.lake.snapshot import SIGNED, Snapshot, lines_of
-from etl.lake.tables import EVENTS, REJECTED, TABLES
+from etl.lake.selection import UNBOUNDED_US, PassLimits, Selection, Watermarks
+from etl.lake.snapshot import Snapshot
+from etl.lake.staging import SegmentUnreadable
+from etl.lake.tables import EVENTS, TABLES
 from etl.layout import Layout
 from etl.log import backlog, claiming, compatibility, safe_time, spans
 from etl.log.backlog import Stopped
@@ -57,13 +58,13 @@ _POLL_S = 0.05
 
 
 class CompactionConflict(Exception):
-    """Other committers kept winning; nothing is lost, the next run goes on."""
+    """Other committers won every attempt. Nothing is lost; the next run continues."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How much one pass takes, how long a run waits for the safe time, and how long a compacted
-    segment is kept."""
+class CompactionPlan:
+    """How much one pass takes, how long a run waits for the safe time, how long compacted
+    segments are kept, and what DuckDB may use."""
 
     bytes_max: int = 256 << 20
     segment_grace_s: float = 900.0
@@ -73,7 +74,7 @@ class Plan:
 
 
 @dataclass(slots=True)
-class Outcome:
+class CompactionResult:
     """The result of a run. `rows` and `duplicates` count events; `stopped` names damaged series."""
 
     segments: int = 0
@@ -87,8 +88,8 @@ class Outcome:
     stopped: list[Stopped] = field(default_factory=list)
 
 
-def run(data: Path, plan: Plan, now_s: float) -> Outcome:
-    """Compact everything that is sealed, in as many passes as it takes. `now_s`: Unix time.
+def run(data: Path, plan: CompactionPlan, now_s: float) -> CompactionResult:
+    """Compact every sealed line before the safe time. `now_s`: Unix time.
 
     Raises LakeError, DataFolderError, SeriesFormatError, CompactionConflict; OSError when the disk
     refuses.
@@ -97,31 +98,33 @@ def run(data: Path, plan: Plan, now_s: float) -> Outcome:
     compatibility.refuse_newer(layout)
     layout.prepare()
     with durable.locked(layout.lake_lock):
-        return run_locked(layout, plan, now_s)
+        return run_with_lock(layout, plan, now_s)
 
 
-def run_locked(layout: Layout, plan: Plan, now_s: float) -> Outcome:
-    """As `run`, for a caller that holds the compaction lock."""
-    outcome = Outcome()
-    settled = _settle(layout, plan, now_s, outcome)  # what is sealed later is the next run's
-    job = _Run(layout, plan, settled, outcome)
+def run_with_lock(layout: Layout, plan: CompactionPlan, now_s: float) -> CompactionResult:
+    """Compact as `run` does; the caller holds the compaction lock."""
+    result = CompactionResult()
+    settled = _settle(layout, plan, now_s, result)  # later segments are the next run's
+    job = _Run(layout, plan, settled, result)
     while _one_pass(job):
         pass
     snapshots = job.snapshots
-    outcome.deleted_segments = expiry.delete_compacted(
+    result.deleted_segments = expiry.delete_compacted(
         layout, snapshots, before_s=now_s - plan.segment_grace_s
     )
-    outcome.version = next(item.version for item in snapshots if item.table is EVENTS)
-    for stopped in outcome.stopped:
+    result.version = next(item.version for item in snapshots if item.table is EVENTS)
+    for stopped in result.stopped:
         log.error("compaction stopped a series", extra={"fields": _fields(stopped)})
-    return outcome
+    return result
 
 
-def _settle(layout: Layout, plan: Plan, now_s: float, outcome: Outcome) -> Settled:
-    """Wait for the safe time to pass what is sealed now, but not what is stamped in the future."""
+def _settle(
+    layout: Layout, plan: CompactionPlan, now_s: float, result: CompactionResult
+) -> Settled:
+    """Wait for the safe time to pass every line that is sealed now and not ahead of `now_s`."""
     deadline_s = time.monotonic() + plan.wait_s
     settled = safe_time.settle(layout.log, layout.log_lock)
-    outcome.recovered_segments += settled.recovered
+    result.recovered_segments += settled.recovered
     wanted_us = min(_newest_us(settled), int(now_s * 1_000_000))
     while settled.before_us is not None and settled.before_us <= wanted_us:
         if time.monotonic() >= deadline_s:
@@ -130,7 +133,7 @@ def _settle(layout: Layout, plan: Plan, now_s: float, outcome: Outcome) -> Settl
             break
         _pause(_POLL_S)
         settled = safe_time.settle(layout.log, layout.log_lock)
-        outcome.recovered_segments += settled.recovered
+        result.recovered_segments += settled.recovered
     return settled
 
 
@@ -140,13 +143,13 @@ def _pause(seconds: float) -> None:
 
 
 def _newest_us(settled: Settled) -> int:
-    """The newest receipt that is sealed; 0 where none can be read."""
+    """Return the newest receipt that is sealed; 0 where none can be read."""
     newest = 0
     for listed in settled.sealed.values():
         try:
-            newest = max([newest, *(spans.span_of(one).last.received_us for one in listed[-1:])])
+            newest = max([newest, *(spans.span_of(item).last.received_us for item in listed[-1:])])
         except (spans.NoSpan, FileNotFoundError):
-            continue  # the pass tells what is wrong with it
+            continue  # the pass reports it
     return newest
 
 
@@ -160,24 +163,24 @@ def _snapshots(layout: Layout) -> list[Snapshot]:
 
 @dataclass(slots=True)
 class _Run:
-    """The state that passes of one run share.
+    """The state that the passes of one run share.
 
-    `done` is how far each series was committed. `snapshots` are durable and the newest, or none
-    where they have to be loaded.
+    `reached`: the watermarks that were committed, by series. `snapshots`: durable and the newest,
+    or none where the next pass must load them.
     """
 
     layout: Layout
-    plan: Plan
+    plan: CompactionPlan
     settled: Settled
-    outcome: Outcome
+    result: CompactionResult
     verified: backlog.Verified = field(default_factory=backlog.Verified)
-    done: dict[str, Marks] = field(default_factory=dict)
+    reached: dict[str, Watermarks] = field(default_factory=dict)
     snapshots: list[Snapshot] = field(default_factory=list)
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> PassLimits:
         before_us = self.settled.before_us
-        return Limits(
+        return PassLimits(
             UNBOUNDED_US if before_us is None else before_us,
             self.plan.bytes_max,
             self.settled.dead,
@@ -186,39 +189,38 @@ class _Run:
 
 
 def _one_pass(job: _Run) -> bool:
-    """Compact one budget's worth of lines; False when there was nothing to take."""
+    """Compact the lines of one pass; return False when there was nothing to take."""
     conflicts = 0
     while conflicts < _CONFLICTS_MAX:
         snapshots = job.snapshots = job.snapshots or _snapshots(job.layout)
-        chosen = selection.choose(
-            job.settled.sealed, _marks(job, snapshots), job.verified, job.limits
-        )
-        job.outcome.stopped = chosen.stopped
-        if not chosen.segments:
+        held = _watermarks(job, snapshots)
+        taken = selection.choose(job.settled.sealed, held, job.verified, job.limits)
+        job.result.stopped = taken.stopped
+        if not taken.segments:
             return False
-        if any(job.done.get(series) == marks for series, marks in chosen.reached.items()):
+        if any(job.reached.get(series) == marks for series, marks in taken.reached.items()):
             raise LakeError("compaction: a commit did not move its watermarks")
         job.snapshots = []
         try:
-            _compact(job.layout, job.plan, snapshots, chosen, job.outcome)
+            _compact(job, snapshots, taken)
         except CommitFailedError as error:
             conflicts += 1
             log.warning("compaction conflict", extra={"fields": {"why": str(error)}})
-        except staging.SegmentRefused as error:
-            job.verified.refuse(error.segment, error.reason)
+        except SegmentUnreadable as error:
+            job.verified.mark_damaged(error.segment, error.reason)
         except duckdb.Error as error:
             raise LakeError(f"compaction: {error}") from error
         else:
-            job.done |= chosen.reached
+            job.reached |= taken.reached
             job.snapshots = [snapshot.after_commit() for snapshot in snapshots]
             return True
     raise CompactionConflict(f"no commit succeeded in {_CONFLICTS_MAX} attempts")
 
 
-def _marks(job: _Run, snapshots: Sequence[Snapshot]) -> dict[str, Marks]:
-    """Return how far every table holds each series."""
+def _watermarks(job: _Run, snapshots: Sequence[Snapshot]) -> dict[str, Watermarks]:
+    """Return up to where every table holds each series."""
     return {
-        series: Marks(
+        series: Watermarks(
             min(item.watermark(series) for item in snapshots),
             min(item.lines(series) for item in snapshots),
         )
@@ -226,62 +228,14 @@ def _marks(job: _Run, snapshots: Sequence[Snapshot]) -> dict[str, Marks]:
     }
 
 
-def _compact(
-    layout: Layout, plan: Plan, snapshots: Sequence[Snapshot], chosen: Selection, outcome: Outcome
-) -> None:
+def _compact(job: _Run, snapshots: Sequence[Snapshot], taken: Selection) -> None:
+    plan, result = job.plan, job.result
     with duck.connect(
-        layout.spill, memory_bytes_max=plan.memory_bytes_max, threads_max=plan.threads_max
+        job.layout.spill, memory_bytes_max=plan.memory_bytes_max, threads_max=plan.threads_max
     ) as con:
-        staging.stage_lines(con, chosen.segments, parts=chosen.parts)
-        lines = duck.count(con, "lines")
-        staging.stage_tables(con, snapshots)
-        for snapshot in snapshots:
-            _compact_table(con, layout, snapshot, chosen, outcome)
-    outcome.segments += chosen.completed
-    outcome.lines += lines
-
-
-def _compact_table(
-    con: duckdb.DuckDBPyConnection,
-    layout: Layout,
-    snapshot: Snapshot,
-    chosen: Selection,
-    outcome: Outcome,
-) -> None:
-    table = snapshot.table
-    moved = _moved(snapshot, chosen)
-    if not moved:
-        return
-    if table is EVENTS and not snapshot.watermark(SIGNED) and staging.has_signed(con):
-        moved[SIGNED] = 1
-    staged = duck.count(con, f"staged_{table.name}")
-    duplicates = staging.mark_duplicates(con, snapshot) if table is EVENTS else 0
-    files = parquet.write(con, layout.table(table.name), table, _key(snapshot, chosen))
-    rows = sum(file.rows for file in files)
-    books = {"lines": staged, "rows": rows, "duplicates": duplicates}
-    commits.commit(layout.table(table.name), snapshot, files, moved, books)
-    if table is EVENTS:
-        outcome.rows += rows
-        outcome.duplicates += duplicates
-    elif table is REJECTED:
-        outcome.rejected += rows
-
-
-def _moved(snapshot: Snapshot, chosen: Selection) -> dict[str, int]:
-    """The table's watermarks that the pass moves, by app id."""
-    moved: dict[str, int] = {}
-    for series, marks in chosen.reached.items():
-        if marks.segment > snapshot.watermark(series):
-            moved[series] = marks.segment
-        if marks.seq > snapshot.lines(series):
-            moved[lines_of(series)] = marks.seq
-    return moved
-
-
-def _key(snapshot: Snapshot, chosen: Selection) -> str:
-    """Names the pass's files of a table: the same name is always the same rows."""
-    taken = [
-        f"{item.series}/{item.path.name}:{chosen.parts.get(item, '')}" for item in chosen.segments
-    ]
-    text = ";".join([str(snapshot.version), *snapshot.table.columns, *taken])
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+        counts = passes.write(con, job.layout, snapshots, taken)
+    result.segments += taken.completed
+    result.lines += counts.lines
+    result.rows += counts.rows
+    result.duplicates += counts.duplicates
+    result.rejected += counts.rejected

@@ -24,7 +24,7 @@ UNBOUNDED_US = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class Watermarks:
     """What of a series is held already: the last whole segment, and the last line."""
 
     segment: int
@@ -32,7 +32,7 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PassLimits:
     """The time (microseconds since the epoch) before which lines may be taken, and how many bytes
     of them, about. `astray` are series that nobody writes: what they hold from `ahead_us` on was
     stamped by a clock that was set back since. Its order is not known, and it is taken at once."""
@@ -60,7 +60,7 @@ class Selection:
 
     segments: list[Sealed] = field(default_factory=list)
     parts: dict[Sealed, Part] = field(default_factory=dict)
-    reached: dict[str, Marks] = field(default_factory=dict)
+    reached: dict[str, Watermarks] = field(default_factory=dict)
     completed: int = 0
     stopped: list[Stopped] = field(default_factory=list)
 
@@ -96,9 +96,9 @@ class _Rest:
 
 def choose(
     sealed: Mapping[str, Sequence[Sealed]],
-    marks: Mapping[str, Marks],
+    marks: Mapping[str, Watermarks],
     verified: backlog.Verified,
-    limits: Limits,
+    limits: PassLimits,
 ) -> Selection:
     """The lines of the next pass; no segment where there is none to take.
 
@@ -120,7 +120,7 @@ def choose(
 
 
 def _rests(
-    sealed: list[Sealed], marks: Marks, verified: backlog.Verified, stopped: list[Stopped]
+    sealed: list[Sealed], marks: Watermarks, verified: backlog.Verified, stopped: list[Stopped]
 ) -> Iterator[_Rest]:
     for item in backlog.contiguous(sealed, marks.segment, verified):
         if isinstance(item, Stopped):
@@ -130,7 +130,7 @@ def _rests(
             yield _rest(item, marks.seq)
         except NoSpan:
             reason = "a line cannot be read"
-            verified.refuse(item, reason)
+            verified.mark_damaged(item, reason)
             stopped.append(Stopped(item.series, item.number, reason))
             return
 
@@ -144,7 +144,7 @@ def _rest(segment: Sealed, above: int) -> _Rest:
     return _Rest(segment, above, first, span.last, size, span.size_bytes)
 
 
-def _gather(rests: Iterator[_Rest], limits: Limits) -> tuple[list[_Rest], int]:
+def _gather(rests: Iterator[_Rest], limits: PassLimits) -> tuple[list[_Rest], int]:
     """The segments that have lines before the pass's moment, by their first receipt; and that."""
     gathered: list[_Rest] = []
     over: list[_Rest] = []  # those that may reach beyond the next one's begin
@@ -185,7 +185,7 @@ def _moment_within(rests: Sequence[_Rest], latest_us: int, bytes_max: int) -> in
     return low
 
 
-def _take(rests: Sequence[_Rest], moment_us: int, marks: Marks, chosen: Selection) -> None:
+def _take(rests: Sequence[_Rest], moment_us: int, marks: Watermarks, chosen: Selection) -> None:
     """Take of a series' segments, in their order, the lines before the moment."""
     series = rests[0].segment.series
     for rest in rests:
@@ -197,7 +197,7 @@ def _take(rests: Sequence[_Rest], moment_us: int, marks: Marks, chosen: Selectio
         if not (is_whole and rest.is_all):
             chosen.parts[rest.segment] = Part(rest.above, upto)
         number = rest.segment.number if is_whole else rest.segment.number - 1
-        marks = Marks(max(marks.segment, number), max(marks.seq, upto))
+        marks = Watermarks(max(marks.segment, number), max(marks.seq, upto))
         chosen.reached[series] = marks
         if not is_whole:
             return

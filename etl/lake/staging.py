@@ -1,4 +1,4 @@
-"""Log lines into DuckDB: what compaction and the live view both do with segments.
+"""Reading log lines into DuckDB, for compaction and the live view.
 
 Columns are listed, never detected, and no line is ever skipped: segments hold only lines that
 the writer serialised, and their files are checked against their names before they are read.
@@ -8,33 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from importlib.resources import files as package_files
 from types import MappingProxyType
 
 import duckdb
 import pyarrow as pa
 
-from etl.lake.duck import count, one_value, quoted
+from etl.lake.duck import one_value, quoted
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import DUPLICATES, EVENTS, PARTITION, REJECTED, TABLES, Table
 from etl.log.format import ERASED_KIND
 from etl.log.segments import Sealed
 
-"""What is left of a line that was erased: no table keeps it."""
 _WRITTEN_KINDS = (EVENTS.kind, REJECTED.kind, ERASED_KIND)
 _LINE_BYTES_MAX = 16 << 20
 _OF_SOURCE = "JOIN sources USING (path)"
 _BAD_CONTENT = (duckdb.DataError, duckdb.InvalidInputException)
-_KEY_WINDOWS = {
-    "id:": timedelta(days=1),
-    "tx:": timedelta(days=30),
-    "stx:": timedelta(days=30),
-}
 
 
-class SegmentRefused(Exception):
-    """A segment is what its name says, and yet cannot be taken: which, and why."""
+class SegmentUnreadable(Exception):
+    """A segment matches its name but cannot be read. Carries the segment and the reason."""
 
     def __init__(self, segment: Sealed, reason: str) -> None:
         super().__init__(f"segment {segment.series}/{segment.number}: {reason}")
@@ -43,7 +35,7 @@ class SegmentRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The lines of a segment with an ordinal above `above`, up to `upto`."""
+    """The lines of a segment whose ordinals are above `above` and at most `upto`."""
 
     above: int
     upto: int
@@ -58,11 +50,11 @@ def stage_lines(
     kept: Mapping[Sealed, pa.Table] = MappingProxyType({}),
     parts: Mapping[Sealed, Part] = MappingProxyType({}),
 ) -> None:
-    """Make the temporary table `lines`: every line of `segments`, those in `kept` from there, but
-    of the segments in `parts` those lines alone.
+    """Make the temporary table `lines` of every line of `segments`.
 
-    Raises SegmentRefused naming one that cannot be read whole, or holds lines of a kind that no
-    table keeps; duckdb.IOException when a segment was deleted meanwhile.
+    Segments in `kept` come from there, not from their files; of a segment in `parts` only those
+    lines are taken. Raises SegmentUnreadable naming a segment that cannot be read whole, or holds
+    lines of an unknown kind; duckdb.IOException when a segment was deleted meanwhile.
     """
     con.execute(
         "CREATE OR REPLACE TEMP TABLE sources "
@@ -88,8 +80,8 @@ def stage_lines(
         con.unregister("kept_lines")
     _check_counts(con, [item for item in segments if item not in parts], "lines")
     if parts:
-        counted = f"(SELECT series, segment, kind FROM {_read_ndjson(list(parts))} {_OF_SOURCE})"
-        _check_counts(con, list(parts), counted)
+        whole = f"(SELECT series, segment, kind FROM {_read_ndjson(list(parts))} {_OF_SOURCE})"
+        _check_counts(con, list(parts), whole)
 
 
 def _refused_among(
@@ -99,7 +91,7 @@ def _refused_among(
         try:
             con.execute(f"SELECT count(COLUMNS(*)) FROM ({_select_lines([segment])})")
         except _BAD_CONTENT:
-            return SegmentRefused(segment, "a line cannot be read")
+            return SegmentUnreadable(segment, "a line cannot be read")
     return error
 
 
@@ -130,9 +122,9 @@ def _read_ndjson(segments: Sequence[Sealed]) -> str:
 
 
 def stage_tables(con: duckdb.DuckDBPyConnection, snapshots: Sequence[Snapshot]) -> None:
-    """Make a view `staged_<table>` for each: its rows in `lines` above its watermarks.
+    """Make a view `staged_<table>` per table: its rows in `lines` above its watermarks.
 
-    They hold duplicates among the events until `mark_duplicates` has found those.
+    Duplicates are among the events until `mark_duplicates` has moved them.
     """
     _mark_old_duplicates(con, *(_of(snapshots, table) for table in (EVENTS, DUPLICATES)))
     for snapshot in snapshots:
@@ -151,8 +143,11 @@ def _of(snapshots: Sequence[Snapshot], table: Table) -> Snapshot:
 def _mark_old_duplicates(
     con: duckdb.DuckDBPyConnection, events: Snapshot, duplicates: Snapshot
 ) -> None:
-    """Of the lines that `events` holds and `duplicates` does not, as when a compaction died between
-    the two commits, those that are not in `events` were dropped."""
+    """Mark the duplicates of a compaction that died after its commit to `events`.
+
+    They are the lines at or below the watermarks of `events` but above those of `duplicates`, for
+    which `events` has no row.
+    """
     behind = [
         f"({_held(events, series)} AND NOT {_held(duplicates, series)})"
         for (series,) in con.execute("SELECT DISTINCT series FROM sources").fetchall()
@@ -160,17 +155,17 @@ def _mark_old_duplicates(
     ]
     if not behind:
         return
-    asked = f"kind = {quoted(EVENTS.kind)} AND ({' OR '.join(behind)})"
-    earliest = one_value(con, f"SELECT min({PARTITION})::VARCHAR FROM lines WHERE {asked}")
+    condition = f"kind = {quoted(EVENTS.kind)} AND ({' OR '.join(behind)})"
+    earliest = one_value(con, f"SELECT min({PARTITION})::VARCHAR FROM lines WHERE {condition}")
     held = events.relation(events.files_since(str(earliest)))
     con.execute(f"""
         UPDATE lines SET kind = {quoted(DUPLICATES.kind)}
-        WHERE {asked} AND (series, seq) NOT IN (SELECT (series, seq) FROM {held})
+        WHERE {condition} AND (series, seq) NOT IN (SELECT (series, seq) FROM {held})
     """)
 
 
 def _unseen(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[str]:
-    """Conditions that leave out what the table has of the staged lines: mostly nothing."""
+    """Yield conditions that leave out the staged lines that the table holds; mostly none."""
     firsts = con.execute("SELECT series, min(segment), min(seq) FROM lines GROUP BY 1").fetchall()
     for series, segment, seq in firsts:
         if snapshot.watermark(series) >= segment or snapshot.lines(series) >= seq:
@@ -182,65 +177,21 @@ def _marks(snapshot: Snapshot, series: str) -> tuple[int, int]:
 
 
 def _held(snapshot: Snapshot, series: str) -> str:
-    """The condition that the table holds a line of a series."""
+    """Return the condition that the table holds a line of a series."""
     segment, seq = _marks(snapshot, series)
     return f"(series = {quoted(series)} AND (segment <= {segment} OR seq <= {seq}))"
-
-
-def mark_duplicates(con: duckdb.DuckDBPyConnection, events: Snapshot) -> int:
-    """Move from `staged_events` to `staged_duplicates` what the lake or an earlier row holds
-    already; how many.
-
-    The rule, and its order, stand in `duplicates.sql`; ids count for 24 h, transactions for
-    30 days.
-    """
-    if not one_value(con, f"SELECT count(dedupe_key) FROM staged_{EVENTS.name}"):
-        return 0
-    known = _known_keys(con, events)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE known AS {known}")
-    con.execute(package_files("etl.lake").joinpath("duplicates.sql").read_text())
-    return count(con, "dropped")
-
-
-def has_signed(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether any of the staged events is a signed sale."""
-    return bool(count(con, f"(FROM staged_{EVENTS.name} WHERE signed LIMIT 1)"))
-
-
-def _known_keys(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> str:
-    parts = list(_known_keys_by_kind(con, snapshot))
-    return " UNION ALL ".join(parts) or (
-        "SELECT NULL::BIGINT AS tenant_id, NULL::VARCHAR AS dedupe_key, "
-        "NULL::TIMESTAMPTZ AS received_at LIMIT 0"
-    )
-
-
-def _known_keys_by_kind(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[str]:
-    for prefix, window in _KEY_WINDOWS.items():
-        earliest = one_value(
-            con,
-            f"SELECT min({PARTITION}) FROM staged_{EVENTS.name} "
-            f"WHERE starts_with(dedupe_key, '{prefix}')",
-        )
-        files = snapshot.files_since(str(earliest - window)) if isinstance(earliest, date) else []
-        if files:
-            yield f"""
-                SELECT tenant_id, dedupe_key, received_at FROM {snapshot.relation(files)}
-                SEMI JOIN (SELECT tenant_id, dedupe_key FROM staged_{EVENTS.name}
-                           WHERE starts_with(dedupe_key, '{prefix}')) USING (tenant_id, dedupe_key)
-            """
 
 
 def _check_counts(
     con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed], relation: str
 ) -> None:
     kinds = ", ".join(map(quoted, _WRITTEN_KINDS))
-    counted = con.execute(
+    rows = con.execute(
         f"SELECT series, segment, count(*) FROM {relation} WHERE kind IN ({kinds}) GROUP BY ALL"
     ).fetchall()
-    read = {(series, number): lines for series, number, lines in counted}
+    read = {(series, number): lines for series, number, lines in rows}
     for segment in segments:
         lines = read.get((segment.series, segment.number), 0)
         if lines != segment.lines:
             reason = f"{segment.lines - lines} of {segment.lines} lines are of no known kind"
-            raise SegmentRefused(segment, reason)
+            raise SegmentUnreadable(segment, reason)

@@ -132,3 +132,8 @@ def _supersede(con: duckdb.DuckDBPyConnection, sales: str, signed_sales: str) ->
                 <= {_WINDOW_DAYS} * 86400000000
         WHERE starts_with(sale.dedupe_key, 'tx:')
     """)
+
+
+def has_signed(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether any of the staged events is a signed sale."""
+    return bool(count(con, f"(FROM staged_{EVENTS.name} WHERE signed LIMIT 1)"))

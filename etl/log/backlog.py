@@ -35,7 +35,7 @@ class Verified:
     _refused: dict[Sealed, str] = field(default_factory=dict)
     _changing: Lock = field(default_factory=Lock)
 
-    def refusal(self, segment: Sealed) -> str | None:
+    def damage_of(self, segment: Sealed) -> str | None:
         """Why a segment must not be read; None when it may.
 
         Raises FileNotFoundError when it was deleted meanwhile.
@@ -50,7 +50,7 @@ class Verified:
             self._intact.add(segment)
         return None
 
-    def refuse(self, segment: Sealed, reason: str) -> None:
+    def mark_damaged(self, segment: Sealed, reason: str) -> None:
         """Count a segment as damaged although its file is what its name says."""
         with self._changing:
             self._refused[segment] = reason
@@ -73,7 +73,7 @@ def contiguous(
         if segment.number != expected:
             yield Stopped(segment.series, expected, "segment is missing")
             return
-        reason = verified.refusal(segment)
+        reason = verified.damage_of(segment)
         if reason:
             yield Stopped(segment.series, segment.number, reason)
             return

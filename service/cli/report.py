@@ -115,7 +115,7 @@ def _result(
     from etl.reports.parameters import ParameterError  # noqa: PLC0415
     from service.processes.database import database  # noqa: PLC0415
 
-    limits = live.Limits(memory_bytes_max=loaded.report_memory_bytes_max)
+    limits = live.ViewLimits(memory_bytes_max=loaded.report_memory_bytes_max)
     view = live.LiveView(loaded.data, database(loaded), limits)
     try:
         question = reports.Question(name, parameters, timeout_s=loaded.report_timeout_s)

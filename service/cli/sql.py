@@ -33,7 +33,7 @@ def sql(
     from service.processes.database import database  # noqa: PLC0415
 
     loaded = open_data(data, config)
-    limits = live.Limits(memory_bytes_max=loaded.report_memory_bytes_max)
+    limits = live.ViewLimits(memory_bytes_max=loaded.report_memory_bytes_max)
     view = live.LiveView(loaded.data, database(loaded), limits)
     sandbox = Sandbox(view, loaded.report_timeout_s, spares_max=0)
     try:

@@ -33,7 +33,7 @@ class CompactionJob:
     """The compaction of one data folder, and the reasons why events do not reach its lake."""
 
     data: Path
-    plan: compaction.Plan
+    plan: compaction.CompactionPlan
     interval_s: float
     metrics: WarehouseMetrics
     _clock: TrustedClock = field(init=False)
@@ -101,7 +101,7 @@ def doubt_late_start(data: Path, clock: TrustedClock) -> None:
         clock.doubt_after(day_end.timestamp() + BELIEVED_AFTER_S)
 
 
-def _fields(outcome: compaction.Outcome) -> dict[str, object]:
+def _fields(outcome: compaction.CompactionResult) -> dict[str, object]:
     return {
         "segments": outcome.segments,
         "lines": outcome.lines,

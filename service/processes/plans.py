@@ -7,9 +7,9 @@ from etl.upkeep import maintenance
 from service.settings import Settings
 
 
-def compaction_plan(settings: Settings) -> compaction.Plan:
+def compaction_plan(settings: Settings) -> compaction.CompactionPlan:
     """Return how much a compaction takes, and how long it keeps segments."""
-    return compaction.Plan(
+    return compaction.CompactionPlan(
         bytes_max=settings.compact_bytes_max, segment_grace_s=settings.segment_grace_s
     )
 

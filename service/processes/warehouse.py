@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from etl.lake import compaction
-from etl.lake.live.view import Limits, LiveView
+from etl.lake.live.view import LiveView, ViewLimits
 from etl.layout import Layout
 from etl.schedule import Schedule
 from etl.upkeep import maintenance
@@ -45,7 +45,7 @@ class WarehouseOptions:
     data: Path
     logs: LogOptions
     directory: DirectorySource
-    compaction: compaction.Plan
+    compaction: compaction.CompactionPlan
     compact_interval_s: float
     maintenance: maintenance.Plan
     maintain_interval_s: float
@@ -118,7 +118,7 @@ def _tail_measured_every_s(options: WarehouseOptions) -> float:
 
 
 def _report_pool(options: WarehouseOptions) -> ReportPool:
-    limits = Limits(memory_bytes_max=options.report_memory_bytes_max)
+    limits = ViewLimits(memory_bytes_max=options.report_memory_bytes_max)
     view = LiveView(options.data, options.directory.open(), limits)
     return ReportPool(view, options.report_timeout_s)
 

@@ -132,7 +132,7 @@ MUTANTS = (
         "watermark off by one line",
         "tests/unit/etl/lake/test_first_by_receipt.py::test_what_is_received_at_the_promised_time_waits",
         (
-            "etl/lake/compaction.py",
+            "etl/lake/passes.py",
             "moved[lines_of(series)] = marks.seq",
             "moved[lines_of(series)] = marks.seq + 1",
         ),
@@ -218,7 +218,7 @@ MUTANTS = (
         "tests/unit/etl/lake/test_duplicates.py::test_a_key_counts_for_its_window",
         (
             "etl/lake/live/view.py",
-            "        staging.mark_duplicates(con, events)\n",
+            "        mark_duplicates(con, events)\n",
             "",
         ),
     ),

@@ -37,7 +37,8 @@ def run(what: str, data: Path) -> dict[str, object]:
         if what == "maintain":
             plan = maintenance.Plan(merge_files_min=2)
             return asdict(maintenance.run(data, plan, time.time()))
-        return asdict(compaction.run(data, compaction.Plan(segment_grace_s=0), time.time()))
+        compaction_plan = compaction.CompactionPlan(segment_grace_s=0)
+        return asdict(compaction.run(data, compaction_plan, time.time()))
     except (LakeError, CompactionConflict, CommitFailedError, OSError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
 

@@ -27,7 +27,7 @@ from log_tools import Shop, event, rejection
 
 from etl.directory.tenant_reference import TenantNames
 from etl.lake import compaction
-from etl.lake.compaction import CompactionConflict, Plan
+from etl.lake.compaction import CompactionConflict, CompactionPlan
 from etl.lake.errors import LakeError
 from etl.log import claiming, recovery
 from etl.log.segment_writer import DiskFull, SegmentWriter, WriterBroken
@@ -153,7 +153,7 @@ BACKLOG_IDS = frozenset(
 
 
 def compact_all(shop: Shop, _: Path | None = None) -> None:
-    compaction.run(shop.data, Plan(segment_grace_s=0, threads_max=1), time.time() + 5)
+    compaction.run(shop.data, CompactionPlan(segment_grace_s=0, threads_max=1), time.time() + 5)
 
 
 def many_commits(shop: Shop) -> None:
@@ -177,7 +177,7 @@ def keep_up_and_compact(shop: Shop) -> None:
 
 
 def erase_tenant(shop: Shop, _: Path | None = None) -> None:
-    done = erase.run(shop.data, Subject(TenantNames(2)), Plan(threads_max=1), time.time())
+    done = erase.run(shop.data, Subject(TenantNames(2)), CompactionPlan(threads_max=1), time.time())
     if done.remaining:
         raise AssertionError(f"still there: {done.remaining}")
 

@@ -384,8 +384,8 @@ class Lake(Log):
     @rule(dies_before=deaths(50))
     def compact(self, dies_before: int) -> None:
         """Segments are deleted as soon as that is allowed at all."""
-        plan = compaction.Plan(segment_grace_s=0.0, bytes_max=3_000, wait_s=0.0)
-        outcomes: list[compaction.Outcome] = []
+        plan = compaction.CompactionPlan(segment_grace_s=0.0, bytes_max=3_000, wait_s=0.0)
+        outcomes: list[compaction.CompactionResult] = []
 
         def run() -> None:
             outcomes.append(compaction.run(self.disk.root, plan, time.time() + 60))

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 
 from etl import durable
 from etl.lake import compaction
-from etl.lake.compaction import Outcome, Plan
+from etl.lake.compaction import CompactionPlan, CompactionResult
 from etl.lake.live.view import LiveView
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS
@@ -169,9 +169,11 @@ class Shop:
     def sealed(self, series: str = "h-w0-aa") -> list[Sealed]:
         return segments.sealed_in(self.layout.log / series)
 
-    def compact(self, plan: Plan | None = None, *, after_s: float = 0.0) -> Outcome:
+    def compact(
+        self, plan: CompactionPlan | None = None, *, after_s: float = 0.0
+    ) -> CompactionResult:
         """One run, `after_s` seconds from now."""
-        return compaction.run(self.data, plan or Plan(), time.time() + after_s)
+        return compaction.run(self.data, plan or CompactionPlan(), time.time() + after_s)
 
     def query(self, sql: str, *, version: int | None = None) -> list[tuple]:
         """Rows of the live view. Times as text: DuckDB's need a library we do without."""

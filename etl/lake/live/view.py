@@ -23,6 +23,7 @@ import duckdb
 import pyarrow as pa
 
 from etl.lake import duck, staging
+from etl.lake.duplicates import mark_duplicates
 from etl.lake.errors import LakeError, VersionNotFound
 from etl.lake.live import pinned
 from etl.lake.live.tail import Tail
@@ -41,7 +42,7 @@ _NAMES_TTL_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ViewLimits:
     """What one connection may use."""
 
     memory_bytes_max: int = 1 << 30
@@ -64,7 +65,7 @@ class LiveView:
 
     data: Path
     directory: DirectoryDatabase | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: ViewLimits = field(default_factory=ViewLimits)
     _verified: backlog.Verified = field(default_factory=backlog.Verified)
     _tail: Tail = field(default_factory=Tail)
     _superseded: Superseded = field(default_factory=Superseded)
@@ -160,7 +161,7 @@ class LiveView:
         stopped = self._stage_lines(con, sealed, marks)
         staging.stage_tables(con, snapshots)
         events = next(one for one in snapshots if one.table is EVENTS)
-        staging.mark_duplicates(con, events)
+        mark_duplicates(con, events)
         return stopped
 
     def _stage_lines(
@@ -177,8 +178,8 @@ class LiveView:
             readable, stopped = backlog.above(sealed, marks, self._verified)
             try:
                 self._tail.stage(con, readable)
-            except staging.SegmentRefused as error:
-                self._verified.refuse(error.segment, error.reason)
+            except staging.SegmentUnreadable as error:
+                self._verified.mark_damaged(error.segment, error.reason)
             else:
                 return stopped
 

@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset  # DuckDB would import it when it can no longer be read
 
-from etl.lake.live.view import Limits, LiveView, Names
+from etl.lake.live.view import ViewLimits, LiveView, Names
 from etl.layout import Layout
 from etl.reports.limits import lock_down
 from etl.reports.sandbox import confine, protocol, queries
@@ -67,7 +67,7 @@ def _confined_connection(task: Task, names: Names) -> duckdb.DuckDBPyConnection:
     pa.scalar(0, pa.timestamp("us", "UTC")).as_py()  # imports the modules of time zones
     package = Path(str(package_files("etl.lake")))  # its .sql files are read later
     confine.read_only([layout.lake, layout.log, layout.format_file, package, *_READ_BY_DUCKDB])
-    limits = Limits(task.memory_bytes_max, task.threads_max, may_spill=False)
+    limits = ViewLimits(task.memory_bytes_max, task.threads_max, may_spill=False)
     con = LiveView(layout.root, limits=limits).connect(names=names)
     for setting in _SETTINGS:
         con.execute(setting)

@@ -47,7 +47,7 @@ def _stage_all_but_refused(
             return
         except duckdb.IOException:
             return  # compacted and deleted while we looked
-        except staging.SegmentRefused as error:
+        except staging.SegmentUnreadable as error:
             where = (error.segment.series, error.segment.number)
             found.problems.append(Problem("segment-refused", error.reason, *where))
             present = [segment for segment in present if segment != error.segment]
@@ -75,7 +75,7 @@ def _compare(batch: list[Sealed], snapshots: Sequence[Snapshot], found: Findings
             staging.stage_lines(con, present)
         except duckdb.IOException:
             return  # deleted while we looked: compacted for longer than the grace
-        except staging.SegmentRefused as error:
+        except staging.SegmentUnreadable as error:
             where = (error.segment.series, error.segment.number)
             found.problems.append(Problem("segment-refused", error.reason, *where))
             return

@@ -68,7 +68,7 @@ class Outcome:
 def run(
     data: Path,
     subject: Subject,
-    plan: compaction.Plan,
+    plan: compaction.CompactionPlan,
     now_s: float,
     *,
     seal_timeout_s: float = 60.0,
@@ -79,7 +79,7 @@ def run(
     layout.prepare()
     with durable.locked(layout.lake_lock):
         _await_sealed(layout, seal_timeout_s)
-        compacted = compaction.run_locked(layout, plan, now_s)
+        compacted = compaction.run_with_lock(layout, plan, now_s)
         if compacted.stopped:
             first = compacted.stopped[0]
             where = f"{first.series}/{first.segment}"
@@ -119,7 +119,7 @@ def _open_segments(layout: Layout) -> Iterator[Path]:
 class _Erasure:
     layout: Layout
     subject: Subject
-    plan: compaction.Plan
+    plan: compaction.CompactionPlan
     outcome: Outcome
 
     def run(self) -> None:

@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from etl.lake.compaction import Outcome
+from etl.lake.compaction import CompactionResult
 from etl.lake.errors import LakeError
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import TABLES
@@ -79,7 +79,7 @@ class WarehouseMetrics:
         sealed = segments.sealed_everywhere(self._layout.log)
         self.tail.observe(_waiting(sealed, _snapshots(self._layout)))
 
-    def compacted(self, outcome: Outcome, took_s: float) -> None:
+    def compacted(self, outcome: CompactionResult, took_s: float) -> None:
         """A compaction ended, if not with all series."""
         self._compaction_s.labels("stopped" if outcome.stopped else "done").observe(took_s)
         if not outcome.stopped:

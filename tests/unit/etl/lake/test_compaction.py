@@ -21,7 +21,7 @@ from log_tools import DAY_S, Killed, Shop, at, event, flip, killed_before, recor
 
 from etl import durable
 from etl.lake import commits, compaction, delta_log, expiry, parquet, staging
-from etl.lake.compaction import CompactionConflict, Outcome, Plan
+from etl.lake.compaction import CompactionConflict, CompactionPlan, CompactionResult
 from etl.lake.errors import LakeError
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS, TABLES
@@ -31,7 +31,7 @@ from etl.log.segments import Sealed
 from etl.upkeep.check import check
 
 OTHER = "h-w0-bb"
-NO_GRACE = Plan(segment_grace_s=0.0)
+NO_GRACE = CompactionPlan(segment_grace_s=0.0)
 LATER_S = 60.0
 
 
@@ -98,10 +98,10 @@ def test_a_run_tells_what_it_did(shop):
     """Segments, lines, rows, duplicates, rejections; and the version that holds them."""
     shop.seal(event(0, dedupe_key="id:a"), event(1, dedupe_key="id:a"), rejection(2))
     shop.seal(event(3), series=OTHER)
-    assert shop.compact() == Outcome(
+    assert shop.compact() == CompactionResult(
         segments=2, lines=4, rows=2, duplicates=1, rejected=1, version=1
     )
-    assert shop.compact() == Outcome(version=1)
+    assert shop.compact() == CompactionResult(version=1)
     assert shop.query("SELECT count(*) FROM rejected") == [(1,)]
 
 
@@ -123,7 +123,7 @@ def test_watermarks_and_books_are_in_the_commit(shop):
 
 def test_an_empty_folder_makes_an_empty_lake(shop):
     """Tables at version 0, without rows."""
-    assert shop.compact() == Outcome(version=0)
+    assert shop.compact() == CompactionResult(version=0)
     assert delta(shop).to_pyarrow_table().num_rows == 0
     assert delta(shop, "rejected").version() == 0
 
@@ -222,7 +222,7 @@ def test_a_backlog_takes_several_passes(shop):
         for number in range(3):
             sealed = shop.seal(event(2 * number + offset), series=series)
     size = sealed.path.stat().st_size
-    outcome = shop.compact(Plan(bytes_max=2 * size))
+    outcome = shop.compact(CompactionPlan(bytes_max=2 * size))
     assert (outcome.segments, outcome.rows, outcome.version) == (6, 6, 3)
     assert [moved(actions) for actions in committed(shop)[1:]] == [
         {
@@ -236,14 +236,14 @@ def test_a_backlog_takes_several_passes(shop):
     ]
     shop.seal(event(10))
     shop.seal(event(11))
-    assert shop.compact(Plan(bytes_max=1)).version == 5
+    assert shop.compact(CompactionPlan(bytes_max=1)).version == 5
 
 
 def test_a_series_is_taken_in_order_whatever_its_times(shop):
     """Receipts that go back, which no clock of ours gives, do not make a gap."""
     for number in range(3):
         shop.seal(event(-number))
-    assert shop.compact(Plan(bytes_max=1)).rows == 3
+    assert shop.compact(CompactionPlan(bytes_max=1)).rows == 3
     assert delta(shop).transaction_version("h-w0-aa") == 3
 
 
@@ -491,7 +491,7 @@ CALLS = [
 ]
 
 
-def killed_runs(shop: Shop, template: Path, plan: Plan, after_s: float) -> Iterator[int]:
+def killed_runs(shop: Shop, template: Path, plan: CompactionPlan, after_s: float) -> Iterator[int]:
     """A run from the same folder for each step, killed before that step."""
     step = 1
     while True:
@@ -616,13 +616,13 @@ def test_temporary_files_of_a_killed_run_are_swept(shop):
 def test_a_file_that_was_committed_is_never_replaced(shop, monkeypatch):
     """By one that races with its run, without the lock: it meets the name, then the conflict."""
     shop.seal(event(0))
-    plan = Plan()
+    plan = CompactionPlan()
     commit, inodes = commits.commit, []
 
     def raced(folder, snapshot, files, *rest):
         inodes.extend(file.path.stat().st_ino for file in files)
         if len(inodes) == 1:
-            compaction.run_locked(shop.layout, plan, 0.0)
+            compaction.run_with_lock(shop.layout, plan, 0.0)
         commit(folder, snapshot, files, *rest)
 
     monkeypatch.setattr(commits, "commit", raced)
@@ -644,7 +644,7 @@ def test_segments_are_deleted_after_the_grace_but_for_the_newest(shop):
     for number in range(3):
         shop.seal(event(number))
     shop.seal(event(9), series=OTHER)
-    plan = Plan(segment_grace_s=100.0)
+    plan = CompactionPlan(segment_grace_s=100.0)
     assert shop.compact(plan).deleted_segments == 0
     assert shop.compact(plan, after_s=90.0).deleted_segments == 0
     with shop.written(), shop.written(OTHER):
@@ -726,7 +726,7 @@ def test_duplicates_of_a_pass_that_died_before_telling_them_are_found(shop, monk
 def compact_often(data: str, barrier, outcomes) -> None:
     for _ in range(3):
         barrier.wait(60)
-        outcomes.put(compaction.run(Path(data), Plan(bytes_max=400), time.time()).rows)
+        outcomes.put(compaction.run(Path(data), CompactionPlan(bytes_max=400), time.time()).rows)
 
 
 def test_two_compactors_take_turns(shop):

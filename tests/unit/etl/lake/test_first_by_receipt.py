@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from log_tools import START, UNTIMED, Shop, at, event
 
 from etl.lake import compaction
-from etl.lake.compaction import Plan
+from etl.lake.compaction import CompactionPlan
 from etl.lake.live.view import LiveView
 from etl.layout import Layout
 from etl.log import claiming, closed, safe_time, segments
@@ -30,7 +30,7 @@ from service.collector.clock import Clock
 from service.collector.journal import Journal
 
 START_US = round(START.timestamp() * 1_000_000)
-NOW = Plan(wait_s=0.0)
+NOW = CompactionPlan(wait_s=0.0)
 WINDOWS_S = {"id": 86_400, "tx": 30 * 86_400, "stx": 30 * 86_400}
 REVENUE = "SELECT sum(value)::BIGINT FROM events"
 
@@ -152,7 +152,7 @@ def test_a_run_waits_until_what_was_sealed_can_be_taken(tmp_path, monkeypatch):
 
     monkeypatch.setattr(compaction, "_pause", pause)
     with shop.written(closed_s=5):
-        assert shop.compact(Plan(wait_s=60)).rows == 1
+        assert shop.compact(CompactionPlan(wait_s=60)).rows == 1
     assert len(slept) == 3
 
 
@@ -161,7 +161,7 @@ def test_a_run_does_not_wait_for_ever(tmp_path, caplog):
     shop = Shop(tmp_path / "data")
     shop.seal(event(1), event(5), series="h-w1-bb")
     with shop.written(closed_s=5):
-        assert shop.compact(Plan(wait_s=0.2)).rows == 1
+        assert shop.compact(CompactionPlan(wait_s=0.2)).rows == 1
     assert [record.fields["series"] for record in caplog.records] == ["h-w0-aa"]
 
 
@@ -173,7 +173,7 @@ def test_what_is_stamped_in_the_future_by_a_dead_series_is_taken_at_once(tmp_pat
     shop.seal(event(now_s - START.timestamp() + 3600), series="h-w2-cc")
     monkeypatch.setattr(compaction, "_pause", lambda _: pytest.fail("it waits"))
     with shop.written(closed_s=now_s - START.timestamp() + 1):
-        assert compaction.run(shop.data, Plan(wait_s=60), now_s).rows == 2
+        assert compaction.run(shop.data, CompactionPlan(wait_s=60), now_s).rows == 2
 
 
 # -- any history ------------------------------------------------------------------------------
@@ -313,7 +313,8 @@ class History:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(compaction, "_one_pass", looked_at)
-            compaction.run(self.layout.root, Plan(bytes_max=bytes_max, wait_s=0.0), time.time())
+            plan = CompactionPlan(bytes_max=bytes_max, wait_s=0.0)
+            compaction.run(self.layout.root, plan, time.time())
         return passes
 
 

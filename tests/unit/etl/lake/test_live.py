@@ -11,15 +11,15 @@ from etl import lake
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import Product, Tenant
 from etl.lake import compaction, staging
-from etl.lake.compaction import Plan
+from etl.lake.compaction import CompactionPlan
 from etl.lake.errors import LakeError, VersionNotFound
 from etl.lake.live import view as live
 from etl.lake.live.tail import Tail
-from etl.lake.live.view import Limits, LiveView
+from etl.lake.live.view import LiveView, ViewLimits
 from etl.lake.snapshot import Snapshot
 from etl.log import backlog, segments
 
-NO_GRACE = Plan(segment_grace_s=0.0)
+NO_GRACE = CompactionPlan(segment_grace_s=0.0)
 LATER_S = 60.0
 COUNTS = """SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM rejected),
     (SELECT count(*) FROM duplicates)"""
@@ -127,7 +127,7 @@ def test_views_during_compactions_count_exactly(shop):
 
     def compact_for_long():
         try:
-            compaction.run(shop.data, Plan(bytes_max=1, segment_grace_s=-LATER_S), 1e12)
+            compaction.run(shop.data, CompactionPlan(bytes_max=1, segment_grace_s=-LATER_S), 1e12)
         finally:
             finished.set()
 
@@ -319,7 +319,7 @@ def test_tenants_and_products_are_named(shop):
 
 def test_a_connection_keeps_to_its_limits(shop):
     """Memory and threads are bounded, and times are in UTC."""
-    limits = Limits(memory_bytes_max=64 << 20, threads_max=1)
+    limits = ViewLimits(memory_bytes_max=64 << 20, threads_max=1)
     with LiveView(shop.data, limits=limits).connect() as con:
         assert con.execute("SELECT current_setting('threads')").fetchone() == (1,)
         assert con.execute("SELECT current_setting('TimeZone')").fetchone() == ("UTC",)

@@ -4,13 +4,13 @@ import pytest
 from log_tools import START, Shop, event
 
 from etl.lake import selection
-from etl.lake.selection import UNBOUNDED_US, Limits, Marks, Selection
+from etl.lake.selection import UNBOUNDED_US, PassLimits, Selection, Watermarks
 from etl.lake.staging import Part
 from etl.log import backlog, segments
 
 START_US = round(START.timestamp() * 1_000_000)
 A, B = "h-w0-aa", "h-w1-bb"
-NONE = {A: Marks(0, 0), B: Marks(0, 0)}
+NONE = {A: Watermarks(0, 0), B: Watermarks(0, 0)}
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def choose(
 ) -> Selection:
     sealed = segments.sealed_everywhere(shop.layout.log)
     before_us = UNBOUNDED_US if before_s is None else START_US + round(before_s * 1_000_000)
-    limits = Limits(before_us, bytes_max)
+    limits = PassLimits(before_us, bytes_max)
     return selection.choose(sealed, marks or NONE, backlog.Verified(), limits)
 
 
@@ -40,7 +40,7 @@ def test_without_a_bound_everything_is_taken_whole(shop):
     """A segment that is taken whole needs no part."""
     chosen = choose(shop)
     assert taken(chosen) == {(A, 1): None, (A, 2): None, (B, 1): None}
-    assert chosen.reached == {A: Marks(2, 5), B: Marks(1, 2)}
+    assert chosen.reached == {A: Watermarks(2, 5), B: Watermarks(1, 2)}
     assert chosen.completed == 3
 
 
@@ -48,15 +48,15 @@ def test_a_segment_is_cut_at_the_safe_time(shop):
     """What is received at it is not taken."""
     chosen = choose(shop, before_s=4)
     assert taken(chosen) == {(A, 1): Part(0, 2), (B, 1): None}
-    assert chosen.reached == {A: Marks(0, 2), B: Marks(1, 2)}
+    assert chosen.reached == {A: Watermarks(0, 2), B: Watermarks(1, 2)}
     assert chosen.completed == 1
 
 
 def test_what_is_held_already_is_passed_over(shop):
     """From the middle of a segment on."""
-    chosen = choose(shop, before_s=7, marks={A: Marks(0, 2), B: Marks(1, 2)})
+    chosen = choose(shop, before_s=7, marks={A: Watermarks(0, 2), B: Watermarks(1, 2)})
     assert taken(chosen) == {(A, 1): Part(2, 3), (A, 2): Part(2, 4)}
-    assert chosen.reached == {A: Marks(1, 4)}
+    assert chosen.reached == {A: Watermarks(1, 4)}
     assert chosen.completed == 1
 
 
@@ -77,7 +77,7 @@ def test_a_budget_takes_the_first_received_of_all_series(shop):
         held = [0, 2, 4, 6, 8][: marks[A].seq] + [1, 3][: marks[B].seq]
         left = [0, 2, 4, 6, 8][marks[A].seq :] + [1, 3][marks[B].seq :]
         assert max(held) < min([*left, 99])
-    assert marks == {A: Marks(2, 5), B: Marks(1, 2)}
+    assert marks == {A: Watermarks(2, 5), B: Watermarks(1, 2)}
     assert passes > 2
 
 
@@ -88,7 +88,7 @@ def test_a_budget_is_at_least_the_segment_that_was_received_first(shop, bytes_ma
     while (chosen := choose(shop, bytes_max=bytes_max, marks=marks)).segments:
         marks |= chosen.reached
         passes += 1
-    assert marks == {A: Marks(2, 5), B: Marks(1, 2)}
+    assert marks == {A: Watermarks(2, 5), B: Watermarks(1, 2)}
     assert passes <= 3
 
 
@@ -97,9 +97,9 @@ def test_lines_of_one_receipt_are_taken_together(tmp_path):
     shop = Shop(tmp_path / "data")
     for number in range(4):
         shop.seal(event(1), event(1), event(2), series=f"h-w{number}-aa")
-    marks = {f"h-w{number}-aa": Marks(0, 0) for number in range(4)}
+    marks = {f"h-w{number}-aa": Watermarks(0, 0) for number in range(4)}
     chosen = choose(shop, bytes_max=1, marks=marks)
-    assert chosen.reached == dict.fromkeys(marks, Marks(0, 2))
+    assert chosen.reached == dict.fromkeys(marks, Watermarks(0, 2))
 
 
 def test_a_series_whose_receipts_go_back_is_taken_in_its_order(tmp_path):
@@ -107,7 +107,7 @@ def test_a_series_whose_receipts_go_back_is_taken_in_its_order(tmp_path):
     shop = Shop(tmp_path / "data")
     for after_s in (5, 1, 7):
         shop.seal(event(after_s), series=A)
-    marks, taken_ = {A: Marks(0, 0)}, []
+    marks, taken_ = {A: Watermarks(0, 0)}, []
     while (chosen := choose(shop, bytes_max=1, marks=marks)).segments:
         taken_ += [one.number for one in chosen.segments]
         marks |= chosen.reached
@@ -117,6 +117,6 @@ def test_a_series_whose_receipts_go_back_is_taken_in_its_order(tmp_path):
 def test_what_a_clock_that_was_set_back_has_stamped_is_taken_at_once(shop):
     """Of series that nobody writes; else it would wait until that time comes."""
     sealed = segments.sealed_everywhere(shop.layout.log)
-    limits = Limits(START_US + 2_000_000, 1 << 20, frozenset({A}), START_US + 3_000_000)
+    limits = PassLimits(START_US + 2_000_000, 1 << 20, frozenset({A}), START_US + 3_000_000)
     chosen = selection.choose(sealed, NONE, backlog.Verified(), limits)
-    assert chosen.reached == {A: Marks(2, 5), B: Marks(0, 1)}
+    assert chosen.reached == {A: Watermarks(2, 5), B: Watermarks(0, 1)}

@@ -38,11 +38,11 @@ class Wanted(set[Sealed]):
 def test_damaged_segments_are_forgotten_while_others_are_found() -> None:
     verified = Verified()
     for segment in SEGMENTS[:2]:
-        verified.refuse(segment, "damaged")
-    wanted = Wanted(lambda: verified.refuse(SEGMENTS[2], "damaged"))
+        verified.mark_damaged(segment, "damaged")
+    wanted = Wanted(lambda: verified.mark_damaged(SEGMENTS[2], "damaged"))
     verified.keep_only(wanted)
     wanted.other.join(20)
-    assert [verified.refusal(segment) for segment in SEGMENTS[:3]] == ["damaged"] * 3
+    assert [verified.damage_of(segment) for segment in SEGMENTS[:3]] == ["damaged"] * 3
 
 
 def test_lines_are_forgotten_while_others_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,9 +24,9 @@ from service.cli.commands import app
 NEWER = f"written by a newer beaconlog (format {FORMAT + 1}); this one reads up to {FORMAT}"
 SUBJECT = Subject(visitor_id="0123456789abcdef")
 JOBS: dict[str, Callable[[Shop], object]] = {
-    "compact": lambda shop: compaction.run(shop.data, compaction.Plan(), 0.0),
+    "compact": lambda shop: compaction.run(shop.data, compaction.CompactionPlan(), 0.0),
     "maintain": lambda shop: maintenance.run(shop.data, maintenance.Plan(), 0.0),
-    "erase": lambda shop: erase.run(shop.data, SUBJECT, compaction.Plan(), 0.0),
+    "erase": lambda shop: erase.run(shop.data, SUBJECT, compaction.CompactionPlan(), 0.0),
     "backup": lambda shop: backup.run(shop.data, shop.data.with_name("copy")),
     "mend": lambda shop: mending.run(shop.data, "h-w0-aa", 1),
 }

@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from log_tools import DAY_S, Shop, event, flip, loaded_and_set_aside, record, rejection
 
 from etl.lake import commits
-from etl.lake.compaction import Plan
+from etl.lake.compaction import CompactionPlan
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS, TABLES
 from etl.log import segments
@@ -109,10 +109,10 @@ def test_a_folder_is_all_right_after_its_segments_were_deleted(shop):
     """Numbers then begin after those that the lake holds; nothing is compared that is gone."""
     filled(shop)
     with shop.written("h-w0-aa"):
-        shop.compact(Plan(segment_grace_s=0.0), after_s=60.0)
+        shop.compact(CompactionPlan(segment_grace_s=0.0), after_s=60.0)
     found = check.run(shop.data)
     assert (found.ok, found.segments) == (True, 1)
-    shop.compact(Plan(segment_grace_s=0.0), after_s=60.0)
+    shop.compact(CompactionPlan(segment_grace_s=0.0), after_s=60.0)
     found = check.run(shop.data)
     assert (found.ok, found.segments) == (True, 0)
 

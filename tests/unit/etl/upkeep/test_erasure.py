@@ -84,7 +84,7 @@ def fill(shop: Shop) -> None:
 
 
 def run(shop: Shop, subject: Subject) -> erase.Outcome:
-    return erase.run(shop.data, subject, compaction.Plan(), NOW_S, seal_timeout_s=0.1)
+    return erase.run(shop.data, subject, compaction.CompactionPlan(), NOW_S, seal_timeout_s=0.1)
 
 
 def bytes_of(shop: Shop) -> bytes:
@@ -308,7 +308,7 @@ def test_lines_that_the_lake_does_not_hold_yet_are_erased_in_their_segments(shop
     shop.seal(event(1, tenant_id=1), event(2, tenant_id=2), event(3, tenant_id=1))
     shop.seal(event(4, tenant_id=1), event(5, tenant_id=2))
     with shop.written("h-w1-bb", closed_s=2.5):
-        outcome = erase.run(shop.data, TENANT, compaction.Plan(wait_s=0.0), 0.0)
+        outcome = erase.run(shop.data, TENANT, compaction.CompactionPlan(wait_s=0.0), 0.0)
     assert (outcome.rows, outcome.erased_lines, outcome.remaining) == (1, 3, [])
     assert shop.event_ids() == ["e2", "e5"]
     shop.compact()

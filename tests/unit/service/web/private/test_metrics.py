@@ -9,7 +9,7 @@ import pytest
 from log_tools import Shop, event, rejection
 from prometheus_client.parser import text_string_to_metric_families
 
-from etl.lake.compaction import Outcome
+from etl.lake.compaction import CompactionResult
 from service.shared.request_counters import RequestCounters
 from service.web.private.metrics import WarehouseMetrics
 
@@ -94,7 +94,7 @@ def test_what_happens_is_counted(shop: Shop) -> None:
     """Compactions and reports, by how they ended."""
     shop.layout.prepare()
     metrics = WarehouseMetrics(shop.data, None)
-    metrics.compacted(Outcome(rows=3, duplicates=2, rejected=1), 0.2)
+    metrics.compacted(CompactionResult(rows=3, duplicates=2, rejected=1), 0.2)
     metrics.compaction_failed(2.0)
     metrics.reported("summary", 200, 0.06)
     found = told(metrics)

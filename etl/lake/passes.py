@@ -1,0 +1,91 @@
+"""One pass of a compaction: the rows of the selected lines, written and committed per table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from etl.lake import commits, duck, parquet, staging
+from etl.lake.duplicates import mark_duplicates
+from etl.lake.selection import Selection
+from etl.lake.snapshot import SIGNED, Snapshot, lines_of
+from etl.lake.superseded import has_signed
+from etl.lake.tables import EVENTS, REJECTED
+from etl.layout import Layout
+
+
+@dataclass(slots=True)
+class PassCounts:
+    """How many lines a pass read, and how many rows of each table it committed."""
+
+    lines: int = 0
+    rows: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+
+
+def write(
+    con: duckdb.DuckDBPyConnection,
+    layout: Layout,
+    snapshots: Sequence[Snapshot],
+    taken: Selection,
+) -> PassCounts:
+    """Write the selected lines to every table.
+
+    Raises CommitFailedError, SegmentUnreadable, LakeError, duckdb.Error; OSError.
+    """
+    staging.stage_lines(con, taken.segments, parts=taken.parts)
+    counts = PassCounts(lines=duck.count(con, "lines"))
+    staging.stage_tables(con, snapshots)
+    for snapshot in snapshots:
+        _write_table(con, layout, snapshot, taken, counts)
+    return counts
+
+
+def _write_table(
+    con: duckdb.DuckDBPyConnection,
+    layout: Layout,
+    snapshot: Snapshot,
+    taken: Selection,
+    counts: PassCounts,
+) -> None:
+    table = snapshot.table
+    moved = _moved(snapshot, taken)
+    if not moved:
+        return
+    if table is EVENTS and not snapshot.watermark(SIGNED) and has_signed(con):
+        moved[SIGNED] = 1
+    staged = duck.count(con, f"staged_{table.name}")
+    duplicates = mark_duplicates(con, snapshot) if table is EVENTS else 0
+    files = parquet.write(con, layout.table(table.name), table, _key(snapshot, taken))
+    rows = sum(file.rows for file in files)
+    books = {"lines": staged, "rows": rows, "duplicates": duplicates}
+    commits.commit(layout.table(table.name), snapshot, files, moved, books)
+    if table is EVENTS:
+        counts.rows += rows
+        counts.duplicates += duplicates
+    elif table is REJECTED:
+        counts.rejected += rows
+
+
+def _moved(snapshot: Snapshot, taken: Selection) -> dict[str, int]:
+    """Return the watermarks of the table that the pass moves, by app id."""
+    moved: dict[str, int] = {}
+    for series, marks in taken.reached.items():
+        if marks.segment > snapshot.watermark(series):
+            moved[series] = marks.segment
+        if marks.seq > snapshot.lines(series):
+            moved[lines_of(series)] = marks.seq
+    return moved
+
+
+def _key(snapshot: Snapshot, taken: Selection) -> str:
+    """Return the name of the pass's files of a table: equal names mean equal rows."""
+    segments = [
+        f"{item.series}/{item.path.name}:{taken.parts.get(item, '')}" for item in taken.segments
+    ]
+    text = ";".join([str(snapshot.version), *snapshot.table.columns, *segments])
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
