@@ -1,4 +1,6 @@
-"""The directory: which tenants and products there are, in a SQL database.
+"""The directory: which tenants and products exist, in a SQL database.
 
-It offers `database`, `csv_import` and `tenant_reference` (which tenant a payload refers to).
+It offers `database`, `csv_import`, `entries` (tenants and products as values, and
+DirectoryUnavailable) and `tenant_reference` (which tenant a payload refers to). `entries` and
+`tenant_reference` import no database.
 """

@@ -1,15 +1,17 @@
-"""Tenants and products from CSV files into the directory's database.
+"""Importing tenants and products from CSV files into the directory's database.
 
 tenants.csv has the columns `id,uuid,slug,name,status` (`active` = public, any other word = not),
 products.csv the columns `id,tenant_id,name,price`.
 
-Columns may come in any order and beside others; UTF-8, with or without a BOM. Ids are whole
-numbers from 1 to 2^53-1; a uuid or a price may be empty; a price has at most 11 digits before the
-point and 4 after, which every database keeps exactly.
+Columns may come in any order and among others. The files are UTF-8, with or without a BOM. Ids are
+whole numbers from 1 to 2^53-1; a uuid or a price may be empty; a price has at most 11 digits before
+the point and 4 after, which every database keeps exactly.
 
-Invariant: a mistake anywhere is a `DirectoryFileError` of one line that names the file and the
-line, and then nothing of either file is imported.
+Invariant: a mistake anywhere raises a `DirectoryFileError` of one line that names the file and the
+line, and nothing of either file is imported.
 """
+
+from __future__ import annotations
 
 import codecs
 import csv
@@ -46,7 +48,7 @@ _T = TypeVar("_T")
 
 
 class DirectoryFileError(Exception):
-    """A file that cannot be imported. `line` counts from 1; None where no line is to blame."""
+    """A file cannot be imported. `line` counts from 1; None where the error is in no line."""
 
     def __init__(self, path: Path, line: int | None, why: str) -> None:
         self.path = path
@@ -56,23 +58,13 @@ class DirectoryFileError(Exception):
 
 
 class _BadCell(Exception):
-    """Why a row is refused; the reader knows where it is."""
-
-
-def read_tenants(path: Path) -> list[Tenant]:
-    """The tenants of a file, no id, uuid or slug twice. Raises DirectoryFileError."""
-    return [tenant for _, tenant in _numbered_tenants(path)]
-
-
-def read_products(path: Path) -> Iterator[Product]:
-    """Streams the products of a file, no id twice for a tenant. Raises DirectoryFileError."""
-    return (product for _, product in _numbered_products(path))
+    """A cell is invalid; the message says why, the caller adds the line."""
 
 
 def import_directory(
     database: DirectoryDatabase, tenants_path: Path, products_path: Path | None = None
 ) -> DirectoryCounts:
-    """Inserts or updates what the files hold, all of it or nothing; makes missing tables first.
+    """Insert or update all that the files hold, in one transaction; create missing tables first.
 
     Raises DirectoryFileError, also for a slug or uuid that another tenant has and for a product
     of an unknown tenant, and DirectoryUnavailable.
@@ -220,7 +212,7 @@ def _places(path: Path, header: list[str], columns: tuple[str, ...]) -> dict[str
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """The file, closed at once when a row of it is refused: the error's traceback holds readers."""
+    """Open a file and close it at once on an error, whose traceback would keep the reader open."""
     try:
         file = path.open("rb")
     except OSError as error:
@@ -230,7 +222,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def _lines(path: Path, file: BinaryIO) -> Iterator[str]:
-    """Decoded one by one, so that a mistake has its line."""
+    """Yield the decoded lines; one at a time, so that an error names its line."""
     try:
         for number, raw in enumerate(file, start=1):
             line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw

@@ -1,8 +1,8 @@
-"""Reading a field of a JSON object whose text may be cut off, or stop being JSON further on.
+"""Reading a field of a JSON object whose text may be cut off, or invalid further on.
 
-A refused body is kept as text of up to 8 KiB: its end may be missing, and it may never have been
-JSON. Such a text is read token by token, up to where a string does not end or the object does.
-The reader knows no more of the grammar than strings, brackets, commas and colons.
+A rejected body is kept as text of up to 8 KiB: its end may be missing, and it may never have been
+JSON. The text is read token by token, up to the end of the object or an unterminated string. The
+tokenizer knows only strings, brackets, commas and colons.
 """
 
 from __future__ import annotations
@@ -28,14 +28,13 @@ _BYTE_ORDER_MARK = "\ufeff"
 def field(text: str, name: str) -> str | float | None:
     """Return the value of the object's own field `name` where it is a string, number or boolean.
 
-    `name` is of letters and underscores. Of a name given twice the last counts, as in JSON
-    parsers. None where there is none, where its value is null, an object or an array, or where
-    the text does not hold it to its end.
+    `name` consists of letters and underscores. The last of several fields of that name counts, as
+    in JSON parsers. None where the field is missing, cut off, null, an object or an array.
     """
     text = text.removeprefix(_BYTE_ORDER_MARK)
     value = None
     separator, key, colon = "", "", ","
-    # Without such an escape a name is spelled as it is, and nothing after the last one matters.
+    # Without \\u escapes the name is spelled literally, and text after its last use is skipped.
     last = len(text) if "\\u" in text else text.rfind(name)
     for token in _own_tokens(text):
         if separator == "," and key.startswith('"') and colon == ":":
@@ -48,7 +47,7 @@ def field(text: str, name: str) -> str | float | None:
 
 
 def _own_tokens(text: str) -> Iterator[re.Match[str]]:
-    """Yield the tokens right inside the outermost object; of an inner one its first."""
+    """Yield the tokens of the outermost object; of a nested value only the first token."""
     depth = 0
     for token in _TOKEN.finditer(text):
         if depth == 0 and token[0] != "{":
@@ -63,7 +62,7 @@ def _own_tokens(text: str) -> Iterator[re.Match[str]]:
 
 
 def _value(token: re.Match[str]) -> str | float | None:
-    """A number at the very end may go on in what was cut off."""
+    """Return a token's value; None for a number at the very end, which may be cut off."""
     if token.lastgroup == "other" and token.end() == len(token.string):
         return None
     return _decoded(token[0])

@@ -1,7 +1,7 @@
 """Tenants and products as values, and the rules of their ids, slugs and UUIDs.
 
-No database is imported here: what only names a tenant, or catches DirectoryUnavailable, starts in
-half the time of what reads the directory.
+No database is imported here, because SQLAlchemy takes half the start-up time of a command that
+reads the directory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PUBLIC_STATUS = "active"
 
 
 class DirectoryUnavailable(Exception):
-    """The directory's database did not answer, or not with a directory. One line, no secrets."""
+    """The directory's database failed or holds no directory. One line, no secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def is_slug(slug: str) -> bool:
 
 
 def canonical_uuid(uuid: str) -> str | None:
-    """The UUID in lower case with hyphens; None for anything else."""
+    """Return the UUID in lower case with hyphens; None for any other text."""
     try:
         return str(UUID(uuid))
     except ValueError:

@@ -1,17 +1,17 @@
-"""Which tenant a payload refers to: the one place that knows how intake resolves it.
+"""The reference to a tenant in a payload, by endpoint. Intake and readers of rejected share it.
 
     endpoint      field        value                                          refers to
     track         tenant_id    a UUID of 8-4-4-4-12 hex digits, either case   ("uuid", "5f0c…")
                                1 to 16 digits as text: "42", "001"            ("id", 42)
                                a whole number: 42, 42.0, 4.2e1                ("id", 42)
     interactions  tenant_id    1 to 16 digits as text, or a whole number      ("id", 42)
-    conversion    tenant_slug  a text of 1 to 255 characters, as it is        ("slug", text)
+    conversion    tenant_slug  a text of 1 to 255 characters, unchanged       ("slug", text)
 
-An id lies in 1 to 2^53-1. Blanks are not stripped. No other field counts, nor the same field
-deeper inside. Whether there is a tenant of that reference is the directory's to say.
+An id lies in 1 to 2^53-1. Blanks are not stripped. Other fields and nested fields do not count. The
+directory decides whether such a tenant exists.
 
-The collector resolves with `sent_tenant` and `reference`. A payload that was refused is resolved
-afterwards with `of_rejected`, as if the rest of it had been right.
+The collector resolves with `sent_tenant` and `reference`; `of_rejected` resolves a stored rejected
+payload as if the rest of it had been valid.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _FIELDS = {"track": "tenant_id", "interactions": "tenant_id", "conversion": "ten
 
 
 def sent_tenant(sent: str | float) -> int | str:
-    """Return a valid `tenant_id` as intake passes it on: an id, or a text in lower case."""
+    """Return a valid `tenant_id` in intake's form: an id, or a text in lower case."""
     if not isinstance(sent, str):
         return int(sent)
     return int(sent) if _DIGITS.fullmatch(sent) else sent.lower()
 
 
 def reference(tenant: int | str) -> Reference | None:
-    """Return what a tenant's id, its id as text or its UUID refers to; None for other texts."""
+    """Return the reference of an id, an id as text or a UUID; None for other texts."""
     if isinstance(tenant, str):
         if _UUID.fullmatch(tenant):
             return "uuid", tenant.lower()
@@ -52,32 +52,32 @@ def reference(tenant: int | str) -> Reference | None:
 
 
 def of_rejected(endpoint: str, body: str) -> Reference | None:
-    """Return the tenant that a refused payload refers to; None where intake would find none.
+    """Return the reference in a rejected payload; None where intake would find none.
 
-    `body` is the stored text: whole, cut at 8 KiB, or no JSON at all. Of a text that does not
-    parse, the object's own fields are read up to where it breaks, see `etl.directory.cut_json`. Of
-    a field given twice the last one that is there counts.
+    `body` is the stored text: whole, cut at 8 KiB, or not JSON. Of a text that does not parse, the
+    object's fields are read up to the error (`etl.directory.cut_json`). The last of several fields
+    of one name counts.
     """
     name = _FIELDS.get(endpoint)
     if name is None:
         return None
     try:
-        said = orjson.loads(body)
+        payload = orjson.loads(body)
     except orjson.JSONDecodeError:
         return _of_value(endpoint, cut_json.field(body, name))
-    return _of_value(endpoint, said.get(name)) if isinstance(said, dict) else None
+    return _of_value(endpoint, payload.get(name)) if isinstance(payload, dict) else None
 
 
 @dataclass(frozen=True, slots=True)
 class TenantNames:
-    """A tenant by every name that a payload may give it; None or empty where it has none."""
+    """Every name by which a payload may refer to a tenant; None or empty where it has none."""
 
     id: int
     uuid: str | None = None
     slug: str | None = None
 
     def references(self) -> Iterator[Reference]:
-        """Yield everything that refers to this tenant."""
+        """Yield every reference to this tenant."""
         yield "id", self.id
         if self.uuid:
             yield "uuid", self.uuid.lower()
@@ -85,9 +85,8 @@ class TenantNames:
             yield "slug", self.slug
 
     def sent_in(self, endpoint: str, body: str) -> bool:
-        """Whether a refused payload refers to this tenant."""
-        found = of_rejected(endpoint, body)
-        return found is not None and found in self.references()
+        """Whether a rejected payload refers to this tenant."""
+        return of_rejected(endpoint, body) in tuple(self.references())
 
 
 def _of_value(endpoint: str, sent: object) -> Reference | None:

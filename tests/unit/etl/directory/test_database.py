@@ -11,14 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import mysql, postgresql
 
-from etl.directory.csv_import import (
-    DirectoryFileError,
-    import_directory,
-    read_products,
-    read_tenants,
-)
-from etl.directory.database import PRODUCTS, TENANTS, DirectoryDatabase, upsert_statement
+from etl.directory.csv_import import DirectoryFileError, import_directory
+from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import ID_MAX, DirectoryCounts, DirectoryUnavailable, Product, Tenant
+from etl.directory.schema import PRODUCTS, TENANTS, upsert_statement
 
 UUID = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 SHOP = Tenant(1, UUID, "shop", "Shop", "active")
@@ -39,6 +35,21 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
+
+
+def read_tenants(path: Path) -> list[Tenant]:
+    """The tenants of a file, as an import leaves them in an empty directory."""
+    database = DirectoryDatabase("sqlite://")
+    import_directory(database, path)
+    return database.tenants()
+
+
+def read_products(path: Path) -> list[Product]:
+    """The products of a file, all of them SHOP's, as `read_tenants`."""
+    database = DirectoryDatabase("sqlite://")
+    tenants = written(path.parent, "tenants.csv", f"{TENANTS_HEADER}1,,shop,Shop,active\n")
+    import_directory(database, tenants, path)
+    return sorted(database.products(), key=lambda product: product.id)
 
 
 def refusal(read, path: Path) -> str:

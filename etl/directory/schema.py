@@ -1,0 +1,80 @@
+"""The two tables of the directory, and the statement that fills them.
+
+    tenants(id PRIMARY KEY, uuid UNIQUE or null, slug UNIQUE, name, status)
+    products(tenant_id, id, name, price, PRIMARY KEY (tenant_id, id))
+
+A product's id is unique within its tenant only.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.dml import Insert
+from sqlalchemy.types import UserDefinedType
+
+from etl.directory.entries import STATUS_CHARS_MAX, TEXT_CHARS_MAX, DirectoryUnavailable
+
+
+class _Price(UserDefinedType[Decimal]):
+    """NUMERIC(18, 4); bound as text for SQLite, whose driver has no decimals."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "NUMERIC(18, 4)"
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        if dialect.name != "sqlite":
+            return None
+        return lambda value: None if value is None else str(value)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002
+        return lambda value: None if value is None else Decimal(str(value))
+
+
+# MySQL's default collations treat "Shop" and "shop" as equal.
+_SLUG = sa.String(TEXT_CHARS_MAX).with_variant(
+    sa.String(TEXT_CHARS_MAX, collation="utf8mb4_bin"), "mysql", "mariadb"
+)
+_METADATA = sa.MetaData()
+TENANTS = sa.Table(
+    "tenants",
+    _METADATA,
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("uuid", sa.String(36), unique=True),
+    sa.Column("slug", _SLUG, nullable=False, unique=True),
+    sa.Column("name", sa.String(TEXT_CHARS_MAX), nullable=False),
+    sa.Column("status", sa.String(STATUS_CHARS_MAX), nullable=False),
+)
+PRODUCTS = sa.Table(
+    "products",
+    _METADATA,
+    sa.Column("tenant_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.String(TEXT_CHARS_MAX), nullable=False),
+    sa.Column("price", _Price),
+)
+
+
+def upsert_statement(table: sa.Table, dialect_name: str) -> Insert:
+    """Return an INSERT that updates the row where the primary key exists.
+
+    Raises DirectoryUnavailable for a database that has no such statement here.
+    """
+    # Imported here for start-up time: only an import of CSV files needs the dialects.
+    from sqlalchemy.dialects import mysql, postgresql, sqlite  # noqa: PLC0415
+
+    values = [item.name for item in table.columns if not item.primary_key]
+    if dialect_name in ("mysql", "mariadb"):
+        into_mysql = mysql.insert(table)
+        return into_mysql.on_duplicate_key_update({v: into_mysql.inserted[v] for v in values})
+    if dialect_name not in ("sqlite", "postgresql"):
+        raise DirectoryUnavailable(f"importing into {dialect_name} is not supported")
+    into = sqlite.insert(table) if dialect_name == "sqlite" else postgresql.insert(table)
+    return into.on_conflict_do_update(
+        index_elements=list(table.primary_key), set_={v: into.excluded[v] for v in values}
+    )
