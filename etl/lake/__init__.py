@@ -19,10 +19,10 @@ from etl.lake.live import view
 def connect(
     data: str | Path = "data", *, version: int | None = None, directory_url: str | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """Open a DuckDB connection with the live view: see `etl.lake.live.view`.
+    """Open a DuckDB connection with the live view, see `etl.lake.live.view`.
 
-    `version` pins the events to one version of the lake, without the log's tail: the same answer
-    for as long as that version's files are kept. Raises LakeError, VersionNotFound.
+    `version` pins the events to one version of the lake, without the log's tail: the answers stay
+    the same for as long as that version's files are kept. Raises LakeError, VersionNotFound.
     """
     folder = Path(data)
     directory = view.open_directory(folder, directory_url)

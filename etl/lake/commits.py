@@ -76,9 +76,9 @@ def open_or_create(folder: Path, table: Table) -> Snapshot:
 def _with_all_columns(folder: Path, snapshot: Snapshot) -> Snapshot:
     """Add the columns that the table gained, if any, and return the snapshot that has them."""
     delta, table = _delta_of(snapshot), snapshot.table
-    known = {field.name for field in delta.schema().fields}
+    present = {field.name for field in delta.schema().fields}
     wanted = Schema.from_arrow(table.arrow_schema).fields
-    new = [field for field in wanted if field.name not in known]
+    new = [field for field in wanted if field.name not in present]
     if not new:
         return snapshot
     with synced(folder, table):
@@ -183,10 +183,10 @@ def checkpoint(folder: Path, table: Table, version: int) -> None:
 @contextmanager
 def synced(folder: Path, table: Table) -> Iterator[None]:
     """Sync what the body writes to the table's log; raise delta-rs' errors as LakeError."""
-    known = frozenset(os.listdir(folder / delta_log.FOLDER))
+    before = frozenset(os.listdir(folder / delta_log.FOLDER))
     with lake_errors(table):
         yield
-    delta_log.sync(folder, known)
+    delta_log.sync(folder, before)
 
 
 def _add_action(folder: Path, file: DataFile, *, is_rewrite: bool) -> AddAction:

@@ -1,8 +1,8 @@
 """Compaction: sealed lines become Parquet files and one commit per table, exactly once.
 
-The lake takes nothing before everything received earlier: whenever a compaction runs, "first by
-receipt" among the lines it takes is first by receipt among all. `etl.log.closed` says how the time
-before which no line can be missing is found.
+The lake takes a line only after every line received earlier. So "first by receipt" among the lines
+of a compaction is first by receipt among all, whenever it runs. `etl.log.closed` explains the safe
+time, before which no line is missing from the sealed segments.
 
 One run, under the compaction lock, waits (at most `wait_s`) until that safe time has passed the
 newest line that was sealed when the run began. Then it makes passes until no line before the safe
@@ -22,9 +22,8 @@ At the end of a run, segments that every table has held whole for `segment_grace
 (`etl.lake.expiry`).
 
 A kill between any two steps leaves watermarks and files as they were before or after the commit;
-temporary files are swept by the next pass. On a conflict the pass starts over from fresh
-snapshots. For every commit, lines of the table's kind = rows written + duplicates found; both are
-in the commit's metadata.
+the next pass sweeps temporary files. After a conflict the pass starts over from fresh snapshots.
+Every commit records in its metadata that lines of the table's kind = rows written + duplicates.
 """
 
 from __future__ import annotations
@@ -42,6 +41,7 @@ from deltalake.exceptions import CommitFailedError
 from etl import durable
 from etl.lake import commits, duck, expiry, passes, selection
 from etl.lake.errors import LakeError
+from etl.lake.passes import PassCounts
 from etl.lake.selection import UNBOUNDED_US, PassLimits, Selection, Watermarks
 from etl.lake.snapshot import Snapshot
 from etl.lake.staging import SegmentUnreadable
@@ -75,7 +75,7 @@ class CompactionPlan:
 
 @dataclass(slots=True)
 class CompactionResult:
-    """The result of a run. `rows` and `duplicates` count events; `stopped` names damaged series."""
+    """The result of a run. `rows` and `duplicates` count events; `stopped` lists damaged series."""
 
     segments: int = 0
     lines: int = 0
@@ -229,13 +229,15 @@ def _watermarks(job: _Run, snapshots: Sequence[Snapshot]) -> dict[str, Watermark
 
 
 def _compact(job: _Run, snapshots: Sequence[Snapshot], taken: Selection) -> None:
-    plan, result = job.plan, job.result
-    with duck.connect(
-        job.layout.spill, memory_bytes_max=plan.memory_bytes_max, threads_max=plan.threads_max
-    ) as con:
-        counts = passes.write(con, job.layout, snapshots, taken)
+    plan, result, counts = job.plan, job.result, PassCounts()
+    try:
+        with duck.connect(
+            job.layout.spill, memory_bytes_max=plan.memory_bytes_max, threads_max=plan.threads_max
+        ) as con:
+            passes.write(con, job.layout, snapshots, taken, counts)
+    finally:  # a table that was committed before a conflict counts, too
+        result.rows += counts.rows
+        result.duplicates += counts.duplicates
+        result.rejected += counts.rejected
     result.segments += taken.completed
     result.lines += counts.lines
-    result.rows += counts.rows
-    result.duplicates += counts.duplicates
-    result.rejected += counts.rejected

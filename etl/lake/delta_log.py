@@ -1,13 +1,13 @@
-"""The transaction log of a Delta table as files: what delta-rs leaves unsynced, what a cut tears.
+"""The transaction log of a Delta table as files: syncing it, and repairing it after a power cut.
 
-delta-rs links a commit into `_delta_log` without syncing it. Every writer therefore syncs its own
-commit (`sync`) and, before it builds on one that a killed process may have left (`sync_newest`),
-that one too. So a power cut can tear the newest entries alone (one, or the two of a vacuum), on
-which nothing rests yet: segments are deleted only after a synced commit. `repair` sets a torn one
-and those after it aside and the compaction runs again.
+delta-rs links a commit into `_delta_log` without syncing it. So every writer syncs its own commit
+(`sync`), and before it builds on a commit that a killed process may have left, syncs that one too
+(`sync_newest`). A power cut can therefore tear only the newest entries (one, or the two of a
+vacuum), and nothing depends on those: segments are deleted only after a synced commit. `repair`
+sets a torn entry and those after it aside, and the compaction runs again.
 
-Our commits tell in their metadata how many files they add and remove and how many series they
-move, so one that ends early is known even where it ends between two lines.
+Our commits record in their metadata how many files they add and remove and how many watermarks they
+move, so a truncated commit is recognised even where it ends between two lines.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ SET_ASIDE = ".broken"
 _BOOKS_PREFIX = "beaconlog."
 _LAST_CHECKPOINT = "_last_checkpoint"
 _UNSYNCED_MAX = 3
-"""The most commits that one step of ours makes before it syncs: a vacuum makes two."""
+"""The largest number of commits that one step makes before it syncs: a vacuum makes two."""
 
 
 def metadata(books: Mapping[str, int], *, files: int, removed: int, series: int) -> dict[str, str]:
-    """The metadata of a commit: its books, and what makes its own completeness known."""
+    """Return the metadata of a commit: its books, and the counts that prove it complete."""
     counts = {**books, "files": files, "removed": removed, "series": series}
     return {f"{_BOOKS_PREFIX}{name}": str(count) for name, count in counts.items()}
 
 
 def books(table: Path) -> Iterator[tuple[int, dict[str, int]]]:
-    """(version, books) of the commits that keep them and are still in the log."""
+    """Yield (version, books) of the commits in the log that have books."""
     for path in _commits(table / FOLDER):
-        found = _books_of(_actions(path.read_bytes()))
-        if found:
-            yield int(path.stem), found
+        counts = _books_of(_actions(path.read_bytes()))
+        if counts:
+            yield int(path.stem), counts
 
 
 def _books_of(actions: list[dict[str, Any]]) -> dict[str, int]:
@@ -66,31 +66,30 @@ def _actions(data: bytes) -> list[dict[str, Any]]:
 
 
 def newest_at(table: Path, time_s: float) -> int | None:
-    """The version that was the newest at a Unix time; None where the log starts later."""
+    """Return the newest version at a Unix time; None where the log starts later."""
     commits = reversed(_commits(table / FOLDER))
     return next((_version(path) for path in commits if path.stat().st_mtime <= time_s), None)
 
 
 def newest_commit_s(table: Path) -> float:
-    """Return when the newest commit of the log was made, in Unix time; 0 where there is none."""
+    """Return the Unix time of the newest commit; 0 for a log without commits."""
     return max((path.stat().st_mtime for path in _commits(table / FOLDER)[-1:]), default=0.0)
 
 
 def oldest(table: Path) -> int | None:
-    """The oldest version that the log still has a commit of."""
+    """Return the oldest version whose commit is still in the log; None for an empty log."""
     return next((_version(path) for path in _commits(table / FOLDER)), None)
 
 
 def checkpoints(table: Path) -> list[int]:
-    """The versions that have a checkpoint, in order."""
+    """Return the versions that have a checkpoint, in order."""
     return [_version(path) for path in _commits_and_checkpoints(table / FOLDER)[1]]
 
 
 def delete_before(table: Path, version: int) -> int:
-    """Delete what is older than `version`, which has a durable checkpoint; how many files.
+    """Delete the files older than `version`, which has a durable checkpoint; return how many.
 
-    Oldest first: a log with a gap in it cannot be read, so wherever a kill stops this, what is left
-    has none.
+    Oldest first, so that a kill leaves no gap: a log with a gap cannot be read.
     """
     commits, all_checkpoints = _commits_and_checkpoints(table / FOLDER)
     old = [path for path in (*commits, *all_checkpoints) if _version(path) < version]
@@ -105,13 +104,13 @@ def _version(path: Path) -> int:
 
 
 def up_to(table: Path, version: int) -> list[Path]:
-    """The entries and checkpoints of the log that tell the table at `version`."""
+    """Return the entries and checkpoints of the log that `version` of the table needs."""
     commits, all_checkpoints = _commits_and_checkpoints(table / FOLDER)
     return [path for path in (*commits, *all_checkpoints) if _version(path) <= version]
 
 
 def missing_checkpoint(table: Path) -> str | None:
-    """Say what is wrong with `_last_checkpoint`; None where it names a checkpoint or is missing."""
+    """Return the error in `_last_checkpoint`; None where it is valid or missing."""
     pointer = table / FOLDER / _LAST_CHECKPOINT
     try:
         version = int(json.loads(pointer.read_bytes())["version"])
@@ -125,7 +124,7 @@ def missing_checkpoint(table: Path) -> str | None:
 
 
 def statistics_in(checkpoint: Path) -> list[str]:
-    """The statistics, as JSON text, of the files that a checkpoint lists."""
+    """Return the statistics, as JSON text, of the files that a checkpoint lists."""
     added = pq.read_table(checkpoint, columns=["add"]).column("add").combine_chunks()
     return [text for text in added.field("stats").to_pylist() if text]
 
@@ -133,13 +132,13 @@ def statistics_in(checkpoint: Path) -> list[str]:
 # -- syncing ----------------------------------------------------------------------------------
 
 
-def sync(table: Path, known: frozenset[str]) -> None:
-    """Make durable what a commit left in the log, beyond the names `known` before it."""
-    _sync_names(table, [name for name in os.listdir(table / FOLDER) if name not in known])
+def sync(table: Path, before: frozenset[str]) -> None:
+    """Sync the entries that a commit added to the names `before` it."""
+    _sync_names(table, [name for name in os.listdir(table / FOLDER) if name not in before])
 
 
 def sync_newest(table: Path) -> None:
-    """Make durable what a process that was killed while committing may have left unsynced."""
+    """Sync the newest entries, which a process killed while committing may have left unsynced."""
     commits, all_checkpoints = _commits_and_checkpoints(table / FOLDER)
     newest = [*commits[-_UNSYNCED_MAX:], *all_checkpoints[-1:]]
     _sync_names(table, [path.name for path in newest])
@@ -163,7 +162,7 @@ def _commits_and_checkpoints(log_folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def repair(table: Path) -> list[str]:
-    """Set aside newest commits or a checkpoint that a power cut tore; the names set aside."""
+    """Set aside commits and a checkpoint that a power cut tore; return their names."""
     log_folder = table / FOLDER
     commits, all_checkpoints = _commits_and_checkpoints(log_folder)
     torn = _from_first_torn(commits)
@@ -180,7 +179,7 @@ def repair(table: Path) -> list[str]:
 
 
 def _from_first_torn(commits: list[Path]) -> list[Path]:
-    """A torn or missing commit was never synced, and so none of those after it."""
+    """Return the newest commits from the first torn or missing one on: none of them was synced."""
     newest = commits[-_UNSYNCED_MAX:]
     for index, path in enumerate(newest):
         is_next = index == 0 or int(path.stem) == int(newest[index - 1].stem) + 1

@@ -31,7 +31,7 @@ def mark_duplicates(con: duckdb.DuckDBPyConnection, events: Snapshot) -> int:
     if not one_value(con, f"SELECT count(dedupe_key) FROM staged_{EVENTS.name}"):
         return 0
     keys = _keys_in_lake(con, events)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE known AS {keys}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE lake_keys AS {keys}")
     con.execute(package_files("etl.lake").joinpath("duplicates.sql").read_text())
     return count(con, "dropped")
 

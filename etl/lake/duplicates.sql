@@ -1,11 +1,11 @@
 -- The duplicate rule, shared by compaction and the live view.
 --
 -- Two events of one tenant with one dedupe_key are the same event when they were received within
--- the key's window of each other: 24 hours for "id:" keys, 30 days for "tx:" and "stx:" keys. What
--- the lake holds wins; else the first by (received_at, series, seq). An event that was dropped makes no
--- other one a duplicate.
+-- the key's window of each other: 24 hours for "id:" keys, 30 days for "tx:" and "stx:" keys. The
+-- event in the lake wins; else the first by (received_at, series, seq). A dropped event makes no other
+-- event a duplicate.
 --
--- In:  lines, and of them staged_events (the rows in question); known (tenant_id, dedupe_key,
+-- In:  lines, and of them staged_events (the rows in question); lake_keys (tenant_id, dedupe_key,
 --      received_at: the lake's rows with one of these keys).
 -- Out: dropped (series, seq), and in lines their kind: `duplicate`.
 
@@ -15,12 +15,12 @@ WITH contested AS (
     WHERE dedupe_key IS NOT NULL
     GROUP BY ALL HAVING count(*) > 1
     UNION
-    SELECT tenant_id, dedupe_key FROM known
+    SELECT tenant_id, dedupe_key FROM lake_keys
 ),
 in_lake AS (
     SELECT tenant_id, dedupe_key,
            list({'at': epoch_us(received_at), 'series': '', 'seq': 0}) AS kept
-    FROM known GROUP BY ALL
+    FROM lake_keys GROUP BY ALL
 ),
 arrived AS (
     SELECT tenant_id, dedupe_key,
@@ -33,17 +33,18 @@ judged AS (
     SELECT arrivals,
            list_reduce(
                arrivals,
-               lambda kept, one: CASE
-                   WHEN len(list_filter(kept, lambda other: abs(other.at - one.at)
+               lambda kept, arrival: CASE
+                   WHEN len(list_filter(kept, lambda other: abs(other.at - arrival.at)
                        <= CASE WHEN starts_with(dedupe_key, 'tx:') OR starts_with(dedupe_key, 'stx:')
                                THEN 30 * 86400000000 ELSE 86400000000 END)) > 0
-                   THEN kept ELSE list_append(kept, one) END,
+                   THEN kept ELSE list_append(kept, arrival) END,
                coalesce(in_lake.kept, [])) AS kept
     FROM arrived LEFT JOIN in_lake USING (tenant_id, dedupe_key)
 )
-SELECT one.series AS series, one.seq AS seq
+SELECT dropped_event.series AS series, dropped_event.seq AS seq
 FROM (
-    SELECT unnest(list_filter(arrivals, lambda one: NOT list_contains(kept, one))) AS one
+    SELECT unnest(list_filter(arrivals, lambda arrival: NOT list_contains(kept, arrival)))
+        AS dropped_event
     FROM judged
 );
 

@@ -1,10 +1,10 @@
-"""Deleting segments that the lake has held for long enough.
+"""Deleting segments that the lake has held for the grace period.
 
-A segment is deleted once every table held it whole at the newest version that is older than the
-grace, so a reader that listed it before the commit still finds it, and only after the commit was
-synced. The newest sealed segment of a series that is written stays: a later recovery tells by it
-where an open segment begins. Of a series that nobody writes every segment is deleted, and then its
-folder, unless bytes were set aside in it.
+A segment is deleted once every table held it whole at a version older than the grace period. So a
+reader that listed it before the commit still finds it, and the commit is synced by then. The newest
+sealed segment of a series that is written stays, because recovery needs it to know where an open
+segment begins. Of a dead series every segment is deleted, and then its folder, unless bytes were
+set aside in it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from etl.log.segments import Sealed
 
 
 def delete_compacted(layout: Layout, snapshots: Sequence[Snapshot], *, before_s: float) -> int:
-    """Delete segments that every table held at Unix time `before_s`; how many."""
+    """Delete segments that every table held at Unix time `before_s`; return how many."""
     dead = series.dead_series(layout.log, layout.log_lock)
     deleted = 0
     if _any_candidate(layout, snapshots, dead):
@@ -45,7 +45,7 @@ def _delete_in(folder: Path, aged: Sequence[Snapshot], dead: set[str]) -> int:
 
 
 def _deletable(listed: list[Sealed], dead: set[str]) -> list[Sealed]:
-    return [one for one in listed if one is not listed[-1] or one.series in dead]
+    return listed if listed and listed[0].series in dead else listed[:-1]
 
 
 def _any_candidate(layout: Layout, snapshots: Sequence[Snapshot], dead: set[str]) -> bool:
@@ -57,12 +57,12 @@ def _any_candidate(layout: Layout, snapshots: Sequence[Snapshot], dead: set[str]
 
 
 def _snapshot_at(folder: Path, newest: Snapshot, before_s: float) -> Snapshot:
-    """The newest version committed at or before `before_s`; an empty snapshot if there is none."""
+    """Return the newest version committed by `before_s`; an empty snapshot if there is none."""
     commits = sorted((folder / "_delta_log").glob("*.json"), reverse=True)
     for commit in commits:
         if commit.stem.isdigit() and commit.stat().st_mtime <= before_s:
             try:
                 return Snapshot.load(folder, newest.table, int(commit.stem))
             except VersionNotFound:
-                break  # what it is made of was deleted: nothing is known of that time
+                break  # its files were deleted: that time cannot be looked up
     return Snapshot(newest.table, None, (), None)

@@ -1,8 +1,8 @@
-"""Parquet files of the lake: written aside, checked, synced, then named.
+"""Writing the lake's Parquet files: under a temporary name, checked, synced, then linked.
 
-A name says what the file is made of (`key`), so an attempt that ended before its commit leaves the
-file that the next one would make, and no attempt takes the place of a file that another, racing
-with it, has committed.
+The final name is derived from the content (`key`). So an attempt that ended before its commit
+leaves the file that the next attempt would write, and no attempt overwrites a file that a
+concurrent one has committed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class RowCountMismatch(LakeError):
 
 @dataclass(frozen=True, slots=True)
 class PartitionRows:
-    """Rows of one partition: `relation` is SQL text that gives them with the table's columns."""
+    """Rows of one partition; `relation` is SQL that yields them with the table's columns."""
 
     table: Table
     event_date: str
@@ -39,7 +39,7 @@ class PartitionRows:
 
 
 def write(con: duckdb.DuckDBPyConnection, folder: Path, table: Table, key: str) -> list[DataFile]:
-    """Write `staged_<table>`, one file a partition, named by `key`; durable when it returns."""
+    """Write `staged_<table>` to one file per partition, named by `key`; durable on return."""
     sweep(folder)
     staged = f"staged_{table.name}"
     dates = con.execute(f"SELECT DISTINCT {PARTITION}::VARCHAR FROM {staged} ORDER BY 1").fetchall()
@@ -53,12 +53,12 @@ def write(con: duckdb.DuckDBPyConnection, folder: Path, table: Table, key: str) 
 def write_file(
     con: duckdb.DuckDBPyConnection, folder: Path, rows: PartitionRows, key: str
 ) -> DataFile:
-    """Write rows, sorted, to the file that `key` names in their partition; durable.
+    """Write rows, sorted, to the file that `key` names in their partition; durable on return.
 
-    Raises RowCountMismatch when the file does not hold what it was made from.
+    Raises RowCountMismatch when the file does not hold every row.
     """
     partition = folder / f"{PARTITION}={rows.event_date}"
-    durable.make_folder(partition)  # also where it is: who made it may have died before the sync
+    durable.make_folder(partition)  # also where it exists: its maker may have died before the sync
     final = partition / rows.table.file_name(key)
     temporary = partition / f"{key}.{secrets.token_hex(4)}{_TEMPORARY}"
     columns = ", ".join(name for name in rows.table.columns if name != PARTITION)
@@ -104,6 +104,6 @@ def _stat_text(table: Table, column: str, bound: str) -> str:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed run left unnamed. The compaction lock is held: nobody writes it."""
+    """Remove temporary files of killed runs. The caller holds the compaction lock."""
     for leftover in folder.glob(f"{PARTITION}=*/*{_TEMPORARY}"):
         leftover.unlink()

@@ -19,7 +19,7 @@ from etl.layout import Layout
 
 @dataclass(slots=True)
 class PassCounts:
-    """How many lines a pass read, and how many rows of each table it committed."""
+    """How many lines a pass read, and how many rows of each kind it committed."""
 
     lines: int = 0
     rows: int = 0
@@ -32,17 +32,17 @@ def write(
     layout: Layout,
     snapshots: Sequence[Snapshot],
     taken: Selection,
-) -> PassCounts:
-    """Write the selected lines to every table.
+    counts: PassCounts,
+) -> None:
+    """Write the selected lines to every table, and count each table as it is committed.
 
     Raises CommitFailedError, SegmentUnreadable, LakeError, duckdb.Error; OSError.
     """
     staging.stage_lines(con, taken.segments, parts=taken.parts)
-    counts = PassCounts(lines=duck.count(con, "lines"))
+    counts.lines = duck.count(con, "lines")
     staging.stage_tables(con, snapshots)
     for snapshot in snapshots:
         _write_table(con, layout, snapshot, taken, counts)
-    return counts
 
 
 def _write_table(

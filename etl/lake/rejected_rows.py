@@ -3,7 +3,7 @@
     con.register("mine", rejected_rows.of_tenant(con, "rejected", names))
     con.sql("FROM rejected SEMI JOIN mine USING (series, segment, seq)")
 
-SQL leaves out most rows by their text, `etl.directory.tenant_reference` decides the rest.
+SQL excludes most rows by their text; `etl.directory.tenant_reference` decides the rest.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from etl.lake.duck import quoted
 _CHUNK_ROWS = 10_000
 _PLACE = pa.schema([("series", pa.string()), ("segment", pa.int64()), ("seq", pa.int64())])
 EMPTY = _PLACE.empty_table()
-"""The places of no rows."""
+"""The result for no rows."""
 _ESCAPED = frozenset('"\\/')
 _BLANKS = r"[ \t\r\n]*"
 _FIELD = f'"{{}}"{_BLANKS}:{_BLANKS}{{}}'
@@ -31,23 +31,24 @@ def of_tenant(con: duckdb.DuckDBPyConnection, relation: str, names: TenantNames)
     `relation` is the table or view `rejected`, or a SELECT in brackets that keeps these columns,
     endpoint and body. Raises duckdb.Error.
     """
-    asked = con.execute(f"""
+    candidates = con.execute(f"""
         SELECT series, segment, seq, endpoint, body FROM {relation}
         WHERE endpoint IS NOT NULL AND ({" OR ".join(_may_refer(names))})""")
-    found: list[dict[str, object]] = []
-    while chunk := asked.fetchmany(_CHUNK_ROWS):
-        found += [
+    places: list[dict[str, object]] = []
+    while chunk := candidates.fetchmany(_CHUNK_ROWS):
+        places += [
             dict(zip(_PLACE.names, place, strict=True))
             for *place, endpoint, body in chunk
             if names.sent_in(endpoint, body)
         ]
-    return pa.Table.from_pylist(found, _PLACE)
+    return pa.Table.from_pylist(places, _PLACE)
 
 
 def _may_refer(names: TenantNames) -> Iterator[str]:
-    """Conditions one of which is true of every row that refers to the tenant, and of few others.
+    """Yield conditions such that every row that refers to the tenant satisfies at least one.
 
-    Other spellings of a name take an escape in a string, or a number's exponent.
+    Few other rows do. A different spelling of a name needs an escape in a string or an exponent in
+    a number, and both have a condition.
     """
     yield r"contains(body, '\u')"
     for kind, name in names.references():

@@ -1,7 +1,7 @@
-"""Files of one partition rewritten into one: sorted, and proven to hold the same rows.
+"""Rewriting files of one partition into one sorted file, proven to hold the same rows.
 
-What a rewrite keeps is compared with what it was made from by an order-free fingerprint of every
-column before anything is committed.
+An order-free fingerprint of every column compares the new file with its sources before anything is
+committed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from etl.lake.snapshot import ListedFile, Snapshot
 
 
 class RewriteMismatch(LakeError):
-    """A rewritten file does not hold the rows it was made from. It was not committed."""
+    """A rewritten file does not hold the rows of its sources. It was not committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Rewrite:
 
     @property
     def key(self) -> str:
-        """Names the new file: the same rewrite always makes the same name."""
+        """The name of the new file: the same rewrite always has the same name."""
         text = ";".join([*sorted(file.path for file in self.files), self.keep])
         return "r" + hashlib.sha256(text.encode()).hexdigest()[:19]
 
@@ -46,7 +46,7 @@ class Rewrite:
 def run(
     con: duckdb.DuckDBPyConnection, folder: Path, snapshot: Snapshot, rewrite: Rewrite
 ) -> DataFile | None:
-    """Write the file; None where no row is kept. It is durable, and not committed yet."""
+    """Write the file, durable but not committed; return None where no row is kept."""
     before = snapshot.relation([str(folder / file.path) for file in rewrite.files])
     kept = f"(FROM {before} WHERE {rewrite.keep})"
     if not one_value(con, f"SELECT count(*) FROM {kept}"):

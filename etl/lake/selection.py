@@ -1,11 +1,10 @@
-"""Which lines the next pass of a compaction takes: everything received before one moment.
+"""Selecting the lines of a compaction's next pass: all that were received before one moment.
 
-The moment is at most the safe time (see `etl.log.closed`), and earlier where that would be more
-than the budget: then segments are taken in part, and read again by the next pass. How many bytes of
-a segment lie before a moment is estimated by its first and last receipt. The budget is never less
-than the segment that was received first, so the passes are at most about as many as the segments.
-Some line is always taken while there is one before the safe time, and of several with the same
-receipt all.
+The moment is the safe time (see `etl.log.closed`), or earlier where more than the budget would lie
+before it. Then segments are taken in part, and read again by the next pass. The number of bytes of
+a segment before a moment is estimated from its first and last receipt. The budget is at least the
+size of the segment that was received first, so there are about as many passes as segments at most.
+While a line lies before the safe time, a pass takes at least one, and all lines of equal receipt.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ UNBOUNDED_US = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Watermarks:
-    """What of a series is held already: the last whole segment, and the last line."""
+    """What the lake holds of a series: up to this whole segment, and up to this line."""
 
     segment: int
     seq: int
@@ -33,9 +32,12 @@ class Watermarks:
 
 @dataclass(frozen=True, slots=True)
 class PassLimits:
-    """The time (microseconds since the epoch) before which lines may be taken, and how many bytes
-    of them, about. `astray` are series that nobody writes: what they hold from `ahead_us` on was
-    stamped by a clock that was set back since. Its order is not known, and it is taken at once."""
+    """The time before which lines may be taken, and about how many bytes of them.
+
+    Times are in microseconds since the epoch. `astray` names dead series: their lines from
+    `ahead_us` on were stamped by a clock that was set back since. The order of those lines is
+    unknown, so they are taken at once.
+    """
 
     before_us: int
     bytes_max: int
@@ -43,7 +45,7 @@ class PassLimits:
     ahead_us: int = UNBOUNDED_US
 
     def of(self, rest: _Rest) -> _Rest:
-        """The same lines, received at the earliest where they are ahead of every clock."""
+        """Return the same lines, with receipt 0 where they are ahead of every clock."""
         if rest.segment.series not in self.astray or rest.last.received_us < self.ahead_us:
             return rest
         first = replace(rest.first, received_us=0) if rest.first else None
@@ -52,10 +54,10 @@ class PassLimits:
 
 @dataclass(slots=True)
 class Selection:
-    """The lines that a pass takes: of the segments in `parts` those, of the others all.
+    """The lines that a pass takes: of segments in `parts` only those, of other segments all.
 
-    `reached` is what a series' marks are afterwards; `completed` counts the segments that end in
-    the pass; `stopped` are the series that were found damaged.
+    `reached`: the watermarks of each series after the pass. `completed` counts the segments that
+    are then held whole. `stopped` lists the series with a missing or damaged segment.
     """
 
     segments: list[Sealed] = field(default_factory=list)
@@ -67,9 +69,9 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class _Rest:
-    """What is not held yet of a segment. `first` is None where nothing is left of it.
+    """The lines of a segment that the lake does not hold; `first` is None for no such line.
 
-    `size_bytes` is of what is left, `segment_bytes` of the whole segment.
+    `size_bytes` is the size of those lines, `segment_bytes` that of the whole segment.
     """
 
     segment: Sealed
@@ -88,7 +90,7 @@ class _Rest:
         return self.first is not None and not self.first.offset
 
     def bytes_before(self, moment_us: int) -> int:
-        """How many bytes of it were received before a moment, about."""
+        """Estimate how many bytes of it were received before a moment."""
         length_us = max(0, self.last.received_us - self.first_us) + 1
         passed_us = min(max(0, moment_us - self.first_us), length_us)
         return self.size_bytes * passed_us // length_us
@@ -100,7 +102,7 @@ def choose(
     verified: backlog.Verified,
     limits: PassLimits,
 ) -> Selection:
-    """The lines of the next pass; no segment where there is none to take.
+    """Return the lines of the next pass; no segment where there is nothing to take.
 
     Raises FileNotFoundError where a segment was deleted meanwhile.
     """
@@ -145,30 +147,30 @@ def _rest(segment: Sealed, above: int) -> _Rest:
 
 
 def _gather(rests: Iterator[_Rest], limits: PassLimits) -> tuple[list[_Rest], int]:
-    """The segments that have lines before the pass's moment, by their first receipt; and that."""
+    """Return the segments with lines before the pass's moment, by first receipt, and the moment."""
     gathered: list[_Rest] = []
-    over: list[_Rest] = []  # those that may reach beyond the next one's begin
+    overlapping: list[_Rest] = []  # may reach beyond the begin of the next segment
     before_bytes, budget_bytes = 0, limits.bytes_max
     moment_us = limits.before_us
     for rest in rests:
         if rest.first_us >= limits.before_us:
             break
-        ended = [one for one in over if one.last.received_us < rest.first_us]
-        before_bytes += sum(one.size_bytes for one in ended)
-        over = [one for one in over if one.last.received_us >= rest.first_us]
-        running = sum(one.bytes_before(rest.first_us) for one in over)
+        ended = [item for item in overlapping if item.last.received_us < rest.first_us]
+        before_bytes += sum(item.size_bytes for item in ended)
+        overlapping = [item for item in overlapping if item.last.received_us >= rest.first_us]
+        running = sum(item.bytes_before(rest.first_us) for item in overlapping)
         if gathered and before_bytes + running > budget_bytes:
             moment_us = rest.first_us
             break
         if not gathered:
             budget_bytes = max(budget_bytes, rest.segment_bytes)
         gathered.append(rest)
-        over.append(rest)
+        overlapping.append(rest)
     return gathered, _moment_within(gathered, moment_us, budget_bytes)
 
 
 def _moment_within(rests: Sequence[_Rest], latest_us: int, bytes_max: int) -> int:
-    """The latest moment up to `latest_us` before which the bytes fit; some line is before it."""
+    """Return the latest moment before which the bytes fit; at least one line lies before it."""
 
     def fits(moment_us: int) -> bool:
         return sum(rest.bytes_before(moment_us) for rest in rests) <= bytes_max
@@ -186,7 +188,7 @@ def _moment_within(rests: Sequence[_Rest], latest_us: int, bytes_max: int) -> in
 
 
 def _take(rests: Sequence[_Rest], moment_us: int, marks: Watermarks, chosen: Selection) -> None:
-    """Take of a series' segments, in their order, the lines before the moment."""
+    """Take the lines of a series' segments before the moment, in order."""
     series = rests[0].segment.series
     for rest in rests:
         is_whole = rest.first is None or rest.last.received_us < moment_us

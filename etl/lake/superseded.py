@@ -1,14 +1,14 @@
-"""Unsigned sales that a signed one of the same transaction outranks, whichever came first.
+"""Unsigned sales that a signed sale of the same transaction outranks, whichever came first.
 
-A signed sale has a deduplication key of its own, `stx:` for `tx:`, so the duplicate rule judges
-signed and unsigned sales apart, and each stays a row of `events` in the lake. Of the rows that the
-rule left, an unsigned one counts for nothing when a signed one of the same tenant and transaction
-was received within 30 days of it, before or after: readers see it as a duplicate. That depends only
-on the rows, wherever they lie, so no compaction changes it, and no file is rewritten for it.
+A signed sale has a deduplication key of its own, `stx:` instead of `tx:`, so the duplicate rule
+treats signed and unsigned sales apart, and both stay rows of `events` in the lake. When a signed
+sale of the same tenant and transaction was received within 30 days of an unsigned one, before or
+after, readers see the unsigned one as a duplicate. That depends only on the rows, in file or tail,
+so no compaction changes it, and no file is rewritten for it.
 
-It costs nothing until a sale is signed: the lake's commits remember that one was (`lake.SIGNED`).
-From then on the files of the lake are read for it once per snapshot: what they say among themselves
-is kept until they change, and a question joins it with the log's tail.
+It costs nothing until a sale is signed, which the lake's commits record (`snapshot.SIGNED`). From
+then on the files of the lake are read once per snapshot: the result for the files is kept until
+they change, and every connection joins it with the log's tail.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NONE = "CREATE OR REPLACE TEMP TABLE superseded (series VARCHAR, seq BIGINT)"
 
 @dataclass(frozen=True, slots=True)
 class _OfFiles:
-    """The signed sales of some files, and the unsigned ones that they outrank there."""
+    """The signed sales of some files, and the unsigned sales of those files that they outrank."""
 
     files: tuple[str, ...]
     signed_sales: pa.Table
@@ -38,7 +38,7 @@ class _OfFiles:
 
 
 class Superseded:
-    """Finds the sales that are outranked; keeps what the newest files said, up to 32 MiB."""
+    """Finds outranked sales; keeps the result for the newest files, up to 32 MiB."""
 
     def __init__(self) -> None:
         self._kept: _OfFiles | None = None
@@ -64,7 +64,7 @@ class Superseded:
         )
 
     def _stage_files(self, con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
-        """Make the tables `signed_sales` and `superseded` of the snapshot's files alone."""
+        """Make the tables `signed_sales` and `superseded` from the snapshot's files."""
         kept = self._kept
         if kept is None or kept.files != events.files:
             _read_files(con, events)
@@ -91,7 +91,7 @@ def _read_files(con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
 
 
 def _stage_tail(con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
-    """Add to both tables what the tail says, and what it says of the files."""
+    """Add to both tables the sales of the tail, and the sales in files that they outrank."""
     _supersede(con, _STAGED, "signed_sales")
     con.execute(f"CREATE OR REPLACE TEMP TABLE signed_now AS {_signed_in(_STAGED)}")
     if not count(con, "signed_now"):
@@ -102,7 +102,7 @@ def _stage_tail(con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
 
 
 def _signed_in(relation: str) -> str:
-    """SQL of the signed sales with a transaction."""
+    """Return SQL of the signed sales that have a transaction."""
     return (
         f"SELECT tenant_id, dedupe_key, received_at FROM {relation} "
         "WHERE signed AND starts_with(dedupe_key, 'stx:')"
@@ -110,7 +110,7 @@ def _signed_in(relation: str) -> str:
 
 
 def _near(con: duckdb.DuckDBPyConnection, events: Snapshot, signed_sales: str) -> str:
-    """SQL of the files that may hold sales which these outrank."""
+    """Return SQL of the files that may hold sales which these outrank."""
     earliest = one_value(
         con,
         f"SELECT (min(received_at AT TIME ZONE 'UTC')::DATE - {_WINDOW_DAYS})::VARCHAR "
@@ -120,7 +120,7 @@ def _near(con: duckdb.DuckDBPyConnection, events: Snapshot, signed_sales: str) -
 
 
 def _supersede(con: duckdb.DuckDBPyConnection, sales: str, signed_sales: str) -> None:
-    """Add to `superseded` which of these sales are outranked by those signed ones."""
+    """Add to `superseded` the sales that the signed sales outrank."""
     con.execute(f"""
         INSERT INTO superseded
         SELECT series, seq

@@ -1,13 +1,13 @@
-"""The lake's tables: one per `kind` of log line, and how a line's fields become columns.
+"""The lake's tables: one per `kind` of log line, with the columns for the line's fields.
 
-No line is written as a duplicate: the duplicate rule turns lines of events into those. So every
-line of an event is, in the lake, a row of `events` or a row of `duplicates`.
+No log line has the kind `duplicate`: the duplicate rule gives it to lines of events. So in the lake
+every line of an event is a row of `events` or a row of `duplicates`.
 
-Every table also has `series`, `segment` and `seq`, which say where a row came from and are unique
-together, and is partitioned by `event_date`, the UTC date of receipt.
+Every table also has `series`, `segment` and `seq`, which together identify the line of a row, and
+is partitioned by `event_date`, the UTC date of receipt.
 
-A table may gain fields. Its files are never rewritten for that: a file's name tells its generation,
-from 1, and so which columns it has; those it lacks read as NULL.
+A table may gain fields without a rewrite of its files: a file's name holds its generation, from 1,
+and so determines its columns; missing columns read as NULL.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Table:
 
     `fields`: column name -> DuckDB type, in order, named as in the line. `json_fields` are
     objects in the line and JSON text in the table. `sort` orders the rows of a file. `gained`:
-    for each generation after the first, the fields that came with it.
+    the new fields of each generation after the first.
     """
 
     name: str
@@ -56,18 +56,18 @@ class Table:
         return pa.schema([(name, _ARROW[type_]) for name, type_ in self.columns.items()])
 
     def file_name(self, key: str) -> str:
-        """The name of a file that is written now, with all columns."""
+        """Return the name of a file that is written now, with all columns."""
         generation = 1 + len(self.gained)
         return f"{key}.parquet" if generation == 1 else f"{key}.g{generation}.parquet"
 
     def missing_in(self, file_name: str) -> frozenset[str]:
-        """The columns that a file of this name lacks: it was written before they came."""
+        """Return the columns that were gained after a file of this name was written."""
         match = _GENERATION.search(file_name)
         generation = int(match[1]) if match else 1
         return frozenset[str]().union(*self.gained[generation - 1 :])
 
     def line_type(self, field: str) -> str:
-        """The type a field is read with from the line."""
+        """Return the type as which a field is read from the line."""
         return "JSON" if field in self.json_fields else self.fields[field]
 
 
@@ -111,8 +111,7 @@ REJECTED = Table(
     sort=("received_at", "seq"),
 )
 
-# What may be counted of an event that came again, and what a sale said when it did; neither its ids
-# nor who sent it.
+# The countable fields of a repeated event, the amounts of a repeated sale; no ids and no sender.
 DUPLICATES = Table(
     name="duplicates",
     kind="duplicate",

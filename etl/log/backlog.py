@@ -1,7 +1,8 @@
-"""Which sealed segments lie above a watermark and may be read: one rule for compaction and view.
+"""The backlog: the sealed segments above a watermark that may be read.
 
-Of each series the segments that follow its watermark without a gap and whose files are what
-their names say. The first one missing or damaged stops its series, not the others.
+Compaction and the live view share the rule. A series is read from its watermark on, while there is
+no gap and the files match their names. The first missing or damaged segment stops its series, not
+the others.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from etl.log.segments import Sealed
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A series that cannot be read on: at which segment, and why."""
+    """A series that cannot be read on: the segment that stops it, and the reason."""
 
     series: str
     segment: int
@@ -25,50 +26,50 @@ class Stopped:
 
 @dataclass(slots=True)
 class Verified:
-    """Checks files against the CRC of their names, each sealed segment once: it never changes.
+    """Checks each file against the CRC in its name, once, because a sealed segment never changes.
 
-    The count of lines in the name is compared with what is read of them, by staging. Threads may
-    share one.
+    The count of lines in the name is checked by `etl.lake.staging`, which reads them. Threads may
+    share an instance.
     """
 
     _intact: set[Sealed] = field(default_factory=set)
-    _refused: dict[Sealed, str] = field(default_factory=dict)
+    _damaged: dict[Sealed, str] = field(default_factory=dict)
     _changing: Lock = field(default_factory=Lock)
 
     def damage_of(self, segment: Sealed) -> str | None:
-        """Why a segment must not be read; None when it may.
+        """Return why a segment must not be read; None for an intact one.
 
         Raises FileNotFoundError when it was deleted meanwhile.
         """
         with self._changing:
-            refused, known = self._refused.get(segment), segment in self._intact
-        if refused is not None:
-            return refused
-        if not (known and segment.path.exists()) and not verification.matches_crc(segment):
+            reason, is_checked = self._damaged.get(segment), segment in self._intact
+        if reason is not None:
+            return reason
+        if not (is_checked and segment.path.exists()) and not verification.matches_crc(segment):
             return "content is not what the name says"
         with self._changing:
             self._intact.add(segment)
         return None
 
     def mark_damaged(self, segment: Sealed, reason: str) -> None:
-        """Count a segment as damaged although its file is what its name says."""
+        """Treat a segment as damaged although its file matches its name."""
         with self._changing:
-            self._refused[segment] = reason
+            self._damaged[segment] = reason
 
     def keep_only(self, wanted: set[Sealed]) -> None:
         """Forget the segments that are not in `wanted`."""
         with self._changing:
             self._intact &= wanted
-            self._refused = {item: why for item, why in self._refused.items() if item in wanted}
+            self._damaged = {item: why for item, why in self._damaged.items() if item in wanted}
 
 
 def contiguous(
     sealed: list[Sealed], watermark: int, verified: Verified
 ) -> Iterator[Sealed | Stopped]:
-    """The readable segments of one series above `watermark`, lazily; a Stopped ends them."""
+    """Yield the readable segments of one series above `watermark`; a Stopped may be the last."""
     expected = watermark + 1
     for segment in sealed:
-        if segment.number < expected:  # held already, or a rewriting was cut off: there are two
+        if segment.number < expected:  # in the lake, or the old file of a rewriting that was killed
             continue
         if segment.number != expected:
             yield Stopped(segment.series, expected, "segment is missing")
@@ -84,11 +85,11 @@ def contiguous(
 def above(
     sealed: Mapping[str, list[Sealed]], watermarks: Mapping[str, int], verified: Verified
 ) -> tuple[list[Sealed], list[Stopped]]:
-    """Every readable segment above the watermarks, and the series that stopped."""
-    found = [
+    """Return every readable segment above the watermarks, and the series that stopped."""
+    items = [
         item
         for series, listed in sealed.items()
         for item in contiguous(listed, watermarks[series], verified)
     ]
-    readable = [item for item in found if isinstance(item, Sealed)]
-    return readable, [item for item in found if isinstance(item, Stopped)]
+    readable = [item for item in items if isinstance(item, Sealed)]
+    return readable, [item for item in items if isinstance(item, Stopped)]

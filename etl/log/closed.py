@@ -1,24 +1,24 @@
 """The closed timestamp of a series: its writer's promise, published beside the segments.
 
-The lake takes nothing before everything received earlier, or "first by receipt" would depend on
-when a compaction ran. So a pass takes, of every series, the lines received before one common *safe
-time* T, at which no line outside the sealed segments can have been received earlier:
+The lake takes a line only after every line received earlier; otherwise "first by receipt" would
+depend on when a compaction ran. So a pass takes the lines of all series that were received before
+one common *safe time* T, before which every line is in a sealed segment:
 
-- each writer publishes a time before which nothing of its series is unsealed, and below which it
-  will never stamp again: the receipt of its oldest line that is not in a sealed segment, else now.
-  It does so before its series can be seen, about twice a second, and after each seal: first the
-  segment's rename, then the promise that rests on it;
-- under the log's lock the compactor reads the promises of all series whose flock is held, and
-  lists the sealed segments after that. T is the smallest promise. A series whose flock is free has
-  no writer and never will have one (a start makes a new series), so it sets no bound;
-- receipts never go back within a series, so what lies before T is a prefix of each;
-- a new series begins no earlier than any promise and any receipt there is, see `claiming.claim`.
+- each writer publishes a time before which no line of its series is unsealed, and before which it
+  will never stamp a line again: the receipt of its oldest unsealed line, else now. It publishes
+  before its series becomes visible, about twice a second, and after each seal: first the segment's
+  rename, then the promise that relies on it;
+- the compactor, under the log's lock, reads the promises of all series whose flock is held, and
+  then lists the sealed segments. T is the smallest promise. A series whose flock is free has no
+  writer and never will have one (a start makes a new series), so it sets no bound;
+- receipts never go back within a series, so the lines before T are a prefix of each series;
+- a new series begins no earlier than any existing promise and receipt, see `claiming.claim`.
 
-A writer that hangs keeps its promise, and T stands still until its process is replaced. The idea
-and the name are those of CockroachDB's closed timestamps.
+While a writer hangs its promise stays, and T with it, until its process is replaced. The idea and
+the name come from CockroachDB's closed timestamps.
 
 The file is one line of 64 bytes with its own CRC, written in place: a reader that sees half of a
-write reads again. It is not synced, because after a power cut nobody writes the series.
+write reads again. It is not synced, because nobody writes the series after a power cut.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ATTEMPTS_MAX = 10
 
 
 def publish(folder: Path, closed_us: int) -> None:
-    """Promise that nothing of the series received before `closed_us` is unsealed.
+    """Promise that every line of the series received before `closed_us` is sealed.
 
     `closed_us`: microseconds since the epoch, never less than before. Raises OSError.
     """
@@ -49,7 +49,7 @@ def publish(folder: Path, closed_us: int) -> None:
 
 
 def read(folder: Path) -> int | None:
-    """The promise of a series; None where there is none that can be read."""
+    """Return the promise of a series; None where it is missing or unreadable."""
     for _ in range(_ATTEMPTS_MAX):
         try:
             data = (folder / NAME).read_bytes()

@@ -1,6 +1,6 @@
-"""Whether this version may read and write a data folder: its own format, and its series' formats.
+"""Checking that this version may read and write a data folder and the series in it.
 
-Every job and every connection asks first; what it finds later may be trusted to be readable.
+Every job and every connection checks first, and may then rely on what it reads.
 """
 
 from __future__ import annotations

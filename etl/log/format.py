@@ -11,12 +11,12 @@ folder holds
     000000000042.broken                          bytes that recovery took out of a segment
     recovered.ndjson                             its decisions, see `etl.log.recovery_record`
 
-Numbers start at 1 and have no gaps; a sealed segment never changes; readers never read an
-`.open` one. While a series is written its newest sealed segment is kept. Once its writer is gone
-and the lake holds all of it, its folder is deleted.
+Segment numbers start at 1 and have no gaps. A sealed segment never changes; readers never read an
+`.open` one. While a series is written, its newest sealed segment is kept. After its writer has
+ended and the lake holds all of it, the folder is deleted.
 
 Version 1 has the same lines and names; its series were continued by later writers of their slot,
-and had no `closed`. This version reads both, and writes on in neither.
+and had no `closed`. This version reads both and continues neither.
 
 Line
     {"_c":"74e1f792","_b":812,"_n":90121,"kind":"event",...}\\n
@@ -29,7 +29,7 @@ Line
       written only after the one before it was durable, so a valid line of a later batch proves
       that every line before that batch's first was acked.
 
-The chain makes a line that is moved, repeated or left out as visible as one that is altered.
+The chain reveals a line that was moved, repeated or left out, as well as one that was altered.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""What recovery took out of segments, kept for the operator beside them: `recovered.ndjson`.
+"""The record of what recovery took out of a series' segments: `recovered.ndjson` beside them.
 
-A line a segment that held damage, durable before the file is changed: afterwards the damage is seen
-no more. A recovery that was killed and runs again finds the same, or nothing, and adds nothing. A
-segment that was sealed as it is needs no line, nor the space for one on a full disk. Of a series
-the last 1 000 decisions are kept.
+One line per damaged segment, written durably before the repair, because the repair hides the
+damage. A recovery that was killed and runs again adds no second line. An undamaged segment gets no
+line, so recovery needs no space on a full disk. The last 1 000 decisions of a series are kept.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ _KEPT_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was found in one segment that was left open.
+    """The decision on one segment that was left open.
 
-    `lines` were kept; `torn_bytes` had not been acked; `corrupt_offsets`, in the segment as it was,
-    lie in data that had been.
+    `lines` were kept; `torn_bytes` were never acked; `corrupt_offsets`, in the segment before the
+    repair, lie in acked data.
     """
 
     series: str
@@ -37,12 +36,12 @@ class Decision:
 
 
 def keep(folder: Path, decision: Decision) -> None:
-    """Add a decision to those of its series, durably."""
+    """Add a decision to the record of its series, durably. Raises OSError."""
     if not (decision.torn_bytes or decision.corrupt_offsets):
         return
-    known = read(folder)
-    if known[-1:] != [decision]:
-        kept = [*known, decision][-_KEPT_MAX:]
+    earlier = read(folder)
+    if earlier[-1:] != [decision]:
+        kept = [*earlier, decision][-_KEPT_MAX:]
         durable.write_file(folder / NAME, b"".join(map(_encode, kept)))
 
 
@@ -53,11 +52,11 @@ def _encode(decision: Decision) -> bytes:
 
 
 def read(folder: Path) -> list[Decision]:
-    """The decisions of one series, oldest first; a line that is none is passed over."""
+    """Return the decisions of one series, oldest first; invalid lines are skipped and logged."""
     path = folder / NAME
     lines = path.read_bytes().splitlines() if path.exists() else []
-    found = (_decode(folder, line) for line in lines)
-    return [decision for decision in found if decision]
+    decisions = (_decode(folder, line) for line in lines)
+    return [decision for decision in decisions if decision]
 
 
 def _decode(folder: Path, line: bytes) -> Decision | None:
@@ -67,6 +66,7 @@ def _decode(folder: Path, line: bytes) -> Decision | None:
         return Decision(series=folder.name, corrupt_offsets=offsets, **fields)
     except (ValueError, TypeError, KeyError, AttributeError):
         log.warning(
-            "a line is no decision of a recovery", extra={"fields": {"path": str(folder / NAME)}}
+            "skipped an invalid line of recovery's record",
+            extra={"fields": {"path": str(folder / NAME)}},
         )
         return None

@@ -1,4 +1,4 @@
-"""The writer of the log format that `etl.log.format` specifies: batches in, durable lines out."""
+"""The writer of a series: it appends batches of lines durably and seals segments."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _NO_FILE_NOW = (*_NO_SPACE, errno.EMFILE, errno.ENFILE)
 
 
 class DiskFull(Exception):
-    """The batch was refused for want of space and left no trace; a later one may succeed."""
+    """There was no space for the batch, and nothing of it was kept; a later batch may succeed."""
 
 
 class WriterBroken(Exception):
-    """A write or a sync failed: what the file holds is unknown. The writer is of no more use."""
+    """A write or a sync failed, so the file's content is unknown. The writer must be replaced."""
 
 
 class SegmentWriter:
-    """Appends batches to one series; a returned `commit` is durable.
+    """Appends batches to one series; when `commit` returns, its batch is durable.
 
-    Not thread-safe: one committer calls it. The file is made with its first batch, so no empty
-    segment is ever sealed. After WriterBroken the descriptor is never written or synced again.
+    Not thread-safe: one committer calls it. A segment's file is made with its first batch, so no
+    empty segment is ever sealed. After WriterBroken the descriptor is never written or synced.
     """
 
     def __init__(
@@ -52,15 +52,16 @@ class SegmentWriter:
 
     @property
     def lines(self) -> int:
-        """Durable lines in the open segment."""
+        """The number of durable lines in the open segment."""
         return self._lines
 
     @property
     def is_full(self) -> bool:
+        """Whether the open segment has reached `segment_bytes_max`."""
         return self._offset >= self._segment_bytes_max
 
     def commit(self, payloads: Sequence[bytes]) -> None:
-        """Write one batch and sync it. Raises DiskFull (nothing kept) or WriterBroken."""
+        """Write one batch and sync it. Raises DiskFull (nothing was kept) or WriterBroken."""
         self._refuse_if_broken()
         self._refuse_if_disk_low()
         if self._fd < 0:
@@ -75,7 +76,7 @@ class SegmentWriter:
         self._seq += len(payloads)
 
     def seal(self) -> Sealed | None:
-        """Give the open segment its final name; None if it has no line. Raises WriterBroken."""
+        """Seal the open segment and return it; None if it has no line. Raises WriterBroken."""
         self._refuse_if_broken()
         if not self._lines:
             self._discard_empty()
@@ -151,14 +152,14 @@ class SegmentWriter:
 
     def _refuse_if_broken(self) -> None:
         if self._broken:
-            raise WriterBroken(f"series {self._series} failed before")
+            raise WriterBroken(f"series {self._series}: an earlier write or sync failed")
 
     def publish(self, closed_us: int) -> None:
-        """Promise that nothing received before `closed_us` is unsealed. Raises OSError."""
+        """Promise that every line received before `closed_us` is sealed. Raises OSError."""
         closed.publish(self._folder, closed_us)
 
     def has_space(self) -> bool:
-        """Whether `disk_free_bytes_min` and more is free."""
+        """Whether at least `disk_free_bytes_min` is free on the disk."""
         space = os.statvfs(self._folder)
         return space.f_bavail * space.f_frsize >= self._disk_free_bytes_min
 

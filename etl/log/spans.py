@@ -1,7 +1,7 @@
-"""From which line and receipt a sealed segment reaches to which, and where in it a line lies.
+"""The span of a sealed segment (its first and last line), and the search for a line in it.
 
-A segment's lines are in the order of their ordinals and receipts, so its first and last line tell
-its span, and any other is found by bisection over the file: a few reads, whatever its size.
+A segment's lines are in the order of their ordinals and receipts. So the first and the last line
+give its span, and a bisection over the file finds any other with a few reads, whatever its size.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ _TAIL_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A line: its offset in the file, its ordinal, and its receipt in microseconds since the epoch
-    (0 where it has none that can be read: who reads the segment whole says so)."""
+    """A line: its offset in the file, its ordinal, and its receipt in microseconds since the epoch.
+
+    The receipt is 0 where it cannot be read; reading the whole segment reports that.
+    """
 
     offset: int
     seq: int
@@ -41,23 +43,23 @@ class Span:
 
 
 class NoSpan(Exception):
-    """The first or last line of a segment, or one that was looked for, is no line of the log."""
+    """A segment has a line that is no line of the log, so its span is unknown."""
 
 
 def span_of(segment: Sealed) -> Span:
-    """Read the span of a segment. Raises NoSpan, FileNotFoundError."""
+    """Return the span of a segment. Raises NoSpan, FileNotFoundError."""
     with segment.path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         return Span(_mark_at(file, 0), _mark_at(file, _last_line_offset(file, size)), size)
 
 
 def line_above(segment: Sealed, seq: int) -> Mark | None:
-    """The first line whose ordinal is above `seq`; None where there is none. Raises NoSpan."""
+    """Return the first line with an ordinal above `seq`; None for no such line. Raises NoSpan."""
     return _first(segment, lambda mark: mark.seq > seq)
 
 
 def line_received_from(segment: Sealed, received_us: int) -> Mark | None:
-    """The first line that was not received before `received_us`; None where there is none.
+    """Return the first line received at or after `received_us`; None for no such line.
 
     Raises NoSpan.
     """
@@ -65,7 +67,7 @@ def line_received_from(segment: Sealed, received_us: int) -> Mark | None:
 
 
 def _first(segment: Sealed, is_reached: Callable[[Mark], bool]) -> Mark | None:
-    """The first line for which it is true; it is true of all lines after that."""
+    """Return the first line that satisfies a condition which then holds for all later lines."""
     with segment.path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         low, high = 0, size  # low is where a line starts
@@ -84,7 +86,7 @@ def _first(segment: Sealed, is_reached: Callable[[Mark], bool]) -> Mark | None:
 
 
 def _line_offset_from(file: BinaryIO, offset: int) -> int:
-    """Where the first line starts that starts at `offset` or after it."""
+    """Return the offset of the first line that starts at or after `offset`."""
     file.seek(max(0, offset - 1))
     if offset:
         file.readline()

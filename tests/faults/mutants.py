@@ -150,7 +150,7 @@ MUTANTS = (
     _mutant(
         "delete before the commit is durable",
         "tests/unit/etl/lake/test_commits.py::test_a_commit_is_durable_when_it_returns",
-        (_COMMITS, "        yield\n    delta_log.sync(folder, known)\n", "        yield\n"),
+        (_COMMITS, "        yield\n    delta_log.sync(folder, before)\n", "        yield\n"),
     ),
     _mutant(
         "delete what was just committed",
@@ -218,7 +218,7 @@ MUTANTS = (
         "tests/unit/etl/lake/test_duplicates.py::test_a_key_counts_for_its_window",
         (
             "etl/lake/live/view.py",
-            "        mark_duplicates(con, events)\n",
+            "        mark_duplicates(con, _events_of(snapshots))\n",
             "",
         ),
     ),

@@ -1,9 +1,9 @@
-"""The other tables as they belong to a pinned version of the events.
+"""The rows of the other tables that belong to a pinned version of the events.
 
-A version of the events holds all lines of the log up to its watermarks: as events or, in the other
-tables, as duplicates and refused payloads. Those are committed after it, so no version of theirs is
-the right one. Of their newest rows those count whose lines the pinned events reach; merging and
-vacuum change nothing of that. What retention or an erasure dropped meanwhile is gone from them.
+A version of the events covers all lines of the log up to its watermarks: as events or, in the other
+tables, as duplicates and rejected payloads. Those tables are committed later, so no version of them
+matches. Instead, the rows of their newest version count whose lines the pinned watermarks cover;
+merging and vacuum do not change that. Rows that retention or an erasure dropped meanwhile are gone.
 """
 
 from __future__ import annotations
@@ -19,10 +19,7 @@ _MARKS = "pinned_marks"
 def register_marks(
     con: duckdb.DuckDBPyConnection, events: Snapshot, others: list[Snapshot]
 ) -> None:
-    """Make the table of how far the pinned events reach in every series. Raises LakeError.
-
-    They hold whole segments, and of the next one its lines up to the watermark `lines:<series>`.
-    """
+    """Register the watermarks of the pinned events for every series. Raises LakeError."""
     listed = " UNION ".join(f"SELECT series FROM {other.relation()}" for other in others)
     series = [name for (name,) in con.execute(listed).fetchall()]
     con.register(
@@ -38,7 +35,7 @@ def register_marks(
 
 
 def rows(snapshot: Snapshot) -> str:
-    """SQL text that reads the rows of a table that belong to the pinned events."""
+    """Return SQL that reads the rows of a table that belong to the pinned events."""
     columns = ", ".join(snapshot.table.columns)
     return (
         f"(SELECT {columns} FROM {snapshot.relation()} JOIN {_MARKS} USING (series) "

@@ -1,8 +1,8 @@
-"""Lines of sealed segments, kept as they were read: a live view opens anew for every report.
+"""A cache of the lines of sealed segments, because every report opens a new connection.
 
-A sealed segment never changes, so its lines are read once and handed to later connections as Arrow
-tables. Kept are at most `bytes_max` bytes, and of a connection's segments a few: what it read is
-its own first, and the next one finds more.
+A sealed segment never changes, so its lines are read once and passed to later connections as Arrow
+tables. The cache holds at most `bytes_max` bytes. Each connection adds only a few of the segments
+that it read, so that no single report waits for all of them to be copied.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _NEWLY_KEPT_MAX = 16
 
 @dataclass(slots=True)
 class Tail:
-    """The log's tail, as far as it was read before. Threads may share one."""
+    """The cached part of the log's tail. Threads may share an instance."""
 
     bytes_max: int = 128 << 20
     _kept: dict[Sealed, pa.Table] = field(default_factory=dict)
     _changing: Lock = field(default_factory=Lock)
 
     def stage(self, con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
-        """As staging.stage_lines, from memory where it can be."""
+        """Make the table `lines` as staging.stage_lines does, from the cache where possible."""
         with self._changing:
             kept = {item: self._kept[item] for item in segments if item in self._kept}
         staging.stage_lines(con, segments, kept)

@@ -1,14 +1,15 @@
 """The live view: a lake snapshot and the log's tail above that snapshot's watermarks.
 
-Segments are listed first, the snapshot is loaded after, and the watermarks come from that same
-snapshot: a segment compacted in between is in the snapshot, one deleted in between was. So at any
-moment of a compaction every sealed line is seen once. The tail goes through the same duplicate
-rule as compaction. A connection is one moment: it does not change while it is used.
+Segments are listed first, then the snapshot is loaded, and the watermarks come from that same
+snapshot. A segment that was compacted in between is in the snapshot, and a segment that was deleted
+in between was in it already. So at any moment of a compaction every sealed line is seen once. The
+tail passes through the same duplicate rule as compaction. A connection shows one moment: it does
+not change.
 
 Views: `events`, `rejected`, `duplicates`, `tenants`, `products`, `snapshot` (version,
 tail_events), `pinned_at` (received_at: the newest receipt of a pinned version; no row in a live
-view), `stopped` (series, segment, reason: what compaction and view alike refuse to read) and
-the table macro `selected(tenant, since, until, with_bots, of_endpoint, …)`.
+view), `stopped` (series, segment, reason: the segments that neither compaction nor the view reads)
+and the table macro `selected(tenant, since, until, with_bots, of_endpoint, …)`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _NAMES_TTL_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class ViewLimits:
-    """What one connection may use."""
+    """The memory and threads of one connection, and whether it may spill to disk."""
 
     memory_bytes_max: int = 1 << 30
     threads_max: int = 2
@@ -61,7 +62,7 @@ class Names:
 
 @dataclass(slots=True)
 class LiveView:
-    """Opens live connections on one data folder; keeps what is worth keeping between them."""
+    """Opens live connections on one data folder; they share caches of segments and names."""
 
     data: Path
     directory: DirectoryDatabase | None = None
@@ -74,7 +75,7 @@ class LiveView:
     def connect(
         self, *, version: int | None = None, names: Names | None = None
     ) -> duckdb.DuckDBPyConnection:
-        """A new connection; `names` instead of the directory's own, where they are given.
+        """Open a connection; `names` replace those of the directory.
 
         Raises LakeError, VersionNotFound, DirectoryUnavailable.
         """
@@ -107,7 +108,7 @@ class LiveView:
         )
 
     def names(self) -> Names:
-        """The directory's names, a few seconds old at most. Raises DirectoryUnavailable."""
+        """Return the directory's names, a few seconds old at most. Raises DirectoryUnavailable."""
         names = self._names
         now_s = time.monotonic()
         if names is None or now_s - names.read_at_s > _NAMES_TTL_S:
@@ -132,13 +133,13 @@ class LiveView:
     def _view_tables(
         self, con: duckdb.DuckDBPyConnection, snapshots: list[Snapshot], *, is_pinned: bool
     ) -> None:
-        rows = {one.table.name: one.relation() for one in snapshots}
+        events = _events_of(snapshots)
+        rows = {item.table.name: item.relation() for item in snapshots}
         read_at = "(SELECT NULL::TIMESTAMPTZ AS received_at LIMIT 0)"
         if is_pinned:
-            events = next(one for one in snapshots if one.table is EVENTS)
-            others = [one for one in snapshots if one.table is not EVENTS]
+            others = [item for item in snapshots if item is not events]
             pinned.register_marks(con, events, others)
-            rows |= {one.table.name: pinned.rows(one) for one in others}
+            rows |= {item.table.name: pinned.rows(item) for item in others}
             read_at = "(SELECT max(received_at) AS received_at FROM lake_events)"
         for name, relation in rows.items():
             con.execute(f"CREATE TEMP VIEW lake_{name} AS FROM {relation}")
@@ -146,7 +147,7 @@ class LiveView:
             "CREATE TEMP VIEW every_event AS "
             "SELECT * FROM lake_events UNION ALL BY NAME SELECT * FROM staged_events"
         )
-        self._superseded.view(con, next(one for one in snapshots if one.table is EVENTS))
+        self._superseded.view(con, events)
         con.execute(f"CREATE TEMP VIEW pinned_at AS FROM {read_at}")
 
     def _stage_tail(
@@ -160,8 +161,7 @@ class LiveView:
         }
         stopped = self._stage_lines(con, sealed, marks)
         staging.stage_tables(con, snapshots)
-        events = next(one for one in snapshots if one.table is EVENTS)
-        mark_duplicates(con, events)
+        mark_duplicates(con, _events_of(snapshots))
         return stopped
 
     def _stage_lines(
@@ -171,9 +171,9 @@ class LiveView:
         marks: dict[str, int],
     ) -> list[backlog.Stopped]:
         if sealed:
-            known = {item for listed in sealed.values() for item in listed}
-            self._verified.keep_only(known)
-            self._tail.keep_only(known)
+            present = {item for listed in sealed.values() for item in listed}
+            self._verified.keep_only(present)
+            self._tail.keep_only(present)
         while True:
             readable, stopped = backlog.above(sealed, marks, self._verified)
             try:
@@ -187,17 +187,20 @@ class LiveView:
     def _describe(
         con: duckdb.DuckDBPyConnection, snapshots: list[Snapshot], stopped: list[backlog.Stopped]
     ) -> None:
-        version = next(item.version for item in snapshots if item.table is EVENTS)
         con.execute(
             "CREATE TEMP TABLE snapshot AS SELECT $version::BIGINT AS version, "
             "(SELECT count(*) FROM staged_events) AS tail_events",
-            {"version": version},
+            {"version": _events_of(snapshots).version},
         )
         con.execute("CREATE TEMP TABLE stopped (series VARCHAR, segment BIGINT, reason VARCHAR)")
         for item in stopped:
             con.execute(
                 "INSERT INTO stopped VALUES (?, ?, ?)", [item.series, item.segment, item.reason]
             )
+
+
+def _events_of(snapshots: list[Snapshot]) -> Snapshot:
+    return next(item for item in snapshots if item.table is EVENTS)
 
 
 def _add_names(con: duckdb.DuckDBPyConnection, names: Names) -> None:
@@ -208,7 +211,7 @@ def _add_names(con: duckdb.DuckDBPyConnection, names: Names) -> None:
 
 
 def open_directory(data: Path, url: str | None) -> DirectoryDatabase:
-    """The directory of a data folder, or the one at `url`."""
+    """Return the directory of a data folder, or the directory at `url`."""
     from etl.directory.database import (  # noqa: PLC0415  (a lake is read without it)
         DirectoryDatabase,
     )
@@ -217,9 +220,9 @@ def open_directory(data: Path, url: str | None) -> DirectoryDatabase:
 
 
 def _read_names(directory: DirectoryDatabase | None, now_s: float) -> Names:
-    known = directory is not None and directory.exists()
-    tenants = list(directory.tenants()) if directory and known else []
-    products = list(directory.products()) if directory and known else []
+    readable = directory if directory and directory.exists() else None
+    tenants = list(readable.tenants()) if readable else []
+    products = list(readable.products()) if readable else []
     return Names(
         pa.table(
             {

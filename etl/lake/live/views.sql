@@ -1,6 +1,6 @@
--- What a connection to the live view offers, over `lake_<table>` (one snapshot of each table) and
--- `staged_<table>` (the log's tail above that snapshot's watermarks), and over `counted_events` and
--- `outranked`, which part the rows of both (etl/lake/superseded.py).
+-- The views and macros of a connection to the live view. They read `lake_<table>` (one snapshot of
+-- each table), `staged_<table>` (the log's tail above that snapshot's watermarks), `counted_events`
+-- and `outranked`, which divide the rows of both (etl/lake/superseded.py).
 
 CREATE OR REPLACE TEMP VIEW events AS FROM counted_events;
 
@@ -11,7 +11,7 @@ CREATE OR REPLACE TEMP VIEW duplicates AS
 SELECT * FROM lake_duplicates UNION ALL BY NAME SELECT * FROM staged_duplicates
 UNION ALL BY NAME SELECT * FROM outranked;
 
--- Sales that came again and said another amount or currency than the one that counts.
+-- Repeated sales whose amount or currency differs from that of the counted sale.
 CREATE OR REPLACE TEMP VIEW disagreeing AS
 WITH kept AS (
     SELECT tenant_id, transaction_id, value, currency, received_at FROM events
@@ -28,20 +28,20 @@ ANTI JOIN kept
     AND kept.value IS NOT DISTINCT FROM again.value
     AND kept.currency IS NOT DISTINCT FROM again.currency;
 
--- Where an event came from, as the page that sent it says.
+-- The source of an event, as the sending page states it.
 CREATE OR REPLACE TEMP MACRO source_of(metadata) AS coalesce(
     nullif(json_extract_string(metadata, '$.source'), ''),
     nullif(json_extract_string(metadata, '$.referrer'), ''),
     'direct');
 
--- A sale, in every report: told to the conversion endpoint, once per transaction. A page's own claim
--- of a purchase is an event and a step of the funnel, but no sale.
+-- A sale, in every report: an event of the conversion endpoint, once per transaction. A purchase that
+-- a page reports by `track` is an event and a step of the funnel, but no sale.
 CREATE OR REPLACE TEMP MACRO is_sale(endpoint, type) AS
     endpoint = 'conversion' AND type IN ('purchase', 'conversion');
 
 -- Whether a moment lies in [since, until), either end open where it is NULL. `received_on` is the
 -- partition: the UTC date of receipt, whatever the zone of the session. Nothing occurs more than five
--- minutes after its receipt, so partitions from the day before `since` on hold all that is asked for.
+-- minutes after its receipt, so the partitions from the day before `since` on suffice.
 CREATE OR REPLACE TEMP MACRO falls_in(moment, received_on, since, until) AS
     (since IS NULL OR (moment >= since
                        AND received_on >= CAST(make_timestamp(epoch_us(since::TIMESTAMPTZ)) AS DATE) - 1))
@@ -66,11 +66,11 @@ WHERE (tenant IS NULL OR tenant_id = tenant)
 CREATE OR REPLACE TEMP MACRO minute_of(moment) AS
     epoch_us(moment) - ((epoch_us(moment) % 60000000) + 60000000) % 60000000;
 
--- Where the bucket of `us` would begin if its clocks had never changed.
+-- The begin of the bucket of `us` if the zone's offset had never changed.
 CREATE OR REPLACE TEMP MACRO bucket_shown(us, step, offset_us) AS
     epoch_us(date_trunc(step, make_timestamp(us + offset_us))) - offset_us;
 
--- Where the bucket of `us` begins, by the row of `clock` that it lies in: see etl/reports/clock_table.py.
+-- The begin of the bucket of `us`, by its row of `clock`: see etl/reports/clock_table.py.
 CREATE OR REPLACE TEMP MACRO bucket_of(us, step, offset_us, fresh_us, bucket_us) AS
     make_timestamptz(CASE
         WHEN bucket_shown(us, step, offset_us) >= fresh_us

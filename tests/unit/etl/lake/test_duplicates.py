@@ -65,7 +65,7 @@ def stored(con, name: str, rows: Iterable[Arrival]) -> None:
 def kept_by_rule(con, lake: Iterable[Arrival], arrivals: Sequence[Arrival]) -> set[Arrival]:
     """Which arrivals the SQL keeps."""
     keys = {(one.tenant_id, one.key) for one in arrivals}
-    stored(con, "known", [one for one in lake if one.key and (one.tenant_id, one.key) in keys])
+    stored(con, "lake_keys", [one for one in lake if one.key and (one.tenant_id, one.key) in keys])
     stored(con, "lines", arrivals)
     con.execute("CREATE OR REPLACE TEMP VIEW staged_events AS FROM lines WHERE kind = 'event'")
     con.execute(RULE)
