@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset  # DuckDB would import it when it can no longer be read
 
-from etl.lake.live.view import ViewLimits, LiveView, Names
+from etl.lake.live.view import LiveView, Names, ViewLimits
 from etl.layout import Layout
 from etl.reports.limits import lock_down
 from etl.reports.sandbox import confine, protocol, queries
