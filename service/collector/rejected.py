@@ -1,8 +1,8 @@
-"""The rejected stream: refused payloads are data, kept with their reason, within a budget.
+"""The rejected stream: rejected payloads are data, stored with their reason, within a budget.
 
-What is refused costs a client nothing to send, so what is kept of it is bounded: in bytes a
-payload and in bytes a minute, of which one address has a share. Past any bound, or where the log
-takes nothing now, a payload is not kept, and the answer to it stays what it was.
+A rejected payload costs its client nothing, so storage is bounded: in bytes per payload, and in
+bytes per minute, of which one address has a share. Past a bound, or while the log takes no record,
+the payload is dropped and its reply stays the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from service.collector.contract.rejection import Rejection
 from service.collector.journal import Journal, JournalBroken, JournalFull
 from service.collector.throttle.token_bucket import MemoryThrottle, Rate
 
-_BYTES_A_TOKEN = 1024
+_BYTES_PER_TOKEN = 1024
 _TOKENS_PER_MIN_MAX = 60_000_000
 _SHARES = 8
 _PAYLOAD_TOKENS_MAX = 64
@@ -22,20 +22,20 @@ _ADDRESSES_MAX = 4096
 
 
 class ByteBudget:
-    """So many bytes in any minute, in steps of a KiB; below one KiB none at all.
+    """Bytes per minute in steps of a KiB; below one KiB there are none.
 
-    One address has an eighth of them, but room for one payload of the largest size at least.
+    One address has an eighth of them, but always room for one payload of the largest size.
     """
 
     def __init__(self, bytes_per_min: int) -> None:
-        tokens = min(bytes_per_min // _BYTES_A_TOKEN, _TOKENS_PER_MIN_MAX)
+        tokens = min(bytes_per_min // _BYTES_PER_TOKEN, _TOKENS_PER_MIN_MAX)
         self._share = min(tokens, max(tokens // _SHARES, _PAYLOAD_TOKENS_MAX))
-        self._all = MemoryThrottle(_a_minute(tokens), keys_max=1)
-        self._of_addresses = MemoryThrottle(_a_minute(self._share), _ADDRESSES_MAX)
+        self._all = MemoryThrottle(_per_minute(tokens), keys_max=1)
+        self._of_addresses = MemoryThrottle(_per_minute(self._share), _ADDRESSES_MAX)
 
     def take(self, size_bytes: int, address: str, now_s: float) -> bool:
-        """Take so many bytes, at least one, at `now_s` (monotonic), or refuse."""
-        cost = -(-size_bytes // _BYTES_A_TOKEN)
+        """Take at least one byte at `now_s` (monotonic), and return whether they were there."""
+        cost = -(-size_bytes // _BYTES_PER_TOKEN)
         return (
             cost <= self._share
             and self._of_addresses.allow(address, now_s, cost).allowed
@@ -43,12 +43,12 @@ class ByteBudget:
         )
 
 
-def _a_minute(tokens: int) -> Rate:
+def _per_minute(tokens: int) -> Rate:
     return Rate(per_s=max(tokens, 1) / 60, burst=max(tokens, 1))
 
 
 class RejectedStream:
-    """Where refused payloads go."""
+    """The rejected payloads of one collector."""
 
     def __init__(
         self, journal: Journal, clock: Clock, budget: ByteBudget, *, schema_version: str
@@ -58,16 +58,15 @@ class RejectedStream:
         self._budget = budget
         self._schema_version = schema_version
 
-    async def keep(self, endpoint: str, refusal: Rejection, body: bytes, address: str) -> bool:
-        """Store a refused payload of an address; whether it is on disk, in whole or cut to its
-        maximum."""
+    async def keep(self, endpoint: str, rejection: Rejection, body: bytes, address: str) -> bool:
+        """Store a rejected payload, cut to its maximum, and return whether it is on disk."""
         if self._clock.has_fallen():
             await self._journal.on_time()
         received_us = self._clock.now_us()
         payload = record.rejected(
             endpoint=endpoint,
-            reason=refusal.slug,
-            errors=refusal.errors,
+            reason=rejection.slug,
+            errors=rejection.errors,
             schema_version=self._schema_version,
             raw_body=body,
             received_us=received_us,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.collector.intake import Bounds
+from service.collector.intake import TimeBounds
 from service.collector.throttle.gates import RateLimits
 from service.collector.throttle.token_bucket import (
     Rate,
@@ -31,10 +31,10 @@ def collector_options(settings: Settings) -> CollectorOptions:
         logs=log_options(settings),
         directory=directory_source(settings),
         directory_refresh_s=settings.directory_refresh_s,
-        bounds=Bounds(
-            body_bytes_max=settings.body_bytes_max,
-            occurred_past_max_us=int(settings.occurred_past_max_days * _DAY_US),
-            occurred_future_max_us=int(settings.occurred_future_max_s * 1_000_000),
+        body_bytes_max=settings.body_bytes_max,
+        time_bounds=TimeBounds(
+            past_max_us=int(settings.occurred_past_max_days * _DAY_US),
+            future_max_us=int(settings.occurred_future_max_s * 1_000_000),
         ),
         rejected_bytes_per_min_max=settings.rejected_bytes_per_min_max,
         segment_bytes_max=settings.segment_bytes_max,

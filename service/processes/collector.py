@@ -18,10 +18,18 @@ from service.collector.client import ClientAddress
 from service.collector.clock import Clock
 from service.collector.contract.contract import Contract
 from service.collector.directory.directory import Directory
-from service.collector.intake import Bounds, Closed, Endpoints, Intake
+from service.collector.intake import (
+    Endpoints,
+    EventStream,
+    Parts,
+    TimeBounds,
+    closed_endpoints,
+    make_endpoints,
+)
 from service.collector.journal import Journal
 from service.collector.rejected import ByteBudget, RejectedStream
 from service.collector.signing.secret_store import SecretStore
+from service.collector.signing.verifier import Verifier
 from service.collector.throttle.gates import Buckets, Gates
 from service.collector.visitors import DailySalts
 from service.processes import child
@@ -55,7 +63,8 @@ class CollectorOptions:
     logs: LogOptions
     directory: DirectorySource
     directory_refresh_s: float
-    bounds: Bounds
+    body_bytes_max: int
+    time_bounds: TimeBounds
     rejected_bytes_per_min_max: int
     segment_bytes_max: int
     segment_age_s: float
@@ -133,7 +142,7 @@ class _Collector:
             asyncio.create_task(give_back_regularly()),
         ]
         server = self._server(
-            self._intake(directory, journal), lambda: self._why_not_ready(journal)
+            self._endpoints(directory, journal), lambda: self._why_not_ready(journal)
         )
         _spare_long_lived_objects()
         server.listen(self._start.sockets)
@@ -161,7 +170,7 @@ class _Collector:
         return directory, writer
 
     def _closed_server(self, why_not_ready: Callable[[], Sequence[str]]) -> Server:
-        return self._server(Closed(), why_not_ready)
+        return self._server(closed_endpoints(), why_not_ready)
 
     def _server(self, endpoints: Endpoints, why_not_ready: Callable[[], Sequence[str]]) -> Server:
         options = self._options
@@ -170,7 +179,7 @@ class _Collector:
             clients=ClientAddress(options.trusted_proxies),
             in_flight=self._in_flight,
             why_not_ready=why_not_ready,
-            body_bytes_max=options.bounds.body_bytes_max,
+            body_bytes_max=options.body_bytes_max,
         )
         app = make_app(port)
         if options.http_server == "fast":
@@ -181,19 +190,19 @@ class _Collector:
             )
         return BoundedServer(app, port.clients, connections_max=options.connections_max)
 
-    def _intake(self, directory: Directory, journal: Journal) -> Intake:
-        contract, clock = self._start.contract, self._clock
-        budget = ByteBudget(self._options.rejected_bytes_per_min_max)
-        return Intake(
-            contract=contract,
-            directory=directory,
-            journal=journal,
-            salts=self._salts,
-            clock=clock,
-            bounds=self._options.bounds,
-            gates=Gates.of(self._start.buckets, clock),
-            rejected=RejectedStream(journal, clock, budget, schema_version=contract.version),
-            secrets=self._secrets,
+    def _endpoints(self, directory: Directory, journal: Journal) -> Endpoints:
+        options, contract, clock = self._options, self._start.contract, self._clock
+        budget = ByteBudget(options.rejected_bytes_per_min_max)
+        return make_endpoints(
+            Parts(
+                contract=contract,
+                directory=directory,
+                verifier=Verifier(self._secrets, clock),
+                gates=Gates.of(self._start.buckets, clock),
+                events=EventStream(journal, clock, self._salts, options.time_bounds),
+                rejected=RejectedStream(journal, clock, budget, schema_version=contract.version),
+                body_bytes_max=options.body_bytes_max,
+            )
         )
 
     def _why_not_ready(self, journal: Journal) -> list[str]:

@@ -13,8 +13,17 @@ from service.collector.clock import Clock
 from service.collector.contract.contract import Contract
 from service.collector.directory.directory import MISS, Miss
 from service.collector.identifiers import us_of
-from service.collector.intake import Bounds, Intake, Reply, Submission
+from service.collector.intake import (
+    EventStream,
+    Parts,
+    Reply,
+    Submission,
+    TimeBounds,
+    make_endpoints,
+)
 from service.collector.rejected import ByteBudget, RejectedStream
+from service.collector.signing.signatures import Secrets
+from service.collector.signing.verifier import Verifier
 from service.collector.throttle.gates import Buckets, Gates, RateLimits
 from service.collector.visitors import DailySalts
 
@@ -108,6 +117,16 @@ class FakeJournal:
         return waiter
 
 
+class NoSecrets:
+    """No tenant signs."""
+
+    def valid(self, tenant_id: int) -> list[str]:
+        return []
+
+    def only_signed(self, tenant_id: int) -> bool:
+        return False
+
+
 class Collector:
     """An intake with fakes around it, and the last reply it gave."""
 
@@ -125,21 +144,28 @@ class Collector:
         budget = ByteBudget(parts.pop("rejected_bytes_per_min", 1 << 20))
         journal: Any = self.journal
         directory: Any = self.directory
-        self.intake = Intake(
-            contract=CONTRACT,
-            directory=directory,
-            journal=journal,
-            salts=DailySalts(folder / "salts"),
-            clock=self.clock,
-            bounds=parts.pop("bounds", Bounds()),
-            gates=Gates.of(Buckets.shared(RateLimits(**parts), processes=1), self.clock),
-            rejected=RejectedStream(journal, self.clock, budget, schema_version=CONTRACT.version),
+        secrets: Secrets = parts.pop("secrets", NoSecrets())
+        salts = DailySalts(folder / "salts")
+        bounds = parts.pop("bounds", TimeBounds())
+        body_bytes_max = parts.pop("body_bytes_max", 64 << 10)
+        self.endpoints = make_endpoints(
+            Parts(
+                contract=CONTRACT,
+                directory=directory,
+                verifier=Verifier(secrets, self.clock),
+                gates=Gates.of(Buckets.shared(RateLimits(**parts), processes=1), self.clock),
+                events=EventStream(journal, self.clock, salts, bounds),
+                rejected=RejectedStream(
+                    journal, self.clock, budget, schema_version=CONTRACT.version
+                ),
+                body_bytes_max=body_bytes_max,
+            )
         )
 
     def send(self, endpoint: str, body: object, **changes: Any) -> Reply:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         submission = SUBMISSION._replace(body=raw, **changes)
-        ask: Callable[[Submission], Awaitable[Reply]] = getattr(self.intake, endpoint)
+        ask: Callable[[Submission], Awaitable[Reply]] = getattr(self.endpoints, endpoint)
 
         async def asked() -> Reply:
             return await ask(submission)

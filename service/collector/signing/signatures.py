@@ -50,20 +50,6 @@ class Secrets(Protocol):
         """Whether only signed sales of a tenant count. Raises SecretsUnavailable."""
 
 
-class NoSecrets:
-    """No tenant signs."""
-
-    def valid(self, tenant_id: int) -> Sequence[str]:
-        """See Secrets.valid."""
-        del tenant_id
-        return ()
-
-    def only_signed(self, tenant_id: int) -> bool:
-        """See Secrets.only_signed."""
-        del tenant_id
-        return False
-
-
 @dataclass(frozen=True, slots=True)
 class Signature:
     """A parsed header."""

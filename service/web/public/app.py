@@ -169,7 +169,7 @@ class IngestHandler(JsonHandler):
             ip=self._client_ip(headers),
             user_agent=headers.get("User-Agent", ""),
             wants_privacy=wants_privacy(headers.get("Sec-GPC"), headers.get("DNT")),
-            refused=TOO_LARGE if too_large else None,
+            rejection=TOO_LARGE if too_large else None,
             signature=headers.get(signatures.HEADER),
         )
 

@@ -33,7 +33,7 @@ from referencing import Registry, Resource
 
 from etl.log.segment_writer import DiskFull
 from service.collector.contract.rejection import Rejection
-from service.collector.intake import Bounds
+from service.collector.intake import TimeBounds
 from service.collector.journal import JournalBroken, JournalFull
 from service.collector.throttle.token_bucket import Rate
 
@@ -182,9 +182,9 @@ def test_a_missing_product_is_an_error_of_its_field(collector: Collector) -> Non
 def test_what_the_server_refused_before_reading_is_refused_as_such(collector: Collector) -> None:
     """The body's size is the HTTP side's to see."""
     too_large = Rejection("body-too-large", 413, "The body is too large.")
-    assert collector.send("track", b"{", refused=too_large).status == 413
-    assert collector.send("interactions", b"{", refused=too_large).status == 413
-    assert collector.send("conversion", b"{", refused=too_large).body["status"] == "skipped"
+    assert collector.send("track", b"{", rejection=too_large).status == 413
+    assert collector.send("interactions", b"{", rejection=too_large).status == 413
+    assert collector.send("conversion", b"{", rejection=too_large).body["status"] == "skipped"
     assert collector.reasons == ["body-too-large"] * 3
 
 
@@ -691,7 +691,7 @@ def test_a_timestamp_counts_where_it_is_plausible(
 
 def test_a_backfill_widens_the_window(tmp_path: Path) -> None:
     """The bounds are the operator's."""
-    ten_years = Bounds(occurred_past_max_us=3650 * 86_400_000_000)
+    ten_years = TimeBounds(past_max_us=3650 * 86_400_000_000)
     collector = Collector(tmp_path, bounds=ten_years)
     collector.send("track", TRACK | {"timestamp": "2019-10-01T00:00:00Z"})
     assert collector.events[0]["occurred_at"] == "2019-10-01T00:00:00.000000Z"

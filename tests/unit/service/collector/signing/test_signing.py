@@ -191,9 +191,7 @@ SALE = CONVERSION | {"transaction_id": "T-1"}
 
 @pytest.fixture
 def collector(tmp_path: Path) -> Collector:
-    made = Collector(tmp_path)
-    made.intake._secrets = SecretStore(tmp_path / "signing.json")
-    return made
+    return Collector(tmp_path, secrets=SecretStore(tmp_path / "signing.json"))
 
 
 def test_a_signed_sale_is_marked(collector: Collector, tmp_path: Path) -> None:

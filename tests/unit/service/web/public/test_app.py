@@ -142,7 +142,7 @@ async def test_a_post_reaches_its_endpoint(worker: Worker, send: Send, endpoint:
                 ip="203.0.113.7",
                 user_agent="Firefox",
                 wants_privacy=True,
-                refused=None,
+                rejection=None,
             ),
         )
     ]
@@ -203,7 +203,7 @@ async def test_a_bug_is_a_500_without_its_text(
 async def test_a_body_of_the_greatest_size_is_passed_on(worker: Worker, send: Send) -> None:
     """To the last byte."""
     await send("POST", PATHS["track"], b"x" * BODY_BYTES_MAX)
-    assert worker.intake.submission.refused is None
+    assert worker.intake.submission.rejection is None
     assert len(worker.intake.submission.body) == BODY_BYTES_MAX
 
 
@@ -214,9 +214,9 @@ async def test_a_body_too_large_is_read_and_told_to_the_endpoint(
     """The endpoint decides what is answered; no more than the maximum is held."""
     response = await send("POST", PATHS["track"], b"x" * size)
     assert response.code == 202
-    refused = worker.intake.submission.refused
-    assert refused is not None
-    assert (refused.slug, refused.status) == ("body-too-large", 413)
+    rejection = worker.intake.submission.rejection
+    assert rejection is not None
+    assert (rejection.slug, rejection.status) == ("body-too-large", 413)
     assert len(worker.intake.submission.body) <= BODY_BYTES_MAX
 
 
@@ -226,7 +226,7 @@ async def test_a_chunked_body_is_counted_too(worker: Worker, raw: Raw) -> None:
     chunk = b"258\r\n" + b"x" * 600 + b"\r\n"
     answer = await raw(head % PATHS["track"].encode() + 2 * chunk + b"0\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 202 ")
-    assert worker.intake.submission.refused is not None
+    assert worker.intake.submission.rejection is not None
 
 
 async def test_a_flood_is_cut_off_with_an_answer(worker: Worker, raw: Raw) -> None:

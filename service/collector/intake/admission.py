@@ -1,0 +1,112 @@
+"""Admit a payload: its tenant is public, its signature is good, its product is this tenant's.
+
+Each step takes the result of the one before, and passes a rejection on. The coroutines wait only
+where the directory must ask the database.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from etl.directory.entries import DirectoryUnavailable, Tenant
+from service.collector.contract.contract import Payload
+from service.collector.contract.rejection import Rejection
+from service.collector.directory.directory import MISS, Directory, Miss
+from service.collector.intake.submission import Unavailable
+from service.collector.signing.signatures import SecretsUnavailable
+from service.collector.signing.verifier import Verifier
+
+log = logging.getLogger(__name__)
+
+_PRODUCT_MESSAGE = "The product does not exist for this tenant."
+TENANT_NOT_FOUND = Rejection("tenant-not-found", 404, "Tenant not found or not available")
+PRODUCT_NOT_FOUND = Rejection(
+    "product-not-found", 422, _PRODUCT_MESSAGE, {"product_id": [_PRODUCT_MESSAGE]}
+)
+DIRECTORY_UNAVAILABLE = Rejection(
+    "directory-unavailable", 503, "The directory cannot be read now; send the event again."
+)
+
+
+class Admitted(NamedTuple):
+    """A valid payload, the public tenant it is for, and whether that tenant signed it."""
+
+    payload: Payload
+    tenant: Tenant
+    signed: bool = False
+
+    @property
+    def throttle_key(self) -> str:
+        """The tenant's key in the throttle."""
+        return f"tenant:{self.tenant.id}"
+
+
+class TenantLookup(NamedTuple):
+    """How the tenant of a payload is found: `peek` in memory, on a MISS `fetch` for an address."""
+
+    peek: Callable[[Any], Tenant | Miss | None]
+    fetch: Callable[[Any, str], Awaitable[Tenant | None]]
+
+    @classmethod
+    def by_id(cls, directory: Directory) -> TenantLookup:
+        """Return the look-up by id or UUID."""
+        return cls(directory.peek_tenant, directory.tenant)
+
+    @classmethod
+    def by_slug(cls, directory: Directory) -> TenantLookup:
+        """Return the look-up by slug."""
+        return cls(directory.peek_slug, directory.tenant_by_slug)
+
+    async def tenant(self, payload: Payload | Rejection, address: str) -> Admitted | Rejection:
+        """Admit the payload if its tenant is public."""
+        if isinstance(payload, Rejection):
+            return payload
+        tenant = self.peek(payload.tenant)
+        if tenant is MISS:
+            try:
+                tenant = await self.fetch(payload.tenant, address)
+            except DirectoryUnavailable:
+                return DIRECTORY_UNAVAILABLE
+        return Admitted(payload, tenant) if tenant else TENANT_NOT_FOUND
+
+
+class Admission:
+    """The steps that follow once the tenant is found."""
+
+    def __init__(self, directory: Directory, verifier: Verifier) -> None:
+        self._directory = directory
+        self._verifier = verifier
+
+    def verified(
+        self, admitted: Admitted | Rejection, body: bytes, header: str | None
+    ) -> Admitted | Rejection:
+        """Mark a payload as signed; reject a bad signature, and a missing one that is required.
+
+        Raises Unavailable.
+        """
+        if isinstance(admitted, Rejection):
+            return admitted
+        tenant_id, event_type = admitted.tenant.id, admitted.payload.type
+        try:
+            signed = self._verifier.verify(tenant_id, event_type, body, header)
+        except SecretsUnavailable as error:
+            log.error("no signature is verified", extra={"fields": {"why": str(error)}})
+            raise Unavailable("Signatures cannot be verified now; send the sale again.") from error
+        if isinstance(signed, Rejection):
+            return signed
+        return admitted._replace(signed=True) if signed else admitted
+
+    async def with_product(self, admitted: Admitted, address: str) -> Admitted | Rejection:
+        """Reject a payload with a product that is not this tenant's."""
+        tenant_id, product_id = admitted.tenant.id, admitted.payload.product_id
+        if product_id is None:
+            return admitted
+        exists = self._directory.peek_product(tenant_id, product_id)
+        if exists is MISS:
+            try:
+                exists = await self._directory.has_product(tenant_id, product_id, address)
+            except DirectoryUnavailable:
+                return DIRECTORY_UNAVAILABLE
+        return admitted if exists else PRODUCT_NOT_FOUND

@@ -1,0 +1,95 @@
+"""The event stream: admitted payloads become records of the log."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import date
+from random import Random
+
+from etl.log.segment_writer import DiskFull
+from service.collector import record
+from service.collector.bots import is_bot
+from service.collector.clock import Clock
+from service.collector.contract.contract import Payload
+from service.collector.identifiers import uuid7
+from service.collector.intake.admission import Admitted
+from service.collector.intake.submission import Submission, Unavailable
+from service.collector.journal import Journal, JournalBroken, JournalFull
+from service.collector.record import Visit
+from service.collector.visitors import DailySalts, SaltDamagedError, visitor_id
+
+log = logging.getLogger(__name__)
+
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TimeBounds:
+    """How far a client's timestamp may lie from its receipt."""
+
+    past_max_us: int = 7 * _DAY_US
+    future_max_us: int = 300_000_000
+
+
+class EventStream:
+    """The events of one collector, on its event loop."""
+
+    def __init__(
+        self, journal: Journal, clock: Clock, salts: DailySalts, bounds: TimeBounds
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._salts = salts
+        self._bounds = bounds
+        # Seeded in this process: processes forked from one state would make the same ids.
+        self._random_bits = Random().getrandbits  # noqa: S311 (unique is enough: no id is secret)
+
+    async def store(self, endpoint: str, admitted: Admitted, submission: Submission) -> str:
+        """Make the event durable and return its id. Raises Unavailable."""
+        if self._clock.has_fallen():
+            await self._journal.on_time()
+        received_us = self._clock.now_us()
+        visit = self._visit(endpoint, admitted, submission, received_us)
+        try:
+            await self._journal.submit(record.event(admitted.payload, visit), received_us)
+        except JournalFull as error:
+            raise Unavailable("Overloaded; send the event again.") from error
+        except (DiskFull, JournalBroken) as error:
+            raise Unavailable("The event could not be stored; send it again.") from error
+        return visit.event_id
+
+    def _visit(
+        self, endpoint: str, admitted: Admitted, submission: Submission, received_us: int
+    ) -> Visit:
+        payload, tenant_id = admitted.payload, admitted.tenant.id
+        return Visit(
+            endpoint,
+            tenant_id,
+            payload.event_id or uuid7(received_us, self._random_bits),
+            received_us,
+            self._occurred_us(payload, received_us),
+            self._visitor_id(tenant_id, submission, received_us),
+            is_bot(submission.user_agent),
+            admitted.signed,
+        )
+
+    def _occurred_us(self, payload: Payload, received_us: int) -> int:
+        claimed_us = payload.timestamp_us
+        if claimed_us is None:
+            return received_us
+        earliest_us = received_us - self._bounds.past_max_us
+        latest_us = received_us + self._bounds.future_max_us
+        return claimed_us if earliest_us <= claimed_us <= latest_us else received_us
+
+    def _visitor_id(self, tenant_id: int, submission: Submission, received_us: int) -> str | None:
+        if submission.wants_privacy:
+            return None
+        day = date.fromordinal(_EPOCH_DAY + received_us // _DAY_US)
+        try:
+            salt = self._salts.salt(day)
+        except (OSError, SaltDamagedError) as error:
+            log.error("no visitor id", extra={"fields": {"why": str(error)}})
+            return None
+        return visitor_id(salt, tenant_id, submission.ip, submission.user_agent)

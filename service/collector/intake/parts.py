@@ -1,0 +1,25 @@
+"""The parts that the endpoints of one collector share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.collector.contract.contract import Contract
+from service.collector.directory.directory import Directory
+from service.collector.intake.events import EventStream
+from service.collector.rejected import RejectedStream
+from service.collector.signing.verifier import Verifier
+from service.collector.throttle.gates import Gates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the endpoints read, ask and write. `body_bytes_max` counts after decompression."""
+
+    contract: Contract
+    directory: Directory
+    verifier: Verifier
+    gates: Gates
+    events: EventStream
+    rejected: RejectedStream
+    body_bytes_max: int = 64 << 10
