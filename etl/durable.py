@@ -1,11 +1,11 @@
-"""The few file-system steps that durability is made of.
+"""Durable steps on files and folders.
 
-A file's bytes are durable after its own fsync or fdatasync; its name is durable after an fsync
-of its folder. Nothing here swallows an error: after a failed sync the kernel may have dropped
-the dirty pages, so a retry proves nothing.
+A file's bytes are durable after its own fsync or fdatasync; its name is durable after an fsync of
+its folder. Nothing here ignores an error: after a failed sync the kernel may have dropped the dirty
+pages, so a retry proves nothing.
 
-Files and folders are made for their owner alone, and no symbolic link is followed to a file that
-is written.
+Only the owner may read the files and folders made here, and nothing is written through a symbolic
+link.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FILE_MODE, _FOLDER_MODE = 0o600, 0o700
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Write every byte at the descriptor's offset; a short write is continued.
+    """Write every byte at the descriptor's offset, continuing after a short write.
 
     Raises OSError, with ENOSPC when the kernel accepts no byte at all.
     """
@@ -34,7 +34,7 @@ def write_all(fd: int, data: bytes) -> None:
 
 
 def fsync_path(path: Path) -> None:
-    """Sync a file or a folder by name."""
+    """Sync a file or a folder. Raises OSError."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -43,7 +43,7 @@ def fsync_path(path: Path) -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Create or replace `path` so that after a crash it holds the old bytes or the new, whole."""
+    """Create or replace `path` atomically: after a crash it holds all old or all new bytes."""
     temporary = path.with_name(path.name + ".tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, _FILE_MODE)
     try:
@@ -62,13 +62,13 @@ def make_folder(path: Path) -> None:
 
 
 def make_private(path: Path) -> None:
-    """Leave a file or folder to its owner alone; one that is not there, or is a link, stays."""
+    """Restrict a file or folder to its owner; ignore a missing path and a symbolic link."""
     if path.exists() and not path.is_symlink():
         path.chmod(_FOLDER_MODE if path.is_dir() else _FILE_MODE)
 
 
 def try_lock(path: Path) -> int | None:
-    """Take an exclusive flock on `path`; the descriptor that holds it, or None if it is taken."""
+    """Take an exclusive flock on `path`; return its descriptor, or None if it is taken."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _FILE_MODE)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,7 +80,7 @@ def try_lock(path: Path) -> int | None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive flock on `path`, waiting for it."""
+    """Wait for an exclusive flock on `path`, and hold it."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _FILE_MODE)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)

@@ -1,20 +1,20 @@
-"""Where everything lies under the data folder. No other module spells these names.
+"""The names of everything under the data folder. No other module spells them.
 
 <data>/format.json                     {"format": 2}; a folder without it is of format 1
 <data>/directory.db                    tenants and products (embedded default)
 <data>/signing.json                    secrets with which tenants sign sales
-<data>/tokens.json, tokens.made        tokens of the private port; that there ever was one
-<data>/sessions.json                   browsers that signed in
-<data>/salts/<YYYY-MM-DD>              the day's visitor salt
+<data>/tokens.json, tokens.made        tokens of the private port; a mark that there ever was one
+<data>/sessions.json                   signed-in browsers
+<data>/salts/<YYYY-MM-DD>              the visitor salt of a day
 <data>/log/lock                        held while a series is claimed or recovered
 <data>/log/<series>/...                segments, see `etl.log.format`
-<data>/lake/lock                       held by the one compaction
+<data>/lake/lock                       held while a job changes the lake
 <data>/lake/<table>/                   a Delta table
 <data>/lake/tmp/                       DuckDB's spill files
 
-A folder's format counts up when an older version would misread what is written from then on. This
-version reads every format up to FORMAT, and writes FORMAT: a writing role marks the folder before
-it writes anything else. Nobody reads or writes a newer one. Format 1 was never marked.
+The format number of a folder grows when an older version would misread what the new one writes.
+This version reads every format up to FORMAT and writes FORMAT: a writing role marks the folder
+before it writes anything else. It neither reads nor writes a newer format. Format 1 has no mark.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from etl import durable
 
 FORMAT = 2
 TOKENS_MADE, SESSIONS = "tokens.made", "sessions.json"
-_NAMES_REFUSE = "%?\\"  # URLs of databases and tables are made from the path
+_FORBIDDEN = "%?\\"  # the path becomes part of URLs of databases and tables
 
 
 class DataFolderError(Exception):
@@ -38,7 +38,7 @@ class DataFolderError(Exception):
 
 
 class NewerFormat(DataFolderError):
-    """A later version wrote the folder: this one must neither read nor write it."""
+    """A newer version wrote the folder; this version must neither read nor write it."""
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -107,12 +107,12 @@ class Layout:
         return self.lake / name
 
     def prepare(self) -> None:
-        """Make the folders of a writing role and mark them with FORMAT, durably.
+        """Make the folders of a writing role and mark the data folder with FORMAT, durably.
 
-        Raises DataFolderError when that is refused, NewerFormat before anything is touched.
+        Raises DataFolderError; NewerFormat before anything is changed.
         """
-        if set(str(self.root)) & set(_NAMES_REFUSE):
-            raise DataFolderError(f"data folder: its path must not contain any of {_NAMES_REFUSE}")
+        if set(str(self.root)) & set(_FORBIDDEN):
+            raise DataFolderError(f"data folder: its path must not contain any of {_FORBIDDEN}")
         self.refuse_newer()
         self._refuse_links()
         for folder in (self.root, self.log, self.lake, self.salts):
@@ -121,13 +121,13 @@ class Layout:
         self._mark()
 
     def links(self) -> Iterator[Path]:
-        """Yield the symbolic links among the folders in which jobs delete."""
+        """Yield symbolic links in place of the folders in which jobs delete files."""
         tables = [entry for entry in _entries(self.lake) if entry.is_dir()]
         inner = (path for folder in (self.log, self.lake, *tables) for path in _entries(folder))
         yield from (path for path in (self.log, self.lake, self.salts, *inner) if path.is_symlink())
 
     def secrets(self) -> Iterator[Path]:
-        """Yield the files and folders of secrets that are there."""
+        """Yield the existing files and folders that hold secrets."""
         database = [
             self.directory_db.with_name("directory.db" + end) for end in ("", "-wal", "-shm")
         ]
@@ -147,11 +147,11 @@ class Layout:
 
     def _keep_secrets(self) -> None:
         for path in self.secrets():
-            with suppress(PermissionError):  # another user's: `check` says so
+            with suppress(PermissionError):  # owned by another user: `check` reports it
                 durable.make_private(path)
 
     def format(self) -> int:
-        """The folder's format. Raises DataFolderError where that cannot be told."""
+        """Return the folder's format. Raises DataFolderError where it cannot be read."""
         try:
             written = json.loads(self.format_file.read_bytes())["format"]
         except FileNotFoundError:
@@ -162,17 +162,17 @@ class Layout:
             written = None
         if type(written) is not int or written < 1:
             raise DataFolderError(
-                f"data folder {self.root}: format.json tells no format; restore it from a backup"
+                f"data folder {self.root}: format.json holds no format; restore it from a backup"
             )
         return written
 
     def refuse_newer(self) -> None:
-        """Raise NewerFormat where a later version wrote the folder; DataFolderError as `format`."""
-        found = self.format()
-        if found > FORMAT:
+        """Raise NewerFormat where a newer version wrote the folder; DataFolderError as `format`."""
+        version = self.format()
+        if version > FORMAT:
             raise NewerFormat(
-                f"data folder {self.root}: written by a newer beaconlog (format {found}); this one "
-                f"reads up to {FORMAT}: upgrade, or restore a backup"
+                f"data folder {self.root}: written by a newer beaconlog (format {version}); this "
+                f"one reads up to {FORMAT}: upgrade, or restore a backup"
             )
 
     def _mark(self) -> None:
@@ -188,7 +188,7 @@ class Layout:
             raise DataFolderError(f"data folder {self.root}: {error.strerror}") from error
 
     def refuse_full_disk(self) -> None:
-        """Raise DataFolderError where no byte is free: SQLite would speak of an I/O error."""
+        """Raise DataFolderError for a full disk, which SQLite reports as an I/O error."""
         if not os.statvfs(self.root).f_bavail:
             raise DataFolderError(f"data folder {self.root}: its disk is full; free some space")
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 
 def plain(value: object) -> str:
-    """A value as a person reads it; empty for none."""
+    """Return a value as text for people; empty for None."""
     if value is None:
         return ""
     if isinstance(value, datetime):

@@ -1,11 +1,11 @@
-"""When the jobs run: APScheduler, imported nowhere else.
+"""The schedule of the jobs; the only module that imports APScheduler.
 
-A job never overlaps itself, a late one runs once as soon as it can, and one that fails is logged
-and tried again at its next time. Intervals are measured by the monotonic clock: whatever is done
-to the wall clock, the jobs keep their rhythm.
+A job never overlaps itself. A late job runs once, as soon as it can. A failed job is logged and
+runs again at its next time. The monotonic clock measures the intervals, so changes of the wall
+clock do not affect them.
 
-APScheduler reads the time as `datetime.now(timezone)` of the scheduler's own time zone. Python
-defines that as `timezone.fromutc(...)`, so a time zone can answer with another clock.
+APScheduler reads the time as `datetime.now(timezone)` of the scheduler's time zone. Python defines
+that as `timezone.fromutc(...)`, so a time zone can return the time of another clock.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _ORIGIN = datetime(1970, 1, 1)  # noqa: DTZ001 (the zone is added by MonotonicTi
 
 
 class MonotonicTime(tzinfo):
-    """A time zone in which it is always `clock()` seconds after 1970, whatever the wall clock says.
+    """A time zone in which the time is always `clock()` seconds after 1970.
 
-    Datetimes of it are made by `now` and by adding to one; converted from another zone they are
+    Create its datetimes with `now` and by adding to them; a conversion from another zone returns
     the present.
     """
 
@@ -36,7 +36,7 @@ class MonotonicTime(tzinfo):
         self._clock = clock
 
     def now(self) -> datetime:
-        """The present: what `datetime.now(self)` is too."""
+        """Return the present, as `datetime.now(self)` does."""
         return _ORIGIN.replace(tzinfo=self) + timedelta(seconds=self._clock())
 
     def fromutc(self, _: datetime) -> datetime:
@@ -57,7 +57,7 @@ class MonotonicTime(tzinfo):
 
 
 class Every(BaseTrigger):  # type: ignore[misc]
-    """Fires at once, and then every `interval_s` seconds; times that were missed are skipped."""
+    """Fires at once, and then every `interval_s` seconds; missed times are skipped."""
 
     def __init__(self, interval_s: float) -> None:
         self._interval = timedelta(seconds=interval_s)
@@ -88,12 +88,13 @@ class Schedule:
         self._scheduler.add_job(job, Every(interval_s), id=name, next_run_time=self._time.now())
 
     def start(self) -> None:
+        """Start running the jobs."""
         self._scheduler.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """Take no new run and wait for those under way; whether all ended in time.
+        """Start no more runs, wait for running ones, and return whether all ended in time.
 
-        Called again, it waits on.
+        May be called again to wait longer.
         """
         if self._stopping is None:
             self._stopping = threading.Thread(target=self._scheduler.shutdown, daemon=True)

@@ -1,7 +1,7 @@
-"""Tokens of the private port as `tokens.json` keeps them: {"tokens": [{...}, ...]}, oldest first.
+"""The format of `tokens.json`, the tokens of the private port: {"tokens": [{...}, ...]}.
 
-A file that cannot be read wholly is refused wholly: an entry that is left out could be the one that
-says "revoked".
+Tokens are in order of creation. One invalid entry makes the whole file invalid, because it could be
+the entry that says "revoked".
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class DamagedTokens(ValueError):
-    """The bytes are not a file of tokens."""
+    """The content is not a valid file of tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is kept of a token. `tenant_id` None: an administrator's, which sees everything."""
+    """The stored form of a token. `tenant_id` None: an administrator's token, which reads all."""
 
     id: str
     sha256: str
@@ -31,7 +31,7 @@ class Token:
     revoked_at: str | None = None
 
     def is_valid(self, now: datetime) -> bool:
-        """Whether it opens anything now."""
+        """Whether it is neither revoked nor expired."""
         if self.revoked_at is not None:
             return False
         return self.expires_at is None or now < datetime.fromisoformat(self.expires_at)
@@ -50,12 +50,12 @@ def read(content: bytes) -> tuple[Token, ...]:
 
 
 def written(tokens: Sequence[Token]) -> bytes:
-    """The file of these tokens."""
+    """Return the file content of these tokens."""
     return json.dumps({"tokens": [asdict(token) for token in tokens]}, indent=1).encode()
 
 
 def _is_sound(token: Token) -> bool:
-    """Raises TypeError, ValueError for what is not even text."""
+    """Whether every field is valid. Raises TypeError, ValueError for a field of another type."""
     moments = [token.created_at, token.expires_at, token.revoked_at]
     return (
         isinstance(token.id, str)

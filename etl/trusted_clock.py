@@ -1,9 +1,9 @@
-"""The time that deletions go by: the wall clock's, as far as it can be believed.
+"""A wall clock for deletions that ignores sudden steps forward.
 
-A wall clock that is a year ahead, if only for a minute, must not expire a year of data, versions or
-salts. Deleting late does no harm, so the trusted time is never ahead of the wall clock, and a step
-forward is believed only once it has stood for a day of the monotonic clock. A step back is believed
-at once. Where nothing but readers are at stake, a shorter time than a day will do.
+A wall clock that is a year ahead, even for a minute, must not expire a year of data, versions or
+salts. Deleting late does no harm. So the trusted time is never ahead of the wall clock, and a step
+forward is trusted only after it has lasted a day of the monotonic clock. A step back is trusted at
+once. Where a step can only affect readers, a shorter time than a day suffices.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 BELIEVED_AFTER_S = 86_400.0
 STEP_S = 60.0
-"""A smaller difference between two readings is drift, which is always believed."""
+"""A smaller difference between two readings is drift, which is always trusted."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """The wall clock against the monotonic one since a step, and when that was seen first."""
+    """The wall clock's offset from the monotonic clock after a step, and when it was first seen."""
 
     offset_s: float
     seen_s: float
@@ -32,10 +32,10 @@ class _Reading(NamedTuple):
 
 
 class TrustedClock:
-    """A wall clock that is not led astray by steps. One per process, read in any thread.
+    """A wall clock that ignores steps forward. One per process; any thread may read it.
 
-    To be made as early as can be: the first reading is believed. A process forked later goes on
-    from it.
+    Create it as early as possible, because the first reading is trusted. A process forked later
+    continues from it.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class TrustedClock:
         self._step: _Step | None = None
 
     def doubt_after(self, time_s: float) -> None:
-        """Count a wall clock that is past this time now as one that was stepped."""
+        """Treat a wall clock that is past this time now as stepped forward."""
         now = self._now()
         self._last = _Reading(min(now.believed_s, time_s), now.monotonic_s)
 
     def now_s(self) -> float:
-        """Unix time, at most the wall clock's."""
+        """Return the trusted Unix time, at most the wall clock's."""
         self._last = self._now()
         return self._last.believed_s
 

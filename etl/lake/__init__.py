@@ -3,8 +3,12 @@
     from etl import lake
     con = lake.connect("data")
 
-It offers `connect` to notebooks; to jobs `tables`, `snapshot`, `commits`, `errors`, `delta_log`,
-`parquet`, `duck`, `staging`, `compaction`, `rewrite` and `live`.
+It offers
+
+    connect                          the live view for notebooks
+    live.view, snapshot, errors      reading; `tables` describes the tables
+    compaction                       the job that moves the log into the lake
+    commits, parquet, rewrite, duck, staging, rejected_rows, delta_log    to other jobs of etl
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ MUTANTS = (
     ),
     _mutant(
         "a claim that recovers nothing",
-        "tests/unit/etl/log/test_recovery.py::test_a_claim_recovers_first",
+        "tests/unit/etl/log/test_claiming.py::test_a_claim_recovers_first",
         (
             "etl/log/claiming.py",
             "        recovery.recover_dead(log_folder)\n        return _create(",
@@ -78,7 +78,7 @@ MUTANTS = (
     ),
     _mutant(
         "a series written on by a second writer",
-        "tests/unit/etl/log/test_recovery.py::test_a_claim_refuses_a_name_that_exists",
+        "tests/unit/etl/log/test_claiming.py::test_a_claim_refuses_a_name_that_exists",
         (
             "etl/log/claiming.py",
             "    folder.mkdir()  # a name",
@@ -115,7 +115,7 @@ MUTANTS = (
     ),
     _mutant(
         "promises read after the segments are listed",
-        "tests/unit/etl/log/test_recovery.py::test_segments_are_listed_after_the_promises_are_read",
+        "tests/unit/etl/log/test_safe_time.py::test_segments_are_listed_after_the_promises_are_read",
         (
             "etl/log/safe_time.py",
             "    dead: set[str] = set()\n    with durable.locked(lock):\n",
@@ -192,7 +192,7 @@ MUTANTS = (
     ),
     _mutant(
         "CRC not chained",
-        "tests/unit/etl/log/test_segments.py::test_the_crc_is_what_the_specification_says",
+        "tests/unit/etl/log/test_format.py::test_the_crc_is_what_the_specification_says",
         (
             "etl/log/format.py",
             "    crc = zlib.crc32(rest, chain)\n",
@@ -238,7 +238,7 @@ MUTANTS = (
     ),
     _mutant(
         "two processes writing one series",
-        "tests/unit/etl/log/test_recovery.py::test_a_series_in_use_is_neither_claimed_nor_recovered",
+        "tests/unit/etl/log/test_claiming.py::test_a_series_in_use_is_neither_claimed_nor_recovered",
         (
             "etl/durable.py",
             "    except BlockingIOError:\n        os.close(fd)\n        return None\n",

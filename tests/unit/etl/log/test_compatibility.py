@@ -141,7 +141,7 @@ def test_a_command_refuses_a_newer_folder(newer: Shop, command: str) -> None:
 def test_a_mark_that_tells_nothing_is_refused(shop: Shop, content: str) -> None:
     """It is never taken for an old folder."""
     shop.layout.format_file.write_text(content)
-    with pytest.raises(DataFolderError, match="tells no format"):
+    with pytest.raises(DataFolderError, match="holds no format"):
         shop.compact()
 
 
