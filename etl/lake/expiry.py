@@ -10,9 +10,11 @@ set aside in it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from etl import durable
+from etl.lake import delta_log
 from etl.lake.errors import VersionNotFound
 from etl.lake.snapshot import Snapshot
 from etl.layout import Layout
@@ -58,11 +60,8 @@ def _any_candidate(layout: Layout, snapshots: Sequence[Snapshot], dead: set[str]
 
 def _snapshot_at(folder: Path, newest: Snapshot, before_s: float) -> Snapshot:
     """Return the newest version committed by `before_s`; an empty snapshot if there is none."""
-    commits = sorted((folder / "_delta_log").glob("*.json"), reverse=True)
-    for commit in commits:
-        if commit.stem.isdigit() and commit.stat().st_mtime <= before_s:
-            try:
-                return Snapshot.load(folder, newest.table, int(commit.stem))
-            except VersionNotFound:
-                break  # its files were deleted: that time cannot be looked up
-    return Snapshot(newest.table, None, (), None)
+    version = delta_log.newest_at(folder, before_s)
+    with suppress(VersionNotFound):  # its files were deleted: that time cannot be looked up
+        if version is not None:
+            return Snapshot.load(folder, newest.table, version)
+    return Snapshot.empty(newest.table)

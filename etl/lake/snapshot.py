@@ -52,11 +52,16 @@ class Snapshot:
         """Load the newest version of a table, or `version`. Raises LakeError, VersionNotFound."""
         delta = _newest(folder, table) if version is None else _at(folder, table, version)
         if delta is None:
-            return cls(table, None, (), None)
+            return cls.empty(table)
         snapshot = _of(table, delta)
         if version is not None and not all(Path(file).exists() for file in snapshot.files):
             raise VersionNotFound(f"{table.name} has no longer the files of version {version}")
         return snapshot
+
+    @classmethod
+    def empty(cls, table: Table) -> Snapshot:
+        """Return the snapshot of a table that does not exist yet."""
+        return cls(table, None, (), None)
 
     def after_commit(self) -> Snapshot:
         """Return the version to which a commit has moved this snapshot's Delta table."""

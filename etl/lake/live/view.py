@@ -15,6 +15,7 @@ and the table macro `selected(tenant, since, until, with_bots, of_endpoint, …)
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -37,9 +38,16 @@ from etl.log.series import SeriesFormatError
 
 if TYPE_CHECKING:
     from etl.directory.database import DirectoryDatabase
+    from etl.directory.entries import Product, Tenant
 
 _ATTEMPTS_MAX = 20
 _NAMES_TTL_S = 5.0
+_TENANTS = pa.schema(
+    [("id", "int64"), *((name, "string") for name in ("uuid", "slug", "name", "status"))]
+)
+_PRODUCTS = pa.schema(
+    [("id", "int64"), ("tenant_id", "int64"), ("name", "string"), ("price", pa.decimal128(18, 4))]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,23 +231,9 @@ def _read_names(directory: DirectoryDatabase | None, now_s: float) -> Names:
     readable = directory if directory and directory.exists() else None
     tenants = list(readable.tenants()) if readable else []
     products = list(readable.products()) if readable else []
-    return Names(
-        pa.table(
-            {
-                "id": pa.array([tenant.id for tenant in tenants], pa.int64()),
-                "uuid": pa.array([tenant.uuid for tenant in tenants], pa.string()),
-                "slug": pa.array([tenant.slug for tenant in tenants], pa.string()),
-                "name": pa.array([tenant.name for tenant in tenants], pa.string()),
-                "status": pa.array([tenant.status for tenant in tenants], pa.string()),
-            }
-        ),
-        pa.table(
-            {
-                "id": pa.array([product.id for product in products], pa.int64()),
-                "tenant_id": pa.array([product.tenant_id for product in products], pa.int64()),
-                "name": pa.array([product.name for product in products], pa.string()),
-                "price": pa.array([product.price for product in products], pa.decimal128(18, 4)),
-            }
-        ),
-        now_s,
-    )
+    return Names(_table(tenants, _TENANTS), _table(products, _PRODUCTS), now_s)
+
+
+def _table(rows: Sequence[Tenant] | Sequence[Product], schema: pa.Schema) -> pa.Table:
+    columns = [pa.array([getattr(row, item.name) for row in rows], item.type) for item in schema]
+    return pa.table(columns, schema=schema)
