@@ -75,7 +75,7 @@ def stage_lines(
     try:
         con.execute(f"CREATE OR REPLACE TEMP TABLE lines AS {lines}")
     except _BAD_CONTENT as error:
-        raise _refused_among(con, unread, error) from error
+        raise _unreadable_among(con, unread, error) from error
     if kept:
         con.unregister("kept_lines")
     _check_counts(con, [item for item in segments if item not in parts], "lines")
@@ -84,7 +84,7 @@ def stage_lines(
         _check_counts(con, list(parts), whole)
 
 
-def _refused_among(
+def _unreadable_among(
     con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed], error: Exception
 ) -> Exception:
     for segment in segments:

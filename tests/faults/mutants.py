@@ -178,7 +178,7 @@ MUTANTS = (
     ),
     _mutant(
         "watermark per table instead of per series",
-        "tests/unit/etl/lake/test_commits.py::test_files_and_watermarks_are_those_of_the_version",
+        "tests/unit/etl/lake/test_snapshot.py::test_files_and_watermarks_are_those_of_the_version",
         (
             "etl/lake/snapshot.py",
             "self.delta.transaction_version(app_id) or 0",
