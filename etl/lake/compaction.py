@@ -91,8 +91,7 @@ class CompactionResult:
 def run(data: Path, plan: CompactionPlan, now_s: float) -> CompactionResult:
     """Compact every sealed line before the safe time. `now_s`: Unix time.
 
-    Raises LakeError, DataFolderError, SeriesFormatError, CompactionConflict; OSError when the disk
-    refuses.
+    Raises LakeError, DataFolderError, SeriesFormatError, CompactionConflict; OSError.
     """
     layout = Layout(data.absolute())
     compatibility.refuse_newer(layout)

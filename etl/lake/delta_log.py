@@ -77,7 +77,7 @@ def newest_commit_s(table: Path) -> float:
 
 
 def oldest(table: Path) -> int | None:
-    """Return the oldest version whose commit is still in the log; None for an empty log."""
+    """Return the oldest version whose commit is in the log; None for an empty log."""
     return next((_version(path) for path in _commits(table / FOLDER)), None)
 
 

@@ -186,8 +186,8 @@ class Shop:
 
 
 def loaded_and_set_aside(shop: Shop) -> Callable[..., Snapshot]:
-    """As `lake.load`; then the newest entry of the table's log is taken away, as a compaction does
-    with one that a power cut found not durable."""
+    """Return a `Snapshot.load` after which the newest entry of the table's log is set aside, as a
+    compaction does with an entry that a power cut tore."""
     load = Snapshot.load
 
     def load_then_set_aside(folder: Path, *args: Any) -> Snapshot:
