@@ -65,7 +65,7 @@ class CompactionJob:
     def measure_tail(self) -> None:
         """Measure the segments that no table holds yet."""
         try:
-            self.metrics.look_at_the_tail()
+            self.metrics.observe_tail()
         except LakeError as error:
             log.error("the tail's age is not known", extra={"fields": {"why": str(error)}})
 

@@ -1,8 +1,10 @@
-"""GET /openapi.json and GET /docs of either port: the contract for programs and for people.
+"""GET /openapi.json and GET /docs of both ports: the contract for programs and for people.
 
-Both are open on the private port too, as its health and the files of its pages are: they are the
-same everywhere, and say nothing of this installation, not even its version. They are made once, at
-the first request, and found again by their ETag.
+They need no token on the private port either: they are the same everywhere and reveal nothing
+about the installation, not even its version. They are rendered once, at the first request, and
+have an ETag.
+
+Use `routes`; `parts` and `schemas` to write a document, and `page` to render it.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ _UTF8 = "; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What is sent, ready."""
+    """A response body with its headers."""
 
     content_type: str
     body: bytes
@@ -41,12 +43,12 @@ class File:
 
     @property
     def etag(self) -> str:
-        """The tag of these bytes."""
+        """The entity tag of the body."""
         return f'"{sha256(self.body).hexdigest()[:16]}"'
 
 
 def routes(document: Callable[[], Json]) -> list[URLSpec]:
-    """The routes of a port whose document that is. `document` runs in a thread, once."""
+    """Return the routes of a port's document; `document` is called once, in a thread."""
 
     @cache
     def as_json() -> File:
@@ -70,7 +72,7 @@ def _style() -> File:
 
 
 class FileHandler(JsonHandler):
-    """A file that is made at its first request."""
+    """A file that `make` renders at the first request."""
 
     def initialize(self, make: Callable[[], File]) -> None:
         self._make = make

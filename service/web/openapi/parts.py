@@ -1,4 +1,4 @@
-"""What the operations of both documents have in common: headers, errors, and how each is put."""
+"""Parts of both OpenAPI documents: headers, errors, common paths, and builders."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ERROR: Json = {
     "required": ["success", "message"],
     "properties": {
         "success": {"const": False},
-        "message": {"type": "string", "description": "What is wrong, for a person."},
+        "message": {"type": "string", "description": "The reason, for a person."},
     },
     "additionalProperties": False,
     "examples": [{"success": False, "message": "Tenant not found or not available"}],
 }
 INVALID: Json = {
     "title": "Invalid",
-    "description": "An error, its messages by field or parameter. It repeats no value sent.",
+    "description": "Messages by field or parameter. They repeat no value of the request.",
     "type": "object",
     "required": ["success", "message"],
     "properties": {
@@ -61,11 +61,11 @@ HEADERS: Mapping[str, Json] = {
     "Allow": {"description": "The methods that the path has.", "schema": _TEXT},
     "WWW-Authenticate": {"description": "Bearer.", "schema": _TEXT},
     "X-RateLimit-Limit": {
-        "description": "Requests, or bytes, that can be saved up.",
+        "description": "Size of the bucket, in requests or bytes.",
         "schema": _COUNT,
     },
     "X-RateLimit-Remaining": {
-        "description": "Requests, or bytes, that are left now.",
+        "description": "Requests or bytes left in the bucket.",
         "schema": _COUNT,
     },
     "X-RateLimit-Reset": {
@@ -76,36 +76,48 @@ HEADERS: Mapping[str, Json] = {
         "description": "Name, quota, window in seconds, and unit.",
         "schema": _TEXT,
     },
-    "RateLimit": {"description": "Name, remaining, and seconds to wait.", "schema": _TEXT},
-    "ETag": {"description": "Tag of this form of the file.", "schema": _TEXT},
-    "Cache-Control": {"description": "How long it may be kept.", "schema": _TEXT},
-    "Location": {"description": "Where to go on.", "schema": _TEXT},
-    "Set-Cookie": {"description": "The cookie of the browser.", "schema": _TEXT},
-    "Content-Disposition": {"description": "The file's name.", "schema": _TEXT},
+    "RateLimit": {"description": "Name, remaining quota, and seconds to wait.", "schema": _TEXT},
+    "ETag": {"description": "Entity tag of this encoding of the file.", "schema": _TEXT},
+    "Cache-Control": {"description": "How long a cache may keep the response.", "schema": _TEXT},
+    "Location": {"description": "The URL to continue at.", "schema": _TEXT},
+    "Set-Cookie": {"description": "The session cookie.", "schema": _TEXT},
+    "Content-Disposition": {"description": "The name of the file.", "schema": _TEXT},
     "Access-Control-Allow-Methods": {"description": "POST, OPTIONS.", "schema": _TEXT},
-    "Access-Control-Allow-Headers": {"description": "Headers a page may send.", "schema": _TEXT},
-    "Access-Control-Max-Age": {"description": "Seconds a browser may remember.", "schema": _COUNT},
+    "Access-Control-Allow-Headers": {
+        "description": "Headers that a page may send.",
+        "schema": _TEXT,
+    },
+    "Access-Control-Max-Age": {
+        "description": "Seconds a browser may cache this.",
+        "schema": _COUNT,
+    },
 }
-STANDING = ("X-RateLimit-Limit", "X-RateLimit-Remaining")
-_REFUSAL = ("Retry-After", *STANDING, "X-RateLimit-Reset", "RateLimit-Policy", "RateLimit")
+RATE_LIMIT_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining")
+_THROTTLED_HEADERS = (
+    "Retry-After",
+    *RATE_LIMIT_HEADERS,
+    "X-RateLimit-Reset",
+    "RateLimit-Policy",
+    "RateLimit",
+)
 
 
-def answer(
+def response(
     description: str,
     content: Mapping[str, Json] | None = None,
     *,
     always: Iterable[str] = (),
     maybe: Iterable[str] = (),
 ) -> Json:
-    """A response: its bodies by media type, headers that it always has, and that it may have."""
+    """Return a response: body schemas by media type; headers it always has, and may have."""
     headers = {name: HEADERS[name] | {"required": True} for name in always}
     headers |= {name: HEADERS[name] for name in maybe}
-    found: Json = {"description": description}
+    built: Json = {"description": description}
     if headers:
-        found["headers"] = headers
+        built["headers"] = headers
     if content:
-        found["content"] = {media: {"schema": schema} for media, schema in content.items()}
-    return found
+        built["content"] = {media: {"schema": schema} for media, schema in content.items()}
+    return built
 
 
 def error(
@@ -115,54 +127,55 @@ def error(
     always: Iterable[str] = (),
     maybe: Iterable[str] = (),
 ) -> Json:
-    """A response whose body is one of the errors."""
-    return answer(description, {JSON: ref(schema)}, always=always, maybe=maybe)
+    """Return a response whose body is one of the error schemas."""
+    return response(description, {JSON: ref(schema)}, always=always, maybe=maybe)
 
 
 def redirect(description: str, *, maybe: Iterable[str] = ()) -> Json:
-    """A response that sends the browser elsewhere. Its body says nothing."""
-    return answer(description, always=("Location",), maybe=maybe)
+    """Return a redirect; its body is empty or irrelevant."""
+    return response(description, always=("Location",), maybe=maybe)
 
 
 BAD_HTTP = error("The request is not valid HTTP.")
 ANYWHERE: Mapping[int, Json] = {
     400: BAD_HTTP,
-    405: error("The path has no such method.", always=("Allow",)),
-    413: error(f"The body is larger than {DISCARDED_BYTES_MAX >> 20} MiB; it is not read."),
-    431: error(f"The headers are larger than {HEADERS_BYTES_MAX >> 10} KiB."),
-    503: error("Too many connections, or the service stops.", always=("Retry-After",)),
+    405: error("The path does not support this method.", always=("Allow",)),
+    413: error(f"The body exceeds {DISCARDED_BYTES_MAX >> 20} MiB and is not read."),
+    431: error(f"The headers exceed {HEADERS_BYTES_MAX >> 10} KiB."),
+    503: error("Too many connections, or the service is stopping.", always=("Retry-After",)),
 }
-"""What any operation may answer."""
-THROTTLED = error("Too many requests.", always=_REFUSAL)
+"""The responses that any operation may have."""
+THROTTLED = error("Too many requests.", always=_THROTTLED_HEADERS)
 
 
 def responses(own: Mapping[int, Json], *, without: Iterable[int] = ()) -> Json:
-    """An operation's responses: its own, and what any operation may answer."""
-    found = {status: one for status, one in ANYWHERE.items() if status not in without} | dict(own)
-    return {str(status): found[status] for status in sorted(found)}
+    """Return an operation's responses: its own and those of ANYWHERE."""
+    common = {status: part for status, part in ANYWHERE.items() if status not in without}
+    merged = common | dict(own)
+    return {str(status): merged[status] for status in sorted(merged)}
 
 
-def operation(name: str, summary: str, found: Json, **more: object) -> Json:
-    """An operation of that id, with its responses."""
-    return {"operationId": name, "summary": summary, **more, "responses": found}
+def operation(name: str, summary: str, by_status: Json, **more: object) -> Json:
+    """Return an operation with this id and its responses by status."""
+    return {"operationId": name, "summary": summary, **more, "responses": by_status}
 
 
-def document(title: str, about: str, paths: Json, schemas: Json, **components: Json) -> Json:
-    """A whole document. Its version is that of the contract: no answer tells the program's."""
+def document(title: str, description: str, paths: Json, schemas: Json, **components: Json) -> Json:
+    """Return a document. Its version is the contract's; the program's is never revealed."""
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": "1", "description": about},
+        "info": {"title": title, "version": "1", "description": description},
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {"schemas": schemas, **components},
     }
 
 
-def on_both_ports(kind: str) -> Json:
-    """The paths that either port has; `kind` is the port's."""
-    is_ready = answer("It is able to do the work.", {JSON: ref("Readiness")})
-    is_not_ready = answer(
-        "It is not, and says why; or there are too many connections.",
+def on_both_ports(port: str) -> Json:
+    """Return the paths that both ports have, for the `public` or `private` port."""
+    is_ready = response("Ready.", {JSON: ref("Readiness")})
+    is_not_ready = response(
+        "Not ready, with the reasons; or too many connections.",
         {JSON: {"anyOf": [ref("Readiness"), ref("Error")]}},
         maybe=("Retry-After",),
     )
@@ -171,30 +184,32 @@ def on_both_ports(kind: str) -> Json:
         "required": ["status"],
         "properties": {"status": {"const": "alive"}},
     }
-    unchanged = answer("It has not changed.", always=("ETag",))
-    page = answer("The page.", {HTML: _TEXT}, always=("ETag",))
+    unchanged = response("Not modified.", always=("ETag",))
+    page = response("The page.", {HTML: _TEXT}, always=("ETag",))
     return {
         "/healthz": {
             "get": operation(
                 "healthz",
-                "Whether the process answers.",
-                responses({200: answer("Yes.", {JSON: alive})}),
+                "Liveness: the process serves.",
+                responses({200: response("Alive.", {JSON: alive})}),
             )
         },
         "/readyz": {
             "get": operation(
                 "readyz",
-                "Whether it can do the work.",
+                "Readiness: the process can do its work.",
                 responses({200: is_ready, 503: is_not_ready}),
             )
         },
         "/openapi.json": {
             "get": operation(
                 "openapi",
-                f"This document, of the {kind} port.",
+                f"This document, of the {port} port.",
                 responses(
                     {
-                        200: answer("The document.", {JSON: {"type": "object"}}, always=("ETag",)),
+                        200: response(
+                            "The document.", {JSON: {"type": "object"}}, always=("ETag",)
+                        ),
                         304: unchanged,
                     }
                 ),
@@ -203,17 +218,17 @@ def on_both_ports(kind: str) -> Json:
         "/docs": {
             "get": operation(
                 "docs",
-                "This document as a page that loads nothing from another host.",
+                "This document as a page; it loads nothing from another host.",
                 responses({200: page, 304: unchanged}),
             )
         },
         "/docs.css": {
             "get": operation(
                 "docs-style",
-                "The style of that page.",
+                "The style sheet of that page.",
                 responses(
                     {
-                        200: answer("The style.", {"text/css": _TEXT}, always=("ETag",)),
+                        200: response("The style sheet.", {"text/css": _TEXT}, always=("ETag",)),
                         304: unchanged,
                     }
                 ),

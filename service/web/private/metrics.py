@@ -1,6 +1,8 @@
-"""What `GET /metrics` tells Prometheus: requests, compactions, reports, the log and the lake.
+"""The metrics of `GET /metrics`: requests, compactions, reports, the log and the lake.
 
-What happens is counted as it happens; what is, the folder's state, is looked up when it is asked.
+Counters update as things happen; gauges of the data folder are read when scraped. The collectors'
+requests are counted in shared memory, not by prometheus_client's multiprocess mode: see
+docs/decisions/metrics.md.
 """
 
 from __future__ import annotations
@@ -42,25 +44,25 @@ class WarehouseMetrics:
         self._registry = registry = CollectorRegistry()
         self._compaction_s = Histogram(
             "beaconlog_compaction_seconds",
-            "Runs of the compaction, by how they ended.",
+            "Compaction runs by result.",
             ["result"],
             buckets=_COMPACTION_BUCKETS_S,
             registry=registry,
         )
         self._compacted = Counter(
             "beaconlog_compacted_lines",
-            "Lines of the log that became rows, by table.",
+            "Log lines that became rows, by table.",
             ["table"],
             registry=registry,
         )
         self._compacted_at = Gauge(
             "beaconlog_compaction_last_success_timestamp_seconds",
-            "When a compaction ended well, in Unix time.",
+            "Time of the last compaction without an error, Unix time.",
             registry=registry,
         )
         self._report_s = Histogram(
             "beaconlog_report_seconds",
-            "Reports answered over HTTP, by name and status.",
+            "Report requests over HTTP, by report and status.",
             ["report", "status"],
             buckets=_REPORT_BUCKETS_S,
             registry=registry,
@@ -74,38 +76,41 @@ class WarehouseMetrics:
         if beats:
             registry.register(_Beats(beats))
 
-    def look_at_the_tail(self) -> None:
-        """See which segments wait for a compaction. Raises LakeError."""
+    def observe_tail(self) -> None:
+        """Update the age of the segments that wait for a compaction. Raises LakeError."""
         sealed = segments.sealed_everywhere(self._layout.log)
         self.tail.observe(_waiting(sealed, _snapshots(self._layout)))
 
-    def compacted(self, outcome: CompactionResult, took_s: float) -> None:
-        """A compaction ended, if not with all series."""
-        self._compaction_s.labels("stopped" if outcome.stopped else "done").observe(took_s)
-        if not outcome.stopped:
+    def compacted(self, result: CompactionResult, took_s: float) -> None:
+        """Count a compaction that ended, also one that stopped at a damaged series."""
+        self._compaction_s.labels("stopped" if result.stopped else "done").observe(took_s)
+        if not result.stopped:
             self._compacted_at.set(time.time())
         for table, rows in (
-            ("events", outcome.rows),
-            ("duplicates", outcome.duplicates),
-            ("rejected", outcome.rejected),
+            ("events", result.rows),
+            ("duplicates", result.duplicates),
+            ("rejected", result.rejected),
         ):
             self._compacted.labels(table).inc(rows)
 
     def compaction_failed(self, took_s: float) -> None:
-        """A compaction ended with an error."""
+        """Count a compaction that failed."""
         self._compaction_s.labels("failed").observe(took_s)
 
     def reported(self, name: str, status: int, took_s: float) -> None:
-        """A report that exists was answered."""
+        """Count a request for a report that exists."""
         self._report_s.labels(name, str(status)).observe(took_s)
 
     def text(self) -> bytes:
-        """All of it in Prometheus' text format. Reads the folder: not for an event loop."""
+        """Return all metrics in Prometheus' text format.
+
+        Reads the data folder, so do not call it on an event loop.
+        """
         return generate_latest(self._registry)
 
 
 class _Requests(Collector):
-    """The collectors' requests."""
+    """Requests to the collectors."""
 
     def __init__(self, counters: RequestCounters) -> None:
         self._counters = counters
@@ -113,7 +118,7 @@ class _Requests(Collector):
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily(
             "beaconlog_requests",
-            "Requests to the public port's endpoints, by path and status.",
+            "Requests to the endpoints of the public port, by path and status.",
             labels=["path", "status"],
         )
         for path, status, count in self._counters.totals():
@@ -122,7 +127,7 @@ class _Requests(Collector):
 
 
 class _Beats(Collector):
-    """How long each process has been silent."""
+    """Seconds since each process' last heartbeat."""
 
     def __init__(self, beats: Heartbeats) -> None:
         self._beats = beats
@@ -130,7 +135,7 @@ class _Beats(Collector):
     def collect(self) -> Iterator[Metric]:
         family = GaugeMetricFamily(
             "beaconlog_process_silent_seconds",
-            "Since a process' last sign of life, or since its start where it does not serve yet.",
+            "Seconds since a process' last heartbeat, or since its start if it does not serve yet.",
             labels=["process"],
         )
         for silence in self._beats.silences(time.monotonic()):
@@ -139,14 +144,14 @@ class _Beats(Collector):
 
 
 class _Folder(Collector):
-    """The state of log, lake and disk."""
+    """Log, lake and disk, as they are when scraped."""
 
     def __init__(self, layout: Layout, tail: TailAge) -> None:
         self._layout = layout
         self._tail = tail
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing is looked up before it is asked."""
+        """Return nothing, so that registering reads nothing."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
@@ -162,9 +167,9 @@ class _Folder(Collector):
             self._tail.observe(waiting)
             yield from _tail(waiting, self._tail.oldest_s())
         kept = sum(map(len, sealed.values()))
-        yield _gauge("beaconlog_log_segments", "Sealed segments that are kept.", kept)
+        yield _gauge("beaconlog_log_segments", "Sealed segments in the log.", kept)
         free = shutil.disk_usage(self._layout.root).free
-        yield _gauge("beaconlog_disk_free_bytes", "Free on the data folder's disk.", free)
+        yield _gauge("beaconlog_disk_free_bytes", "Free bytes on the data folder's disk.", free)
 
 
 def _snapshots(layout: Layout) -> list[Snapshot]:
@@ -179,8 +184,8 @@ def _waiting(sealed: dict[str, list[Sealed]], snapshots: list[Snapshot]) -> Iter
 
 def _lake(snapshots: list[Snapshot]) -> Iterator[Metric]:
     version = GaugeMetricFamily("beaconlog_lake_version", "Newest version.", labels=["table"])
-    files = GaugeMetricFamily("beaconlog_lake_files", "Files of it.", labels=["table"])
-    rows = GaugeMetricFamily("beaconlog_lake_rows", "Rows of it.", labels=["table"])
+    files = GaugeMetricFamily("beaconlog_lake_files", "Files of that version.", labels=["table"])
+    rows = GaugeMetricFamily("beaconlog_lake_rows", "Rows of that version.", labels=["table"])
     for snapshot in snapshots:
         name = [snapshot.table.name]
         version.add_metric(name, -1 if snapshot.version is None else snapshot.version)
@@ -190,12 +195,16 @@ def _lake(snapshots: list[Snapshot]) -> Iterator[Metric]:
 
 
 def _tail(waiting: list[Sealed], oldest_s: float) -> Iterator[Metric]:
-    """What reports read from the log, and what is stuck there if a compaction cannot go on."""
+    """Yield the gauges of the tail: what reports read from the log until it is compacted."""
     lines = sum(item.lines for item in waiting)
-    yield _gauge("beaconlog_tail_segments", "Sealed and not compacted.", len(waiting))
-    yield _gauge("beaconlog_tail_lines", "Lines of those.", lines)
-    yield _gauge("beaconlog_tail_oldest_seconds", "Since the first was seen to wait.", oldest_s)
+    yield _gauge("beaconlog_tail_segments", "Sealed segments that are not compacted.", len(waiting))
+    yield _gauge("beaconlog_tail_lines", "Lines of these segments.", lines)
+    yield _gauge(
+        "beaconlog_tail_oldest_seconds",
+        "Seconds since the first was seen.",
+        oldest_s,
+    )
 
 
-def _gauge(name: str, what: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, what, value=value)
+def _gauge(name: str, help_text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, help_text, value=value)

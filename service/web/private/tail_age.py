@@ -1,8 +1,8 @@
-"""How long events have waited in the log for a compaction, by a clock that nobody steps.
+"""How long events have waited in the log for a compaction, by the monotonic clock.
 
-A segment waits from when it was first seen uncompacted; its own times are the wall clock's. A
-compaction gets further whenever one that waited waits no more. So an idle service, a start and a
-large backlog that is being worked off are not stalled.
+A segment waits from the moment it is first observed, because its own times are those of the wall
+clock. Compaction makes progress whenever a segment that waited no longer does. So an idle service,
+a start, and a large backlog that shrinks are not stalled.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ _STALLED_AFTER_MIN_S = 15.0
 
 
 class TailAge:
-    """The age of the uncompacted segments, as far as `observe` is told of them. Thread-safe."""
+    """The age of the observed segments that are not compacted. Thread-safe."""
 
     def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._monotonic_s = monotonic_s
         self._lock = Lock()
         self._seen_s: dict[tuple[str, int], float] = {}
-        self._got_further_s = monotonic_s()
+        self._progress_s = monotonic_s()
 
     def observe(self, waiting: Iterable[Sealed]) -> None:
-        """Take note of all segments that wait now."""
-        found = {(item.series, item.number) for item in waiting}
+        """Replace the segments that wait."""
+        waiting_keys = {(item.series, item.number) for item in waiting}
         with self._lock:
             now_s = self._monotonic_s()
-            if self._seen_s.keys() - found:
-                self._got_further_s = now_s
-            self._seen_s = {key: self._seen_s.get(key, now_s) for key in found}
+            if self._seen_s.keys() - waiting_keys:
+                self._progress_s = now_s
+            self._seen_s = {key: self._seen_s.get(key, now_s) for key in waiting_keys}
 
     def oldest_s(self) -> float:
-        """Return how long the oldest has waited; 0 where none waits."""
+        """Return for how long the oldest segment has waited; 0 if none waits."""
         return self._since(0.0)
 
     def stalled_s(self) -> float:
-        """Return for how long segments have waited and no compaction got further."""
-        return self._since(self._got_further_s)
+        """Return for how long segments have waited without progress."""
+        return self._since(self._progress_s)
 
     def _since(self, moment_s: float) -> float:
         with self._lock:
@@ -49,7 +49,7 @@ class TailAge:
             return 0.0 if first_s is None else self._monotonic_s() - max(first_s, moment_s)
 
     def why_not_ready(self, compact_interval_s: float) -> list[str]:
-        """Return the reason, where segments have waited for several intervals."""
+        """Return a reason if segments have waited for several intervals without progress."""
         stalled_s = self.stalled_s()
         if stalled_s <= max(_INTERVALS_MAX * compact_interval_s, _STALLED_AFTER_MIN_S):
             return []

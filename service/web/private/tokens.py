@@ -1,11 +1,11 @@
-"""Tokens of the private port: who may read what, in `tokens.json` of the data folder.
+"""Tokens of the private port, in `tokens.json` of the data folder.
 
-A token is shown once, when it is made; the file holds its SHA-256 (a token is 32 random bytes, so
-that a fast hash is enough), whose it is and until when. The file is replaced whole under a lock,
-and read again whenever it has changed: a revoked token is refused at its next use.
+A token is shown once, when it is created; the file holds its SHA-256 (a fast hash is enough for 32
+random bytes), its tenant and its expiry. The file is replaced whole under a lock, and read again
+whenever it has changed, so that a revoked token is invalid at its next use.
 
-That a token was ever made is kept in a file of its own, `tokens.made`, and in the memory of a
-process that has seen it: losing tokens must not open the port.
+The file `tokens.made`, and every process that has seen a token, remember that one was ever
+created: the loss of the tokens must not open the port.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _ID_BYTES = 4
 
 
 class TokenFileError(Exception):
-    """The file of tokens cannot be read or written: its path and why, in one line."""
+    """The token file cannot be read or written; the text has its path and the reason."""
 
 
 class UnknownToken(Exception):
-    """There is no token of this id that could be revoked."""
+    """No valid token has this id."""
 
 
 class TokenStore:
-    """The tokens of one data folder. `sessions` is the file beside them."""
+    """The tokens of one data folder. `sessions` is the path of the file of sessions."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -49,20 +49,20 @@ class TokenStore:
         self._were_made = False
 
     def were_made(self) -> bool:
-        """Whether a token was ever made. Raises TokenFileError."""
+        """Return whether a token was ever created. Raises TokenFileError."""
         if not self._were_made:
             self._were_made = self._file.exists() or self._mark.exists()
         return self._were_made
 
     def remember(self) -> None:
-        """Mark a folder whose tokens an earlier version made. Raises TokenFileError."""
+        """Write `tokens.made` if an earlier version created the tokens. Raises TokenFileError."""
         if self.were_made() and not self._mark.exists():
             with self._file.changing():
                 self._mark.write(b"")
 
     def all(self) -> Sequence[Token]:
-        """Every token, oldest first. Raises TokenFileError, also where their file is lost."""
-        tokens = self._kept()
+        """Return all tokens, oldest first. Raises TokenFileError, also if their file is missing."""
+        tokens = self._read()
         if not self._file.was_there() and self.were_made():
             raise TokenFileError(
                 f"{self._path}: is missing, and tokens were made; put it back from a backup or "
@@ -71,21 +71,21 @@ class TokenStore:
         return tokens
 
     def find(self, text: str, now: datetime) -> Token | None:
-        """The valid token of this text. Raises TokenFileError."""
+        """Return the valid token with this text. Raises TokenFileError."""
         digest = _digest(text)
-        found = None
+        match = None
         for token in self.all():
             if hmac.compare_digest(token.sha256, digest) and token.is_valid(now):
-                found = token
-        return found
+                match = token
+        return match
 
     def get(self, token_id: str, now: datetime) -> Token | None:
-        """The valid token of this id. Raises TokenFileError."""
-        found = (one for one in self.all() if one.id == token_id and one.is_valid(now))
-        return next(found, None)
+        """Return the valid token with this id. Raises TokenFileError."""
+        matches = (token for token in self.all() if token.id == token_id and token.is_valid(now))
+        return next(matches, None)
 
     def why_not_ready(self) -> list[str]:
-        """Why nobody can be let in by a token; empty where that is as it should be."""
+        """Return why tokens cannot be checked; empty if they can."""
         try:
             self.all()
         except TokenFileError as error:
@@ -95,7 +95,10 @@ class TokenStore:
     def create(
         self, *, tenant_id: int | None, expires_at: datetime | None, now: datetime
     ) -> tuple[str, Token]:
-        """A new token: its text, which is kept nowhere, and what is kept. Raises TokenFileError."""
+        """Create a token; return its text, which is stored nowhere, and the stored token.
+
+        Raises TokenFileError.
+        """
         text = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
         token = Token(
             secrets.token_hex(_ID_BYTES),
@@ -105,11 +108,11 @@ class TokenStore:
             _iso(expires_at) if expires_at else None,
         )
         with self._file.changing():
-            self._write([*self._kept(), token])
+            self._write([*self._read(), token])
         return text, token
 
     def revoke(self, token_id: str, now: datetime) -> None:
-        """Raises UnknownToken, TokenFileError."""
+        """Revoke a token by its id. Raises UnknownToken, TokenFileError."""
         with self._file.changing():
             tokens = self.all()
             if not any(token.id == token_id and not token.revoked_at for token in tokens):
@@ -121,7 +124,7 @@ class TokenStore:
                 ]
             )
 
-    def _kept(self) -> tuple[Token, ...]:
+    def _read(self) -> tuple[Token, ...]:
         tokens = self._file.read()
         self._were_made |= self._file.was_there()
         return tokens

@@ -7,14 +7,14 @@ from functools import cache
 from service.collector.signing.signatures import HEADER
 from service.web.openapi.parts import (
     JSON,
+    RATE_LIMIT_HEADERS,
     SCHEMAS,
-    STANDING,
     THROTTLED,
-    answer,
     document,
     error,
     on_both_ports,
     operation,
+    response,
     responses,
 )
 from service.web.openapi.schemas import Json, bodies, ref
@@ -24,24 +24,28 @@ ABOUT = """\
 Takes events of shops, without authentication and from any origin. A 2xx is a receipt: the event is
 on disk. A body is JSON, of at most 64 KiB (`body_bytes_max`) after decompression; `text/plain` and
 no content type are read as JSON too, and `Content-Encoding: gzip` is understood. With `Sec-GPC: 1`
-or `DNT: 1` the event has no visitor id. Every GET route answers HEAD as well; a path that is not
-here is answered 404."""
+or `DNT: 1` the event has no visitor id. Every GET route supports HEAD as well; any other path is a
+404."""
 
-_REFUSED = {
-    400: error("The body is not JSON, not valid gzip, or nests too deep.", maybe=STANDING),
-    413: error("The body is too large.", maybe=STANDING),
-    415: error("The content type is not JSON, or the encoding not gzip.", maybe=STANDING),
-    422: error("The body does not follow its schema.", "Invalid", maybe=STANDING),
+_INVALID_BODY = {
+    400: error(
+        "The body is not JSON, not valid gzip, or nested too deep.", maybe=RATE_LIMIT_HEADERS
+    ),
+    413: error("The body is too large.", maybe=RATE_LIMIT_HEADERS),
+    415: error(
+        "The content type is not JSON, or the encoding is not gzip.", maybe=RATE_LIMIT_HEADERS
+    ),
+    422: error("The body does not match its schema.", "Invalid", maybe=RATE_LIMIT_HEADERS),
 }
-_KEPT_BY_CLIENT = error(
-    "It could not be stored: overloaded, or the disk refuses. Send the event again.",
+_NOT_STORED = error(
+    "Not stored, because of overload or a disk error. Send the event again.",
     always=("Retry-After",),
-    maybe=STANDING,
+    maybe=RATE_LIMIT_HEADERS,
 )
 _UUID: Json = {"type": "string", "format": "uuid"}
 _TRANSACTION: Json = {
     "type": ["string", "number", "null"],
-    "description": "As it was sent; null where it is not a valid one.",
+    "description": "As sent; null if it is not valid.",
 }
 
 
@@ -50,7 +54,7 @@ _SIGNATURE: Json = {
     "in": "header",
     "description": (
         "`t=<seconds since the epoch>,v1=<hex>`: the HMAC-SHA-256 of `<t>.<body>`, keyed with the "
-        "tenant's secret. Ignored where the tenant has none."
+        "tenant's secret. Ignored if the tenant has none."
     ),
     "schema": {"type": "string"},
 }
@@ -58,7 +62,7 @@ _SIGNATURE: Json = {
 
 @cache
 def public_document() -> Json:
-    """The document. Do not change what is returned."""
+    """Return the document; do not modify it."""
     paths = {
         TRACK: _endpoint(_track(), "track"),
         CONVERSION: _endpoint(_conversion(), "conversion"),
@@ -76,7 +80,7 @@ def _endpoint(post: Json, name: str) -> Json:
         "required": True,
         "content": {JSON: {"schema": schema}, "text/plain": {"schema": as_text}},
     }
-    allowed = answer(
+    allowed = response(
         "Any page may send events.",
         always=(
             "Access-Control-Allow-Methods",
@@ -84,76 +88,88 @@ def _endpoint(post: Json, name: str) -> Json:
             "Access-Control-Max-Age",
         ),
     )
-    preflight = operation(f"{name}-preflight", "A browser's question.", responses({204: allowed}))
+    preflight = operation(
+        f"{name}-preflight", "A browser's preflight request.", responses({204: allowed})
+    )
     return {"post": post | {"requestBody": body}, "options": preflight}
 
 
 def _track() -> Json:
-    taken: Json = {
+    accepted: Json = {
         "type": "object",
         "required": ["success", "message", "event_id"],
         "properties": {
             "success": {"const": True},
             "message": {"type": "string"},
-            "event_id": {**_UUID, "description": "The client's, or else the server's."},
+            "event_id": {
+                **_UUID,
+                "description": "The client's id if it sent one, else the server's.",
+            },
         },
         "additionalProperties": False,
     }
     own = {
-        202: answer("The event is stored.", {JSON: taken}, maybe=STANDING),
-        404: error("The tenant does not exist, or is not public.", maybe=STANDING),
+        202: response("The event is stored.", {JSON: accepted}, maybe=RATE_LIMIT_HEADERS),
+        404: error("The tenant does not exist or is not public.", maybe=RATE_LIMIT_HEADERS),
         429: THROTTLED,
-        503: _KEPT_BY_CLIENT,
+        503: _NOT_STORED,
     }
     about = (
-        "A product that is not this tenant's is refused with 422. So is a `purchase` or a "
-        "`conversion` of a tenant of which only signed sales count."
+        "A product of another tenant is rejected with 422, and so is a `purchase` or `conversion` "
+        "of a tenant whose sales count only if signed."
     )
-    return operation("track", "An event of a page.", responses(_REFUSED | own), description=about)
+    return operation(
+        "track", "Record an event of a page.", responses(_INVALID_BODY | own), description=about
+    )
 
 
 def _conversion() -> Json:
-    told: Json = {
+    status: Json = {
         "type": "object",
         "required": ["status", "transaction_id"],
         "properties": {
             "status": {
                 "enum": ["ok", "skipped"],
-                "description": "`ok`: stored. `skipped`: not counted, whatever is wrong with it.",
+                "description": "`ok`: stored. `skipped`: not counted.",
             },
             "transaction_id": _TRANSACTION,
         },
         "additionalProperties": False,
     }
     own = {
-        200: answer("Stored, or skipped.", {JSON: told}, maybe=STANDING),
+        200: response("Stored or skipped.", {JSON: status}, maybe=RATE_LIMIT_HEADERS),
         429: THROTTLED,
-        503: _KEPT_BY_CLIENT,
+        503: _NOT_STORED,
     }
     return operation(
         "conversion",
-        "A sale, told after its payment.",
+        "Record a sale after its payment.",
         responses(own, without=(413, 431)),
         description=(
-            "It never disturbs the page that sends it: a request that cannot be read, an unknown "
-            "tenant or product, and a body that does not follow the schema are all answered 200 "
-            "`skipped`; the payload is kept with its reason. So is one with a signature that "
-            "does not verify, where the tenant has a secret, and a `purchase` or a `conversion` "
-            "without one, where only signed sales of the tenant count."
+            "It never disturbs the page that sends it: an unreadable request, an unknown tenant or "
+            "product, and a body that does not match the schema all get 200 `skipped`; the payload "
+            "is kept with the reason. The same goes for an invalid signature if the tenant has a "
+            "secret, and for an unsigned `purchase` or `conversion` if only signed sales of the "
+            "tenant count."
         ),
     ) | {"parameters": [_SIGNATURE]}
 
 
 def _interaction() -> Json:
     own = {
-        201: answer("The event is stored.", {JSON: _status("success")}, maybe=STANDING),
-        202: answer("The tenant is not known.", {JSON: _status("accepted")}, maybe=STANDING),
+        201: response("The event is stored.", {JSON: _status("success")}, maybe=RATE_LIMIT_HEADERS),
+        202: response(
+            "The tenant does not exist.", {JSON: _status("accepted")}, maybe=RATE_LIMIT_HEADERS
+        ),
         429: THROTTLED,
-        503: _KEPT_BY_CLIENT,
+        503: _NOT_STORED,
     }
-    about = "A product that is not this tenant's is recorded as null."
+    about = "A product of another tenant is recorded as null."
     return operation(
-        "interaction", "A visitor's action.", responses(_REFUSED | own), description=about
+        "interaction",
+        "Record a visitor's action.",
+        responses(_INVALID_BODY | own),
+        description=about,
     )
 
 
@@ -168,10 +184,12 @@ def _status(word: str) -> Json:
 
 def _tracker() -> Json:
     kept = ("ETag", "Cache-Control")
-    script = answer(
-        "The script, gzipped where that is accepted.",
+    script = response(
+        "The script, gzipped if the client accepts that.",
         {"text/javascript": {"type": "string"}},
         always=kept,
     )
-    unchanged = answer("It has not changed.", always=("ETag",))
-    return operation("tracker", "The script for a page.", responses({200: script, 304: unchanged}))
+    unchanged = response("Not modified.", always=("ETag",))
+    return operation(
+        "tracker", "The tracker script for a page.", responses({200: script, 304: unchanged})
+    )

@@ -22,56 +22,59 @@ _TEXT: Json = {
 }
 _ID = rf"[0-9]{{1,{parameters.ID_DIGITS_MAX}}}"
 
-_KNOWN: Mapping[str, tuple[Json, str]] = {
-    "tenant": (_TEXT, "Id or slug of one shop; all of them without it."),
-    "from": (_MOMENT, "Date or ISO 8601 time in `tz`, from which on events count."),
-    "to": (_MOMENT, "Until when: a date includes that day, a time is excluded."),
+_PARAMETERS: Mapping[str, tuple[Json, str]] = {
+    "tenant": (_TEXT, "Id or slug of one shop; default all shops."),
+    "from": (_MOMENT, "Start of the period: a date or an ISO 8601 time in `tz`."),
+    "to": (_MOMENT, "End of the period: a date is included, a time is excluded."),
     "interval": (
         {"enum": list(parameters.INTERVALS), "default": "day"},
         "Length of a bucket.",
     ),
-    "tz": ({**_TEXT, "default": "UTC", "examples": ["America/Tegucigalpa"]}, "Zone of all times."),
+    "tz": (
+        {**_TEXT, "default": "UTC", "examples": ["America/Tegucigalpa"]},
+        "Time zone of all times.",
+    ),
     "bots": (
         {"enum": [*parameters.TRUE, *parameters.FALSE], "default": "false"},
-        "Whether bots count too.",
+        "Whether to count bots.",
     ),
     "limit": (
         {"type": "integer", "minimum": 1, "maximum": parameters.ROWS_MAX, "default": 50},
-        "Rows at most.",
+        "Maximum of rows.",
     ),
-    "endpoint": ({"enum": list(parameters.ENDPOINTS)}, "Only events that came in there."),
-    "type": (_TEXT, "Only events of that type."),
+    "endpoint": ({"enum": list(parameters.ENDPOINTS)}, "Only events of this endpoint."),
+    "type": (_TEXT, "Only events of this type."),
     "product": (
         {"type": "string", "pattern": f"^{_ID}$", "examples": ["101"]},
-        "Only that product's.",
+        "Only events of this product.",
     ),
-    "source": (_TEXT, "Only events of visits from there."),
+    "source": (_TEXT, "Only events of visits from this source."),
     "shops": (
         {
             "type": "string",
             "pattern": rf"^{_ID}(,{_ID}){{0,{parameters.IDS_MAX - 1}}}$",
             "examples": ["1,2"],
         },
-        f"Only these: ids, at most {parameters.IDS_MAX}, commas between them.",
+        f"Only these shops: up to {parameters.IDS_MAX} ids, separated by commas.",
     ),
-    "find": (_TEXT, "Only shops whose id is this text, or whose slug or name has it in it."),
+    "find": (_TEXT, "Only shops with this id, or with this text in their slug or name."),
     "version": (
         {"type": "integer", "minimum": 0, "maximum": 10**15 - 1},
-        "A version of the lake, for the same answer every time; the newest without it.",
+        "A version of the lake, for a repeatable result; default the newest.",
     ),
 }
 
 
 def of(names: Iterable[str], formats: Iterable[str]) -> list[Json]:
-    """The parameters of these names; `format`, the first of `formats` by default; `version`."""
+    """Return these parameters, `format` (default: the first of `formats`) and `version`."""
     choices = list(formats)
-    form = {"enum": choices, "default": choices[0]}
+    format_schema = {"enum": choices, "default": choices[0]}
     return [
-        *(_parameter(name, *_KNOWN[name]) for name in names),
-        _parameter("format", form, "Form of the answer."),
-        _parameter("version", *_KNOWN["version"]),
+        *(_parameter(name, *_PARAMETERS[name]) for name in names),
+        _parameter("format", format_schema, "Format of the response."),
+        _parameter("version", *_PARAMETERS["version"]),
     ]
 
 
-def _parameter(name: str, schema: Json, about: str) -> Json:
-    return {"name": name, "in": "query", "description": about, "schema": schema}
+def _parameter(name: str, schema: Json, description: str) -> Json:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
