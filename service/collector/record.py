@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import orjson
 
-from service.collector.contract.contract import Payload
+from service.collector.contract.payload import Payload
 from service.collector.identifiers import iso_utc
 
 REJECTED_BODY_BYTES_MAX = 8192

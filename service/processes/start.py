@@ -19,7 +19,8 @@ from etl.layout import DataFolderError, Layout
 from etl.log import compatibility
 from etl.log.series import SeriesFormatError
 from etl.trusted_clock import TrustedClock
-from service.collector.contract.contract import Contract, SchemaFileError
+from service.collector.contract.contract import Contract
+from service.collector.contract.schemas import SchemaFileError
 from service.collector.throttle.gates import Buckets
 from service.processes import choices, collector
 from service.processes.collector import CollectorStart

@@ -41,7 +41,9 @@ from traffic_tools import Service
 
 from etl.lake import delta_log, duck, staging
 from service.collector import record
-from service.collector.contract.contract import Contract, Payload, Rejection
+from service.collector.contract.contract import Contract
+from service.collector.contract.payload import Payload
+from service.collector.contract.rejection import Rejection
 from service.collector.record import Visit
 
 INPUTS = rounds(20_000, 1_000_000)

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from service.collector.contract.contract import CONVERSION_TYPE_DEFAULT, CURRENCY_DEFAULT
+from service.collector.contract.payload import CONVERSION_TYPE_DEFAULT, CURRENCY_DEFAULT
 
 NAMES = ("common", "track", "conversion", "interaction", "event")
 SCHEMAS: dict[str, dict[str, Any]] = {

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from etl.directory.entries import DirectoryUnavailable, Tenant
-from service.collector.contract.contract import Payload
+from service.collector.contract.payload import Payload
 from service.collector.contract.rejection import Rejection
 from service.collector.directory.directory import MISS, Directory, Miss
 from service.collector.intake.submission import Unavailable

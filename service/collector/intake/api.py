@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 
 from service.collector.client import throttle_key
-from service.collector.contract.contract import Payload
+from service.collector.contract.payload import Payload
 from service.collector.contract.rejection import Rejection
 from service.collector.intake import reading
 from service.collector.intake.admission import Admission, Admitted, TenantLookup

@@ -5,7 +5,7 @@ So every fault of the payload is answered with `skipped`.
 
 from __future__ import annotations
 
-from service.collector.contract.contract import transaction_id_of
+from service.collector.contract.payload import transaction_id_of
 from service.collector.contract.rejection import Rejection
 from service.collector.intake import reading, rejections
 from service.collector.intake.admission import TenantLookup

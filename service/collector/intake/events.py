@@ -11,7 +11,7 @@ from etl.log.segment_writer import DiskFull
 from service.collector import record
 from service.collector.bots import is_bot
 from service.collector.clock import Clock
-from service.collector.contract.contract import Payload
+from service.collector.contract.payload import Payload
 from service.collector.identifiers import uuid7
 from service.collector.intake.admission import Admitted
 from service.collector.intake.submission import Submission, Unavailable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from service.collector.contract.body import json_value, plain_body
-from service.collector.contract.contract import Payload
+from service.collector.contract.payload import Payload
 from service.collector.contract.rejection import Rejection
 from service.collector.intake.submission import Submission
 from service.collector.throttle.gates import Gate

@@ -15,7 +15,8 @@ from log_tools import UNTIMED
 from etl.directory.entries import Tenant
 from etl.directory.tenant_reference import TenantNames, of_rejected
 from etl.lake import rejected_rows
-from service.collector.contract.contract import Contract, Payload
+from service.collector.contract.contract import Contract
+from service.collector.contract.payload import Payload
 from service.collector.directory.directory import MISS, Directory
 
 UUID = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.collector import record
-from service.collector.contract.contract import Payload
+from service.collector.contract.payload import Payload
 from service.collector.record import Visit
 
 RECEIVED_US = 1_795_407_000_123_456

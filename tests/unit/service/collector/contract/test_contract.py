@@ -16,13 +16,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from service.collector.contract.contract import (
-    Contract,
-    Payload,
-    Rejection,
-    SchemaFileError,
-    transaction_id_of,
-)
+from service.collector.contract.contract import Contract
+from service.collector.contract.payload import Payload, transaction_id_of
+from service.collector.contract.rejection import Rejection
+from service.collector.contract.schemas import SchemaFileError
 
 CONTRACT = Contract.load()
 SCHEMAS: dict[str, dict[str, Any]] = {

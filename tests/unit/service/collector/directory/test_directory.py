@@ -9,7 +9,9 @@ import pytest
 
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import ID_MAX, DirectoryUnavailable, Product, Tenant
-from service.collector.directory.directory import MISS, Directory, load_snapshot
+from service.collector.directory.directory import MISS, Directory
+from service.collector.directory.lookups import LookupBounds
+from service.collector.directory.snapshot import DirectorySnapshot
 
 UUID = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 SHOP = Tenant(1, UUID, "shop", "Shop", "active")
@@ -179,7 +181,7 @@ def test_a_tenant_made_public_is_found_after_the_negative_answer(stored):
         clock.now_s += 0.1
         assert await directory.tenant_by_slug("closed") == opened
 
-    run(stored, scenario, clock=clock, negative_ttl_s=2.0)
+    run(stored, scenario, monotonic_s=clock, bounds=LookupBounds(negative_ttl_s=2.0))
 
 
 def test_a_tenant_made_inactive_is_refused_after_the_next_refresh(stored):
@@ -212,11 +214,11 @@ def test_a_hit_asks_nothing_and_a_miss_once():
             assert await directory.has_product(1, 7)
             assert not await directory.has_product(1, 8)
 
-    run(database, scenario, clock=Clock())
+    run(database, scenario, monotonic_s=Clock())
     assert database.queries == {"all": 1, "new": 1, "nobody": 1, (1, 8): 1}
 
 
-def test_concurrent_misses_of_one_key_share_one_query():
+def test_concurrent_lookups_of_one_key_share_one_query():
     """However many events of a new tenant arrive at once, and if one of them goes away."""
     database = FakeDatabase()
 
@@ -259,7 +261,7 @@ def test_too_many_look_ups_in_flight_are_refused():
     async def scenario(directory):
         database.may_answer.clear()
         waiting = [asyncio.create_task(directory.tenant_by_slug(slug)) for slug in "abca"]
-        await until(lambda: len(directory._misses._pending) == 3)
+        await until(lambda: len(directory._lookups._pending) == 3)
         with pytest.raises(DirectoryUnavailable, match="too many"):
             await directory.tenant_by_slug("d")
         assert await directory.tenant_by_slug("shop") == SHOP
@@ -267,7 +269,7 @@ def test_too_many_look_ups_in_flight_are_refused():
         assert await asyncio.gather(*waiting) == [None] * 4
         assert await directory.tenant_by_slug("d") is None
 
-    run(database, scenario, pending_max=3)
+    run(database, scenario, bounds=LookupBounds(pending_max=3))
 
 
 def test_one_asker_has_a_share_of_the_look_ups_in_flight():
@@ -281,7 +283,7 @@ def test_one_asker_has_a_share_of_the_look_ups_in_flight():
             asyncio.create_task(directory.has_product(1, 8, "flood")),
             asyncio.create_task(directory.tenant(9, "flood")),
         ]
-        await until(lambda: len(directory._misses._pending) == 3)
+        await until(lambda: len(directory._lookups._pending) == 3)
         for refused in (
             directory.tenant_by_slug("b", "flood"),
             directory.tenant(10, "flood"),
@@ -294,9 +296,9 @@ def test_one_asker_has_a_share_of_the_look_ups_in_flight():
         database.may_answer.set()
         assert await asyncio.gather(*waiting) == [None, False, None, None, None]
         assert await directory.tenant_by_slug("b", "flood") is None
-        assert not directory._misses._pending_of
+        assert not directory._lookups._pending_by_asker
 
-    run(database, scenario, pending_of_one_max=3)
+    run(database, scenario, bounds=LookupBounds(pending_per_asker_max=3))
 
 
 def test_a_look_up_that_takes_too_long_is_refused():
@@ -308,7 +310,7 @@ def test_a_look_up_that_takes_too_long_is_refused():
         with pytest.raises(DirectoryUnavailable, match="too long"):
             await directory.tenant(1)
 
-    run(database, scenario, lookup_timeout_s=0.001)
+    run(database, scenario, bounds=LookupBounds(timeout_s=0.001))
 
 
 def test_negative_answers_are_bounded_oldest_out():
@@ -322,7 +324,7 @@ def test_negative_answers_are_bounded_oldest_out():
         assert directory.peek_slug("b") is None
         assert directory.peek_slug("c") is None
 
-    run(database, scenario, negative_max=2, clock=Clock())
+    run(database, scenario, bounds=LookupBounds(negative_max=2), monotonic_s=Clock())
 
 
 def test_a_miss_while_the_database_is_down_is_unavailable_and_not_remembered():
@@ -356,20 +358,19 @@ def test_the_last_snapshot_serves_an_outage_which_is_logged_once(caplog):
             for _ in range(3):
                 await directory.refresh()
             assert directory.peek_tenant(1) == SHOP
-            assert directory.ready
-            assert directory.age_s(clock()) == 10
+            assert directory.age_s() == 10
             database.is_down = False
             await directory.refresh()
-            assert directory.age_s(clock()) == 0
+            assert directory.age_s() == 0
 
-    run(database, scenario, clock=clock)
+    run(database, scenario, monotonic_s=clock)
     assert [record.fields for record in caplog.records] == [
         {"reason": "the database is down", "age_s": 10.0}
     ] * 2
 
 
 def test_it_refreshes_by_itself_until_stopped():
-    """A change is seen without a miss, and a stopped directory is not ready."""
+    """A change is seen without a miss, and a stopped directory refreshes no more."""
     database = FakeDatabase(SHOP)
     directories = []
 
@@ -381,10 +382,9 @@ def test_it_refreshes_by_itself_until_stopped():
         await until(lambda: directory._is_stale)
         database.is_down = False
         await until(lambda: not directory._is_stale)
-        assert directory.ready
 
     run(database, scenario, refresh_s=0.001)
-    assert not directories[0].ready
+    assert directories[0]._refresher.done()
 
 
 def test_a_database_that_is_down_at_the_start_is_said_so(tmp_path):
@@ -393,11 +393,9 @@ def test_a_database_that_is_down_at_the_start_is_said_so(tmp_path):
 
     async def scenario():
         directory = Directory(database)
-        assert not directory.ready
         with pytest.raises(DirectoryUnavailable):
             await directory.start()
-        assert not directory.ready
-        assert directory.age_s(0.0) == float("inf")
+        assert directory.age_s() == float("inf")
         await directory.stop()
 
     asyncio.run(scenario())
@@ -407,7 +405,7 @@ def test_a_database_that_is_down_at_the_start_is_said_so(tmp_path):
 def test_a_snapshot_finds_products_in_whatever_order_they_came():
     """Ids are kept sorted, eight bytes each."""
     ids = [9, 1, 5, ID_MAX, 3]
-    snapshot = load_snapshot(FakeDatabase(products=tuple((1, each) for each in ids)))
+    snapshot = DirectorySnapshot.load(FakeDatabase(products=tuple((1, each) for each in ids)))
     assert all(snapshot.has_product(1, each) for each in ids)
     assert not any(snapshot.has_product(1, each) for each in (0, 2, 10, ID_MAX - 1, 2**70))
     assert not snapshot.has_product(2, 9)

@@ -1,0 +1,159 @@
+"""Payloads: valid bodies, normalised, and the rules beyond the schemas.
+
+The schemas cannot say three rules: a currency is an active ISO 4217 code, a timestamp is ISO 8601,
+and an order value sent as text keeps the schema's bounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any, NamedTuple, TypeAlias
+
+from etl.directory.tenant_reference import sent_tenant
+from service.collector.contract.explain import fault_of, rejection
+
+CONVERSION_TYPE_DEFAULT = "purchase"
+CURRENCY_DEFAULT = "HNL"
+
+_TRANSACTION_CHARACTERS_MAX = 255
+_INTEGER_MAX = 2**53 - 1
+_VALUE_STEP = Decimal("0.0001")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_TRACK_TIMESTAMP = ("timestamp",)
+
+Body: TypeAlias = dict[str, Any]
+
+
+class Payload(NamedTuple):
+    """One client's event, valid and normalised.
+
+    `tenant` is an id, a slug (conversions), or for tracked events a UUID in lower case or a
+    text that can match none. `timestamp_us` counts microseconds since the epoch, UTC.
+    `transaction_id`, `value` (four decimals) and `currency` are None but for conversions.
+    """
+
+    tenant: int | str
+    type: str
+    product_id: int | None
+    metadata: dict[str, object]
+    event_id: str | None
+    timestamp_us: int | None
+    timestamp_text: str | None
+    transaction_id: str | None = None
+    value: Decimal | None = None
+    currency: str | None = None
+
+
+class RuleBroken(Exception):
+    """A rule beyond the schema is broken, as the rejection says."""
+
+    def __init__(self, field: str, rule: str, words: str) -> None:
+        super().__init__(field, rule)
+        self.rejection = rejection([fault_of(field, rule, words)])
+
+
+@dataclass(frozen=True, slots=True)
+class Conversions:
+    """The normalisation of conversions: the active currencies, and the bound of a value."""
+
+    currencies: frozenset[str]
+    value_max: Decimal
+
+    def payload(self, body: Body) -> Payload:
+        """Return the payload of a valid body. Raises RuleBroken."""
+        timestamp_us, timestamp_text = _moment(body, ("timestamp", "occurred_at"))
+        return Payload(
+            tenant=body["tenant_slug"],
+            type=_first(body, ("type", "event_type", "event"))[1] or CONVERSION_TYPE_DEFAULT,
+            product_id=_integer(body.get("product_id")),
+            metadata=dict(body.get("metadata") or {}),
+            event_id=_lower(body.get("event_id")),
+            timestamp_us=timestamp_us,
+            timestamp_text=timestamp_text,
+            transaction_id=_transaction_text(body.get("transaction_id")),
+            value=self._value(body.get("value")),
+            currency=self._currency(body.get("currency")),
+        )
+
+    def _value(self, sent: str | float | None) -> Decimal:
+        exact = Decimal(str(sent or 0))
+        if abs(exact) > self.value_max:
+            words = f"must be between -{self.value_max} and {self.value_max}"
+            raise RuleBroken("value", "maximum", words)
+        # adding zero turns a negative zero into zero
+        return exact.quantize(_VALUE_STEP, ROUND_HALF_EVEN) + 0
+
+    def _currency(self, sent: str | None) -> str:
+        code = CURRENCY_DEFAULT if sent is None else sent.upper()
+        if code not in self.currencies:
+            raise RuleBroken("currency", "currency-unknown", "must be an active ISO 4217 code")
+        return code
+
+
+def event_payload(body: Body) -> Payload:
+    """Return the payload of a valid body of track or interactions. Raises RuleBroken."""
+    has_timestamp = body.get("timestamp") is not None
+    timestamp_us, timestamp_text = (
+        _moment(body, _TRACK_TIMESTAMP) if has_timestamp else (None, None)
+    )
+    return Payload(
+        sent_tenant(body["tenant_id"]),
+        body["type"],
+        _integer(body.get("product_id")),
+        dict(body.get("metadata") or {}),
+        _lower(body.get("event_id")),
+        timestamp_us,
+        timestamp_text,
+    )
+
+
+def transaction_id_of(body: object) -> str | int | float | None:
+    """The transaction_id of any body as it was sent, or None where it is not a valid one."""
+    sent = body.get("transaction_id") if isinstance(body, dict) else None
+    if isinstance(sent, str):
+        fits = len(sent) <= _TRANSACTION_CHARACTERS_MAX and "\0" not in sent
+        return sent if fits else None
+    if isinstance(sent, (int, float)) and not isinstance(sent, bool):
+        return sent if abs(sent) <= _INTEGER_MAX else None
+    return None
+
+
+def _integer(sent: float | None) -> int | None:
+    return None if sent is None else int(sent)
+
+
+def _lower(sent: str | None) -> str | None:
+    return None if sent is None else sent.lower()
+
+
+def _transaction_text(sent: str | float | None) -> str | None:
+    """The text of a transaction id: 7.0 is "7"; a blank one identifies nothing."""
+    if isinstance(sent, float) and sent.is_integer():
+        sent = int(sent)
+    text = "" if sent is None else str(sent)
+    return text if text.strip() else None
+
+
+def _first(body: Body, fields: tuple[str, ...]) -> tuple[str, Any]:
+    """The first of these fields that is not null, and its value; or the first and None."""
+    for field in fields:
+        if body.get(field) is not None:
+            return field, body[field]
+    return fields[0], None
+
+
+def _moment(body: Body, fields: tuple[str, ...]) -> tuple[int | None, str | None]:
+    """Microseconds since the epoch and the text of the first timestamp among these fields."""
+    field, text = _first(body, fields)
+    if text is None:
+        return None, None
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return (moment.astimezone(UTC) - _EPOCH) // _MICROSECOND, text
+    except (ValueError, OverflowError) as error:
+        raise RuleBroken(field, "timestamp-invalid", "must be an ISO 8601 time") from error

@@ -1,0 +1,70 @@
+"""The schema files of one version of the contract: read, checked and compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import jsonschema_rs
+import orjson
+from jsonschema import Draft202012Validator, SchemaError
+
+Document: TypeAlias = dict[str, Any]
+
+SHARED = "common"
+WIRE = ("track", "conversion", "interaction")
+_STORED = "event"
+FOLDER = files("schemas") / "v1"
+
+
+class SchemaFileError(Exception):
+    """A schema file is missing, unreadable or invalid: its path and why, in one line."""
+
+    def __init__(self, path: Traversable | Path, why: str) -> None:
+        super().__init__(f"{path}: {why}")
+        self.path = path
+        self.why = why
+
+
+def load(folder: Traversable | Path) -> Mapping[str, Document]:
+    """Return the schemas of a folder by name, each of which is valid. Raises SchemaFileError."""
+    paths = {name: folder / f"{name}.json" for name in (SHARED, *WIRE, _STORED)}
+    documents = {name: _read(path) for name, path in paths.items()}
+    for name, path in paths.items():
+        _check(path, documents[name], documents[SHARED])
+    return documents
+
+
+def compiled(document: Document, shared: Document) -> jsonschema_rs.Validator:
+    """Return the validator of a schema that refers to the shared one. Raises ValueError."""
+    registry = jsonschema_rs.Registry([(shared["$id"], shared)])
+    return jsonschema_rs.Draft202012Validator(document, registry=registry, offline=True)
+
+
+def _read(path: Traversable | Path) -> Document:
+    try:
+        document = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise SchemaFileError(path, error.strerror or "cannot be read") from error
+    except orjson.JSONDecodeError as error:
+        raise SchemaFileError(path, f"is not JSON: {error}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("$id"), str):
+        raise SchemaFileError(path, "is not a JSON object with an $id")
+    return document
+
+
+def _check(path: Traversable | Path, document: Document, shared: Document) -> None:
+    try:
+        Draft202012Validator.check_schema(document)
+        compiled(document, shared)
+    except SchemaError as error:
+        raise SchemaFileError(path, f"{error.json_path}: {_first_line(error)}") from error
+    except ValueError as error:
+        raise SchemaFileError(path, _first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

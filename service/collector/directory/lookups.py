@@ -1,0 +1,112 @@
+"""Look-ups in the directory's database for keys that the snapshot does not hold.
+
+One query per key at a time: concurrent look-ups of a key share it. A negative answer is remembered
+for `negative_ttl_s`, by a dict in order of insertion: a cachetools.TTLCache takes twice as long to
+answer, for eleven lines less. Everything is bounded: look-ups in flight, in all and per asker, and
+negative answers. All methods belong to the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from etl.directory.entries import DirectoryUnavailable
+
+T = TypeVar("T")
+
+_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupBounds:
+    """`pending_per_asker_max` keeps the made-up tenants of one address from filling the queue."""
+
+    negative_ttl_s: float = 2.0
+    negative_max: int = 10_000
+    pending_max: int = 1_000
+    pending_per_asker_max: int = 32
+    timeout_s: float = 3.0
+
+
+class Lookups:
+    """The look-ups of one collector."""
+
+    def __init__(
+        self, bounds: LookupBounds, monotonic_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._bounds = bounds
+        self._monotonic_s = monotonic_s
+        self._denied_until_s: dict[Hashable, float] = {}
+        self._pending: dict[Hashable, asyncio.Task[Any]] = {}
+        self._pending_by_asker: Counter[str] = Counter()
+        self._threads = ThreadPoolExecutor(_THREADS, "directory-lookup")
+
+    def is_denied(self, key: Hashable) -> bool:
+        """Return whether the key has a negative answer that is still remembered."""
+        now_s = self._monotonic_s()
+        return now_s < self._denied_until_s.get(key, now_s)
+
+    async def fetch(
+        self, key: Hashable, query: Callable[[], T | None], results: dict[Any, T], asker: str
+    ) -> T | None:
+        """Run the query in a thread and return its answer; a positive one is stored in `results`.
+
+        Raises DirectoryUnavailable, also when the query takes too long or too many wait.
+        """
+        task: asyncio.Task[T | None] | None = self._pending.get(key)
+        if task is None:
+            task = self._begin(key, query, results, asker)
+        # Not wait_for: from Python 3.12 on it needs a task, and the fast server's caller has none.
+        done, _ = await asyncio.wait([task], timeout=self._bounds.timeout_s)
+        if not done:
+            raise DirectoryUnavailable("the directory's database takes too long")
+        return task.result()
+
+    def close(self) -> None:
+        """Take no more look-ups; those in flight are answered."""
+        self._threads.shutdown(wait=False)
+
+    def _begin(
+        self, key: Hashable, query: Callable[[], T | None], results: dict[Any, T], asker: str
+    ) -> asyncio.Task[T | None]:
+        if len(self._pending) >= self._bounds.pending_max:
+            raise DirectoryUnavailable("too many directory look-ups in flight")
+        if self._pending_by_asker[asker] >= self._bounds.pending_per_asker_max:
+            raise DirectoryUnavailable("too many directory look-ups in flight from one address")
+        running = self._run(key, query, results)
+        task = asyncio.create_task(running)
+        self._pending[key] = task
+        self._pending_by_asker[asker] += 1
+        task.add_done_callback(partial(self._ended, key, asker))
+        return task
+
+    async def _run(
+        self, key: Hashable, query: Callable[[], T | None], results: dict[Any, T]
+    ) -> T | None:
+        answer = await asyncio.get_running_loop().run_in_executor(self._threads, query)
+        if answer is None:
+            self._deny(key)
+        else:
+            results[key] = answer
+        return answer
+
+    def _ended(self, key: Hashable, asker: str, task: asyncio.Task[Any]) -> None:
+        del self._pending[key]
+        self._pending_by_asker[asker] -= 1
+        if not self._pending_by_asker[asker]:
+            del self._pending_by_asker[asker]
+        if not task.cancelled():
+            task.exception()  # retrieved: those who waited may have gone
+
+    def _deny(self, key: Hashable) -> None:
+        self._denied_until_s.pop(key, None)
+        self._denied_until_s[key] = self._monotonic_s() + self._bounds.negative_ttl_s
+        if len(self._denied_until_s) > self._bounds.negative_max:
+            del self._denied_until_s[next(iter(self._denied_until_s))]

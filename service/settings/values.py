@@ -1,0 +1,219 @@
+"""The settings with their defaults and documentation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from service.settings import kinds
+from service.settings.kinds import GIB, KIB, MIB, Kind
+
+T = TypeVar("T")
+
+ENVIRONMENT_PREFIX = "BEACONLOG_"
+
+
+class SettingsError(Exception):
+    """A setting that stops the start. Its text is one line, fit for the operator."""
+
+    def __init__(self, message: str) -> None:
+        """Keep `message` on one line, whatever file name or key it quotes."""
+        super().__init__(" ".join(message.splitlines()))
+
+
+def _setting(default: T, kind: Kind[T], doc: str, *, secret: bool = False) -> T:
+    return field(default=default, repr=not secret, metadata={"kind": kind, "doc": doc})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, with their defaults. `load` makes them from the operator's sources."""
+
+    data: Path = _setting(  # noqa: RUF009 - a Path never changes
+        Path("data"),
+        kinds.FOLDER,
+        "Folder of all that is stored; relative to the current one.",
+    )
+    host: str = _setting("0.0.0.0", kinds.HOST, "Address of the public port.")  # noqa: S104 - public
+    port: int = _setting(8080, kinds.PORT, "Public port; 0 takes any free one.")
+    workers: int = _setting(1, kinds.integer(1, 64), "Collector processes on the public port.")
+    reports_host: str = _setting(
+        "127.0.0.1",
+        kinds.HOST,
+        "Address the private port is bound to; other than loopback needs `reports_token`.",
+    )
+    reports_port: int = _setting(8081, kinds.PORT, "Private port; 0 takes any free one.")
+    reports_token: str = _setting(
+        "",
+        kinds.TOKEN,
+        "Bearer token the private port asks for, of 16 characters at least beyond loopback; empty "
+        "asks for none until a token was made.",
+        secret=True,
+    )
+    reports_open: bool = _setting(
+        default=False,
+        kind=kinds.BOOLEAN,
+        doc="Answer this machine without a token even after tokens were made; loopback only.",
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        (),
+        kinds.NETWORKS,
+        "Proxies whose X-Forwarded-For is believed: addresses or CIDR networks.",
+    )
+    directory_url: str = _setting(
+        "",
+        kinds.DATABASE_URL,
+        "SQLAlchemy URL of the tenants and products; empty is `directory.db` under `data`.",
+        secret=True,
+    )
+    directory_tenants_query: str = _setting(
+        "", kinds.SQL, "SQL giving id, uuid, slug, name, status; empty reads the table `tenants`."
+    )
+    directory_products_query: str = _setting(
+        "", kinds.SQL, "SQL giving id, tenant_id, name, price; empty reads the table `products`."
+    )
+    directory_refresh_s: float = _setting(
+        20.0, kinds.POSITIVE_S, "Seconds between two readings of the directory."
+    )
+    throttle_api: str = _setting(
+        "600/min burst 120", kinds.RATE, "Rate a client IP may track at; `off` for no limit."
+    )
+    throttle_tenant_aware: str = _setting(
+        "6000/min burst 1200", kinds.RATE, "Rate of interactions of one tenant; `off` for no limit."
+    )
+    throttle_address: str = _setting(
+        "1200/min burst 240",
+        kinds.RATE,
+        "Rate of interactions of one client IP, the share of a tenant's that it can take; `off` "
+        "for no limit.",
+    )
+    throttle_address_bytes: str = _setting(
+        "4MiB/min burst 2MiB",
+        kinds.BYTES_RATE,
+        "Rate of bytes of one client IP, over all endpoints; `off` for no limit.",
+    )
+    throttle_tenant_bytes: str = _setting(
+        "20MiB/min burst 10MiB",
+        kinds.BYTES_RATE,
+        "Rate of bytes of one tenant, over all endpoints; `off` for no limit.",
+    )
+    segment_bytes_max: int = _setting(
+        64 * MIB, kinds.size(4 * KIB), "Size at which a log segment is sealed."
+    )
+    segment_age_s: float = _setting(
+        2.0, kinds.POSITIVE_S, "Seconds after its first line at which a log segment is sealed."
+    )
+    compact_interval_s: float = _setting(60.0, kinds.POSITIVE_S, "Seconds between two compactions.")
+    compact_bytes_max: int = _setting(
+        256 * MIB,
+        kinds.size(1),
+        "Segments one pass of a compaction takes; a backlog takes several.",
+    )
+    segment_grace_s: float = _setting(
+        900.0, kinds.SECONDS, "Seconds a compacted segment is kept before it is deleted."
+    )
+    maintain_interval_s: float = _setting(
+        3600.0, kinds.POSITIVE_S, "Seconds between two runs of maintenance."
+    )
+    retention_days: int = _setting(
+        0, kinds.integer(0, 36500), "Days of receipt that are kept; 0 keeps all."
+    )
+    rejected_retention_days: int = _setting(
+        30,
+        kinds.integer(0, 36500),
+        "Days of receipt for which rejected payloads are kept; 0 keeps them for `retention_days`.",
+    )
+    snapshot_retention_hours: int = _setting(
+        24,
+        kinds.integer(1, 8760),
+        "Hours for which an older version of the lake can still be read.",
+    )
+    occurred_past_max_days: float = _setting(
+        7.0,
+        kinds.number("days", 0, 36500),
+        "Days a client's timestamp may lie in the past; large for a back-fill.",
+    )
+    occurred_future_max_s: float = _setting(
+        300.0, kinds.UP_TO_A_DAY_S, "Seconds a client's timestamp may lie in the future."
+    )
+    disk_free_bytes_min: int = _setting(
+        64 * MIB, kinds.size(0), "Free disk space below which events are refused; 0 never refuses."
+    )
+    body_bytes_max: int = _setting(
+        64 * KIB, kinds.size(1), "Largest request body, counted after decompression."
+    )
+    rejected_bytes_per_min_max: int = _setting(
+        16 * MIB,
+        kinds.size(0),
+        "Rejected payloads a worker stores in a minute, an eighth of them from one client IP; the "
+        "rest is dropped.",
+    )
+    http_server: str = _setting(
+        "fast",
+        kinds.choice("fast", "tornado"),
+        "Server of the public port: ours on httptools, or Tornado's own.",
+    )
+    heartbeat_timeout_s: float = _setting(
+        10.0,
+        kinds.number("seconds", 2, 86_400),
+        "Seconds without a sign of life after which a worker is replaced; the warehouse has three "
+        "times as long.",
+    )
+    connections_max: int = _setting(
+        1024, kinds.integer(1, 1_000_000), "Connections a worker holds at once."
+    )
+    report_timeout_s: float = _setting(
+        30.0, kinds.POSITIVE_S, "Seconds after which a report's query is interrupted."
+    )
+    report_memory_bytes_max: int = _setting(
+        GIB, kinds.size(128 * MIB), "Memory the queries of reports may take."
+    )
+    log_format: str = _setting("text", kinds.choice("text", "json"), "Form of the logs on stderr.")
+    log_level: str = _setting(
+        "info", kinds.choice("debug", "info", "warning", "error"), "Least severity that is logged."
+    )
+
+    @property
+    def directory_url_or_default(self) -> str:
+        """The directory's database: `directory_url`, or SQLite's file under `data`."""
+        return self.directory_url or f"sqlite:///{self.data}/directory.db"
+
+
+KINDS: Mapping[str, Kind[Any]] = {each.name: each.metadata["kind"] for each in fields(Settings)}
+
+
+class Described(NamedTuple):
+    """A setting for documentation; `default` as it is written in the file."""
+
+    key: str
+    env: str
+    default: str
+    doc: str
+
+
+def describe() -> list[Described]:
+    """List every setting, in the order of the fields."""
+    return [
+        Described(
+            each.name,
+            environment_name(each.name),
+            _written(each.name, each.default),
+            each.metadata["doc"],
+        )
+        for each in fields(Settings)
+    ]
+
+
+def environment_name(key: str) -> str:
+    """Return the environment variable of a key."""
+    return ENVIRONMENT_PREFIX + key.swapcase()
+
+
+def _written(key: str, default: object) -> str:
+    if isinstance(default, int) and "_bytes_" in key:
+        unit = next(unit for unit in ("GiB", "MiB", "KiB") if default % kinds.UNITS[unit] == 0)
+        return json.dumps(f"{default // kinds.UNITS[unit]}{unit}")
+    return json.dumps(default, default=str)
