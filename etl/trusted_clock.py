@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-BELIEVED_AFTER_S = 86_400.0
+TRUSTED_AFTER_S = 86_400.0
 STEP_S = 60.0
 """A smaller difference between two readings is drift, which is always trusted."""
 
@@ -27,7 +27,7 @@ class _Step:
 
 
 class _Reading(NamedTuple):
-    believed_s: float
+    trusted_s: float
     monotonic_s: float
 
 
@@ -43,9 +43,9 @@ class TrustedClock:
         wall_s: Callable[[], float] = time.time,
         monotonic_s: Callable[[], float] = time.monotonic,
         *,
-        believed_after_s: float = BELIEVED_AFTER_S,
+        trusted_after_s: float = TRUSTED_AFTER_S,
     ) -> None:
-        self._believed_after_s = believed_after_s
+        self._trusted_after_s = trusted_after_s
         self._wall_s = wall_s
         self._monotonic_s = monotonic_s
         self._last = _Reading(wall_s(), monotonic_s())
@@ -54,21 +54,21 @@ class TrustedClock:
     def doubt_after(self, time_s: float) -> None:
         """Treat a wall clock that is past this time now as stepped forward."""
         now = self._now()
-        self._last = _Reading(min(now.believed_s, time_s), now.monotonic_s)
+        self._last = _Reading(min(now.trusted_s, time_s), now.monotonic_s)
 
     def now_s(self) -> float:
         """Return the trusted Unix time, at most the wall clock's."""
         self._last = self._now()
-        return self._last.believed_s
+        return self._last.trusted_s
 
     def _now(self) -> _Reading:
         wall_s, read_s, last = self._wall_s(), self._monotonic_s(), self._last
-        expected_s = last.believed_s + read_s - last.monotonic_s
-        step = self._step = self._seen(wall_s, expected_s, read_s)
-        is_doubted = step is not None and read_s - step.seen_s < self._believed_after_s
+        expected_s = last.trusted_s + read_s - last.monotonic_s
+        step = self._step = self._current_step(wall_s, expected_s, read_s)
+        is_doubted = step is not None and read_s - step.seen_s < self._trusted_after_s
         return _Reading(expected_s if is_doubted else wall_s, read_s)
 
-    def _seen(self, wall_s: float, expected_s: float, read_s: float) -> _Step | None:
+    def _current_step(self, wall_s: float, expected_s: float, read_s: float) -> _Step | None:
         if wall_s - expected_s <= STEP_S:
             return None
         offset_s = wall_s - read_s

@@ -197,7 +197,7 @@ def _one_pass(job: _Run) -> bool:
         job.result.stopped = taken.stopped
         if not taken.segments:
             return False
-        if any(job.reached.get(series) == marks for series, marks in taken.reached.items()):
+        if job.reached.items() & taken.reached.items():
             raise LakeError("compaction: a commit did not move its watermarks")
         job.snapshots = []
         try:

@@ -36,9 +36,9 @@ def delete_compacted(layout: Layout, snapshots: Sequence[Snapshot], *, before_s:
 
 
 def _delete_in(folder: Path, aged: Sequence[Snapshot], dead: set[str]) -> int:
-    mark = min(item.watermark(folder.name) for item in aged)
+    watermark = min(item.watermark(folder.name) for item in aged)
     listed = _deletable(segments.sealed_in(folder), dead)
-    held = [item for item in listed if item.number <= mark]
+    held = [item for item in listed if item.number <= watermark]
     for segment in held:
         segment.path.unlink(missing_ok=True)
     if held:

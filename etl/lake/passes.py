@@ -74,11 +74,11 @@ def _write_table(
 def _moved(snapshot: Snapshot, taken: Selection) -> dict[str, int]:
     """Return the watermarks of the table that the pass moves, by app id."""
     moved: dict[str, int] = {}
-    for series, marks in taken.reached.items():
-        if marks.segment > snapshot.watermark(series):
-            moved[series] = marks.segment
-        if marks.seq > snapshot.lines(series):
-            moved[lines_of(series)] = marks.seq
+    for series, watermarks in taken.reached.items():
+        if watermarks.segment > snapshot.watermark(series):
+            moved[series] = watermarks.segment
+        if watermarks.seq > snapshot.lines(series):
+            moved[lines_of(series)] = watermarks.seq
     return moved
 
 

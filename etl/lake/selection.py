@@ -98,7 +98,7 @@ class _Rest:
 
 def choose(
     sealed: Mapping[str, Sequence[Sealed]],
-    marks: Mapping[str, Watermarks],
+    held: Mapping[str, Watermarks],
     verified: backlog.Verified,
     limits: PassLimits,
 ) -> Selection:
@@ -108,7 +108,7 @@ def choose(
     """
     chosen = Selection()
     streams = [
-        _rests(list(listed), marks[series], verified, chosen.stopped)
+        _rests(list(listed), held[series], verified, chosen.stopped)
         for series, listed in sealed.items()
     ]
     dated = (map(limits.of, stream) for stream in streams)
@@ -117,19 +117,19 @@ def choose(
     for rest in rests:
         by_series.setdefault(rest.segment.series, []).append(rest)
     for series, listed in by_series.items():
-        _take(listed, moment_us, marks[series], chosen)
+        _take(listed, moment_us, held[series], chosen)
     return chosen
 
 
 def _rests(
-    sealed: list[Sealed], marks: Watermarks, verified: backlog.Verified, stopped: list[Stopped]
+    sealed: list[Sealed], held: Watermarks, verified: backlog.Verified, stopped: list[Stopped]
 ) -> Iterator[_Rest]:
-    for item in backlog.contiguous(sealed, marks.segment, verified):
+    for item in backlog.contiguous(sealed, held.segment, verified):
         if isinstance(item, Stopped):
             stopped.append(item)
             return
         try:
-            yield _rest(item, marks.seq)
+            yield _rest(item, held.seq)
         except NoSpan:
             reason = "a line cannot be read"
             verified.mark_damaged(item, reason)
@@ -187,7 +187,7 @@ def _moment_within(rests: Sequence[_Rest], latest_us: int, bytes_max: int) -> in
     return low
 
 
-def _take(rests: Sequence[_Rest], moment_us: int, marks: Watermarks, chosen: Selection) -> None:
+def _take(rests: Sequence[_Rest], moment_us: int, held: Watermarks, chosen: Selection) -> None:
     """Take the lines of a series' segments before the moment, in order."""
     series = rests[0].segment.series
     for rest in rests:
@@ -199,8 +199,8 @@ def _take(rests: Sequence[_Rest], moment_us: int, marks: Watermarks, chosen: Sel
         if not (is_whole and rest.is_all):
             chosen.parts[rest.segment] = Part(rest.above, upto)
         number = rest.segment.number if is_whole else rest.segment.number - 1
-        marks = Watermarks(max(marks.segment, number), max(marks.seq, upto))
-        chosen.reached[series] = marks
+        held = Watermarks(max(held.segment, number), max(held.seq, upto))
+        chosen.reached[series] = held
         if not is_whole:
             return
         chosen.completed += 1

@@ -151,7 +151,7 @@ def _mark_old_duplicates(
     behind = [
         f"({_held(events, series)} AND NOT {_held(duplicates, series)})"
         for (series,) in con.execute("SELECT DISTINCT series FROM sources").fetchall()
-        if _marks(events, series) > _marks(duplicates, series)
+        if _watermarks(events, series) > _watermarks(duplicates, series)
     ]
     if not behind:
         return
@@ -172,13 +172,13 @@ def _unseen(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[str]
             yield f"NOT {_held(snapshot, series)}"
 
 
-def _marks(snapshot: Snapshot, series: str) -> tuple[int, int]:
+def _watermarks(snapshot: Snapshot, series: str) -> tuple[int, int]:
     return snapshot.watermark(series), snapshot.lines(series)
 
 
 def _held(snapshot: Snapshot, series: str) -> str:
     """Return the condition that the table holds a line of a series."""
-    segment, seq = _marks(snapshot, series)
+    segment, seq = _watermarks(snapshot, series)
     return f"(series = {quoted(series)} AND (segment <= {segment} OR seq <= {seq}))"
 
 

@@ -19,7 +19,7 @@ from etl.lake.snapshot import Snapshot, newest_date
 from etl.lake.tables import TABLES
 from etl.layout import DataFolderError, Layout
 from etl.log.series import SeriesFormatError
-from etl.trusted_clock import BELIEVED_AFTER_S, TrustedClock
+from etl.trusted_clock import TRUSTED_AFTER_S, TrustedClock
 from etl.upkeep import maintenance
 from service.web.private.metrics import WarehouseMetrics
 
@@ -40,7 +40,7 @@ class CompactionJob:
     _reasons: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._clock = TrustedClock(believed_after_s=self.plan.segment_grace_s)
+        self._clock = TrustedClock(trusted_after_s=self.plan.segment_grace_s)
 
     def run(self) -> None:
         """Compact once."""
@@ -98,7 +98,7 @@ def doubt_late_start(data: Path, clock: TrustedClock) -> None:
         return
     if newest:
         day_end = datetime.combine(newest + timedelta(days=1), datetime.min.time(), UTC)
-        clock.doubt_after(day_end.timestamp() + BELIEVED_AFTER_S)
+        clock.doubt_after(day_end.timestamp() + TRUSTED_AFTER_S)
 
 
 def _fields(outcome: compaction.CompactionResult) -> dict[str, object]:

@@ -133,8 +133,8 @@ MUTANTS = (
         "tests/unit/etl/lake/test_first_by_receipt.py::test_what_is_received_at_the_promised_time_waits",
         (
             "etl/lake/passes.py",
-            "moved[lines_of(series)] = marks.seq",
-            "moved[lines_of(series)] = marks.seq + 1",
+            "moved[lines_of(series)] = watermarks.seq",
+            "moved[lines_of(series)] = watermarks.seq + 1",
         ),
     ),
     _mutant(

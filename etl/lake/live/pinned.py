@@ -13,17 +13,17 @@ import pyarrow as pa
 
 from etl.lake.snapshot import Snapshot
 
-_MARKS = "pinned_marks"
+_WATERMARKS = "pinned_watermarks"
 
 
-def register_marks(
+def register_watermarks(
     con: duckdb.DuckDBPyConnection, events: Snapshot, others: list[Snapshot]
 ) -> None:
     """Register the watermarks of the pinned events for every series. Raises LakeError."""
     listed = " UNION ".join(f"SELECT series FROM {other.relation()}" for other in others)
     series = [name for (name,) in con.execute(listed).fetchall()]
     con.register(
-        _MARKS,
+        _WATERMARKS,
         pa.table(
             {
                 "series": pa.array(series, pa.string()),
@@ -38,6 +38,6 @@ def rows(snapshot: Snapshot) -> str:
     """Return SQL that reads the rows of a table that belong to the pinned events."""
     columns = ", ".join(snapshot.table.columns)
     return (
-        f"(SELECT {columns} FROM {snapshot.relation()} JOIN {_MARKS} USING (series) "
+        f"(SELECT {columns} FROM {snapshot.relation()} JOIN {_WATERMARKS} USING (series) "
         "WHERE segment <= segments OR seq <= lines)"
     )

@@ -146,7 +146,7 @@ class LiveView:
         read_at = "(SELECT NULL::TIMESTAMPTZ AS received_at LIMIT 0)"
         if is_pinned:
             others = [item for item in snapshots if item is not events]
-            pinned.register_marks(con, events, others)
+            pinned.register_watermarks(con, events, others)
             rows |= {item.table.name: pinned.rows(item) for item in others}
             read_at = "(SELECT max(received_at) AS received_at FROM lake_events)"
         for name, relation in rows.items():
@@ -164,10 +164,10 @@ class LiveView:
         sealed: dict[str, list[segments.Sealed]],
         snapshots: list[Snapshot],
     ) -> list[backlog.Stopped]:
-        marks = {
+        watermarks = {
             series: min(snapshot.watermark(series) for snapshot in snapshots) for series in sealed
         }
-        stopped = self._stage_lines(con, sealed, marks)
+        stopped = self._stage_lines(con, sealed, watermarks)
         staging.stage_tables(con, snapshots)
         mark_duplicates(con, _events_of(snapshots))
         return stopped
@@ -176,14 +176,14 @@ class LiveView:
         self,
         con: duckdb.DuckDBPyConnection,
         sealed: dict[str, list[segments.Sealed]],
-        marks: dict[str, int],
+        watermarks: dict[str, int],
     ) -> list[backlog.Stopped]:
         if sealed:
             present = {item for listed in sealed.values() for item in listed}
             self._verified.keep_only(present)
             self._tail.keep_only(present)
         while True:
-            readable, stopped = backlog.above(sealed, marks, self._verified)
+            readable, stopped = backlog.above(sealed, watermarks, self._verified)
             try:
                 self._tail.stage(con, readable)
             except staging.SegmentUnreadable as error:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from etl.trusted_clock import BELIEVED_AFTER_S, TrustedClock
+from etl.trusted_clock import TRUSTED_AFTER_S, TrustedClock
 
 START_S = 1_795_407_000.0
 HOUR_S, DAY_S, YEAR_S = 3600.0, 86_400.0, 365 * 86_400.0
@@ -51,12 +51,12 @@ def test_a_step_forward_is_believed_after_a_day(clocks, trusted):
     """As when a machine that started in 1970 is corrected; another step begins anew."""
     clocks.wall_s += 56 * YEAR_S
     assert trusted.now_s() < clocks.wall_s
-    clocks.pass_by(BELIEVED_AFTER_S - 1)
+    clocks.pass_by(TRUSTED_AFTER_S - 1)
     assert trusted.now_s() == clocks.wall_s - 56 * YEAR_S
     clocks.wall_s += HOUR_S
     clocks.pass_by(1)
     assert trusted.now_s() < clocks.wall_s
-    clocks.pass_by(BELIEVED_AFTER_S)
+    clocks.pass_by(TRUSTED_AFTER_S)
     assert trusted.now_s() == clocks.wall_s
     clocks.pass_by(HOUR_S)
     assert trusted.now_s() == clocks.wall_s
@@ -73,7 +73,7 @@ def test_a_start_far_after_the_newest_data_is_doubted_for_a_day(clocks, trusted)
     trusted.doubt_after(START_S - 10 * DAY_S)
     clocks.pass_by(HOUR_S)
     assert trusted.now_s() == START_S - 10 * DAY_S + HOUR_S
-    clocks.pass_by(BELIEVED_AFTER_S)
+    clocks.pass_by(TRUSTED_AFTER_S)
     assert trusted.now_s() == clocks.wall_s
 
 
