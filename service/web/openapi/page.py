@@ -1,7 +1,7 @@
-"""A document as one page: no script, and one style sheet of our own.
+"""Render an OpenAPI document as one page, without scripts.
 
-Every operation is a section that opens by itself, with its parameters, its body's fields, an
-example, and its responses.
+Each operation is a section that opens on its own: parameters, fields of the body, an example, and
+the responses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from service.web.openapi.schemas import Json, referred
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A field, a parameter or a header: its name, type, meaning, and whether it must be there."""
+    """A field, parameter or header: name, type, description, and whether it is required."""
 
     name: str
     type: str
@@ -28,84 +28,80 @@ class Line:
 
 
 class Words:
-    """Reads a document's schemas for a person."""
+    """Describes the schemas of a document for people."""
 
     def __init__(self, document: Json) -> None:
-        self._known: Json = document["components"]["schemas"]
+        self._components: Json = document["components"]["schemas"]
 
     def resolved(self, schema: Json) -> Json:
-        """The schema with what it refers to beside its own keywords, which count."""
-        found = dict(schema)
-        while "$ref" in found:
-            name = found.pop("$ref").rpartition("/")[2]
-            if name == "limits":  # of every value: told once, at the component
+        """Return the schema merged with those it refers to; its own keywords take precedence."""
+        merged = dict(schema)
+        while "$ref" in merged:
+            name = merged.pop("$ref").rpartition("/")[2]
+            if name == "limits":  # applies to every value; described once, at the component
                 break
-            found = {**self._known[name], **found}
-        return found
+            merged = {**self._components[name], **merged}
+        return merged
 
     def fields(self, schema: Json) -> list[Line]:
-        """The properties of an object, as lines."""
+        """Return the properties of an object as lines."""
         whole = self.resolved(schema)
         required = whole.get("required", [])
         return [
-            Line(name, self.type_of(one), self.about(one), name in required)
-            for name, one in whole.get("properties", {}).items()
+            Line(name, self.type_of(field), self.about(field), name in required)
+            for name, field in whole.get("properties", {}).items()
         ]
 
     def parameters(self, operation: Json) -> list[Line]:
-        """An operation's parameters, as lines."""
+        """Return the parameters of an operation as lines."""
         return [
             Line(
-                one["name"],
-                self.type_of(one["schema"]),
-                " ".join(filter(None, (one.get("description", ""), self.about(one["schema"])))),
-                one.get("required", False),
+                parameter["name"],
+                self.type_of(parameter["schema"]),
+                _joined(parameter.get("description", ""), self.about(parameter["schema"])),
+                parameter.get("required", False),
             )
-            for one in operation.get("parameters", [])
+            for parameter in operation.get("parameters", [])
         ]
 
     def type_of(self, schema: Json) -> str:
-        """The type, or types, in words."""
-        found = self.resolved(schema)
-        if "anyOf" in found and "type" not in found:
-            return " or ".join(dict.fromkeys(map(self.type_of, found["anyOf"])))
-        kinds = found.get("type", "string" if "enum" in found else "")
+        """Return the type, or types, in words."""
+        whole = self.resolved(schema)
+        if "anyOf" in whole and "type" not in whole:
+            return " or ".join(dict.fromkeys(map(self.type_of, whole["anyOf"])))
+        kinds = whole.get("type", "string" if "enum" in whole else "")
         if kinds == "array":
-            return f"array of {self.type_of(found['items']) or 'values'}"
+            return f"array of {self.type_of(whole['items']) or 'values'}"
         return kinds if isinstance(kinds, str) else " or ".join(kinds)
 
     def about(self, schema: Json) -> str:
-        """What is said of it: its meaning, its choices, its default."""
-        found = self.resolved(schema)
-        listed = found.get("enum") or [
+        """Return the description, the choices and the default of a schema."""
+        whole = self.resolved(schema)
+        choices = whole.get("enum") or [
             choice
-            for one in found.get("anyOf", [])
-            for choice in self.resolved(one).get("enum", [])
+            for variant in whole.get("anyOf", [])
+            for choice in self.resolved(variant).get("enum", [])
         ]
-        const = [f"Always `{json.dumps(found['const'])}`"] if "const" in found else []
-        return " ".join(
-            filter(
-                None,
-                (
-                    found.get("description", ""),
-                    _sentence([*(f"`{one}`" for one in listed), *const]),
-                    f"Default `{found['default']}`." if "default" in found else "",
-                ),
-            )
+        const = [f"Always `{json.dumps(whole['const'])}`"] if "const" in whole else []
+        listed = ", ".join([*(f"`{choice}`" for choice in choices), *const])
+        return _joined(
+            whole.get("description", ""),
+            f"{listed}." if listed else "",
+            f"Default `{whole['default']}`." if "default" in whole else "",
         )
 
     def example(self, schema: Json) -> str:
-        """The last example of a schema, as JSON; empty without one."""
+        """Return the last example of a schema as JSON; empty if it has none."""
         examples = self.resolved(schema).get("examples")
         return json.dumps(examples[-1], indent=2, ensure_ascii=False) if examples else ""
 
     def names(self, part: Json) -> Iterator[str]:
-        """The components that a part refers to."""
+        """Return the names of the components that a part refers to."""
         return iter(dict.fromkeys(referred(part)))
 
 
 def html(document: Json) -> bytes:
-    """The page."""
+    """Return the page."""
     operations = [
         (path, method, operation)
         for path, methods in document["paths"].items()
@@ -117,12 +113,12 @@ def html(document: Json) -> bytes:
     return bytes(rendered)
 
 
-def _sentence(choices: list[str]) -> str:
-    return f"{', '.join(choices)}." if choices else ""
+def _joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
 
 
 def _marked(text: str) -> list[tuple[bool, str]]:
-    """The text in parts, and whether each stood between back quotes."""
+    """Split the text; the flag tells whether a part stood between back quotes."""
     return [(bool(index % 2), part) for index, part in enumerate(text.split("`")) if part]
 
 

@@ -173,7 +173,7 @@ class _Folder(Collector):
 
 
 def _snapshots(layout: Layout) -> list[Snapshot]:
-    return [Snapshot.load(layout.table(one.name), one) for one in TABLES]
+    return [Snapshot.load(layout.table(table.name), table) for table in TABLES]
 
 
 def _waiting(sealed: dict[str, list[Sealed]], snapshots: list[Snapshot]) -> Iterator[Sealed]:
