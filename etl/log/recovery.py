@@ -152,11 +152,10 @@ def _truncate(path: Path, size: int) -> None:
 
 def _seal(folder: Path, number: int, path: Path, content: bytes) -> Sealed:
     durable.fsync_path(path)
-    lines, crc = content.count(b"\n"), zlib.crc32(content)
-    target = folder / segments.sealed_name(number, lines, crc)
-    path.rename(target)
+    sealed = Sealed.in_folder(folder, number, content.count(b"\n"), zlib.crc32(content))
+    path.rename(sealed.path)
     durable.fsync_path(folder)
-    return Sealed(folder.name, number, lines, crc, target)
+    return sealed
 
 
 def _report(decision: Decision) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from etl import durable
 from etl.log.format import ERASED_KIND, Line, chain_seed, encode_line
-from etl.log.segments import Sealed, sealed_name
+from etl.log.segments import Sealed
 
 
 class Entry(NamedTuple):
@@ -47,10 +47,9 @@ def encode(series: str, number: int, to_write: Iterable[Entry]) -> bytes:
 def write_sealed(folder: Path, number: int, to_write: Sequence[Entry]) -> Sealed:
     """Write a sealed segment of these entries, durably. Raises OSError."""
     content = encode(folder.name, number, to_write)
-    crc = zlib.crc32(content)
-    path = folder / sealed_name(number, len(to_write), crc)
-    durable.write_file(path, content)
-    return Sealed(folder.name, number, len(to_write), crc, path)
+    sealed = Sealed.in_folder(folder, number, len(to_write), zlib.crc32(content))
+    durable.write_file(sealed.path, content)
+    return sealed
 
 
 def save_broken(folder: Path, number: int, broken: bytes) -> None:

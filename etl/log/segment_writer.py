@@ -11,7 +11,7 @@ from pathlib import Path
 from etl import durable
 from etl.log import closed
 from etl.log.format import chain_seed, encode_line
-from etl.log.segments import Position, Sealed, open_name, sealed_name
+from etl.log.segments import Position, Sealed, open_name
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NO_FILE_NOW = (*_NO_SPACE, errno.EMFILE, errno.ENFILE)
@@ -82,10 +82,7 @@ class SegmentWriter:
             self._discard_empty()
             return None
         self._sync(os.fsync)
-        name = sealed_name(self._number, self._lines, self._file_crc)
-        sealed = Sealed(
-            self._series, self._number, self._lines, self._file_crc, self._folder / name
-        )
+        sealed = Sealed.in_folder(self._folder, self._number, self._lines, self._file_crc)
         try:
             self._close()
             (self._folder / open_name(self._number)).rename(sealed.path)

@@ -25,6 +25,11 @@ class Sealed:
     crc: int
     path: Path
 
+    @classmethod
+    def in_folder(cls, folder: Path, number: int, lines: int, crc: int) -> Sealed:
+        """Return the sealed segment of this count and CRC in its series' folder."""
+        return cls(folder.name, number, lines, crc, folder / sealed_name(number, lines, crc))
+
 
 @dataclass(frozen=True, slots=True)
 class Position:

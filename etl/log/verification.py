@@ -15,9 +15,10 @@ _CHUNK_BYTES = 1 << 20
 class SegmentCorrupt(Exception):
     """A sealed segment is not what its name or its lines say. Carries where."""
 
-    def __init__(self, series: str, number: int, offset: int, reason: str) -> None:
-        super().__init__(f"segment {series}/{number} at byte {offset}: {reason}")
-        self.series, self.number, self.offset, self.reason = series, number, offset, reason
+    def __init__(self, segment: Sealed, offset: int, reason: str) -> None:
+        super().__init__(f"segment {segment.series}/{segment.number} at byte {offset}: {reason}")
+        self.series, self.number = segment.series, segment.number
+        self.offset, self.reason = offset, reason
 
 
 def matches_crc(segment: Sealed) -> bool:
@@ -45,23 +46,19 @@ def verify(segment: Sealed) -> int:
     previous: Line | None = None
     for item in log_format.scan(data, log_format.chain_seed(segment.series, segment.number)):
         if isinstance(item, Damage):
-            raise _corrupt(segment, item.offset, "line fails its chained CRC")
+            raise SegmentCorrupt(segment, item.offset, "line fails its chained CRC")
         if previous and (item.seq <= previous.seq or item.batch < previous.batch):
-            raise _corrupt(segment, item.offset, "line or batch out of sequence")
+            raise SegmentCorrupt(segment, item.offset, "line or batch out of sequence")
         if previous and item.seq != previous.seq + 1:
             missing = f"lines {previous.seq + 1} to {item.seq - 1} were lost to damage"
-            raise _corrupt(segment, item.offset, missing)
+            raise SegmentCorrupt(segment, item.offset, missing)
         previous = item
         lines += 1
     if lines != segment.lines:
-        raise _corrupt(segment, len(data), f"{lines} lines, the name says {segment.lines}")
+        raise SegmentCorrupt(segment, len(data), f"{lines} lines, the name says {segment.lines}")
     if zlib.crc32(data) != segment.crc:
-        raise _corrupt(segment, 0, f"file CRC {zlib.crc32(data):08x} is not its name's")
+        raise SegmentCorrupt(segment, 0, f"file CRC {zlib.crc32(data):08x} is not its name's")
     return len(data)
-
-
-def _corrupt(segment: Sealed, offset: int, reason: str) -> SegmentCorrupt:
-    return SegmentCorrupt(segment.series, segment.number, offset, reason)
 
 
 def position_after(segment: Sealed) -> Position | None:
