@@ -18,6 +18,7 @@ from service.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from etl.directory.entries import Tenant
+    from etl.lake.live.view import LiveView
 
 
 def load_settings(flags: Mapping[str, object], config: Path | None) -> Settings:
@@ -47,6 +48,15 @@ def require_known_format(data: Path) -> None:
         Layout(data).refuse_newer()
     except DataFolderError as error:
         fail(str(error))
+
+
+def live_view(loaded: Settings) -> LiveView:
+    """Return the live view of the data folder; it is opened by its first use."""
+    from etl.lake.live.view import LiveView, ViewLimits  # noqa: PLC0415
+    from service.processes.database import database  # noqa: PLC0415
+
+    limits = ViewLimits(memory_bytes_max=loaded.report_memory_bytes_max)
+    return LiveView(loaded.data, database(loaded), limits)
 
 
 def tenants(loaded: Settings) -> list[Tenant]:

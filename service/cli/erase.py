@@ -17,6 +17,7 @@ from service.cli.output import fail, print_json, print_line, spinner, warn
 from service.settings import Settings
 
 if TYPE_CHECKING:
+    from etl.directory.tenant_reference import TenantNames
     from etl.upkeep.erasure.subject import Subject
 
 
@@ -65,18 +66,23 @@ def _confirm() -> None:
 
 
 def _subject(loaded: Settings, tenant: str | None, visitor: str | None) -> Subject:
-    from etl.directory.tenant_reference import TenantNames  # noqa: PLC0415
     from etl.upkeep.erasure.subject import Subject  # noqa: PLC0415
 
-    if (tenant is None) == (visitor is None):
-        fail("erase takes one of --tenant and --visitor")
-    if visitor is not None:
-        if not re.fullmatch("[0-9a-f]{16}", visitor):
-            fail("--visitor takes a visitor_id: 16 hex digits")
-        return Subject(visitor_id=visitor)
-    assert tenant is not None  # noqa: S101  (one of the two is given)
-    if match := find_tenant(loaded, tenant):
-        return Subject(TenantNames(match.id, match.uuid, match.slug))
-    if not re.fullmatch("[0-9]{1,16}", tenant):
-        fail(f"--tenant: the directory has no tenant with the id or slug {tenant}")
-    return Subject(TenantNames(int(tenant)))
+    if tenant is not None and visitor is None:
+        return Subject(_tenant_names(loaded, tenant))
+    if visitor is None or tenant is not None:
+        fail("erase takes either --tenant or --visitor")
+    if not re.fullmatch("[0-9a-f]{16}", visitor):
+        fail("--visitor takes a visitor_id: 16 hex digits")
+    return Subject(visitor_id=visitor)
+
+
+def _tenant_names(loaded: Settings, text: str) -> TenantNames:
+    """Return the names of a tenant; of one that has left the directory, only the id is known."""
+    from etl.directory.tenant_reference import TenantNames  # noqa: PLC0415
+
+    if tenant := find_tenant(loaded, text):
+        return TenantNames(tenant.id, tenant.uuid, tenant.slug)
+    if not re.fullmatch("[0-9]{1,16}", text):
+        fail(f"--tenant: the directory has no tenant with the id or slug {text}")
+    return TenantNames(int(text))

@@ -11,7 +11,7 @@ import typer
 
 from service.cli import completion
 from service.cli.application import Config, Data, app
-from service.cli.context import open_data
+from service.cli.context import live_view, open_data
 from service.cli.output import fail, print_bytes, print_table, spinner
 from service.settings import Settings
 
@@ -111,12 +111,9 @@ def _result(
     from etl import reports  # noqa: PLC0415
     from etl.directory.entries import DirectoryUnavailable  # noqa: PLC0415
     from etl.lake.errors import LakeError  # noqa: PLC0415
-    from etl.lake.live import view as live  # noqa: PLC0415
     from etl.reports.parameters import ParameterError  # noqa: PLC0415
-    from service.processes.database import database  # noqa: PLC0415
 
-    limits = live.ViewLimits(memory_bytes_max=loaded.report_memory_bytes_max)
-    view = live.LiveView(loaded.data, database(loaded), limits)
+    view = live_view(loaded)
     try:
         question = reports.Question(name, parameters, timeout_s=loaded.report_timeout_s)
         with spinner("reading"):

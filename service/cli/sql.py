@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from service.cli.application import AsJson, Config, Data, app
-from service.cli.context import open_data
+from service.cli.context import live_view, open_data
 from service.cli.output import fail, print_line, print_table, spinner, warn
 
 
@@ -28,14 +28,10 @@ def sql(
     from etl import reports  # noqa: PLC0415
     from etl.directory.entries import DirectoryUnavailable  # noqa: PLC0415
     from etl.lake.errors import LakeError  # noqa: PLC0415
-    from etl.lake.live import view as live  # noqa: PLC0415
     from etl.reports.sandbox import CannotConfine, QueryRefused, Sandbox  # noqa: PLC0415
-    from service.processes.database import database  # noqa: PLC0415
 
     loaded = open_data(data, config)
-    limits = live.ViewLimits(memory_bytes_max=loaded.report_memory_bytes_max)
-    view = live.LiveView(loaded.data, database(loaded), limits)
-    sandbox = Sandbox(view, loaded.report_timeout_s, spares_max=0)
+    sandbox = Sandbox(live_view(loaded), loaded.report_timeout_s, spares_max=0)
     try:
         with spinner("reading"):
             response = sandbox.query(query, limit).run()

@@ -1,7 +1,7 @@
 """One persistent HTTP/1.1 connection to the collector, on the standard library's http.client.
 
-A request is rendered by us and sent in one piece: that takes a fifth less CPU than http.client's
-own `request`, and the way to retry below needs the connection itself
+This module renders a request itself and sends it in one piece: that takes a fifth less CPU than
+http.client's own `request`, and the rule for retries needs the connection itself
 (docs/decisions/replay-client.md).
 
 A server may close a kept-alive connection while it is idle. A request whose reused connection is
