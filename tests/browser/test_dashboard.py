@@ -459,6 +459,20 @@ def test_a_failure_is_told_and_can_be_tried_again(browser: Browser, shop: Shop) 
     page.close()
 
 
+def test_a_page_that_was_left_ends_its_requests(browser: Browser, shop: Shop) -> None:
+    """A report that is still awaited is neither drawn nor a failure."""
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.route("**/api/v1/reports/summary?tenant=la-colmena**", lambda route: None)
+    with page.expect_request(lambda sent: "summary?tenant=la-colmena" in sent.url):
+        page.goto(f"{shop.url}/?shop=la-colmena")
+    with page.expect_event("requestfailed", lambda sent: "summary?tenant=la-colmena" in sent.url):
+        page.get_by_role("link", name="beaconlog").click()
+    expect(page.get_by_role("link", name="la-colmena")).to_be_visible()
+    expect(page.get_by_role("alert")).to_be_hidden()
+    page.close()
+
+
 def test_the_page_is_there_at_once(browser: Browser, shop: Shop) -> None:
     """It is small, and its files are found again without being sent again."""
     page = browser.new_page()

@@ -42,7 +42,9 @@ const seriesOf = (spec) => {
 
 /** Return the places of moments and values in a picture. */
 const scalesOf = (series) => {
-  const moments = [...new Set(series.flatMap(({ values }) => [...values.keys()]))].sort((a, b) => a - b);
+  const moments = [...new Set(series.flatMap(({ values }) => [...values.keys()]))].sort(
+    (a, b) => a - b,
+  );
   const top = roundTop(Math.max(0, ...series.flatMap(({ values }) => [...values.values()])));
   const width = innerWidth < NARROW_BELOW_PX ? NARROW : WIDE;
   const [first, span] = [moments[0], moments.at(-1) - moments[0]];
@@ -102,25 +104,25 @@ const legendOf = (series, when) => {
     title.textContent = at === undefined ? "Total" : when(at);
     for (const item of items) item.write(at);
   };
-  write();
   const list = { class: "legend", "aria-live": "polite" };
   return [element("ul", list, title, ...items.map(({ item }) => item)), write];
 };
 
 /** Have the pointer and the arrow keys choose a moment of the picture; `onMoment` takes it. */
 const letChoose = (picture, { moments, width, x }, onMoment) => {
-  const guide = shape("line", { class: "guide", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
+  const guide = shape("line", { class: "guide", y1: TOP, y2: HEIGHT - BOTTOM });
   let chosen = -1;
   const choose = (index) => {
     chosen = index;
     const at = moments[index];
     onMoment(at);
     guide.setAttribute("visibility", at === undefined ? "hidden" : "visible");
-    if (at !== undefined) for (const end of ["x1", "x2"]) guide.setAttribute(end, x(at));
+    for (const end of ["x1", "x2"]) guide.setAttribute(end, at === undefined ? 0 : x(at));
   };
   const chooseNearest = ({ clientX }) => {
     const box = picture.getBoundingClientRect();
-    const distances = moments.map((at) => Math.abs(x(at) - ((clientX - box.left) / box.width) * width));
+    const place = ((clientX - box.left) / box.width) * width;
+    const distances = moments.map((at) => Math.abs(x(at) - place));
     choose(distances.indexOf(Math.min(...distances)));
   };
   const keys = {
@@ -128,15 +130,15 @@ const letChoose = (picture, { moments, width, x }, onMoment) => {
     ArrowRight: () => Math.min(moments.length - 1, chosen + 1),
     Escape: () => -1,
   };
-  picture.addEventListener("pointermove", chooseNearest);
-  picture.addEventListener("pointerdown", chooseNearest);
-  for (const end of ["pointerleave", "blur"]) picture.addEventListener(end, () => choose(-1));
+  for (const type of ["pointermove", "pointerdown"]) picture.addEventListener(type, chooseNearest);
+  for (const type of ["pointerleave", "blur"]) picture.addEventListener(type, () => choose(-1));
   picture.addEventListener("keydown", (event) => {
-    if (!(event.key in keys)) return;
+    if (!Object.hasOwn(keys, event.key)) return;
     event.preventDefault();
     choose(keys[event.key]());
   });
   picture.append(guide);
+  choose(-1);
 };
 
 /**

@@ -45,7 +45,9 @@ export const periodOf = (state) => {
   const to = state.to || today();
   const from = state.from || to;
   if (!isDate(from) || !isDate(to))
-    throw new BadAddress("The address has a date that does not exist. Write “from” and “to” as dates such as 2026-11-23.");
+    throw new BadAddress(
+      "The address has a date that does not exist. Write “from” and “to” as dates such as 2026-11-23.",
+    );
   if (from > to) throw new BadAddress("The period in the address ends before it begins.");
   return { from, to, days: Math.round((Date.parse(to) - Date.parse(from)) / DAY_MS) + 1 };
 };
@@ -62,7 +64,9 @@ export const bucketsOf = ({ from, days }, interval, since, until) => {
   const step = interval === "hour" ? HOUR_MS : interval === "day" ? DAY_MS : 7 * DAY_MS;
   const first = since - early * DAY_MS;
   const count =
-    interval === "hour" ? Math.round((until - since) / step) : Math.ceil((days + early) / (step / DAY_MS));
+    interval === "hour"
+      ? Math.round((until - since) / step)
+      : Math.ceil((days + early) / (step / DAY_MS));
   return {
     count,
     begun: Math.min(count, Math.floor((Date.now() - first) / step) + 1),

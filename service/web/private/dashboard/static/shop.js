@@ -48,8 +48,7 @@ const changeNote = (change) => {
   if (change === null || change === undefined)
     return element("span", { class: "change" }, "nothing to compare with");
   const text = changeText(change);
-  const [direction, arrow] =
-    { "+": ["up", "▲ "], "−": ["down", "▼ "] }[text[0]] ?? ["", ""];
+  const [direction, arrow] = { "+": ["up", "▲ "], "−": ["down", "▼ "] }[text[0]] ?? ["", ""];
   return element("span", { class: `change ${direction}` }, arrow + text);
 };
 
@@ -210,11 +209,7 @@ export const drawShop = async (view, { state, period, signal, page }) => {
   const tenant = isEmpty ? await fetchTenant(state.shop, signal) : row;
   page.showSnapshot(numbers.summary);
   if (state.isChosen) page.showTitle(shopName(tenant));
-  const grid = element(
-    "div",
-    { class: "grid" },
-    liveStrip(state.shop, signal, page.showSnapshot),
-  );
+  const grid = element("div", { class: "grid" }, liveStrip(state.shop, signal, page.showSnapshot));
   const top = [
     row ? cards({ ...numbers, revenue: revenue.rows }) : null,
     row && compared ? comparison(row, compared) : null,

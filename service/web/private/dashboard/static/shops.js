@@ -78,18 +78,18 @@ const captionText = (count, compared) => {
 };
 
 /** Return the table of the shops. `cells` has, per tenant id, the cells to fill in later. */
-const shopsTable = (rows, cells, { state, navigate, compared }) =>
+const shopsTable = (rows, cells, { state, page, compared }) =>
   table(
     captionText(rows.length, compared),
     "Shops",
     [
-      sortHeading(state, navigate, ["tenant", "Shop"]),
+      sortHeading(state, page.navigate, ["tenant", "Shop"]),
       heading("Name"),
-      ...SORTABLE.map((column) => sortHeading(state, navigate, column)),
+      ...SORTABLE.map((column) => sortHeading(state, page.navigate, column)),
       heading("Over time"),
     ],
     rows.map((row) => [
-      shopLink(state, row, navigate),
+      shopLink(state, row, page.navigate),
       cells.get(row.tenant_id).name,
       row.visitors,
       row.events,
@@ -159,23 +159,54 @@ const finder = (text, onText) => {
   return element("label", { class: "finder" }, "Find a shop ", field);
 };
 
-const moreShops = (shown, total, onMore) =>
-  element(
-    "p",
-    { class: "more" },
-    `${number.format(shown)} of ${number.format(total)} shops `,
-    button(`Show ${SHOPS_PER_PAGE} more`, onMore),
-  );
+/** The list of shops under a summary, redrawn alone so that a field beside it keeps its cursor. */
+class ShopList {
+  node = element("div");
+  #options;
+  #latest = new AbortController();
 
-/** Abort the earlier call's signal at each call, and all of them with `signal`; return the call's. */
-const latestOnly = (signal) => {
-  let latest = new AbortController();
-  return () => {
-    latest.abort();
-    latest = new AbortController();
-    return AbortSignal.any([signal, latest.signal]);
+  /** `options` are the summary's rows, parameters, buckets, comparison, signal and page. */
+  constructor(options) {
+    this.#options = options;
+  }
+
+  /** Draw what the address chooses; a later drawing aborts this one. */
+  draw = async (onListed = () => {}) => {
+    const { rows: active, parameters, buckets, signal: whole } = this.#options;
+    this.#latest.abort();
+    this.#latest = new AbortController();
+    const signal = AbortSignal.any([whole, this.#latest.signal]);
+    const state = readState();
+    try {
+      const matching = await matchingShops(active, state.find, signal);
+      const rows = sorted(matching, state.sort).slice(0, state.shown);
+      const cells = emptyCells(rows);
+      this.node.replaceChildren(
+        shopsTable(rows, cells, { state, ...this.#options }),
+        rows.length < matching.length ? this.#more(rows.length, matching.length) : "",
+      );
+      onListed();
+      await fillCells(cells, parameters, buckets, signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
   };
-};
+
+  find = (text) => {
+    replaceState({ find: text });
+    this.draw().catch(this.#options.page.showProblem);
+  };
+
+  #more(shown, total) {
+    const focusNext = () => this.node.querySelectorAll("tbody a")[shown].focus();
+    const showMore = () => {
+      pushState({ shown: shown + SHOPS_PER_PAGE });
+      this.draw(focusNext).catch(this.#options.page.showProblem);
+    };
+    const text = `${number.format(shown)} of ${number.format(total)} shops `;
+    return element("p", { class: "more" }, text, button(`Show ${SHOPS_PER_PAGE} more`, showMore));
+  }
+}
 
 /**
  * Draw the page of all shops into `view`. `page` takes the snapshot, and what goes wrong later.
@@ -184,47 +215,22 @@ const latestOnly = (signal) => {
 export const drawShops = async (view, { state, period, signal, page }) => {
   const interval = intervalOf(period);
   const parameters = { from: period.from, to: period.to, tz: zone };
-  const summary = await fetchReport("summary", parameters, signal);
+  const { rows, ...summary } = await fetchReport("summary", parameters, signal);
   page.showSnapshot(summary);
-  const active = summary.rows.filter((row) => row.events);
-  const compared = state.compare ? comparedText(summary.parameters, period) : null;
   const { from, to } = summary.parameters;
-  const buckets = bucketsOf(period, interval, Date.parse(from), Date.parse(to));
-  const list = element("div");
-  const nextSignal = latestOnly(signal);
-
-  // Typing redraws the list alone, so that the field keeps its cursor.
-  const drawList = async (onListed = () => {}) => {
-    const latest = nextSignal();
-    const now = readState();
-    try {
-      const matching = await matchingShops(summary.rows, now.find, latest);
-      const rows = sorted(matching, now.sort).slice(0, now.shown);
-      const cells = emptyCells(rows);
-      const ways = { state: now, navigate: page.navigate, compared };
-      list.replaceChildren(shopsTable(rows, cells, ways));
-      if (rows.length < matching.length)
-        list.append(moreShops(rows.length, matching.length, () => showMore(rows.length)));
-      onListed();
-      await fillCells(cells, { ...parameters, interval }, buckets, latest);
-    } catch (error) {
-      if (!latest.aborted) throw error;
-    }
-  };
-  const redraw = (onListed) => drawList(onListed).catch(page.showProblem);
-  const showMore = (shown) => {
-    pushState({ shown: shown + SHOPS_PER_PAGE });
-    redraw(() => list.querySelectorAll("tbody a")[shown].focus());
-  };
-  const find = (text) => {
-    replaceState({ find: text });
-    redraw();
-  };
-
+  const list = new ShopList({
+    rows,
+    parameters: { ...parameters, interval },
+    buckets: bucketsOf(period, interval, Date.parse(from), Date.parse(to)),
+    compared: state.compare ? comparedText(summary.parameters, period) : null,
+    signal,
+    page,
+  });
+  const active = rows.filter((row) => row.events);
   view.replaceChildren(
     totals(active),
     active.length ? "" : emptyPeriod("Choose a shop to see the line for its pages."),
-    panel("Shops", "summary", parameters, finder(state.find, find), list),
+    panel("Shops", "summary", parameters, finder(state.find, list.find), list.node),
   );
-  await drawList();
+  await list.draw();
 };
