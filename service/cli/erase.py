@@ -18,7 +18,7 @@ from service.settings import Settings
 
 if TYPE_CHECKING:
     from etl.directory.tenant_reference import TenantNames
-    from etl.upkeep.erasure.subject import Subject
+    from etl.upkeep.erasure import Subject
 
 
 @app.command()
@@ -34,7 +34,7 @@ def erase(
 
     Make the tenant inactive first. Exit with 1 if anything is left: then run it again.
     """
-    from etl.upkeep.erasure import erase as job  # noqa: PLC0415
+    from etl.upkeep import erasure as job  # noqa: PLC0415
     from service.processes.plans import compaction_plan  # noqa: PLC0415
 
     loaded = open_data(data, config)
@@ -66,7 +66,7 @@ def _confirm() -> None:
 
 
 def _subject(loaded: Settings, tenant: str | None, visitor: str | None) -> Subject:
-    from etl.upkeep.erasure.subject import Subject  # noqa: PLC0415
+    from etl.upkeep.erasure import Subject  # noqa: PLC0415
 
     if tenant is not None and visitor is None:
         return Subject(_tenant_names(loaded, tenant))

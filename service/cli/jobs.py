@@ -18,7 +18,7 @@ def job_errors() -> Iterator[None]:
     from etl.log.mending import MendRefused  # noqa: PLC0415
     from etl.log.series import SeriesFormatError  # noqa: PLC0415
     from etl.upkeep.backup import BackupRefused  # noqa: PLC0415
-    from etl.upkeep.erasure.erase import EraseRefused  # noqa: PLC0415
+    from etl.upkeep.erasure import EraseRefused  # noqa: PLC0415
 
     rejections = (BackupRefused, EraseRefused, MendRefused, CompactionConflict)
     io_errors = (LakeError, DataFolderError, SeriesFormatError, OSError, sqlite3.Error)

@@ -59,7 +59,7 @@ def maintain(config: Config = None, data: Data = None, as_json: AsJson = False) 
 @app.command()
 def check(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """Verify every segment, the lake, and that they agree. Exit with 1 if anything is wrong."""
-    from etl.upkeep.check import check as verification  # noqa: PLC0415
+    from etl.upkeep import check as verification  # noqa: PLC0415
 
     loaded = open_data(data, config)
     with spinner("verifying"), job_errors():

@@ -78,7 +78,7 @@ class CompactionJob:
         self._reasons = [reason]
 
 
-def maintain(data: Path, plan: maintenance.Plan, clock: TrustedClock) -> None:
+def maintain(data: Path, plan: maintenance.MaintenancePlan, clock: TrustedClock) -> None:
     """Run maintenance once."""
     try:
         outcome = maintenance.run(data, plan, clock.now_s())

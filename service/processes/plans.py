@@ -14,9 +14,9 @@ def compaction_plan(settings: Settings) -> compaction.CompactionPlan:
     )
 
 
-def maintenance_plan(settings: Settings) -> maintenance.Plan:
+def maintenance_plan(settings: Settings) -> maintenance.MaintenancePlan:
     """Return how long maintenance keeps data and snapshots."""
-    return maintenance.Plan(
+    return maintenance.MaintenancePlan(
         retention_days=settings.retention_days,
         rejected_retention_days=settings.rejected_retention_days,
         snapshot_retention_hours=settings.snapshot_retention_hours,

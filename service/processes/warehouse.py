@@ -47,7 +47,7 @@ class WarehouseOptions:
     directory: DirectorySource
     compaction: compaction.CompactionPlan
     compact_interval_s: float
-    maintenance: maintenance.Plan
+    maintenance: maintenance.MaintenancePlan
     maintain_interval_s: float
     report_timeout_s: float
     report_memory_bytes_max: int

@@ -330,7 +330,7 @@ def _tell(what: Mapping[str, object]) -> None:
 def _expire(data: Path) -> None:
     from etl.upkeep import maintenance
 
-    plan = maintenance.Plan(snapshot_retention_hours=0, merge_files_min=2)
+    plan = maintenance.MaintenancePlan(snapshot_retention_hours=0, merge_files_min=2)
     maintenance.run(data, plan, time.time() + 1)
 
 

@@ -35,7 +35,7 @@ def run(what: str, data: Path) -> dict[str, object]:
     """Do it; an error is an answer too."""
     try:
         if what == "maintain":
-            plan = maintenance.Plan(merge_files_min=2)
+            plan = maintenance.MaintenancePlan(merge_files_min=2)
             return asdict(maintenance.run(data, plan, time.time()))
         compaction_plan = compaction.CompactionPlan(segment_grace_s=0)
         return asdict(compaction.run(data, compaction_plan, time.time()))

@@ -32,11 +32,8 @@ from etl.lake.errors import LakeError
 from etl.log import claiming, recovery
 from etl.log.segment_writer import DiskFull, SegmentWriter, WriterBroken
 from etl.log.segments import Position
-from etl.upkeep import maintenance
-from etl.upkeep.check import check
-from etl.upkeep.erasure import erase
-from etl.upkeep.erasure.erase import EraseRefused
-from etl.upkeep.erasure.subject import Subject
+from etl.upkeep import check, erasure, maintenance
+from etl.upkeep.erasure import EraseRefused, Subject
 
 MODES = {"count": 0, "kill": 1, "eio": 2, "enospc": 3, "half": 4}
 DONE, STRUCK_CLEANLY, FELL = 0, 3, 4
@@ -167,7 +164,7 @@ def many_commits(shop: Shop) -> None:
 
 
 def keep_up(shop: Shop, _: Path | None = None) -> None:
-    plan = maintenance.Plan(merge_files_min=2, snapshot_retention_hours=0, threads_max=1)
+    plan = maintenance.MaintenancePlan(merge_files_min=2, snapshot_retention_hours=0, threads_max=1)
     maintenance.run(shop.data, plan, time.time() + 5)
 
 
@@ -177,7 +174,9 @@ def keep_up_and_compact(shop: Shop) -> None:
 
 
 def erase_tenant(shop: Shop, _: Path | None = None) -> None:
-    done = erase.run(shop.data, Subject(TenantNames(2)), CompactionPlan(threads_max=1), time.time())
+    done = erasure.run(
+        shop.data, Subject(TenantNames(2)), CompactionPlan(threads_max=1), time.time()
+    )
     if done.remaining:
         raise AssertionError(f"still there: {done.remaining}")
 

@@ -52,8 +52,7 @@ from etl.log.format import Line
 from etl.log.recovery import Recovered
 from etl.log.segment_writer import SegmentWriter
 from etl.log.segments import Position, Sealed
-from etl.upkeep import maintenance
-from etl.upkeep.check import check
+from etl.upkeep import check, maintenance
 
 SLOTS = (0, 1)
 NEVER = 1 << 30
@@ -403,7 +402,7 @@ class Lake(Log):
     def maintain(self, dies_before: int) -> None:
         """Small files are merged, and nothing is kept that the newest version does not need."""
         self.merges = False
-        plan = maintenance.Plan(merge_files_min=2, snapshot_retention_hours=0)
+        plan = maintenance.MaintenancePlan(merge_files_min=2, snapshot_retention_hours=0)
         self.survives(
             set(), dies_before, lambda: maintenance.run(self.disk.root, plan, time.time() + 60)
         )

@@ -38,7 +38,7 @@ from etl.layout import Layout
 from etl.log import claiming
 from etl.log.segment_writer import SegmentWriter
 from etl.log.segments import Position
-from etl.upkeep.check import check
+from etl.upkeep import check
 
 SEED = 20261123
 FILESYSTEMS = (*EXT4, *XFS) if is_soak() else EXT4

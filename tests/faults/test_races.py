@@ -25,7 +25,7 @@ from etl import durable
 from etl.lake import delta_log
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS, TABLES
-from etl.upkeep.check import check
+from etl.upkeep import check
 
 ROUNDS = rounds(15, 300)  # of each crew, with the lock and without
 SERIES = ("h-w0-aa", "h-w1-bb")

@@ -19,9 +19,8 @@ from scale import figures, is_soak, rounds
 
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS
-from etl.upkeep import maintenance
-from etl.upkeep.check import check
-from etl.upkeep.maintenance import Plan
+from etl.upkeep import check, maintenance
+from etl.upkeep.maintenance import MaintenancePlan
 
 START_S = 1_795_407_000.0
 HOURS = 24 if is_soak() else 2
@@ -64,9 +63,11 @@ def a_day(shop: Shop, day: int) -> DayEnd:
     """A day's commits, with maintenance every hour, and what it ends with."""
     for hour in range(HOURS):
         times = [a_commit(shop, day, hour, minute) for minute in range(COMMITS_AN_HOUR)]
-        maintenance.run(shop.data, Plan(), START_S + day * DAY_S)
+        maintenance.run(shop.data, MaintenancePlan(), START_S + day * DAY_S)
     loads = [timed_load(shop) for _ in range(10)]
-    maintenance.run(shop.data, Plan(snapshot_retention_hours=0), time.time() + day * DAY_S)
+    maintenance.run(
+        shop.data, MaintenancePlan(snapshot_retention_hours=0), time.time() + day * DAY_S
+    )
     table = shop.layout.table(EVENTS.name)
     today = (shop.query("SELECT max(event_date)::VARCHAR FROM events"))[0][0]
     files = [file for file in Snapshot.load(table, EVENTS).listed() if file.event_date != today]

@@ -24,7 +24,7 @@ SERVER = {"tornado", "uvloop"}
         ("service.processes.collector", {*LAKE, "typer"}),
         ("etl.lake.live.view", {*SERVER, "sqlalchemy"}),
         ("etl.lake.compaction", {*SERVER, "sqlalchemy"}),
-        ("etl.upkeep.check.check", {*SERVER, "sqlalchemy"}),
+        ("etl.upkeep.check", {*SERVER, "sqlalchemy"}),
     ],
 )
 def test_a_module_imports_nothing_that_it_does_not_need(module: str, spared: set[str]) -> None:

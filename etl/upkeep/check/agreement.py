@@ -1,8 +1,8 @@
-"""Whether log and lake agree: the lines of compacted segments and the rows made of them.
+"""The agreement of log and lake: the lines of compacted segments, and their rows.
 
-Every line of an event is one row of `events` or, where an event of its key is in the lake, one of
-`duplicates`; every refused line is one row of `rejected`; and there is no row without its line. A
-line that was erased has no row, but as a duplicate it stays counted: that names nobody.
+Every line of an event is one row of `events` or, if the lake has an event with its key, one row of
+`duplicates`; every rejected payload is one row of `rejected`; and every row has its line. An erased
+line has no row; one that was a duplicate stays counted, which identifies nobody.
 """
 
 from __future__ import annotations
@@ -23,40 +23,40 @@ _LINE = "series, segment, seq"
 _REPORTED_MAX = 100
 
 
-def compare(compacted: Iterator[Sealed], snapshots: Sequence[Snapshot], found: Findings) -> None:
-    """Compare segments that every table holds, with all tables, and add what is wrong."""
+def compare(compacted: Sequence[Sealed], snapshots: Sequence[Snapshot], findings: Findings) -> None:
+    """Compare the segments that every table holds with the tables, and add the problems."""
     for batch in _batches(compacted):
-        _compare(batch, snapshots, found)
+        _compare(batch, snapshots, findings)
 
 
-def read_tail(tail: Iterator[Sealed], found: Findings) -> None:
-    """Read segments as the next compaction will, and add those that it would refuse."""
+def read_tail(tail: Sequence[Sealed], findings: Findings) -> None:
+    """Read segments as the next compaction will, and add those that it could not read."""
     for batch in _batches(tail):
         present = [segment for segment in batch if segment.path.exists()]
         with duckdb.connect() as con:
             con.execute("SET TimeZone = 'UTC'")
-            _stage_all_but_refused(con, present, found)
+            _stage_readable(con, present, findings)
 
 
-def _stage_all_but_refused(
-    con: duckdb.DuckDBPyConnection, present: list[Sealed], found: Findings
+def _stage_readable(
+    con: duckdb.DuckDBPyConnection, present: list[Sealed], findings: Findings
 ) -> None:
     while present:
         try:
             staging.stage_lines(con, present)
             return
         except duckdb.IOException:
-            return  # compacted and deleted while we looked
+            return  # compacted, and deleted since it was listed
         except staging.SegmentUnreadable as error:
             where = (error.segment.series, error.segment.number)
-            found.problems.append(Problem("segment-refused", error.reason, *where))
+            findings.problems.append(Problem("segment-refused", error.reason, *where))
             present = [segment for segment in present if segment != error.segment]
 
 
-def _batches(compacted: Iterator[Sealed]) -> Iterator[list[Sealed]]:
+def _batches(sealed: Sequence[Sealed]) -> Iterator[list[Sealed]]:
     batch: list[Sealed] = []
     total = 0
-    for segment in compacted:
+    for segment in sealed:
         size = segment.path.stat().st_size if segment.path.exists() else 0
         if batch and total + size > _BATCH_BYTES_MAX:
             yield batch
@@ -67,34 +67,35 @@ def _batches(compacted: Iterator[Sealed]) -> Iterator[list[Sealed]]:
         yield batch
 
 
-def _compare(batch: list[Sealed], snapshots: Sequence[Snapshot], found: Findings) -> None:
+def _compare(batch: list[Sealed], snapshots: Sequence[Snapshot], findings: Findings) -> None:
     present = [segment for segment in batch if segment.path.exists()]
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
         try:
             staging.stage_lines(con, present)
         except duckdb.IOException:
-            return  # deleted while we looked: compacted for longer than the grace
+            return  # deleted since it was listed: its grace period is over
         except staging.SegmentUnreadable as error:
             where = (error.segment.series, error.segment.number)
-            found.problems.append(Problem("segment-refused", error.reason, *where))
+            findings.problems.append(Problem("segment-refused", error.reason, *where))
             return
         for tables in ((EVENTS, DUPLICATES), (REJECTED,)):
             split = [snapshot for snapshot in snapshots if snapshot.table in tables]
             try:
-                found.compared_lines += _compare_kind(con, split, found)
+                findings.compared_lines += _compare_kind(con, split, findings)
             except duckdb.Error as error:
                 detail = f"{tables[0].name}: {error}"
-                found.problems.append(Problem("lake-unreadable", detail))
+                findings.problems.append(Problem("lake-unreadable", detail))
 
 
 def _compare_kind(
-    con: duckdb.DuckDBPyConnection, split: Sequence[Snapshot], found: Findings
+    con: duckdb.DuckDBPyConnection, split: Sequence[Snapshot], findings: Findings
 ) -> int:
-    """Compare the lines of one kind with the tables they are split into; how many lines."""
+    """Compare the lines of one kind with the tables that hold them; return their number."""
     table = split[0].table
     held = " UNION ALL ".join(
-        f"SELECT {_LINE}, '{one.table.name}' AS held_by FROM {one.relation()}" for one in split
+        f"SELECT {_LINE}, '{snapshot.table.name}' AS held_by FROM {snapshot.relation()}"
+        for snapshot in split
     )
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE rows AS FROM ({held}) SEMI JOIN sources "
@@ -102,25 +103,25 @@ def _compare_kind(
     )
     con.execute(f"CREATE OR REPLACE TEMP TABLE expected AS FROM lines WHERE kind = '{table.kind}'")
     for what, query, detail in (
-        ("line-not-in-lake", _lost(split), f"line {{}} is not in {table.name}"),
-        ("row-not-in-log", _INVENTED, f"row {{}} of {table.name} is no line of its segment"),
-        ("row-twice", _DOUBLED, f"line {{}} is more than one row of {table.name}"),
+        ("line-not-in-lake", _missing(split), f"line {{}} is not in {table.name}"),
+        ("row-not-in-log", _WITHOUT_LINE, f"row {{}} of {table.name} is no line of its segment"),
+        ("row-twice", _TWICE, f"line {{}} is more than one row of {table.name}"),
     ):
         for series, segment, seq in con.execute(f"{query} LIMIT {_REPORTED_MAX}").fetchall():
-            found.problems.append(Problem(what, detail.format(seq), series, segment))
+            findings.problems.append(Problem(what, detail.format(seq), series, segment))
     return duck.count(con, "expected")
 
 
-def _lost(split: Sequence[Snapshot]) -> str:
-    retained_from = max(one.property(RETAINED_FROM) or "" for one in split)
+def _missing(split: Sequence[Snapshot]) -> str:
+    retained_from = max(snapshot.property(RETAINED_FROM) or "" for snapshot in split)
     return f"""
         SELECT {_LINE} FROM expected
-        ANTI JOIN ({" UNION ALL ".join(_standing(split))}) USING ({_LINE})
+        ANTI JOIN ({" UNION ALL ".join(_held(split))}) USING ({_LINE})
         WHERE {PARTITION}::VARCHAR >= '{retained_from}'"""
 
 
-def _standing(split: Sequence[Snapshot]) -> Iterator[str]:
-    """The lines that rows stand for."""
+def _held(split: Sequence[Snapshot]) -> Iterator[str]:
+    """Yield queries for the lines that have a row, and for copies of an event that has one."""
     table = split[0].table
     yield f"SELECT {_LINE} FROM rows WHERE held_by = '{table.name}'"
     if table is EVENTS:
@@ -131,9 +132,9 @@ def _standing(split: Sequence[Snapshot]) -> Iterator[str]:
             ON l.tenant_id = e.tenant_id AND l.dedupe_key = e.dedupe_key"""
 
 
-_INVENTED = f"""
+_WITHOUT_LINE = f"""
     SELECT {_LINE} FROM rows ANTI JOIN expected USING ({_LINE})
     WHERE held_by <> '{DUPLICATES.name}'
        OR ({_LINE}) NOT IN
           (SELECT ({_LINE}) FROM lines WHERE kind = '{ERASED_KIND}')"""
-_DOUBLED = f"SELECT {_LINE} FROM rows GROUP BY ALL HAVING count(*) > 1"
+_TWICE = f"SELECT {_LINE} FROM rows GROUP BY ALL HAVING count(*) > 1"

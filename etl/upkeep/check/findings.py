@@ -1,7 +1,8 @@
-"""What a verification found: facts in numbers, and problems with their place."""
+"""The findings of a verification: counts, and problems with their place."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from etl.log.recovery_record import Decision
@@ -9,7 +10,7 @@ from etl.log.recovery_record import Decision
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is wrong: a stable slug, and where."""
+    """One problem: `what` is a stable slug, the rest says where it is."""
 
     what: str
     detail: str
@@ -25,7 +26,7 @@ class Problem:
 
 @dataclass(slots=True)
 class TableFacts:
-    """What was verified of one table."""
+    """The counts of one verified table."""
 
     version: int | None
     files: int
@@ -35,7 +36,7 @@ class TableFacts:
 
 @dataclass(slots=True)
 class Findings:
-    """What was verified, in numbers; what recovery took out of segments; and what is wrong."""
+    """The counts of a verification, the decisions of recovery, and the problems."""
 
     series: int = 0
     segments: int = 0
@@ -51,3 +52,29 @@ class Findings:
     @property
     def ok(self) -> bool:
         return not self.problems
+
+
+def describe(findings: Findings) -> Iterator[str]:
+    """Yield the findings as lines of text, without the problems."""
+    yield (
+        f"log: {findings.series} series, {findings.segments} sealed segments, "
+        f"{findings.lines} lines, {findings.bytes} bytes verified; "
+        f"{findings.open_segments} open, {findings.broken_files} set aside"
+    )
+    yield from map(_describe_recovered, findings.recovered)
+    for name, facts in findings.tables.items():
+        yield (
+            f"{name}: version {facts.version}, {facts.files} files, {facts.rows} rows, "
+            f"{facts.commits} commits balanced"
+        )
+    yield f"agreement: {findings.compared_lines} lines of kept segments found in the lake"
+    yield "all is well" if findings.ok else f"{len(findings.problems)} problems"
+
+
+def _describe_recovered(decision: Decision) -> str:
+    offsets = ", ".join(map(str, decision.corrupt_offsets))
+    damage = f"; damage in acked data at bytes {offsets}" if offsets else ""
+    return (
+        f"recovered {decision.series}/{decision.segment}: {decision.lines} lines kept, "
+        f"{decision.torn_bytes} bytes of an unacked tail set aside{damage}"
+    )

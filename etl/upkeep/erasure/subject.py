@@ -1,12 +1,12 @@
-"""Whom an erasure forgets, a tenant or a visitor, and what is theirs in log and lake.
+"""The subject of an erasure, a tenant or a visitor, and its data in log and lake.
 
-- Events and duplicates: those of this tenant_id or visitor_id.
-- Refused payloads: those that refer to the tenant as intake would have resolved them, see
-  `etl.directory.tenant_reference`. One that refers to another shop, or to none that can be told,
-  stays, whatever else it mentions. They are kept without a visitor, so an erased visitor has none.
-- Bytes set aside that do not parse any more: lines in which the tenant_id, tenant_slug or
-  visitor_id stands as text.
-- Delta's log: a smallest or largest tenant_id of a file.
+- Events and duplicates: those with its tenant_id or visitor_id.
+- Rejected payloads: those that refer to the tenant as intake would have resolved them, see
+  `etl.directory.tenant_reference`. A payload that refers to another shop, or to none that can be
+  resolved, is kept. They are stored without a visitor, so a visitor has none.
+- Bytes set aside that do not parse: lines that contain its tenant_id, tenant_slug or visitor_id as
+  text.
+- Delta's log: the statistics of files whose smallest or largest tenant_id is the tenant's.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from etl.lake.tables import EVENTS, REJECTED, Table
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom to forget: exactly one of a tenant, with all its names, and a visitor id."""
+    """Exactly one of a tenant, with all its names, and a visitor id."""
 
     tenant: TenantNames | None = None
     visitor_id: str | None = None
 
     def condition(self, con: duckdb.DuckDBPyConnection, table: Table, relation: str) -> str:
-        """Return SQL that is true of the rows of `relation` to erase, and false of all others.
+        """Return SQL that is true for the rows of `relation` to erase, false for all others.
 
-        It holds on this connection until the next call for the same table.
+        It is valid on this connection until the next call for the same table.
         """
         if self.tenant is None:
             column_is = f"coalesce(visitor_id = {quoted(str(self.visitor_id))}, false)"
             return column_is if table is EVENTS else "false"
         if table is not REJECTED:
             return f"coalesce(tenant_id = {self.tenant.id}, false)"
-        # Named after the tenant, as the name of a rewritten file is made from this condition.
+        # Named after the tenant: the name of a rewritten file is made from this condition.
         name = "refused_of_" + hashlib.sha256(repr(self.tenant).encode()).hexdigest()[:16]
         con.register(name, rejected_rows.of_tenant(con, relation, self.tenant))
         return f"(series, segment, seq) IN (SELECT (series, segment, seq) FROM {name})"
 
     def has_record(self, record: dict[str, object]) -> bool:
-        """Whether the record of a log line is the subject's."""
+        """Whether a record of the log belongs to the subject."""
         if self.tenant is None:
             return record.get("visitor_id") == self.visitor_id
         if record.get("kind") == REJECTED.kind:
@@ -57,7 +57,7 @@ class Subject:
         return record.get("tenant_id") == self.tenant.id
 
     def has_line(self, line: bytes) -> bool:
-        """Whether a line of the log is the subject's, also one that was damaged."""
+        """Whether a line of the log, damaged or not, belongs to the subject."""
         try:
             record = orjson.loads(line)
         except orjson.JSONDecodeError:
@@ -65,7 +65,7 @@ class Subject:
         return isinstance(record, dict) and self.has_record(record)
 
     def in_statistics(self, text: str) -> bool:
-        """Whether an entry of Delta's log has the tenant as a file's smallest or largest."""
+        """Whether an entry of Delta's log has the tenant as the minimum or maximum of a file."""
         if self.tenant is None:
             return False
         return re.search(rf'tenant_id\\*"\s*:\s*{self.tenant.id}(?![0-9])', text) is not None
@@ -75,7 +75,7 @@ class Subject:
         return tuple(pattern.encode() for pattern in self._patterns())
 
     def _patterns(self) -> Iterator[str]:
-        """Patterns of the subject in damaged lines; a refused body is JSON in a JSON string."""
+        """Yield patterns for damaged lines; a rejected body is JSON in a JSON string."""
         quote, colon = r'\\*"', r"\s*:\s*"
         if self.tenant is None:
             yield f'visitor_id"{colon}"{self.visitor_id}"'

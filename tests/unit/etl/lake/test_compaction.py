@@ -28,7 +28,7 @@ from etl.lake.tables import EVENTS, TABLES
 from etl.log import recovery, segments
 from etl.log.backlog import Stopped
 from etl.log.segments import Sealed
-from etl.upkeep.check import check
+from etl.upkeep import check
 
 OTHER = "h-w0-bb"
 NO_GRACE = CompactionPlan(segment_grace_s=0.0)

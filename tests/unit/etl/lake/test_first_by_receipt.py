@@ -25,7 +25,7 @@ from etl.log.claiming import Claim
 from etl.log.format import Line, chain_seed, scan
 from etl.log.segment_writer import SegmentWriter
 from etl.log.segments import Position
-from etl.upkeep.check import check
+from etl.upkeep import check
 from service.collector.clock import Clock
 from service.collector.journal import Journal
 

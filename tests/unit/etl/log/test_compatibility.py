@@ -15,18 +15,16 @@ from etl.lake.errors import LakeError
 from etl.layout import FORMAT, DataFolderError, Layout, NewerFormat
 from etl.log import compatibility, mending
 from etl.log.series import SeriesFormatError
-from etl.upkeep import backup, maintenance
-from etl.upkeep.check import check
-from etl.upkeep.erasure import erase
-from etl.upkeep.erasure.subject import Subject
+from etl.upkeep import backup, check, erasure, maintenance
+from etl.upkeep.erasure import Subject
 from service.cli.commands import app
 
 NEWER = f"written by a newer beaconlog (format {FORMAT + 1}); this one reads up to {FORMAT}"
 SUBJECT = Subject(visitor_id="0123456789abcdef")
 JOBS: dict[str, Callable[[Shop], object]] = {
     "compact": lambda shop: compaction.run(shop.data, compaction.CompactionPlan(), 0.0),
-    "maintain": lambda shop: maintenance.run(shop.data, maintenance.Plan(), 0.0),
-    "erase": lambda shop: erase.run(shop.data, SUBJECT, compaction.CompactionPlan(), 0.0),
+    "maintain": lambda shop: maintenance.run(shop.data, maintenance.MaintenancePlan(), 0.0),
+    "erase": lambda shop: erasure.run(shop.data, SUBJECT, compaction.CompactionPlan(), 0.0),
     "backup": lambda shop: backup.run(shop.data, shop.data.with_name("copy")),
     "mend": lambda shop: mending.run(shop.data, "h-w0-aa", 1),
 }

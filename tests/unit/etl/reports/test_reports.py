@@ -502,7 +502,7 @@ def test_a_pinned_version_is_the_same_answer_whatever_comes_after(shop):
         shop.seal(*late, series="h-w0-bb")
         shop.seal(*late)
         shop.compact()
-        maintenance.run(shop.data, maintenance.Plan(), time.time())
+        maintenance.run(shop.data, maintenance.MaintenancePlan(), time.time())
     now = datetime(2026, 12, 25, tzinfo=UTC)
     assert pinned_answers(shop, version, now, given) == first
     assert rows(shop, "quality", from_="2026-11-23", tenant="1") != first["quality"][0]

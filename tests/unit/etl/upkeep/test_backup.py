@@ -10,9 +10,8 @@ from log_tools import Shop, event, rejection
 
 from etl.lake.errors import LakeError
 from etl.lake.snapshot import Snapshot
-from etl.upkeep import backup
+from etl.upkeep import backup, check
 from etl.upkeep.backup import BackupRefused
-from etl.upkeep.check import check
 
 ALL = "SELECT * FROM events ORDER BY series, seq"
 

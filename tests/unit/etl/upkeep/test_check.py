@@ -17,8 +17,8 @@ from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS, TABLES
 from etl.log import segments
 from etl.log.recovery_record import Decision
-from etl.upkeep.check import check
-from etl.upkeep.check.check import Findings, Problem
+from etl.upkeep import check
+from etl.upkeep.check import Findings, Problem
 
 
 @pytest.fixture

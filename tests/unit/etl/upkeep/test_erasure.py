@@ -17,10 +17,8 @@ from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS
 from etl.log import format as log_format
 from etl.log import verification
-from etl.upkeep.check import check
-from etl.upkeep.erasure import erase
-from etl.upkeep.erasure.erase import EraseRefused
-from etl.upkeep.erasure.subject import Subject
+from etl.upkeep import check, erasure
+from etl.upkeep.erasure import EraseRefused, Subject, job
 
 UUID = "3f0e6f0e-5f0e-4b5e-9d6e-2d9a6c1f4a11"
 TENANT = Subject(TenantNames(1, UUID, "la-colmena"))
@@ -83,8 +81,8 @@ def fill(shop: Shop) -> None:
         )
 
 
-def run(shop: Shop, subject: Subject) -> erase.Outcome:
-    return erase.run(shop.data, subject, compaction.CompactionPlan(), NOW_S, seal_timeout_s=0.1)
+def run(shop: Shop, subject: Subject) -> erasure.ErasureOutcome:
+    return erasure.run(shop.data, subject, compaction.CompactionPlan(), NOW_S, seal_timeout_s=0.1)
 
 
 def bytes_of(shop: Shop) -> bytes:
@@ -248,7 +246,7 @@ def test_a_checkpoint_that_names_the_tenant_goes(shop):
     newest = Snapshot.load(folder, EVENTS)
     commits.checkpoint(folder, EVENTS, newest.version)
     delta_log.delete_before(folder, newest.version)
-    assert erase.search(shop.layout, TENANT)
+    assert erasure.search(shop.layout, TENANT)
     assert run(shop, TENANT).remaining == []
     assert shop.query("SELECT tenant_id FROM events") == [(2,)]
 
@@ -292,13 +290,13 @@ def test_an_orphan_is_recovered_and_erased(shop):
 
 def test_what_came_meanwhile_is_said(filled, monkeypatch):
     """The tenant was not closed: its newest segment is named as what is left."""
-    searching = erase.search
+    searching = erasure.search
 
     def after_one_more(*arguments: object) -> list[Path]:
         filled.seal(event(40, tenant_id=1))
         return searching(*arguments)
 
-    monkeypatch.setattr(erase, "search", after_one_more)
+    monkeypatch.setattr(job, "search", after_one_more)
     outcome = run(filled, TENANT)
     assert [Path(path).name[:12] for path in outcome.remaining] == ["000000000003"]
 
@@ -308,7 +306,7 @@ def test_lines_that_the_lake_does_not_hold_yet_are_erased_in_their_segments(shop
     shop.seal(event(1, tenant_id=1), event(2, tenant_id=2), event(3, tenant_id=1))
     shop.seal(event(4, tenant_id=1), event(5, tenant_id=2))
     with shop.written("h-w1-bb", closed_s=2.5):
-        outcome = erase.run(shop.data, TENANT, compaction.CompactionPlan(wait_s=0.0), 0.0)
+        outcome = erasure.run(shop.data, TENANT, compaction.CompactionPlan(wait_s=0.0), 0.0)
     assert (outcome.rows, outcome.erased_lines, outcome.remaining) == (1, 3, [])
     assert shop.event_ids() == ["e2", "e5"]
     shop.compact()

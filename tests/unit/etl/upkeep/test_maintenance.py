@@ -17,9 +17,8 @@ from etl.lake.errors import VersionNotFound
 from etl.lake.rewrite import Rewrite
 from etl.lake.snapshot import RETAINED_FROM, ListedFile, Snapshot
 from etl.lake.tables import EVENTS
-from etl.upkeep import maintenance
-from etl.upkeep.check import check
-from etl.upkeep.maintenance import Plan
+from etl.upkeep import check, maintenance, merging, vacuum
+from etl.upkeep.maintenance import MaintenancePlan
 
 START_S = 1_795_407_000.0  # the day of log_tools.START
 ALL = "SELECT * FROM events ORDER BY series, seq"
@@ -54,8 +53,8 @@ def fill(shop: Shop, count: int = 10, *, first_s: float = 0.0) -> None:
         shop.compact()
 
 
-def keep_up(shop: Shop, *, after_s: float = 0.0, **plan: int) -> maintenance.Outcome:
-    return maintenance.run(shop.data, Plan(**plan), START_S + after_s)
+def keep_up(shop: Shop, *, after_s: float = 0.0, **plan: int) -> maintenance.MaintenanceOutcome:
+    return maintenance.run(shop.data, MaintenancePlan(**plan), START_S + after_s)
 
 
 def files(shop: Shop) -> list[Path]:
@@ -103,8 +102,7 @@ def test_groups_stay_within_the_target_and_in_their_partition():
         for day in ("2026-01-01", "2026-01-02")
         for number in range(5)
     ]
-    plan = Plan(file_bytes_target=100)
-    groups = list(maintenance.merge_groups(listed, "2026-01-03", plan))
+    groups = list(merging.groups(listed, "2026-01-03", bytes_target=100, files_min=8))
     assert [len(group) for group in groups] == [2, 2, 2, 2]
     assert all(len({file.event_date for file in group}) == 1 for group in groups)
 
@@ -210,7 +208,7 @@ def test_a_vacuum_by_a_clock_that_is_ahead_keeps_the_files_of_versions(shop, mon
         asked_h.append(retention_hours)
         return 0
 
-    monkeypatch.setattr(maintenance, "delete_unreferenced", noted)
+    monkeypatch.setattr(vacuum, "delete_files", noted)
     age(shop, hours=100)
     keep_up(shop, after_s=time.time() - START_S, snapshot_retention_hours=24)
     assert set(asked_h) == {24 + 99}
@@ -234,7 +232,7 @@ def test_an_older_version_answers_until_it_is_past_its_retention(filled):
     assert filled.query(ALL, version=old) == before
     for path in files(filled):
         os.utime(path, (0, 0))
-    maintenance.delete_unreferenced(
+    vacuum.delete_files(
         filled.layout.table("events"),
         Snapshot.load(filled.layout.table("events"), EVENTS),
         retention_hours=0,

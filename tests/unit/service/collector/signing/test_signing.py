@@ -19,7 +19,7 @@ from intake_tools import CONVERSION, NOW, Collector
 from log_tools import Shop, event
 
 from etl.lake.live.view import LiveView
-from etl.upkeep.check import check
+from etl.upkeep import check
 from service.collector.signing import signatures
 from service.collector.signing.secret_store import HasSecret, NoSecret, OnlySignedCount, SecretStore
 from service.collector.signing.signatures import SecretsUnavailable

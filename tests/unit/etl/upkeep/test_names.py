@@ -11,7 +11,7 @@ from log_tools import Shop, event, record
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS
 from etl.layout import DataFolderError
-from etl.upkeep.check import check
+from etl.upkeep import check
 from service.web.private.tokens import TokenStore
 
 

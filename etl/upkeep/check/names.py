@@ -1,8 +1,7 @@
-"""Names and kinds in a data folder that should not be there, or are not as they should be.
+"""The names and kinds of the files and folders in a data folder.
 
-Folders that are files, files that are folders or empty, symbolic links where jobs delete, names
-that no part of the program gives, and a checkpoint that is not there.
-It only reads, and raises nothing.
+Problems: files in place of folders and the reverse, empty files, symbolic links where jobs delete,
+names that the program does not make, and a missing checkpoint. It only reads, and raises nothing.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ _DATABASE_START = b"SQLite format 3\0"
 
 
 def problems(layout: Layout) -> Iterator[Problem]:
-    """Yield what is wrong with the names and kinds of files and folders."""
+    """Yield the problems with names and kinds."""
     for path in layout.links():
         yield Problem("symbolic-link", f"{path}: nothing that it points to may be deleted")
-    for look in (_kinds, _log, _lake):
+    for part in (_kinds, _log, _lake):
         try:
-            yield from look(layout)
+            yield from part(layout)
         except OSError as error:
             yield Problem("unreadable", f"{error.filename}: {error.strerror}")
 

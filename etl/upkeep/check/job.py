@@ -1,0 +1,71 @@
+"""The verification of a data folder.
+
+- names: every file and folder is one that the program makes (`etl.upkeep.check.names`);
+- log: every sealed segment has the name, line count, CRCs and ordinals that it should, and the
+  numbers of a series have no gap above the watermark (`etl.upkeep.check.log`);
+- lake: every file of the newest snapshot has the size and rows of its commit, and every commit
+  balances: lines = rows + duplicates (`etl.upkeep.check.lake`);
+- agreement: the lines of the compacted segments that still exist are rows of the lake, and the next
+  compaction can read the others (`etl.upkeep.check.agreement`).
+
+It only reads, and may run beside a live service: segments are listed before the snapshot is loaded,
+as for the live view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from etl.lake.errors import LakeError
+from etl.lake.snapshot import Snapshot
+from etl.lake.tables import TABLES
+from etl.layout import Layout
+from etl.log import segments
+from etl.log.segments import Sealed
+from etl.upkeep.check import agreement, lake, log, names
+from etl.upkeep.check.findings import Findings, Problem
+
+_ATTEMPTS_MAX = 3
+
+
+def run(data: Path) -> Findings:
+    """Verify a data folder and return the findings.
+
+    It starts again if a table cannot be read: a compaction that starts after a power cut may set an
+    entry of the lake's log aside meanwhile. Raises NewerFormat or DataFolderError for a folder in
+    another format.
+    """
+    layout = Layout(data.absolute())
+    layout.refuse_newer()
+    for _ in range(_ATTEMPTS_MAX):
+        findings = Findings()
+        try:
+            _verify(layout, findings)
+        except LakeError as error:
+            findings.problems.append(Problem(lake.UNREADABLE, str(error)))
+        if not any(problem.what == lake.UNREADABLE for problem in findings.problems):
+            break
+    return findings
+
+
+def _verify(layout: Layout, findings: Findings) -> None:
+    sealed = segments.sealed_everywhere(layout.log)
+    findings.problems += names.problems(layout)
+    snapshots = list(lake.load_tables(layout, findings))
+    intact = list(log.verify(layout, sealed, findings))
+    log.verify_numbers(sealed, snapshots, findings)
+    whole = [
+        snapshot
+        for snapshot in snapshots
+        if lake.verify_table(layout.table(snapshot.table.name), snapshot, findings)
+    ]
+    if len(whole) == len(TABLES):
+        compacted = [segment for segment in intact if _is_compacted(segment, snapshots)]
+        agreement.compare(compacted, snapshots, findings)
+        tail = set(intact) - set(compacted)
+        agreement.read_tail([segment for segment in intact if segment in tail], findings)
+
+
+def _is_compacted(segment: Sealed, snapshots: Sequence[Snapshot]) -> bool:
+    return all(segment.number <= snapshot.watermark(segment.series) for snapshot in snapshots)

@@ -1,0 +1,82 @@
+"""Erasing a subject from the lake: from the newest version, then everything of older ones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import duckdb
+
+from etl.lake import commits, delta_log, parquet, rewrite
+from etl.lake.commits import Change
+from etl.lake.duck import count
+from etl.lake.rewrite import Rewrite
+from etl.lake.snapshot import ListedFile, Snapshot
+from etl.lake.tables import EVENTS, REJECTED, Table
+from etl.layout import Layout
+from etl.upkeep import vacuum
+from etl.upkeep.erasure.from_log import Key
+from etl.upkeep.erasure.outcome import ErasureOutcome
+from etl.upkeep.erasure.searching import with_statistics
+from etl.upkeep.erasure.subject import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class LakeErasure:
+    """The erasure of a subject from the tables of a lake."""
+
+    layout: Layout
+    subject: Subject
+    outcome: ErasureOutcome
+
+    def keys(self, con: duckdb.DuckDBPyConnection) -> set[Key]:
+        """Return the keys of the events to erase; their copies in the log are erased by them."""
+        snapshot = Snapshot.load(self.layout.table(EVENTS.name), EVENTS)
+        relation = snapshot.relation()
+        query = f"""SELECT DISTINCT tenant_id, dedupe_key FROM {relation}
+            WHERE dedupe_key IS NOT NULL AND {self.subject.condition(con, EVENTS, relation)}"""
+        return set(con.execute(query).fetchall())
+
+    def erase_rows(self, con: duckdb.DuckDBPyConnection, table: Table) -> Snapshot:
+        """Rewrite the files of a table without the subject's rows; return its new snapshot."""
+        folder = self.layout.table(table.name)
+        snapshot = Snapshot.load(folder, table)
+        for file in snapshot.listed():
+            relation = snapshot.relation([str(folder / file.path)])
+            condition = self.subject.condition(con, table, relation)
+            rows = count(con, f"{relation} WHERE {condition}")
+            if rows:
+                self._rewrite(con, snapshot, file, condition)
+                snapshot = Snapshot.load(folder, table)
+                self._count(table, rows)
+        return snapshot
+
+    def _rewrite(
+        self, con: duckdb.DuckDBPyConnection, snapshot: Snapshot, file: ListedFile, condition: str
+    ) -> None:
+        folder = self.layout.table(snapshot.table.name)
+        kept = rewrite.run(con, folder, snapshot, Rewrite([file], keep=f"NOT {condition}"))
+        books = {"erased_rows": file.rows - (kept.rows if kept else 0)}
+        change = Change([kept] if kept else [], [file], is_rewrite=False, books=books)
+        commits.replace(folder, snapshot, change)
+        self.outcome.rewritten_files += 1
+
+    def _count(self, table: Table, rows: int) -> None:
+        if table is EVENTS:
+            self.outcome.rows += rows
+        elif table is REJECTED:
+            self.outcome.rejected += rows
+
+    def delete_older_versions(self, snapshot: Snapshot) -> None:
+        """Delete the files of older versions, and the entries of the log that name the subject."""
+        folder = self.layout.table(snapshot.table.name)
+        parquet.sweep(folder)
+        self.outcome.deleted_files += vacuum.delete_files(folder, snapshot, retention_hours=0)
+        # The commit that added a file names its smallest and largest tenant.
+        naming = list(with_statistics(folder, self.subject))
+        if naming:
+            newest = Snapshot.load(folder, snapshot.table)
+            vacuum.delete_log_entries(folder, newest, retention_hours=0, now_s=math.inf)
+        for path in naming:
+            if path.suffix == delta_log.SET_ASIDE:
+                path.unlink()

@@ -1,0 +1,59 @@
+"""The search for a subject in every byte of log and lake, by which an erasure proves itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from etl.lake import delta_log
+from etl.lake.duck import count
+from etl.lake.snapshot import Snapshot
+from etl.lake.tables import PARTITION, TABLES, Table
+from etl.layout import Layout
+from etl.upkeep.erasure.subject import Subject
+
+
+def search(layout: Layout, subject: Subject) -> list[Path]:
+    """Return every file of log and lake that holds the subject, referenced or not."""
+    paths = [path for path in _files(layout.log) if _has_line(path, subject)]
+    with duckdb.connect() as con:
+        for table in TABLES:
+            folder = layout.table(table.name)
+            paths += _with_rows(con, folder, table, subject)
+            paths += with_statistics(folder, subject)
+    return paths
+
+
+def with_statistics(folder: Path, subject: Subject) -> Iterator[Path]:
+    """Yield the entries and checkpoints of a table's log whose statistics name the subject."""
+    for path in _files(folder / delta_log.FOLDER):
+        if path.suffix == ".parquet":
+            texts = delta_log.statistics_in(path)
+        else:
+            texts = path.read_text(errors="replace").splitlines()
+        if any(map(subject.in_statistics, texts)):
+            yield path
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+
+
+def _has_line(path: Path, subject: Subject) -> bool:
+    try:
+        with path.open("rb") as file:
+            return any(map(subject.has_line, file))
+    except FileNotFoundError:
+        return False  # sealed or deleted since it was listed; the next run sees its successor
+
+
+def _with_rows(
+    con: duckdb.DuckDBPyConnection, folder: Path, table: Table, subject: Subject
+) -> Iterator[Path]:
+    snapshot = Snapshot(table, None, (), None)
+    for path in sorted(folder.glob(f"{PARTITION}=*/*.parquet")):
+        relation = snapshot.relation([str(path)])
+        if count(con, f"{relation} WHERE {subject.condition(con, table, relation)}"):
+            yield path
