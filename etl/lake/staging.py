@@ -56,6 +56,18 @@ def stage_lines(
     lines are taken. Raises SegmentUnreadable naming a segment that cannot be read whole, or holds
     lines of an unknown kind; duckdb.IOException when a segment was deleted meanwhile.
     """
+    _stage_sources(con, segments, parts)
+    _read_lines(con, segments, kept)
+    _check_counts(con, [item for item in segments if item not in parts], "lines")
+    if parts:
+        whole = f"(SELECT series, segment, kind FROM {_read_ndjson(list(parts))} {_OF_SOURCE})"
+        _check_counts(con, list(parts), whole)
+
+
+def _stage_sources(
+    con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed], parts: Mapping[Sealed, Part]
+) -> None:
+    """Make the temporary table `sources`: which lines of which files to take."""
     con.execute(
         "CREATE OR REPLACE TEMP TABLE sources "
         "(path VARCHAR, series VARCHAR, segment BIGINT, above BIGINT, upto BIGINT)"
@@ -67,6 +79,11 @@ def stage_lines(
             for item, part in zip(segments, ranges, strict=True)
         ]
         con.executemany("INSERT INTO sources VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def _read_lines(
+    con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed], kept: Mapping[Sealed, pa.Table]
+) -> None:
     unread = [item for item in segments if item not in kept]
     lines = _select_lines(unread)
     if kept:
@@ -78,10 +95,6 @@ def stage_lines(
         raise _unreadable_among(con, unread, error) from error
     if kept:
         con.unregister("kept_lines")
-    _check_counts(con, [item for item in segments if item not in parts], "lines")
-    if parts:
-        whole = f"(SELECT series, segment, kind FROM {_read_ndjson(list(parts))} {_OF_SOURCE})"
-        _check_counts(con, list(parts), whole)
 
 
 def _unreadable_among(
