@@ -31,7 +31,9 @@ class Command(TyperCommand):
 
 def _spelling(parameter: Any) -> str:
     spelling = parameter.opts[0]
-    return str(spelling if spelling.startswith("-") else parameter.name.upper())
+    if spelling.startswith("-"):
+        return str(spelling)
+    return str(parameter.metavar or parameter.name.upper())
 
 
 class App(typer.Typer):

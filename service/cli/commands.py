@@ -2,15 +2,15 @@
 
 # isort: off
 from service.cli import (
-    directory,
-    lake,
-    erase,
-    backup,
     serve,
-    replay,
-    demo,
     report,
     sql,
+    lake,
+    backup,
+    erase,
+    replay,
+    demo,
+    directory,
     tenant,
     token,
 )

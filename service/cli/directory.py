@@ -22,7 +22,7 @@ def directory_import(
         Path, typer.Argument(metavar="TENANTS", help="CSV: id,uuid,slug,name,status")
     ],
     products_csv: Annotated[
-        Path | None, typer.Argument(metavar="[PRODUCTS]", help="CSV: id,tenant_id,name,price")
+        Path | None, typer.Argument(metavar="PRODUCTS", help="CSV: id,tenant_id,name,price")
     ] = None,
     config: Config = None,
     data: Data = None,

@@ -70,3 +70,13 @@ def test_an_empty_parameter_of_an_export_is_refused(name: str) -> None:
     with pytest.raises(ParameterError) as caught:
         parameters.parse({name: ""}, export.PARAMETERS)
     assert set(caught.value.errors) == {name}
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [(["directory", "import", ""], "TENANTS"), (["token", "revoke", ""], "ID")],
+)
+def test_an_argument_is_named_as_the_help_names_it(words: list[str], name: str) -> None:
+    """Not by the name of a variable."""
+    ended = CliRunner().invoke(app, words)
+    assert ended.stderr.startswith(f"beaconlog: {name} is empty")
