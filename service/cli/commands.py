@@ -3,13 +3,13 @@
 # isort: off
 from service.cli import (
     serve,
+    demo,
+    replay,
     report,
     sql,
     lake,
     backup,
     erase,
-    replay,
-    demo,
     directory,
     tenant,
     token,
