@@ -81,7 +81,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._lifecycle.state in ENDED:
             return False
         self._lifecycle.enter(CLIENT_EOF)
-        self._reader.drop_incomplete()
+        self._queue.cancel_incomplete()
         return bool(self._queue)
 
     def pause_writing(self) -> None:
@@ -98,7 +98,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, _: Exception | None) -> None:
         """Cancel the exchanges and release the connection."""
         self._lifecycle.enter(CLOSE)
-        self._cancel_exchanges()
+        self._queue.cancel_all()
         self._reader.close()
         self._manager.remove(self)
 
@@ -107,7 +107,7 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def is_idle(self) -> bool:
         """See Evictable.is_idle."""
-        return not self._queue or self._queue.is_next(self._reader.receiving)
+        return not self._queue or self._queue.is_next(self._queue.receiving)
 
     def evict(self) -> None:
         """See Evictable.evict."""
@@ -148,8 +148,8 @@ class Connection(asyncio.BufferedProtocol):
         if closes or (lifecycle.state not in READING and not queue):
             self._hang_up()
             return
-        if queue.expecting is not None:
-            self.send_continue()
+        if queue.expecting is not None and queue.take_continue():
+            self._transport.write(_CONTINUE)
         if lifecycle.state is IDLE and not queue.is_stalled:
             lifecycle.restart(KEEP_ALIVE_S)
         if self._reader.held is not None:
@@ -177,15 +177,6 @@ class Connection(asyncio.BufferedProtocol):
         """See Owner.touch."""
         self.last_activity = self._manager.next_activity()
 
-    def send_continue(self) -> None:
-        """See Owner.send_continue."""
-        exchange = self._queue.expecting
-        if exchange is None or not self._queue.is_next(exchange):
-            return
-        self._queue.expecting = None
-        if exchange is self._reader.receiving:
-            self._transport.write(_CONTINUE)
-
     def abort(self) -> None:
         """See Owner.abort."""
         self._lifecycle.enter(CLOSE)
@@ -205,7 +196,7 @@ class Connection(asyncio.BufferedProtocol):
     def _hang_up(self) -> None:
         """End after the last response: close, or linger if more input may be on its way."""
         is_whole = self._lifecycle.state is LAST and not self._reader.held
-        self._cancel_exchanges()
+        self._queue.cancel_all()
         if is_whole:
             self._close()
             return
@@ -223,14 +214,6 @@ class Connection(asyncio.BufferedProtocol):
     def _close(self) -> None:
         self._lifecycle.enter(CLOSE)
         self._transport.close()
-
-    def _cancel_exchanges(self) -> None:
-        exchanges = self._queue.clear()
-        receiving, self._reader.receiving = self._reader.receiving, None
-        if receiving and receiving not in exchanges:
-            exchanges.append(receiving)
-        for exchange in exchanges:
-            exchange.on_disconnect()
 
 
 def _log_error(error: Exception) -> None:

@@ -50,10 +50,8 @@ def content_length(headers: Mapping[bytes, bytes]) -> int:
 
 def expects_continue(head: RequestHead) -> bool:
     """Return whether the client waits for `100 Continue` before a body that will be read."""
-    expectation = head.headers.get(b"expect")
     return (
-        expectation is not None
-        and expectation.lower() == b"100-continue"
+        head.headers.get(b"expect", b"").lower() == b"100-continue"
         and head.version == "1.1"
         and head.content_length <= DISCARDED_BYTES_MAX
     )

@@ -31,6 +31,10 @@ TIMEOUTS_S: Mapping[State, int] = {
     CLOSED: KEEP_ALIVE_S,
 }
 """How long a client may leave its connection in a state."""
+_NEXT = {
+    state: {event: (entered, TIMEOUTS_S[entered]) for event, entered in row.items()}
+    for state, row in TRANSITIONS.items()
+}
 
 
 class Ticker(Protocol):
@@ -53,8 +57,8 @@ class Lifecycle:
 
     def enter(self, event: Event) -> None:
         """Change to the state that follows an event."""
-        self.state = state = TRANSITIONS[self.state][event]
-        self._deadline_tick = self._ticker.tick + 1 + TIMEOUTS_S[state]
+        self.state, timeout_s = _NEXT[self.state][event]
+        self._deadline_tick = self._ticker.tick + 1 + timeout_s
 
     def restart(self, timeout_s: int) -> None:
         """Set the deadline `timeout_s` from now; it is met up to a second late."""

@@ -46,10 +46,7 @@ class Owner(Peer, Protocol):
         """Note that the client is active."""
 
     def flush(self) -> None:
-        """Send the responses that are ready."""
-
-    def send_continue(self) -> None:
-        """Send `100 Continue` if it is owed and the earlier responses were sent."""
+        """Send what is ready: responses, or `100 Continue`."""
 
     def abort(self) -> None:
         """End at once, whatever was not sent."""
@@ -59,17 +56,8 @@ class RequestReader:
     """The Sink of its framer."""
 
     __slots__ = (
-        "_framer",
-        "_head",
-        "_head_cache",
-        "_lifecycle",
-        "_open_exchange",
-        "_owner",
-        "_progress",
-        "_queue",
-        "held",
-        "receiving",
-        "transport",
+        *("_framer", "_head", "_head_cache", "_lifecycle", "_open_exchange", "_owner"),
+        *("_progress", "_queue", "held", "transport"),
     )
 
     def __init__(
@@ -87,8 +75,6 @@ class RequestReader:
         self._queue = queue
         self._framer = Framer(self)
         self._progress = MessageProgress()
-        self.receiving: Exchange | None = None
-        """The exchange whose request has not arrived whole."""
         self.held: bytes | None = None
         """Input that waits to be parsed, while reading is paused."""
         self.transport: asyncio.Transport
@@ -128,24 +114,18 @@ class RequestReader:
             self.held = None
             self.transport.resume_reading()
 
-    def drop_incomplete(self) -> None:
-        """Cancel the request that is being received, unless its response is ready."""
-        receiving, self.receiving = self.receiving, None
-        if receiving and receiving.response is None:
-            self._queue.remove(receiving)
-            receiving.on_disconnect()
-
     def reject(self, response: bytes) -> None:
         """Stop reading and respond behind the earlier requests.
 
         An incomplete request whose response is ready keeps that one.
         """
-        if self.receiving and self.receiving.response is not None:
-            self.receiving.closes = True
+        receiving = self._queue.receiving
+        if receiving and receiving.response is not None:
+            receiving.closes = True
             self._lifecycle.enter(STOP)
             self._owner.flush()
             return
-        self.drop_incomplete()
+        self._queue.cancel_incomplete()
         rejected = RejectedInput()
         self._queue.append(rejected)
         self._owner.reject(rejected, response)
@@ -157,7 +137,6 @@ class RequestReader:
         if self._lifecycle.state not in READING:
             raise BadRequest
         self._lifecycle.enter(BEGIN)
-        self._progress.restart()
 
     def on_head(self, head: RequestHead) -> None:
         """See Sink.on_head."""
@@ -165,16 +144,16 @@ class RequestReader:
         exchange = self._open(head)
         self._progress.body_left_bytes = head.content_length
         self._queue.pending_bytes += head.headers_bytes + _FIELD_BYTES * len(head.fields)
-        if exchange.response is None and expects_continue(head):
+        if b"expect" in head.headers and exchange.response is None and expects_continue(head):
             self._queue.expecting = exchange
-            self._owner.send_continue()
+            self._owner.flush()
 
     def on_body(self, chunk: bytes) -> None:
         """See Sink.on_body."""
         self._progress.body_left_bytes -= len(chunk)
         self._queue.pending_bytes += len(chunk)
-        if self.receiving:
-            self.receiving.on_body(chunk)
+        if self._queue.receiving:
+            self._queue.receiving.on_body(chunk)
 
     def on_message_complete(self) -> None:
         """See Sink.on_message_complete."""
@@ -206,7 +185,7 @@ class RequestReader:
         self._owner.touch()
         start = 0
         while start < len(data) and self._lifecycle.state in READING:
-            if self._is_busy:
+            if self._queue.is_full:
                 self.pause(data[start:])
                 return
             end = self._progress.end_of_part(data, start)
@@ -231,7 +210,7 @@ class RequestReader:
 
     def _open(self, head: RequestHead) -> Exchange:
         self._head = head
-        self.receiving = exchange = self._open_exchange(self._owner, head)
+        self._queue.receiving = exchange = self._open_exchange(self._owner, head)
         self._queue.append(exchange)
         if exchange.response is not None:
             self._owner.response_ready(exchange)
@@ -239,16 +218,16 @@ class RequestReader:
 
     def _end_request(self) -> None:
         self._lifecycle.enter(REQUEST_END)
-        exchange = self.receiving
+        exchange = self._queue.receiving
         if exchange:
             exchange.on_end()
-            self.receiving = None
+            self._queue.receiving = None
             if exchange.closes:
                 self._lifecycle.enter(STOP)
 
     def _receive_held(self) -> None:
         state = self._lifecycle.state
-        if self.held is None or state not in READING or self._is_busy:
+        if self.held is None or state not in READING or self._queue.is_full:
             return
         held, self.held = self.held, None
         if state is not IDLE:
@@ -257,10 +236,3 @@ class RequestReader:
             self._owner.data_received(held)
         if self.held is None and self._lifecycle.state not in ENDED:
             self.transport.resume_reading()
-
-    @property
-    def _is_busy(self) -> bool:
-        """Whether no more input may be parsed now."""
-        if self.receiving is None:
-            return self._queue.is_full
-        return self._queue.is_stalled or self.receiving.is_full

@@ -10,23 +10,25 @@ from service.web.http.limits import PENDING_BYTES_MAX, PIPELINED_MAX
 
 
 class ResponseQueue:
-    """Exchanges whose responses were not sent.
+    """Exchanges whose responses were not sent; the last may still receive its request.
 
     At most PIPELINED_MAX requests, or requests of PENDING_BYTES_MAX, wait; behind an exchange that
     blocks the pipeline none does, nor while the client is slow to read its responses.
     """
 
-    __slots__ = ("_exchanges", "append", "expecting", "is_stalled", "pending_bytes")
+    __slots__ = ("_exchanges", "append", "expecting", "is_stalled", "pending_bytes", "receiving")
 
     def __init__(self) -> None:
         self._exchanges: deque[Exchange] = deque()
         self.append = self._exchanges.append
+        self.receiving: Exchange | None = None
+        """The exchange whose request has not arrived whole."""
+        self.expecting: Exchange | None = None
+        """The exchange whose client waits for `100 Continue`."""
         self.pending_bytes = 0
         """Bytes that the requests hold in memory."""
         self.is_stalled = False
         """Whether the client reads its responses more slowly than they are written."""
-        self.expecting: Exchange | None = None
-        """The exchange to which `100 Continue` is owed, behind earlier responses."""
 
     def __bool__(self) -> bool:
         return bool(self._exchanges)
@@ -36,24 +38,21 @@ class ResponseQueue:
 
     @property
     def is_full(self) -> bool:
-        """Whether no further request may be read."""
+        """Whether no more input may be parsed."""
+        if self.is_stalled:
+            return True
+        if self.receiving is not None:
+            return self.receiving.is_full
         exchanges = self._exchanges
-        return self.is_stalled or (
-            bool(exchanges)
-            and (
-                len(exchanges) >= PIPELINED_MAX
-                or self.pending_bytes > PENDING_BYTES_MAX
-                or exchanges[-1].blocks_pipeline
-            )
+        return bool(exchanges) and (
+            len(exchanges) >= PIPELINED_MAX
+            or self.pending_bytes > PENDING_BYTES_MAX
+            or exchanges[-1].blocks_pipeline
         )
 
     def is_next(self, exchange: Exchange | None) -> bool:
-        """Whether the response to send next is this exchange's."""
+        """Return whether the response to send next is this exchange's."""
         return bool(self._exchanges) and self._exchanges[0] is exchange
-
-    def remove(self, exchange: Exchange) -> None:
-        """Take out an exchange that gets no response."""
-        self._exchanges.remove(exchange)
 
     def take_ready(self) -> tuple[list[bytes], bool]:
         """Take out the responses that can be sent now.
@@ -73,11 +72,30 @@ class ResponseQueue:
             self.pending_bytes = 0
         return ready, closes
 
-    def clear(self) -> list[Exchange]:
-        """Take out and return all exchanges."""
+    def take_continue(self) -> bool:
+        """Return, once, whether `100 Continue` can be sent now."""
+        expecting = self.expecting
+        if expecting is None or not self.is_next(expecting):
+            return False
+        self.expecting = None
+        return expecting is self.receiving
+
+    def cancel_incomplete(self) -> None:
+        """Cancel the exchange that is receiving its request, unless its response is ready."""
+        receiving, self.receiving = self.receiving, None
+        if receiving and receiving.response is None:
+            self._exchanges.remove(receiving)
+            receiving.on_disconnect()
+
+    def cancel_all(self) -> None:
+        """Cancel all exchanges."""
         exchanges = list(self._exchanges)
+        if self.receiving and self.receiving not in exchanges:
+            exchanges.append(self.receiving)
+        self.receiving = None
         self._exchanges.clear()
-        return exchanges
+        for exchange in exchanges:
+            exchange.on_disconnect()
 
 
 class RejectedInput:

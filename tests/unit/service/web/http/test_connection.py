@@ -226,6 +226,29 @@ def test_a_half_closed_client_gets_the_response_to_its_last_request(
     assert talk.transport.calls == ["close"]
 
 
+EXPECTING = b"POST /2 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def test_continue_is_sent_behind_earlier_responses(talk: Talk) -> None:
+    """Once, and before the body."""
+    talk.hear(GET % 1 + EXPECTING)
+    assert talk.transport.written == b""
+    talk.reply(0, b"first")
+    assert talk.transport.written == b"first" + CONTINUE
+    talk.hear(b"b")
+    talk.reply(1, b"second")
+    assert talk.transport.written == b"first" + CONTINUE + b"second"
+
+
+def test_continue_is_not_sent_to_another_request(talk: Talk) -> None:
+    """The client that waited for it has sent its body, and a request behind it."""
+    talk.hear(GET % 1 + EXPECTING + b"b" + POST % (3, 9, b"abc"))
+    talk.reply(0, b"first")
+    talk.reply(1, b"second")
+    assert talk.transport.written == b"firstsecond"
+
+
 # -- bounds -----------------------------------------------------------------------------------
 
 
