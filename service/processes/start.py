@@ -9,6 +9,7 @@ outlives each.
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 from collections.abc import Callable, Sequence
@@ -81,7 +82,17 @@ def _run(settings: Settings, shared: Shared, *binders: Callable[[], _Bound]) -> 
             port.log_url()
         log.info("data", extra={"fields": {"folder": str(settings.data.absolute())}})
         processes = [process for _, of_port in bound for process in of_port]
+        _share_with_children()
         return Supervisor(processes, shared.beats).run()
+
+
+def _share_with_children() -> None:
+    """Enable the garbage collector, which the command disabled, without the objects made so far.
+
+    A collection in a child would write to every page of those, and so copy it: see `gc.freeze`.
+    """
+    gc.freeze()
+    gc.enable()
 
 
 def _collectors(
