@@ -138,10 +138,10 @@ class Visit:
         last = {"tenant_id": self.tenant, "type": "maps_click", "event_id": str(uuid.uuid4())}
         assert post(self.service.url, INTERACTIONS, last).status == 201
         self.until(lambda: last["event_id"] in [row["event_id"] for row in self.events()])
-        found = [row for row in self.events() if row["event_id"] != last["event_id"]]
-        assert sorted(row["type"] for row in found) == wanted
+        counted = [row for row in self.events() if row["event_id"] != last["event_id"]]
+        assert sorted(row["type"] for row in counted) == wanted
         assert self.errors == []
-        return found
+        return counted
 
     def until(self, check: Callable[[], object], what: Callable[[], str] = str) -> None:
         """Poll, and let the browser's own events be handled meanwhile."""

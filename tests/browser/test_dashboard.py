@@ -34,7 +34,7 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 class Shop:
-    """A running service with some events, and where its pages are."""
+    """A running service with some events, and the address of its pages."""
 
     def __init__(self, service: tools.Service, data: Path) -> None:
         self.service = service
@@ -45,11 +45,11 @@ class Shop:
         answer = request(self.service.url, "POST", path, json.dumps(body).encode())
         assert answer.status in (200, 201, 404, 422), answer
 
-    def report(self, name: str, **given: str) -> list[dict[str, object]]:
-        query = "&".join(f"{key}={text}" for key, text in given.items())
+    def report(self, name: str, **parameters: str) -> list[dict[str, object]]:
+        query = "&".join(f"{key}={text}" for key, text in parameters.items())
         answer = request(self.url, "GET", f"/api/v1/reports/{name}?{query}")
-        found: list[dict[str, object]] = answer.body["rows"]
-        return found
+        rows: list[dict[str, object]] = answer.body["rows"]
+        return rows
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shop(data: Path) -> Iterator[Shop]:
-    """It has seen 30 views, 5 clicks, 2 sales, one of them told twice, and a payload for a product
-    it does not have."""
+    """A service with 30 views, 5 clicks, 2 sales, one of them sent twice, and a payload for a
+    product that the shop does not have."""
     with tools.running("serve", data, segment_age_s=0.2) as service:
         shop = Shop(service, data)
         for _ in range(30):
@@ -87,13 +87,13 @@ def shop(data: Path) -> Iterator[Shop]:
 
 @pytest.fixture(params=WIDTHS)
 def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
-    """A tab, on a screen and on a phone, in which nothing may go wrong."""
+    """A tab, on a screen and on a phone; errors and foreign requests fail the test."""
     viewport = {"width": request.param, "height": 800}
     context = browser.new_context(viewport=viewport, timezone_id=ZONE)  # type: ignore[arg-type]
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
     page.on("request", lambda sent: None if _is_own(sent.url) else wrong.append(sent.url))
     page.set_default_timeout(PATIENCE_MS)
     yield page
@@ -116,17 +116,17 @@ def card(page: Page, name: str) -> str:
 
 
 def assert_good(page: Page) -> None:
-    """Nothing sticks out sideways, and axe finds nothing wrong."""
+    """The page does not scroll sideways, and axe finds no violation."""
     wide = page.evaluate(
         "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )
     assert wide == 0
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    result = Axe().run(page)
+    assert result.violations_count == 0, result.generate_report()
 
 
 def test_a_shops_page_shows_what_the_reports_say(page: Page, shop: Shop) -> None:
-    """Cards, charts with their tables, products, money, and what was refused in words."""
+    """Cards, charts with their tables, products, revenue, and rejected events in words."""
     opened(page, f"{shop.url}/?shop=la-colmena")
     [summary] = shop.report("summary", tenant="la-colmena")
     assert card(page, "Events") == str(summary["events"]) == "37"
@@ -153,7 +153,7 @@ def test_a_shops_page_shows_what_the_reports_say(page: Page, shop: Shop) -> None
 
 
 def test_a_new_event_is_seen_without_a_reload(page: Page, shop: Shop) -> None:
-    """Within seconds, in the live strip."""
+    """The live strip shows it within seconds."""
     opened(page, f"{shop.url}/?shop=taller")
     strip = page.get_by_role("region", name="Last 30 minutes")
     expect(strip).to_contain_text("events in the last 30 minutes")
@@ -164,7 +164,7 @@ def test_a_new_event_is_seen_without_a_reload(page: Page, shop: Shop) -> None:
 
 
 def test_all_shops_in_a_table_that_sorts(page: Page, shop: Shop) -> None:
-    """Every choice is in the address, and the way back works."""
+    """Every choice is in the address, and the back button works."""
     opened(page, shop.url)
     names = page.locator("tbody tr td:first-child")
     assert names.all_inner_texts()[0] == "la-colmena"
@@ -185,17 +185,17 @@ def test_all_shops_in_a_table_that_sorts(page: Page, shop: Shop) -> None:
 
 @pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the page of 230 shops is, each with an event."""
+    """The address of a page of 230 shops, each with an event."""
     folder = tmp_path_factory.mktemp("street")
     ids = range(1, 231)
-    rows = [f"{one},00000000-0000-0000-0000-{one:012},shop-{one:03},Shop,active" for one in ids]
+    rows = [f"{id_},00000000-0000-0000-0000-{id_:012},shop-{id_:03},Shop,active" for id_ in ids]
     (folder / "tenants.csv").write_text("\n".join([TENANTS.splitlines()[0], *rows, ""]))
     data = folder / "data"
     tools.import_directory(folder / "tenants.csv", data=data)
     with tools.running("serve", data, segment_age_s=0.2, throttle_tenant_aware="off") as service:
         shop = Shop(service, data)
-        for one in ids:
-            shop.send(INTERACTIONS, tenant_id=one, type="view")
+        for tenant_id in ids:
+            shop.send(INTERACTIONS, tenant_id=tenant_id, type="view")
         tools.eventually(
             lambda: len(shop.report("summary")) == len(ids),
             timeout_s=30,
@@ -205,7 +205,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_many_shops_come_a_hundred_at_a_time(page: Page, street: str) -> None:
-    """And each is found by its name; a line over time beside each that is shown."""
+    """Each shown shop has a line over time, and the finder finds the others by name."""
     opened(page, f"{street}/?sort=tenant")
     names = page.locator("tbody tr td:first-child")
     expect(names).to_have_count(100)
@@ -219,7 +219,7 @@ def test_many_shops_come_a_hundred_at_a_time(page: Page, street: str) -> None:
     page.go_back()
     expect(names).to_have_count(100)
     page.get_by_role("searchbox", name="Find a shop").fill("SHOP-22")
-    expect(names).to_have_text([f"shop-{one}" for one in range(220, 230)])
+    expect(names).to_have_text([f"shop-{number}" for number in range(220, 230)])
     assert_good(page)
     page.reload()
     expect(names).to_have_count(10)
@@ -228,7 +228,7 @@ def test_many_shops_come_a_hundred_at_a_time(page: Page, street: str) -> None:
 
 
 def test_a_period_of_ones_own(page: Page, shop: Shop) -> None:
-    """Given in the address; without events it says what to do."""
+    """A period in the address; without events the page says what to do."""
     opened(page, f"{shop.url}/?shop=la-colmena&from=2020-01-01&to=2020-01-02")
     expect(page.locator("#view")).to_contain_text("No events in this period.")
     expect(page.locator("pre")).to_contain_text("beacon.js")
@@ -239,8 +239,8 @@ def test_a_period_of_ones_own(page: Page, shop: Shop) -> None:
 def axis(page: Page, anchors: str) -> list[str]:
     """The labels of the chart over time with one of those anchors, in order."""
     labels = page.get_by_role("img", name="Events over time:").locator("text").all()
-    found = [(one.get_attribute("text-anchor"), one.text_content() or "") for one in labels]
-    return [text for anchor, text in found if anchor in anchors.split()]
+    pairs = [(label.get_attribute("text-anchor"), label.text_content() or "") for label in labels]
+    return [text for anchor, text in pairs if anchor in anchors.split()]
 
 
 def legend(page: Page) -> list[str]:
@@ -308,7 +308,7 @@ def test_a_chart_is_read_by_pointer_and_by_keys(page: Page, shop: Shop) -> None:
 
 
 def test_axes_count_in_whole_numbers(page: Page, shop: Shop) -> None:
-    """There is no half of an event."""
+    """An axis of events has no halves."""
     shop.send(INTERACTIONS, tenant_id=3, type="view")
     tools.eventually(
         lambda: shop.report("summary", tenant="3"), timeout_s=30, what="it is in the reports"
@@ -320,7 +320,7 @@ def test_axes_count_in_whole_numbers(page: Page, shop: Shop) -> None:
 
 
 def test_the_latest_events_are_in_order_of_time(page: Page, shop: Shop) -> None:
-    """Whenever they arrived."""
+    """The order is by occurrence, not by arrival."""
     now = datetime.now(ZoneInfo(ZONE))
     for ago_min in (1, 9, 4):
         at = (now - timedelta(minutes=ago_min)).isoformat()
@@ -340,7 +340,7 @@ def test_the_latest_events_are_in_order_of_time(page: Page, shop: Shop) -> None:
 
 
 def test_silent_shops_are_found_by_name(page: Page, shop: Shop) -> None:
-    """In capitals or not, with accents or not; and where no shop had an event."""
+    """Without regard to case and accents, and also where no shop had an event."""
     opened(page, f"{shop.url}/?from=2020-01-01&to=2020-01-02")
     names = page.locator("tbody tr td:first-child")
     expect(names).to_have_text(["dos-dias", "el-sol", "la-colmena", "taller"])
@@ -355,22 +355,22 @@ def test_silent_shops_are_found_by_name(page: Page, shop: Shop) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("taller")
 
 
-@pytest.mark.parametrize("asked", ["dos-dias", "4"])
-def test_an_empty_shops_line_names_it(page: Page, shop: Shop, asked: str) -> None:
-    """By its id and slug, however it was asked for; a token's own shop too."""
-    opened(page, f"{shop.url}/?shop={asked}&from=2020-01-01&to=2020-01-02")
+@pytest.mark.parametrize("name", ["dos-dias", "4"])
+def test_an_empty_shops_line_names_it(page: Page, shop: Shop, name: str) -> None:
+    """The line has the shop's id and slug, whichever of them is in the address."""
+    opened(page, f"{shop.url}/?shop={name}&from=2020-01-01&to=2020-01-02")
     expect(page.locator("pre")).to_contain_text('data-tenant="4" data-slug="dos-dias"></script>')
     expect(page.get_by_role("heading", level=1)).to_have_text("dos-dias")
 
 
 def test_an_id_is_no_slug(page: Page, shop: Shop) -> None:
-    """Of a shop that the directory does not know."""
+    """The line of a shop that the directory lacks has its id alone."""
     opened(page, f"{shop.url}/?shop=99")
     expect(page.locator("pre")).to_contain_text('data-tenant="99"></script>')
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("query", "message"),
     [
         ("from=2026-02-31&to=2026-03-01", "has a date that does not exist"),
         ("from=yesterday", "has a date that does not exist"),
@@ -379,12 +379,12 @@ def test_an_id_is_no_slug(page: Page, shop: Shop) -> None:
     ],
 )
 @pytest.mark.parametrize("of_shop", ["", "shop=taller&"])
-def test_a_wrong_date_in_the_address_is_told(
-    page: Page, shop: Shop, of_shop: str, asked: str, told: str
+def test_a_wrong_date_in_the_address_is_reported(
+    page: Page, shop: Shop, of_shop: str, query: str, message: str
 ) -> None:
-    """In words, with a way on."""
-    opened(page, f"{shop.url}/?{of_shop}{asked}")
-    expect(page.get_by_role("alert")).to_contain_text(told)
+    """With a message and a button that leads to a valid period."""
+    opened(page, f"{shop.url}/?{of_shop}{query}")
+    expect(page.get_by_role("alert")).to_contain_text(message)
     assert_good(page)
     page.get_by_role("button", name="Last 7 days").click()
     expect(page.locator(".card").first).to_be_visible()
@@ -393,7 +393,7 @@ def test_a_wrong_date_in_the_address_is_told(
 
 @pytest.fixture(scope="module")
 def two_days(shop: Shop) -> Shop:
-    """The shop dos-dias sold for 100 as yesterday began and for 900 as it ended, for 200 now."""
+    """The shop dos-dias with sales of 100 at yesterday's start, 900 at its end, and 200 now."""
     midnight = datetime.now(ZoneInfo(ZONE)).replace(hour=0, minute=0, second=0, microsecond=0)
     sales = (
         (100, (midnight - timedelta(days=1)).isoformat()),
@@ -402,8 +402,8 @@ def two_days(shop: Shop) -> Shop:
     )
     for value, at in sales:
         sale = {"transaction_id": f"D-{value}", "value": value, "timestamp": at}
-        known = {name: each for name, each in sale.items() if each is not None}
-        shop.send(CONVERSION, tenant_slug="dos-dias", **known)
+        sent = {name: value for name, value in sale.items() if value is not None}
+        shop.send(CONVERSION, tenant_slug="dos-dias", **sent)
     tools.eventually(
         lambda: (
             shop.report("revenue", tenant="4", tz=ZONE)
@@ -416,15 +416,15 @@ def two_days(shop: Shop) -> Shop:
 
 
 def test_every_number_compares_with_the_same_span(page: Page, two_days: Shop) -> None:
-    """As much of yesterday as has passed of today: sales, revenue, rates; the screen says so."""
+    """Today is compared with the same hours of yesterday, and the page says so."""
     opened(page, f"{two_days.url}/?shop=dos-dias&period=today")
     changes = {
         name: page.locator(".card", has_text=name).locator(".change").inner_text()
         for name in ("Events", "Sales", "Revenue")
     }
     assert changes == {"Events": "0%", "Sales": "0%", "Revenue": "▲ +100%"}
-    said = page.locator(".compared")
-    expect(said).to_have_text(re.compile(r"^Compared with yesterday until \d\d:\d\d\.$"))
+    comparison = page.locator(".compared")
+    expect(comparison).to_have_text(re.compile(r"^Compared with yesterday until \d\d:\d\d\.$"))
     assert_good(page)
     page.get_by_role("checkbox", name="Compare").uncheck()
     page.wait_for_url("**compare=no")
@@ -432,8 +432,8 @@ def test_every_number_compares_with_the_same_span(page: Page, two_days: Shop) ->
     expect(page.locator(".change, .compared")).to_have_count(0)
 
 
-def test_the_list_of_shops_says_what_it_compares_with(page: Page, two_days: Shop) -> None:
-    """And a day that is over is compared with all of the day before."""
+def test_the_list_of_shops_names_its_comparison(page: Page, two_days: Shop) -> None:
+    """A day that is over is compared with the whole day before."""
     day = datetime.now(ZoneInfo(ZONE)) - timedelta(days=1)
     before = day - timedelta(days=1)
     opened(page, f"{two_days.url}/?from={day:%Y-%m-%d}&to={day:%Y-%m-%d}")
@@ -443,8 +443,8 @@ def test_the_list_of_shops_says_what_it_compares_with(page: Page, two_days: Shop
     expect(page.locator("caption")).to_contain_text("compared with yesterday until ")
 
 
-def test_a_failure_is_told_and_can_be_tried_again(browser: Browser, shop: Shop) -> None:
-    """In words, with a button."""
+def test_a_failure_is_shown_and_can_be_tried_again(browser: Browser, shop: Shop) -> None:
+    """With the message of the service and a button."""
     page = browser.new_page()
     page.set_default_timeout(PATIENCE_MS)
     page.route(
@@ -474,7 +474,7 @@ def test_a_page_that_was_left_ends_its_requests(browser: Browser, shop: Shop) ->
 
 
 def test_the_page_is_there_at_once(browser: Browser, shop: Shop) -> None:
-    """It is small, and its files are found again without being sent again."""
+    """The page is small, and a browser revalidates its files without receiving them again."""
     page = browser.new_page()
     sizes: list[int] = []
     page.on(
@@ -495,7 +495,7 @@ def test_the_page_is_there_at_once(browser: Browser, shop: Shop) -> None:
 
 @pytest.fixture
 def guarded(shop: Shop) -> Iterator[tuple[Shop, str, str]]:
-    """The service with a token of each kind; closed without them at the end."""
+    """The service with a token of each kind, revoked at the end."""
     mine = tools.run_json("token", "create", "--tenant", "taller", "--json", data=shop.data)
     all_of_it = tools.run_json("token", "create", "--json", data=shop.data)
     yield shop, str(mine["token"]), str(all_of_it["token"])
@@ -504,7 +504,7 @@ def guarded(shop: Shop) -> Iterator[tuple[Shop, str, str]]:
 
 
 def test_signing_in(page: Page, guarded: tuple[Shop, str, str]) -> None:
-    """With a shop's token: its page, and no other's. The cookie is out of a script's reach."""
+    """A shop's token leads to that shop's page; no script can read the cookie."""
     shop, mine, _ = guarded
     page.goto(f"{shop.url}/?period=today")
     assert urlsplit(page.url).path == "/signin"
@@ -526,7 +526,7 @@ def test_signing_in(page: Page, guarded: tuple[Shop, str, str]) -> None:
 def test_a_shops_token_shows_no_other_shop(
     browser: Browser, guarded: tuple[Shop, str, str]
 ) -> None:
-    """It is said, and nothing of it is shown."""
+    """The page says so and shows nothing of the other shop."""
     shop, mine, all_of_it = guarded
     page = browser.new_page()
     page.set_default_timeout(PATIENCE_MS)
@@ -540,8 +540,8 @@ def test_a_shops_token_shows_no_other_shop(
     page.close()
 
 
-def test_a_wrong_token_is_told_late(page: Page, guarded: tuple[Shop, str, str]) -> None:
-    """And nobody is sent to another host by what is asked for next."""
+def test_a_wrong_token_is_answered_late(page: Page, guarded: tuple[Shop, str, str]) -> None:
+    """And a target on another host is not followed."""
     shop, mine, _ = guarded
     page.on("response", lambda got: None)
     began_s = time.monotonic()

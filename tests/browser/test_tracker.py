@@ -150,8 +150,8 @@ def test_clicks_on_contact_links_are_counted(visit: Visit) -> None:
     html = "".join(f'<p><a href="{href}"><b>{href}</b></a></p>' for href in LINKS)
     page = visit.open(STAY + html)
     page.evaluate("document.querySelectorAll('a b').forEach(each => each.click())")
-    found = visit.counted("view", *filter(None, LINKS.values()))
-    assert {row["product_id"] for row in found} == {None}
+    events = visit.counted("view", *filter(None, LINKS.values()))
+    assert {row["product_id"] for row in events} == {None}
 
 
 def test_a_click_is_counted_whatever_button_opens_it_and_whoever_stops_it(visit: Visit) -> None:
@@ -177,8 +177,8 @@ def test_a_marked_element_is_counted_as_it_says(visit: Visit) -> None:
     page.click("b")
     page.click("a")
     page.click("p")
-    found = visit.counted("view", "cart_add", "whatsapp_click")
-    by_type = {row["type"]: row["product_id"] for row in found}
+    events = visit.counted("view", "cart_add", "whatsapp_click")
+    by_type = {row["type"]: row["product_id"] for row in events}
     assert by_type == {"view": None, "cart_add": visit.product, "whatsapp_click": visit.product}
 
 
@@ -192,12 +192,12 @@ def test_a_page_can_count_what_it_wants(visit: Visit) -> None:
     page.evaluate("const round = {}; round.round = round; beacon.track('call', {metadata: round})")
     page.evaluate("beacon.track(); beacon.track(Symbol()); beacon.track('no-such-type')")
     delivered(visit, page)
-    found = {row["type"]: row for row in visit.counted("view", "social_share", "purchase")}
-    assert (found["social_share"]["product_id"], found["social_share"]["metadata"]["a"]) == (
+    events = {row["type"]: row for row in visit.counted("view", "social_share", "purchase")}
+    assert (events["social_share"]["product_id"], events["social_share"]["metadata"]["a"]) == (
         product,
         "b",
     )
-    bought = found["purchase"]
+    bought = events["purchase"]
     assert (bought["transaction_id"], bought["currency"]) == ("T-1", "USD")
     assert (float(bought["value"]), bought["product_id"]) == (280.5, product)
 
@@ -235,10 +235,10 @@ def test_the_campaign_of_the_landing_is_the_source_of_the_visit(visit: Visit) ->
     page = visit.page()
     page.goto(f"{visit.serve()}?utm_source=volante", referer="https://red.example/p")
     walk_on(visit, page)
-    found = visit.counted(*WALKED)
+    events = visit.counted(*WALKED)
     wanted = {"source": "volante", "referrer": "red.example"}
-    assert all(row["metadata"].items() >= wanted.items() for row in found)
-    by_type = {row["type"]: row["metadata"] for row in found}
+    assert all(row["metadata"].items() >= wanted.items() for row in events)
+    by_type = {row["type"]: row["metadata"] for row in events}
     assert by_type["social_share"]["a"] == "b"
     assert by_type["purchase"]["quantity"] == 2
     assert by_type["view"]["path"] == "/second"
@@ -252,8 +252,8 @@ def test_the_site_that_a_visit_came_from_is_its_source(visit: Visit) -> None:
     page.goto(visit.serve(), referer="https://buscador.example/q")
     page.goto(visit.serve(path="/paid"), referer="https://banco.example/")
     walk_on(visit, page)
-    found = visit.counted("view", *WALKED)
-    assert {row["metadata"]["referrer"] for row in found} == {"buscador.example"}
+    events = visit.counted("view", *WALKED)
+    assert {row["metadata"]["referrer"] for row in events} == {"buscador.example"}
     assert sources(visit) == {"buscador.example": 1 + len(WALKED), "direct": 1}
 
 
@@ -275,12 +275,12 @@ def test_a_new_campaign_replaces_the_source(visit: Visit) -> None:
     page.evaluate(f"async () => {{ history.pushState(0, '', '/a?utm_source=qr'); {TURN} }}")
     page.evaluate("beacon.track('call')")
     visit.page().goto(visit.serve(path="/tab"))
-    found = visit.counted("view", "view", "view", "call", "view")
-    told = [
+    events = visit.counted("view", "view", "view", "call", "view")
+    origins = [
         (row["metadata"].get("source"), row["metadata"].get("referrer"))
-        for row in sorted(found, key=lambda row: row["occurred_at"])
+        for row in sorted(events, key=lambda row: row["occurred_at"])
     ]
-    assert told == [
+    assert origins == [
         ("volante", "red.example"),
         ("boletin", "correo.example"),
         ("qr", "correo.example"),
@@ -308,9 +308,9 @@ def test_a_source_that_the_collector_would_refuse_is_cut(visit: Visit) -> None:
     page.goto(f"{visit.serve()}?utm_source=%F0%9F%90%9D{'b' * 9000}%00")
     page.goto(f"{visit.serve(path='/nul')}?utm_source=a%00b")
     page.evaluate("beacon.track('call')")
-    found = visit.counted("view", "view", "call")
+    events = visit.counted("view", "view", "call")
     cut = "\N{HONEYBEE}" + "b" * 254
-    assert sorted(row["metadata"]["source"] for row in found) == ["a", "a", cut]
+    assert sorted(row["metadata"]["source"] for row in events) == ["a", "a", cut]
 
 
 @pytest.mark.parametrize("held", ["x", "null", "7", '"x"', "[1]"])
@@ -471,11 +471,11 @@ def test_a_page_whose_policy_forbids_requests_has_no_error(visit: Visit) -> None
 def test_a_script_without_a_tenant_does_nothing(visit: Visit) -> None:
     """Not even on the console."""
     page = visit.page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
     page.goto(visit.shop.serve("/none", f"<script src='{visit.service.url}/beacon.js'></script>"))
     page.evaluate("beacon.track('call'); beacon.conversion({value: 1})")
-    assert (kept(page), said) == ([], [])
+    assert (kept(page), messages) == ([], [])
     visit.counted()
 
 
@@ -517,8 +517,8 @@ def test_a_browser_without_storage_still_counts(visit: Visit, broken: str) -> No
     visit.context.set_offline(True)
     page.click("a")
     visit.context.set_offline(False)
-    found = visit.counted("view", "call_click")
-    assert {row["metadata"]["source"] for row in found} == {"volante"}
+    events = visit.counted("view", "call_click")
+    assert {row["metadata"]["source"] for row in events} == {"volante"}
 
 
 def _free_port() -> int:

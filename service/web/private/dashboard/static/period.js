@@ -1,41 +1,41 @@
-// Periods: from what the address asks for to dates, buckets and words, in the reader's own zone.
+// Periods: the choice in the address as dates, buckets and words, in the reader's time zone.
 
-export const HOUR_MS = 3600000;
-export const DAY_MS = 24 * HOUR_MS;
+const HOUR_MS = 3600000;
+const DAY_MS = 24 * HOUR_MS;
 export const PERIODS = { today: 1, "7d": 7, "30d": 30, "90d": 90 };
 export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
-/** The address asks for what cannot be shown; the message says what it takes. */
+/** The address has an invalid period; the message says what is valid. */
 export class BadAddress extends Error {}
 
-const written = (options, locale = "en") =>
+const formatOf = (options, locale = "en") =>
   new Intl.DateTimeFormat(locale, { timeZone: zone, ...options });
 const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-const isoDate = written({ year: "numeric", month: "2-digit", day: "2-digit" }, "en-CA");
-const day = written({ month: "short", day: "numeric" });
-const dayOfYear = written({ month: "short", day: "numeric", year: "numeric" });
-const minute = written(clock);
-const second = written({ ...clock, second: "2-digit" });
-const full = written({ ...clock, month: "short", day: "numeric", year: "numeric" });
+const isoDate = formatOf({ year: "numeric", month: "2-digit", day: "2-digit" }, "en-CA");
+const day = formatOf({ month: "short", day: "numeric" });
+const dayOfYear = formatOf({ month: "short", day: "numeric", year: "numeric" });
+const minute = formatOf(clock);
+const second = formatOf({ ...clock, second: "2-digit" });
+const full = formatOf({ ...clock, month: "short", day: "numeric", year: "numeric" });
 
-export const today = () => isoDate.format(Date.now());
+const today = () => isoDate.format(Date.now());
 export const secondText = (at) => second.format(new Date(at));
 export const momentText = (at) => full.format(new Date(at));
 
-/** How the axis of an interval writes a moment. */
+/** Return the function that writes a moment on the axis of an interval. */
 export const axisText = (interval) => {
   const format = interval === "hour" ? minute : day;
   return (at) => format.format(at);
 };
 
-/** Dates are days of a calendar, whatever the hours between them. */
+/** Return the date `count` calendar days later, however many hours those days have. */
 const addDays = (date, count) =>
   new Date(Date.parse(date) + count * DAY_MS).toISOString().slice(0, 10);
 
 const isDate = (text) =>
   /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text)) && addDays(text, 0) === text;
 
-/** The first and the last date of a period, and how many they are. Throws BadAddress. */
+/** Return the first and the last date of a period and its number of days. Throw BadAddress. */
 export const periodOf = (state) => {
   if (state.period !== "custom") {
     const to = today();
@@ -55,8 +55,8 @@ export const periodOf = (state) => {
 export const intervalOf = ({ days }) => (days <= 2 ? "hour" : days <= 92 ? "day" : "week");
 
 /**
- * The period's buckets as places in a row: how many there are, how many of them have begun, and the
- * place of one by where it begins. `since` and `until` are the period's ends in milliseconds.
+ * Return the period's buckets: `count` of them, of which `begun` have begun, and `place`, which
+ * returns a bucket's index for its start. `since`, `until` and starts are in milliseconds.
  */
 export const bucketsOf = ({ from, days }, interval, since, until) => {
   const weekday = (new Date(`${from}T00:00Z`).getUTCDay() + 6) % 7;
@@ -70,12 +70,12 @@ export const bucketsOf = ({ from, days }, interval, since, until) => {
   return {
     count,
     begun: Math.min(count, Math.floor((Date.now() - first) / step) + 1),
-    // Rounded: a day in which clocks change is an hour off.
+    // Rounded, because a day in which clocks change is an hour off.
     place: (at) => Math.round((at - first) / step),
   };
 };
 
-/** The span that a report says it compares with, in words; null where there is none. */
+/** Return the span that a report is compared with, in words; null without one. */
 export const comparedText = ({ from, compared_from, compared_to }, { to, days }) => {
   if (!compared_from || compared_from >= compared_to) return null;
   const [first, end] = [new Date(compared_from), new Date(compared_to)];
@@ -83,6 +83,6 @@ export const comparedText = ({ from, compared_from, compared_to }, { to, days })
   if (days === 1 && to === today()) return `yesterday${until}`;
   const last = new Date(end - 1);
   const write = isoDate.format(first).slice(0, 4) === today().slice(0, 4) ? day : dayOfYear;
-  const [one, other] = [write.format(first), write.format(last)];
-  return (one === other ? one : `${one} to ${other}`) + until;
+  const [start, finish] = [write.format(first), write.format(last)];
+  return (start === finish ? start : `${start} to ${finish}`) + until;
 };

@@ -150,12 +150,12 @@ const revenuePanel = ({ rows }, parameters) =>
   );
 
 const qualityPanel = ({ rows }, parameters) => {
-  const told = rows.filter((row) => row.events || row.outcome === "accepted");
+  const shown = rows.filter((row) => row.events || row.outcome === "accepted");
   return widePanel(
     "Data quality",
     "quality",
     parameters,
-    element("ul", {}, ...told.map((row) => element("li", {}, qualityText(row)))),
+    element("ul", {}, ...shown.map((row) => element("li", {}, qualityText(row)))),
   );
 };
 
