@@ -1,4 +1,4 @@
-"""Where the buckets of a period begin, those without events included.
+"""The starts of the buckets of a period, with or without events.
 
 list(starts(since, until, "day", zone))    # the first instant of each day, in UTC
 """
@@ -15,7 +15,7 @@ _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 def starts(since: datetime, until: datetime, interval: str, zone: ZoneInfo) -> Iterator[datetime]:
-    """Yield where each bucket that overlaps [since, until) begins, in UTC, oldest first.
+    """Yield the start of each bucket that overlaps [since, until), in UTC, oldest first.
 
     `interval` is one of `parameters.INTERVALS`. Raises OverflowError at the calendar's ends.
     """
@@ -35,13 +35,14 @@ def _hours(since: datetime, zone: ZoneInfo) -> Iterator[datetime]:
 
 
 def _days(since: datetime, interval: str, zone: ZoneInfo) -> Iterator[datetime]:
-    day = _first_day(zones.wall_time(since, zone).date(), interval)
+    day = first_day(zones.wall_time(since, zone).date(), interval)
     while True:
         yield zones.start_of_day(day, zone)
         day = _next_day(day, interval)
 
 
-def _first_day(day: date, interval: str) -> date:
+def first_day(day: date, interval: str) -> date:
+    """Return the first day of the day, week or month that contains `day`."""
     if interval == "week":
         return day - day.weekday() * _DAY
     return day.replace(day=1) if interval == "month" else day

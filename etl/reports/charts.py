@@ -4,10 +4,9 @@
     from etl.reports import charts
     charts.chart(reports.run(lake.connect(), "timeseries", tenant="la-colmena"))
 
-A specification holds its data. A chart over time spans the period that was asked for: a bucket
-without events is a zero, one that has not begun is null, and its axis says both. The page draws
-the part of Vega-Lite that is used here (line and bar marks) by itself; `chart` needs Altair, the
-extra `notebook`.
+A specification contains its data. A chart over time covers the whole period: a bucket without
+events is zero, and one that has not begun is null. The dashboard draws the part of Vega-Lite that
+is used here (line and bar marks); `chart` needs Altair, from the extra `notebook`.
 """
 
 from __future__ import annotations
@@ -34,11 +33,10 @@ _Row = Mapping[str, object]
 
 
 class NoChart(Exception):
-    """The report is a table and nothing else."""
+    """The report has no chart."""
 
     def __init__(self, report: str) -> None:
-        known = ", ".join(sorted(_CHARTS))
-        super().__init__(f"There is no chart of {report}; there is of {known}.")
+        super().__init__(f"There is no chart of {report}; there is of {', '.join(names())}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +48,12 @@ class _Chart:
     tooltips: tuple[str, ...] = ()
 
     def encoding(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"x": _axis(*self.x), "y": _axis(*self.y)}
+        encoding: dict[str, Any] = {"x": _axis(*self.x), "y": _axis(*self.y)}
         if self.color:
-            found["color"] = {"field": self.color, "type": "nominal"}
+            encoding["color"] = {"field": self.color, "type": "nominal"}
         if self.tooltips:
-            found["tooltip"] = [{"field": name} for name in self.tooltips]
-        return found
+            encoding["tooltip"] = [{"field": name} for name in self.tooltips]
+        return encoding
 
 
 def _axis(field: str, kind: str) -> dict[str, object]:
@@ -81,70 +79,70 @@ _CHARTS: Mapping[str, _Chart] = {
 
 
 def names() -> list[str]:
-    """The reports that there is a chart of."""
+    """Return the names of the reports that have a chart."""
     return sorted(_CHARTS)
 
 
 def spec(result: Result, now: datetime | None = None) -> dict[str, object]:
-    """The Vega-Lite specification of a report's chart, its rows included. Raises NoChart.
+    """Return the Vega-Lite specification of a report's chart, with its rows. Raises NoChart.
 
-    `now` tells which buckets have begun, and ends a period that is given no end.
+    `now` decides which buckets have begun, and ends a period without an end.
     """
-    known = _CHARTS.get(result.report)
-    if known is None:
+    definition = _CHARTS.get(result.report)
+    if definition is None:
         raise NoChart(result.report)
     rows: list[_Row] = list(result.rows)
-    encoding = known.encoding()
-    for field, kind in (known.x, known.y):
+    encoding = definition.encoding()
+    for field, kind in (definition.x, definition.y):
         if kind == "quantitative" and field in _COUNTS:
-            encoding["x" if field == known.x[0] else "y"]["axis"] = _whole_numbers(rows, field)
-    if known.x[1] == "temporal":
+            encoding["x" if field == definition.x[0] else "y"]["axis"] = _whole_numbers(rows, field)
+    if definition.x[1] == "temporal":
         now = now or datetime.now(UTC)
         starts = _starts(result, rows, now)
-        rows = _filled(rows, starts, known.color, now)
+        rows = _filled(rows, starts, definition.color, now)
         if len(starts) > 1:
             encoding["x"]["scale"] = {"domain": [_plain(starts[0]), _plain(starts[-1])]}
     return {
         "$schema": _SCHEMA,
         "description": f"{result.report}, from version {result.version} of the lake",
-        "mark": {"type": known.mark, "tooltip": True},
+        "mark": {"type": definition.mark, "tooltip": True},
         "encoding": encoding,
         "data": {"values": [{name: _plain(value) for name, value in row.items()} for row in rows]},
     }
 
 
 def _whole_numbers(rows: list[_Row], field: str) -> dict[str, object]:
-    """An axis without halves of an event, however few there are."""
+    """Return an axis of whole numbers, however few events there are."""
     greatest = max((value for row in rows if isinstance(value := row[field], int)), default=0)
     return {"tickMinStep": 1, "tickCount": min(max(greatest, 1), _TICKS_MAX)}
 
 
 def _starts(result: Result, rows: list[_Row], now: datetime) -> list[datetime]:
-    """Where the period's buckets begin; none without a period and rows, the rows' if too many."""
-    begun = sorted({moment for row in rows if isinstance(moment := row["bucket"], datetime)})
+    """Return the starts of the period's buckets; of the rows' alone if there are too many."""
+    of_rows = sorted({moment for row in rows if isinstance(moment := row["bucket"], datetime)})
     zone = zones.load(str(result.parameters["tz"]))
-    since = _moment(result.parameters["from"]) or (begun[0] if begun else now)
+    since = _moment(result.parameters["from"]) or (of_rows[0] if of_rows else now)
     until = _moment(result.parameters["to"]) or now
-    asked = buckets.starts(since, until, str(result.parameters["interval"]), zone)
+    of_period = buckets.starts(since, until, str(result.parameters["interval"]), zone)
     try:
-        found = list(islice(asked, _FILLED_ROWS_MAX + 1))
+        starts = list(islice(of_period, _FILLED_ROWS_MAX + 1))
     except OverflowError:
-        return begun
-    if len(found) > _FILLED_ROWS_MAX:
-        return begun
-    return sorted({*begun, *(start.astimezone(zone) for start in found)})
+        return of_rows
+    if len(starts) > _FILLED_ROWS_MAX:
+        return of_rows
+    return sorted({*of_rows, *(start.astimezone(zone) for start in starts)})
 
 
 def _filled(
     rows: list[_Row], starts: list[datetime], color: str | None, now: datetime
 ) -> list[_Row]:
-    """The rows, and one for each bucket and series that has none; as they are if too many."""
+    """Return the rows, and an empty one per bucket and series without; unchanged if too many."""
     series = {row[color] if color else None: row for row in rows}
     if len(series) * len(starts) > _FILLED_ROWS_MAX:
         return rows
-    known = {(row["bucket"], row[color] if color else None): row for row in rows}
+    by_bucket = {(row["bucket"], row[color] if color else None): row for row in rows}
     return [
-        known.get((start, name)) or _empty(sample, start, 0 if start <= now else None)
+        by_bucket.get((start, name)) or _empty(sample, start, 0 if start <= now else None)
         for start in starts
         for name, sample in series.items()
     ]
@@ -160,14 +158,14 @@ def _moment(text: object) -> datetime | None:
 
 
 def chart(result: Result) -> altair.Chart:
-    """The chart, for a notebook. Raises NoChart; ImportError without Altair."""
+    """Return the chart, for a notebook. Raises NoChart; ImportError without Altair."""
     import altair as alt  # noqa: PLC0415  (an extra, and slow to import)
 
     return alt.Chart.from_dict(spec(result))
 
 
 def _plain(value: object) -> object:
-    """A value as JSON has it; money as the nearest number, which is all an eye can tell."""
+    """Return a value of JSON; money as the nearest float, which is exact enough to draw."""
     if isinstance(value, Decimal):
         return float(value)
     return value.isoformat() if isinstance(value, date) else value

@@ -1,51 +1,51 @@
-"""A zone's clocks as a table, from which SQL finds the bucket of a moment: the view `clock`.
+"""A zone's clocks as a table, by which SQL finds the bucket of a moment: the view `clock`.
 
 One row per stretch of time with one offset, in microseconds since the epoch:
 
-    began_us    where the stretch begins
-    offset_us   of its clocks, from UTC
-    fresh_us    from here on its clocks show what they never showed before
-    bucket_us   where the bucket begins that `began_us` lies in
+    began_us    the start of the stretch
+    offset_us   the offset of its clocks from UTC
+    fresh_us    the moment from which its clocks show times that they never showed before
+    bucket_us   the start of the bucket that contains `began_us`
 
-A bucket that begins in the stretch from `fresh_us` on begins where its clocks say; every other
-moment of the stretch lies in the bucket of `began_us`. A day, week or month begins at its first
-instant (see `etl.reports.zones`). Hours are those that clocks show: one that comes twice is two
-hours.
+A bucket that begins at `fresh_us` or later begins when the stretch's clocks show its start; every
+earlier moment of the stretch is in the bucket of `began_us`. A day, week or month begins at its
+first instant (see `etl.reports.zones`). Hours are those that the clocks show: an hour that occurs
+twice is two buckets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from etl.reports import zones
+from etl.reports import buckets, zones
 
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-"""Beyond these, the first and the last offset between them hold."""
-_STEP = timedelta(days=3)  # no zone leaves an offset and is back at it sooner
+"""The range in which changes of offset are looked up."""
+_STEP = timedelta(days=3)  # no zone returns to an offset sooner
 _LONG_AGO_US = -(1 << 62)
 _SECOND = timedelta(seconds=1)
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_KEPT_MAX = 64
+_CACHED_MAX = 64
 
 
 class _Stretch(NamedTuple):
-    """A stretch of time with one offset. `fresh_at`: see the table."""
+    """A stretch of time with one offset. `fresh_at`: see `fresh_us` above."""
 
     began_at: datetime
     offset: timedelta
     fresh_at: datetime
 
 
-@lru_cache(_KEPT_MAX)
+@lru_cache(_CACHED_MAX)
 def table(zone: ZoneInfo, interval: str) -> pa.Table:
-    """Return the clocks of a zone, for buckets of one interval of `parameters.INTERVALS`."""
+    """Return the clocks of a zone, for buckets of an interval in `parameters.INTERVALS`."""
     first, *later = _stretches(zone)
     rows = [(_LONG_AGO_US, first.offset // _MICROSECOND, _LONG_AGO_US, _LONG_AGO_US)]
     for stretch in later:
@@ -60,16 +60,16 @@ def table(zone: ZoneInfo, interval: str) -> pa.Table:
     return pa.table(dict(zip(names, columns, strict=True)))
 
 
-@lru_cache(_KEPT_MAX)
+@lru_cache(_CACHED_MAX)
 def _stretches(zone: ZoneInfo) -> list[_Stretch]:
     offset = _offset(_FIRST, zone)
     shown = _FIRST + offset
-    found = [_Stretch(_FIRST, offset, _FIRST)]
+    stretches = [_Stretch(_FIRST, offset, _FIRST)]
     for changed_at, new_offset in _changes(zone):
         shown = max(shown, changed_at + offset)
-        found.append(_Stretch(changed_at, new_offset, max(changed_at, shown - new_offset)))
+        stretches.append(_Stretch(changed_at, new_offset, max(changed_at, shown - new_offset)))
         offset = new_offset
-    return found
+    return stretches
 
 
 def _changes(zone: ZoneInfo) -> Iterator[tuple[datetime, timedelta]]:
@@ -85,7 +85,7 @@ def _changes(zone: ZoneInfo) -> Iterator[tuple[datetime, timedelta]]:
 
 
 def _change_between(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """Return the first of the changes of offset, to the second."""
+    """Return the moment of the first change of offset, to the second."""
     offset = _offset(before, zone)
     while after - before > _SECOND:
         middle = before + (after - before) // _SECOND // 2 * _SECOND
@@ -102,16 +102,7 @@ def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
 
 def _bucket(moment: datetime, zone: ZoneInfo, interval: str) -> datetime:
     day = zones.day_of(moment, zone)
-    return zones.start_of_day(_first_day(day, interval), zone)
-
-
-def _first_day(day: date, interval: str) -> date:
-    match interval:
-        case "week":
-            return day - timedelta(days=day.weekday())
-        case "month":
-            return day.replace(day=1)
-    return day
+    return zones.start_of_day(buckets.first_day(day, interval), zone)
 
 
 def _us(moment: datetime) -> int:

@@ -1,4 +1,4 @@
-"""The columns of every report and of an export, by running each once over an empty folder.
+"""The columns of every report and of an export, read by running each over an empty folder.
 
 The SQL is the only source of them: no list of columns is kept beside it.
 """

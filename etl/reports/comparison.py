@@ -1,12 +1,13 @@
-"""The rule by which a period is compared with the one before it, the same for every number.
+"""The rule that compares a period with the previous one, the same for every number.
 
-The period before has the same length and ends where the period begins. Of a period that is not
-over, only what has passed is compared: today until 14:00 with yesterday until 14:00, this week
-until Tuesday noon with last week until Tuesday noon, by the clocks of the zone. A period without
-an end includes today. One that begins or ends within a day has its length in hours and minutes.
+The previous period has the same length and ends where the period begins. While a period is not
+over, only the part that has passed is compared: today until 14:00 with yesterday until 14:00, this
+week until Tuesday noon with last week until Tuesday noon, by the clocks of the zone. A period
+without an end includes today. The length of a period that begins or ends within a day is measured
+in hours and minutes.
 
-A day that the zone's calendar skips is no day: Samoa had no 2011-12-30, so the 31st is compared
-with the 29th, and the 29th with the 28th.
+A day that the zone's calendar skips is not counted: Samoa had no 2011-12-30, so the 31st is
+compared with the 29th, and the 29th with the 28th.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Span:
 def span_before(values: Mapping[str, object], zone: ZoneInfo, now: datetime) -> Span | None:
     """Return the span that the period of `values` (`from`, `to`) is compared with.
 
-    None without a `from`, and where the span would begin before the calendar does.
+    None without a `from`, and if the span would begin before the calendar.
     """
     since, until = values.get("from"), values.get("to")
     if not isinstance(since, datetime):
@@ -64,7 +65,7 @@ def _days_before(since: datetime, end: datetime, reached: datetime, zone: ZoneIn
     earlier = zones.start_of_day(_day_before(since, days, zone), zone)
     if reached == end:
         return Span(earlier, since)
-    if reached == since:  # its clocks may show one already, where midnight is skipped
+    if reached == since:  # where midnight is skipped, clocks already show a later time
         return Span(earlier, earlier)
     shown = zones.wall_time(reached, zone)
     passed = _days(since, zones.start_of_day(shown.date(), zone))
@@ -74,15 +75,15 @@ def _days_before(since: datetime, end: datetime, reached: datetime, zone: ZoneIn
 
 
 def _days(since: datetime, end: datetime) -> int:
-    """Return how many days lie between the beginnings of two.
+    """Return the number of days between the starts of two.
 
-    By the time that passes, so that a skipped day is none. Days of 23 or 25 hours are days.
+    It is measured by elapsed time, so a skipped day is not counted; a day of 23 or 25 hours is one.
     """
     return round((end - since) / _DAY)
 
 
 def _day_before(moment: datetime, days: int, zone: ZoneInfo) -> date:
-    """Return the day that begins so many days before the one that begins at `moment`."""
+    """Return the day that begins `days` days before the one that begins at `moment`."""
     day = zones.wall_time(moment, zone).date() - days * _DAY
     while _days(zones.start_of_day(day, zone), moment) < days:
         day -= _DAY

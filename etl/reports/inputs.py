@@ -1,7 +1,7 @@
-"""The inputs of a report's SQL beside the views, each made only where its text names it.
+"""The inputs of a report's SQL besides the views; each is made only if the SQL names it.
 
-$compared_from, $compared_to   the span that the period is compared with (etl.reports.comparison)
-clock                          the clocks of the zone, to find buckets (etl.reports.clock_table)
+$compared_from, $compared_to   the span to compare the period with (etl.reports.comparison)
+clock                          the clocks of the zone, for buckets (etl.reports.clock_table)
 refused_of_tenant              the rows of `rejected` that refer to the tenant, by
                                (series, segment, seq); empty for all tenants
                                (etl.lake.rejected_rows)
@@ -27,9 +27,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def compared_span(
     con: duckdb.DuckDBPyConnection, values: Mapping[str, object], zone: ZoneInfo, now: datetime
 ) -> dict[str, datetime | None]:
-    """Return `compared_from` and `compared_to`, None where there is nothing to compare with.
+    """Return `compared_from` and `compared_to`, None if there is no previous period.
 
-    A pinned version was read when its newest event was received, whenever that is asked.
+    For a pinned version, `now` is the receipt of its newest event.
     """
     pinned = con.execute("SELECT epoch_us(received_at) FROM pinned_at").fetchall()
     if pinned:
@@ -44,7 +44,7 @@ def compared_span(
 def register(
     con: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, object], zone: ZoneInfo
 ) -> None:
-    """Make the tables that the report's text names. Raises duckdb.Error."""
+    """Register the tables that the report's SQL names. Raises duckdb.Error."""
     if " clock " in sql:
         con.register("clock", clock_table.table(zone, str(values["interval"])))
     if "refused_of_tenant" in sql:
@@ -56,8 +56,8 @@ def _refused(con: duckdb.DuckDBPyConnection, values: Mapping[str, object]) -> pa
     if not isinstance(tenant, int):
         return rejected_rows.EMPTY
     period = ", ".join(_literal(values[name]) for name in ("from", "to"))
-    asked = f"(FROM rejected WHERE falls_in(received_at, event_date, {period}))"
-    return rejected_rows.of_tenant(con, asked, _names(con, tenant))
+    relation = f"(FROM rejected WHERE falls_in(received_at, event_date, {period}))"
+    return rejected_rows.of_tenant(con, relation, _names(con, tenant))
 
 
 def _literal(moment: object) -> str:
@@ -66,6 +66,6 @@ def _literal(moment: object) -> str:
 
 
 def _names(con: duckdb.DuckDBPyConnection, tenant: int) -> TenantNames:
-    """Return the tenant's present names in the directory."""
-    found = con.execute("SELECT uuid, slug FROM tenants WHERE id = ?", [tenant]).fetchone()
-    return TenantNames(tenant, *found) if found else TenantNames(tenant)
+    """Return the tenant's current names in the directory."""
+    row = con.execute("SELECT uuid, slug FROM tenants WHERE id = ?", [tenant]).fetchone()
+    return TenantNames(tenant, *row) if row else TenantNames(tenant)

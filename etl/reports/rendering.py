@@ -1,9 +1,9 @@
 """A report's result as JSON, CSV, Parquet or Arrow, the same over HTTP and on the command line.
 
 Times are ISO 8601 with their offset. Money is exact: in JSON without trailing zeros, in CSV with
-all its decimals. So a reader of the CSV infers a column's type from any of its rows; there booleans
-are true and false, and the times of a column have one form. A CSV cell that a spreadsheet would run
-as a formula is prefixed with an apostrophe.
+all its decimals, so that any row shows a reader the type of a column. In CSV, booleans are true and
+false, and all times of a column have one format. A CSV cell that a spreadsheet would run as a
+formula is prefixed with an apostrophe.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ FORMATS = {
     "parquet": "application/vnd.apache.parquet",
     "arrow": "application/vnd.apache.arrow.stream",
 }
-"""Every form of a result, and its media type."""
+"""The formats of a result, and the media type of each."""
 
-# The last four are = + - @ in full width, which spreadsheets in East Asian locales take alike.
+# The last four are = + - @ in full width: spreadsheets in East Asian locales accept them too.
 _FORMULA_STARTS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 
 
-def to_bytes(result: Result, form: str) -> bytes:
-    """A result in one of FORMATS."""
-    if form == "json":
+def to_bytes(result: Result, format_: str) -> bytes:
+    """Return a result in one of FORMATS."""
+    if format_ == "json":
         return to_json(result)
-    if form == "csv":
+    if format_ == "csv":
         return to_csv(result).encode()
     sink = io.BytesIO()
-    if form == "parquet":
+    if format_ == "parquet":
         pq.write_table(result.table, sink, compression="zstd")
     else:
         with pa.ipc.new_stream(sink, result.table.schema) as stream:
@@ -49,7 +49,7 @@ def to_bytes(result: Result, form: str) -> bytes:
 
 
 def to_json(result: Result) -> bytes:
-    """{"report", "parameters", "rows": [...], "snapshot": {"version", "tail_events"}}."""
+    """Return {"report", "parameters", "rows": [...], "snapshot": {"version", "tail_events"}}."""
     rows = json_rows(result.rows)
     return orjson.dumps(
         {
@@ -62,21 +62,21 @@ def to_json(result: Result) -> bytes:
 
 
 def json_rows(rows: list[dict[str, object]]) -> list[dict[str, object]]:
-    """Rows of values that orjson can write."""
+    """Return the rows with values that orjson can write."""
     return [{name: _json_value(value) for name, value in row.items()} for row in rows]
 
 
 def csv_line(values: Iterable[object]) -> str:
-    """One row of CSV, its line end included; times to the microsecond."""
+    """Return one row of CSV with its line end; times to the microsecond."""
     text = io.StringIO(newline="")
     csv.writer(text).writerow([_csv_cell(value) for value in values])
     return text.getvalue()
 
 
 def to_csv(result: Result) -> str:
-    """A header line and a line per row, CRLF between them (RFC 4180).
+    """Return a header line and one line per row, each ended by CRLF (RFC 4180).
 
-    A column of times that are all whole seconds, as those of buckets, is written to the second.
+    A column whose times are all whole seconds, such as buckets, is written to the second.
     """
     rows = result.rows
     columns = [_csv_column([row[name] for row in rows]) for name in result.table.column_names]

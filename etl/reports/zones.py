@@ -1,8 +1,8 @@
-"""Time zones from the package `tzdata` alone, so that every machine cuts the days alike.
+"""Time zones from the package `tzdata`, so that every machine divides time into the same days.
 
-Neither the system's zone files nor DuckDB's are read. A day begins at its first instant: at the
-first of two midnights where clocks go back over it, and at the first instant after the gap where
-clocks skip it.
+The zone files of the system and of DuckDB are not read. A day begins at its first instant: at the
+first of two midnights if the clocks are set back over it, and at the first instant after the gap if
+they skip it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class UnknownZone(ValueError):
-    """There is no zone of this name."""
+    """No zone has this name."""
 
 
 @cache
 def names() -> frozenset[str]:
-    """The names of all zones."""
+    """Return the names of all zones."""
     return frozenset(package_files("tzdata").joinpath("zones").read_text().split())
 
 
@@ -47,7 +47,7 @@ def start_of_day(day: date, zone: ZoneInfo) -> datetime:
 def first_instant(wall: datetime, zone: ZoneInfo) -> datetime:
     """Return the first instant at which clocks show `wall` (naive), in UTC.
 
-    Where clocks skip it: the first instant after the gap. Raises OverflowError.
+    If they skip it: the first instant after the gap. Raises OverflowError.
     """
     early, late = sorted(wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     if wall_time(early, zone) == wall:

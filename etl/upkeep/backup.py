@@ -1,12 +1,12 @@
-"""A backup of a data folder, taken while it is written: itself a data folder, good as it is.
+"""A backup of a data folder that is in use: the copy is itself a data folder.
 
-Sealed segments are copied first, then one snapshot of each table is pinned, and then the segments
-are copied that were sealed meanwhile. So a segment that was deleted in between is in the snapshot,
-and no series' watermark lies above what was copied of it. A restored copy is never written on in a
-series of the original: every start makes new ones.
+The sealed segments are copied first, then one snapshot of each table is pinned, then the segments
+that were sealed meanwhile are copied. So a segment that was deleted in between is in the snapshot,
+and no watermark of a series is above its copied segments. A restored copy never continues a series
+of the original: every start makes a new one.
 
-The newest version of the tables is copied and not the ones before. The open segments (about the
-last 2 s) and the salts are left out: a salt that is destroyed must not live on in a backup.
+Only the newest version of each table is copied. The open segments (about the last 2 s) are left
+out, and so are the salts: a destroyed salt must not survive in a backup.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from etl.log.segments import Sealed
 
 
 class BackupRefused(Exception):
-    """There is something at the destination already, or the source cannot be copied."""
+    """The destination exists already."""
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
-    """What a backup holds."""
+class BackupOutcome:
+    """The counts of what was copied."""
 
     segments: int
     files: int
@@ -42,11 +42,10 @@ class Copied:
     bytes: int
 
 
-def run(data: Path, destination: Path) -> Copied:
-    """Copy `data` to `destination`, a folder that does not exist yet; durable when it returns.
+def run(data: Path, destination: Path) -> BackupOutcome:
+    """Copy `data` to `destination`, which must not exist; the copy is durable on return.
 
-    Raises BackupRefused, LakeError, DataFolderError, SeriesFormatError; OSError when a disk
-    refuses.
+    Raises BackupRefused, LakeError, DataFolderError, SeriesFormatError; OSError.
     """
     if destination.exists():
         raise BackupRefused(f"{destination} exists: a backup goes to a new folder")
@@ -70,7 +69,7 @@ def run(data: Path, destination: Path) -> Copied:
     durable.fsync_path(target.root)
     files = sum(len(snapshot.files) for snapshot in snapshots)
     rows = sum(file.rows for snapshot in snapshots for file in snapshot.listed())
-    return Copied(copied_segments, files, rows, sum(path.stat().st_size for path in paths))
+    return BackupOutcome(copied_segments, files, rows, sum(path.stat().st_size for path in paths))
 
 
 def _copy_segments(source: Layout, target: Layout) -> None:
@@ -80,7 +79,7 @@ def _copy_segments(source: Layout, target: Layout) -> None:
         try:
             description = (folder / log_format.SERIES_FILE).read_bytes()
         except FileNotFoundError:
-            continue  # compacted long ago: the snapshot that is loaded later holds all of it
+            continue  # compacted long ago: the snapshot that is loaded later holds all its lines
         into.mkdir(exist_ok=True)
         (into / log_format.SERIES_FILE).write_bytes(description)
         for segment in segments.sealed_in(folder):
@@ -90,7 +89,7 @@ def _copy_segments(source: Layout, target: Layout) -> None:
 def _copy_segment(segment: Sealed, into: Path) -> None:
     if (into / segment.path.name).exists():
         return
-    with suppress(FileNotFoundError):  # compacted long ago, as above
+    with suppress(FileNotFoundError):  # compacted, as above
         shutil.copy2(segment.path, into)
 
 

@@ -1,4 +1,5 @@
--- activity: events per shop and bucket of time, of all shops or of some, for a line beside each name.
+-- activity: events per shop and bucket of time, of all shops or of some; the dashboard draws a line
+-- per shop.
 -- parameters: tenant, from, to, interval, tz, bots, endpoint, type, product, source, shops
 WITH counted AS (
     SELECT tenant_id, minute_of(occurred_at) AS minute, count(*) AS events

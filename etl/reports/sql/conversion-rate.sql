@@ -1,5 +1,5 @@
--- conversion-rate: transactions per visitor, per tenant; a shop's server that reports a sale is no
--- visitor, so the rate is one of counts, not of people. A visitor counts once for each UTC day.
+-- conversion-rate: transactions per visitor, per tenant. A shop's server that reports a sale is not
+-- a visitor, so the rate is a ratio of counts, not of people. A visitor counts once per UTC day.
 -- parameters: tenant, from, to, bots, endpoint, type, product, source
 WITH chosen AS (
     SELECT tenant_id, visitor_id,

@@ -1,7 +1,7 @@
--- funnel: visitors and events of each step; a visitor counts in every step it took, in any order.
--- A visitor counts once for each UTC day. Visitors who asked for privacy have no visitor_id: their
--- events count, they do not. The last step counts what pages call a purchase too, which is no
--- transaction elsewhere.
+-- funnel: visitors and events per step; a visitor counts in each step that it took, in any order. A
+-- visitor counts once per UTC day. Visitors who asked for privacy have no visitor_id: their events
+-- count, but they do not count as visitors. The last step also counts events that a page calls a
+-- purchase; other reports do not count those as transactions.
 -- parameters: tenant, from, to, bots, endpoint, type, product, source
 WITH steps (ordinal, step) AS (
     VALUES (1, 'view'), (2, 'contact'), (3, 'cart'), (4, 'purchase')
@@ -25,7 +25,7 @@ taken AS (
 counted AS (
     SELECT ordinal, count(*) AS events FROM taken GROUP BY ordinal
 ),
--- The steps of a visitor as bits. Its id is a 64-bit hash, so a hash of that tells as many apart.
+-- The steps of a visitor as bits. Its id is a 64-bit hash, so a hash of the id is as distinct.
 walked AS (
     SELECT bit_or(1 << ordinal) AS path FROM taken
     WHERE visitor_id IS NOT NULL AND ordinal IS NOT NULL

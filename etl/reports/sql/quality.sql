@@ -1,11 +1,10 @@
--- quality: what came in and what became of it: events accepted, those of them that are bots',
--- events that came again and were not counted again, those of them that are sales with another amount
--- than the one that counts (by currency, with the sum of what they said), and payloads that were
--- refused, by reason. A refused payload is the shop's that it would have been resolved to, by what
--- the shop is called now: its id, its UUID or, of a conversion, its slug. It counts by its receipt,
--- all others by when they occurred.
+-- quality: what was received: accepted events, those of them by bots, duplicates that were not
+-- counted again, duplicates of a sale with another amount than the one that counts (per currency,
+-- with the sum of their amounts), and rejected payloads per reason. A rejected payload belongs to
+-- the shop whose current id, UUID or, for a conversion, slug it names. It counts by the time of its
+-- receipt, all others by the time of the event.
 -- parameters: tenant, from, to, endpoint
-WITH refused_of AS (
+WITH refused AS (
     SELECT reason FROM rejected
     WHERE falls_in(received_at, event_date, $from, $to)
       AND ($endpoint IS NULL OR endpoint = $endpoint)
@@ -15,7 +14,7 @@ counted AS (
     SELECT count(*) AS accepted, count(*) FILTER (bot) AS bots
     FROM selected($tenant, $from, $to, true, $endpoint, NULL, NULL, NULL)
 ),
-again AS (
+repeated AS (
     SELECT count(*) AS events FROM duplicates
     WHERE ($tenant IS NULL OR tenant_id = $tenant)
       AND falls_in(occurred_at, event_date, $from, $to)
@@ -28,18 +27,18 @@ differing AS (
       AND ($endpoint IS NULL OR endpoint = $endpoint)
     GROUP BY currency
 ),
-told AS (
+outcomes AS (
     SELECT 1 AS ordinal, 'accepted' AS outcome, NULL::VARCHAR AS reason, accepted AS events,
            NULL::DECIMAL(38, 4) AS value
     FROM counted
     UNION ALL
     SELECT 2, 'bots', NULL, bots, NULL FROM counted
     UNION ALL
-    SELECT 3, 'duplicates', NULL, events, NULL FROM again
+    SELECT 3, 'duplicates', NULL, events, NULL FROM repeated
     UNION ALL
     SELECT 4, 'another-amount', currency, events, value FROM differing
     UNION ALL
-    SELECT 5, 'rejected', reason, count(*), NULL FROM refused_of GROUP BY reason
+    SELECT 5, 'rejected', reason, count(*), NULL FROM refused GROUP BY reason
 )
-SELECT outcome, reason, events, value FROM told
+SELECT outcome, reason, events, value FROM outcomes
 ORDER BY ordinal, events DESC, reason

@@ -1,4 +1,5 @@
--- revenue: transactions and their value, per currency: sales told to the conversion endpoint.
+-- revenue: transactions and their value, per currency. Transactions are sales sent to the
+-- conversion endpoint.
 -- parameters: tenant, from, to, bots, endpoint, type, product, source
 SELECT
     currency,

@@ -1,5 +1,6 @@
--- shops: the shops of the directory, those without events too; of all, of some ids, or those whose
--- id is the text of `find`, or whose slug or name has it in it, whatever its capitals and accents.
+-- shops: the shops of the directory, with or without events: all, those with some ids, or those
+-- whose id equals the text of `find` or whose slug or name contains it, regardless of case and
+-- accents.
 -- parameters: tenant, shops, find, limit
 SELECT
     id AS tenant_id,

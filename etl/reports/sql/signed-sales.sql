@@ -1,6 +1,6 @@
--- signed-sales: sales that are verified and sales that are only claimed, per currency. A verified sale
--- came with a valid signature of its shop's server; whoever knows the shop's name can claim one. Both
--- together are the transactions and the value of `revenue`.
+-- signed-sales: verified sales and sales that are only claimed, per currency. A verified sale has a
+-- valid signature of its shop's server; anyone who knows the shop's slug can claim one. Together
+-- they are the transactions and the value of `revenue`.
 -- parameters: tenant, from, to, bots, endpoint, type, product, source
 WITH sales AS (
     SELECT currency, value, coalesce(signed, false) AS verified

@@ -1,4 +1,4 @@
--- sources: where events came from: metadata.source, else the referrer, else "direct".
+-- sources: the sources of events: metadata.source, else the referrer, else "direct".
 -- parameters: tenant, from, to, bots, limit, endpoint, type, product, source
 SELECT
     source_of(metadata) AS source,

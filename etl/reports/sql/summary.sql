@@ -1,11 +1,11 @@
--- summary: events, visitors, one count per type and transactions, per tenant; with `from` also those
--- of the period before, and the change. The period before is as long; of a period that is not over,
--- what has passed is compared with as much of the one before, by the clocks of `tz`: `compared_from`
--- and `compared_to` among the parameters of the result say which span. A day that the calendar of `tz`
--- skips is no day. A shop that had events in the period before and has none now is listed with
--- zeros. Transactions are sales told to the conversion endpoint. A visitor id lasts a UTC day: a
--- visitor counts once for each UTC day of the period. Visitors are counted by hashes of their ids,
--- which are 64-bit hashes themselves.
+-- summary: events, visitors, events per type and transactions, per tenant; with `from` also those
+-- of the previous period, and the change. The previous period has the same length. While a period
+-- is not over, only the part that has passed is compared, by the clocks of `tz`: the parameters
+-- `compared_from` and `compared_to` of the result name the span. A day that the calendar of `tz`
+-- skips is not counted. A shop that had events in the previous period and has none now is listed
+-- with zeros. Transactions are sales sent to the conversion endpoint. A visitor id lasts one UTC
+-- day: a visitor counts once per UTC day of the period. Visitors are counted by hashes of their
+-- ids, which are 64-bit hashes themselves.
 -- parameters: tenant, from, to, bots, endpoint, type, product, source
 WITH counted AS (
     SELECT tenant_id, type, count(*) AS events,

@@ -1,6 +1,6 @@
--- top-products: the products that sold and were seen most. Purchases are sales, as in transactions
--- elsewhere: told to the conversion endpoint. Different currencies are never added: revenue is in the
--- currency the product sold most in; other_revenue lists the others' sums.
+-- top-products: the products with the most sales and views. Purchases are sales sent to the
+-- conversion endpoint, as transactions are in other reports. Currencies are never added up: revenue
+-- is in the currency of most of the product's sales; other_revenue lists the sums in the others.
 -- parameters: tenant, from, to, bots, limit, endpoint, type, product, source
 WITH chosen AS NOT MATERIALIZED (
     SELECT tenant_id, product_id, type, currency, value, is_sale(endpoint, type) AS is_sale

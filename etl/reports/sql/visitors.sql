@@ -1,7 +1,8 @@
--- visitors: visitors and events per bucket of time; buckets without events are left out. Buckets are
--- cut in `tz`, but a visitor id lasts a UTC day: whoever is there on both sides of a UTC midnight counts
--- as two, within a bucket too, and a longer bucket counts a visitor once for each UTC day. The buckets'
--- sum counts a visitor once for each bucket, so that it may be above the visitors of the period.
+-- visitors: visitors and events per bucket of time; buckets without events are left out. Buckets
+-- are divided in `tz`, but a visitor id lasts one UTC day: a visitor who is present before and
+-- after a UTC midnight counts as two, also within a bucket, and in a longer bucket a visitor counts
+-- once per UTC day. A visitor counts once per bucket, so the sum of the buckets can exceed the
+-- visitors of the period.
 -- parameters: tenant, from, to, interval, tz, bots, endpoint, type, product, source
 WITH chosen AS (
     SELECT minute_of(occurred_at) AS minute, visitor_id
