@@ -81,8 +81,8 @@ def problems(data: Path) -> list[str]:
 
 def test_every_problem_that_check_knows_is_on_the_page() -> None:
     """With what to do about it."""
-    folder = ROOT / "etl" / "upkeep" / "check"
-    source = "".join((folder / name).read_text() for name in ("check.py", "agreement.py"))
+    room = ROOT / "etl" / "upkeep" / "check"
+    source = "".join(path.read_text() for path in sorted(room.glob("*.py")))
     slugs = set(re.findall(r'Problem\(\s*"([a-z-]+)"', source))
     slugs |= set(re.findall(r'\(\s*"([a-z]+-[a-z-]+)", _[lID]', source))
     assert {"segment-refused", "line-not-in-lake", "row-not-in-log", "row-twice"} < slugs
