@@ -65,8 +65,8 @@ def execute(
 ) -> Result:
     """Run a question's report on a live connection.
 
-    `now`, by default the present, ends the period that is compared with the one before it: see
-    `etl.reports.comparison`. Raises UnknownReport, ParameterError, TenantForbidden, ReportTimeout,
+    `now`, by default the present, ends the period that `etl.reports.comparison` compares with the
+    previous one. Raises UnknownReport, ParameterError, TenantForbidden, ReportTimeout,
     LakeError.
     """
     return _execute(con, catalogue.load(question.report), question, now or datetime.now(UTC))

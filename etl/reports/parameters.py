@@ -35,10 +35,9 @@ class ParameterError(Exception):
 
 def defaults(names: Iterable[str]) -> dict[str, object]:
     """Return the default value per name, in that order. Raises ValueError for another name."""
-    known = _parsers(zones.load("UTC"))
     values = {name: _NOT_NONE.get(name) for name in names}
-    if not values.keys() <= known.keys():
-        raise ValueError(f"no parser for parameters {sorted(values.keys() - known.keys())}")
+    if unknown := values.keys() - _parsers(zones.load("UTC")).keys():
+        raise ValueError(f"no parser for parameters {sorted(unknown)}")
     return values
 
 

@@ -1,4 +1,4 @@
-"""Which small files of a table one run of maintenance merges."""
+"""The choice of small files that maintenance merges."""
 
 from __future__ import annotations
 

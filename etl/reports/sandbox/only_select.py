@@ -97,7 +97,9 @@ def _check_table(node: dict[str, object]) -> None:
     qualified = node.get("qualified_name")
     path = qualified.get("path") if isinstance(qualified, dict) else None
     if not isinstance(path, list) or not path:
-        raise QueryRefused("The query names a table in a way that is not known here.")
+        raise QueryRefused(
+            "The query names a table in an unsupported form; name it as table or schema.table."
+        )
     *schemas, table = [str(part).casefold().strip('"') for part in path]
     if not set(schemas) <= _SCHEMAS or _OF_FILES & set(table):
         raise QueryRefused(f"There is no table {'.'.join(map(str, path))}; files are not read.")

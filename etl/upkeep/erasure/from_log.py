@@ -51,7 +51,7 @@ class LogErasure:
         self.outcome.erased_lines += erased
 
     def _erased(self, payload: bytes) -> bytes:
-        """Return the record that replaces one of the subject's, and any other as it is."""
+        """Return the replacement of a record of the subject; return any other record unchanged."""
         record = json.loads(payload)
         key = (record.get("tenant_id"), record.get("dedupe_key"))
         is_subjects = key in self.keys or self.subject.has_record(record)
