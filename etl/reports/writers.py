@@ -10,6 +10,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from etl.lake.errors import LakeError
 from etl.reports import rendering
 
 FORMATS = {
@@ -27,7 +28,10 @@ class _Writer(Protocol):
 
 
 def parts(reader: pa.RecordBatchReader, format_: str) -> Iterator[bytes]:
-    """Yield the file of these rows in one of FORMATS, one part per batch and one for its end."""
+    """Yield the file of these rows in one of FORMATS, one part per batch and one for its end.
+
+    Raises LakeError if a batch cannot be read, possibly after some parts.
+    """
     writer: _Writer
     match format_:
         case "ndjson":
@@ -38,8 +42,11 @@ def parts(reader: pa.RecordBatchReader, format_: str) -> Iterator[bytes]:
             writer = _Arrow(pq.ParquetWriter, reader.schema)
         case _:
             writer = _Arrow(pa.ipc.new_stream, reader.schema)
-    for batch in reader:
-        yield writer.part(batch)
+    try:
+        for batch in reader:
+            yield writer.part(batch)
+    except OSError as error:  # pyarrow raises DuckDB's errors of a batch as OSError
+        raise LakeError(f"the events cannot be read any further: {error}") from error
     yield writer.end()
 
 
