@@ -46,7 +46,7 @@ def document(port: str) -> dict[str, Any]:
 
 @pytest.fixture
 def app(port: str, tmp_path: Path) -> Application:
-    """The application whose routes the document tells."""
+    """The application that the document describes."""
     if port == "private":
         store = TokenStore(tmp_path / "tokens.json")
         pool = ReportPool(LiveView(tmp_path), 1.0)
@@ -133,8 +133,8 @@ def test_a_report_is_told_by_its_sql() -> None:
     document = private_document()
     for name in reports.names():
         operation = document["paths"][f"/api/v1/reports/{name}"]["get"]
-        told = {one["name"] for one in operation["parameters"]}
-        assert told == {*reports.load(name).parameters, "format", "version"}
+        names = {parameter["name"] for parameter in operation["parameters"]}
+        assert names == {*reports.load(name).parameters, "format", "version"}
     row = document["components"]["schemas"]["SummaryRow"]
     assert {"tenant_id", "events", "transactions_change"} <= set(row["required"])
     assert row["properties"]["events"] == {"type": ["integer", "null"]}

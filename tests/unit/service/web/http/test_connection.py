@@ -101,7 +101,7 @@ class EmptyHeadCache(HeadCache):
 
 
 def heard(chunks: list[bytes], heads: HeadCache) -> tuple[object, ...]:
-    """What a connection makes of chunks, each of whose requests is answered before the next."""
+    """Return requests, output and end of a connection whose chunks are answered one by one."""
     talk = Talk(head_cache=heads)
     for chunk in chunks:
         if talk.connection._lifecycle.state not in ENDED:
@@ -118,23 +118,23 @@ def heard(chunks: list[bytes], heads: HeadCache) -> tuple[object, ...]:
 
 
 @given(CHUNKS)
-def test_a_head_that_is_known_is_what_the_parser_would_make_of_it(
+def test_a_cached_head_is_the_head_that_the_parser_would_return(
     chunks: list[list[tuple[bytes, bytes]]],
 ) -> None:
-    """Whatever came before it, and however hostile: known heads change nothing but the time."""
+    """Whatever came before it, and however hostile: the cache changes nothing but the time."""
     stream = [b"".join(head + tail for head, tail in chunk) for chunk in chunks]
     assert heard(stream, HeadCache()) == heard(stream, EmptyHeadCache())
 
 
-def test_known_heads_are_found(talk: Talk) -> None:
-    """A head that was heard once; with another body of the same length too."""
+def test_cached_heads_are_used(talk: Talk) -> None:
+    """For the same head, also with another body of the same length."""
     talk.hear(POST % (1, 4, b"aaaa"), POST % (1, 4, b"bbbb"))
     first, second = talk.manager.exchanges
     assert second.head is first.head
     assert bodies(talk) == [(b"/1", b"aaaa"), (b"/1", b"bbbb")]
 
 
-def test_known_heads_are_bounded() -> None:
+def test_the_head_cache_is_bounded() -> None:
     """The oldest goes; a long one is never kept."""
     talk = Talk()
     for number in range(HEADS_MAX + 1):
@@ -199,7 +199,7 @@ def test_an_answer_before_the_body_ends_the_connection_slowly(talk: Talk) -> Non
 
 
 def test_half_closed_clients_get_their_answers(talk: Talk) -> None:
-    """And a request that will never be whole is given up."""
+    """And an incomplete request is cancelled."""
     talk.hear(GET % 1 + POST % (2, 9, b"abc"))
     assert talk.connection.eof_received()
     assert [one.is_lost for one in talk.manager.exchanges] == [False, True]
@@ -312,8 +312,8 @@ def test_a_head_without_end_is_cut(talk: Talk) -> None:
     assert talk.transport.calls == ["abort"]
 
 
-def test_too_many_connections_are_told() -> None:
-    """One that is turned away is heard no more."""
+def test_a_connection_above_the_limit_gets_503() -> None:
+    """And its input is ignored."""
     talk = Talk(is_open=False)
     talk.hear(GET % 1)
     assert (talk.transport.written, talk.transport.calls) == (BUSY, ["close"])
@@ -344,7 +344,7 @@ def test_a_slow_request_is_cut(talk: Talk, before: bytes, part: bytes, timeout_s
 
 
 def test_a_silent_client_is_let_go(talk: Talk) -> None:
-    """Soon when it never asked, later when it may ask again, never while it waits."""
+    """Soon if it sent nothing, later if it had a response, never while it waits for one."""
     other = Talk()
     other.pass_seconds(HEADER_TIMEOUT_S + 1)
     assert other.transport.calls == ["close"]
@@ -361,16 +361,16 @@ def test_a_silent_client_is_let_go(talk: Talk) -> None:
 # -- ends -------------------------------------------------------------------------------------
 
 
-def test_who_waits_when_the_process_ends_is_told(talk: Talk) -> None:
-    """503, and no more."""
+def test_waiting_requests_get_503_when_the_process_ends(talk: Talk) -> None:
+    """And the connection closes."""
     talk.hear(GET % 1 + GET % 2)
     talk.connection.cut_off()
     assert (talk.transport.written, talk.transport.calls[-1]) == (STOPPING, "close")
     assert [one.is_lost for one in talk.manager.exchanges] == [False, True]
 
 
-def test_exchanges_learn_that_their_client_is_gone(talk: Talk) -> None:
-    """An answer that comes later goes nowhere."""
+def test_exchanges_are_cancelled_when_the_connection_is_lost(talk: Talk) -> None:
+    """A late response is dropped."""
     talk.hear(GET % 1)
     talk.connection.connection_lost(None)
     assert talk.manager.exchanges[0].is_lost
@@ -413,7 +413,7 @@ def test_a_length_is_a_few_digits(talk: Talk, length: bytes) -> None:
 def test_an_error_of_ours_ends_one_connection_and_takes_no_answer(
     talk: Talk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Requests before it are answered, the one it is about is told so; one line is logged."""
+    """Earlier requests get their responses, that request a 500; one line is logged."""
     talk.hear(GET % 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FakeExchange, "on_end", lambda _: {}["secret"])
@@ -427,7 +427,7 @@ def test_an_error_of_ours_ends_one_connection_and_takes_no_answer(
     assert line.__dict__["fields"]["error"] == "KeyError"
 
 
-def test_known_heads_are_bounded_by_bytes() -> None:
+def test_the_head_cache_is_bounded_by_bytes() -> None:
     """Long ones are fewer, and fields are not kept of a head that an exchange has read."""
     talk = Talk()
     for number in range(BYTES_MAX // 1000 + 100):
@@ -445,8 +445,8 @@ def test_known_heads_are_bounded_by_bytes() -> None:
     assert (found[0].fields, found[0].parsed) == ([], "parsed")
 
 
-def test_a_request_answered_alone_is_the_last_that_is_read(talk: Talk) -> None:
-    """The rest waits unparsed, and is read when it was answered."""
+def test_nothing_is_read_behind_an_exchange_that_blocks_the_pipeline(talk: Talk) -> None:
+    """The rest is held, and parsed after the response."""
     talk.hear(GET % 1)
     talk.manager.exchanges[0].blocks_pipeline = True
     talk.hear(GET % 2 * 100)
@@ -454,16 +454,16 @@ def test_a_request_answered_alone_is_the_last_that_is_read(talk: Talk) -> None:
     assert talk.transport.calls == ["pause_reading"]
 
 
-def test_what_requests_owe_is_bounded_by_bytes(talk: Talk) -> None:
-    """Bodies that wait for their answers, whatever their number."""
+def test_pending_requests_are_bounded_by_bytes(talk: Talk) -> None:
+    """Whatever their number."""
     for number in range(20):
         talk.hear(POST % (number, 60_000, b"a" * 60_000))
     assert PENDING_BYTES_MAX // 60_000 < len(talk.manager.exchanges) < 10
     assert talk.transport.calls == ["pause_reading"]
 
 
-def test_one_that_waits_for_its_answer_is_not_idle(talk: Talk) -> None:
-    """One that is slow to ask is; giving way ends it."""
+def test_a_connection_that_waits_for_a_response_is_not_idle(talk: Talk) -> None:
+    """A connection that sends slowly is idle; eviction closes it."""
     assert talk.connection.is_idle
     talk.hear(POST % (1, 9, b"abc"))
     assert talk.connection.is_idle

@@ -57,7 +57,7 @@ def answer_all(talk: Talk) -> None:
 
 
 def spoken(stream: Iterable[bytes]) -> Talk:
-    """The connection after all pieces, each of whose requests was answered before the next."""
+    """Return the connection after all pieces; requests are answered after each piece."""
     talk = Talk()
     for piece in stream:
         talk.hear(piece)
@@ -116,9 +116,9 @@ def test_any_stream_is_answered_in_order_however_it_is_cut(
 
 def assert_answered_once(talk: Talk) -> None:
     """In order; and at most one request is begun and not whole."""
-    said = talk.transport.written.replace(CONTINUE, b"")
+    output = talk.transport.written.replace(CONTINUE, b"")
     whole = [number for number, one in enumerate(talk.manager.exchanges) if one.has_ended]
-    assert said.removesuffix(BAD_REQUEST) == b"".join(b"<%d>" % number for number in whole)
+    assert output.removesuffix(BAD_REQUEST) == b"".join(b"<%d>" % number for number in whole)
     assert whole == list(range(len(whole)))
     assert len(talk.manager.exchanges) <= len(whole) + 1
 
@@ -165,7 +165,7 @@ def test_a_line_that_cannot_become_a_request_is_refused_at_once(line: bytes) -> 
 
 
 def test_a_request_that_breaks_off_is_lost_once() -> None:
-    """Its exchange is told of it, and is not told again when the connection ends."""
+    """Its exchange is cancelled once, not again when the connection ends."""
     talk = spoken([CHUNKED + b"zz"])
     assert [one.is_lost for one in talk.manager.exchanges] == [True]
     assert talk.transport.written == BAD_REQUEST

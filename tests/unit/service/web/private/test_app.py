@@ -1,4 +1,4 @@
-"""The private app: reports over HTTP from a real pool, and how what goes wrong is told."""
+"""The private app: reports over HTTP from a real pool, and its errors."""
 
 import asyncio
 import csv
@@ -157,7 +157,7 @@ async def test_every_report_can_be_asked_for_by_its_listed_name(get: Get) -> Non
             assert response.code == 200, item
 
 
-# -- what is asked wrongly --------------------------------------------------------------------
+# -- invalid requests -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["nothing", "_views", "..%2Flake", "SUMMARY", "summary.sql"])
@@ -417,14 +417,14 @@ async def test_a_shop_that_floods_waits_for_itself(data: Path, pool: ReportPool)
 
 async def test_readers_take_turns() -> None:
     """However much one of them asked before."""
-    turns, gate, order = FairQueue(), threading.Event(), list[int]()
+    queue, gate, order = FairQueue(), threading.Event(), list[int]()
 
-    async def asked(shop: int) -> None:
+    async def run_one(shop: int) -> None:
         reader = Reader(tenant_id=shop)
-        with turns.admit(reader):
-            await turns.run(reader, lambda: (gate.wait(20), order.append(shop)))
+        with queue.admit(reader):
+            await queue.run(reader, lambda: (gate.wait(20), order.append(shop)))
 
-    waiting = [asyncio.ensure_future(asked(shop)) for shop in [1] * 8 + [2, 2, 3]]
+    waiting = [asyncio.ensure_future(run_one(shop)) for shop in [1] * 8 + [2, 2, 3]]
     await asyncio.sleep(0)
     gate.set()
     await asyncio.gather(*waiting)
@@ -435,35 +435,35 @@ async def test_readers_take_turns() -> None:
 async def test_an_admin_is_not_behind_shops() -> None:
     """Nor shops behind administrators: each has a thread that the other cannot take."""
     for many, one in ((Reader(tenant_id=1), ADMINISTRATOR), (ADMINISTRATOR, Reader(tenant_id=1))):
-        turns, gate = FairQueue(), threading.Event()
+        queue, gate = FairQueue(), threading.Event()
 
-        async def asked(turns: FairQueue, who: Reader, gate: threading.Event | None) -> bool:
-            with turns.admit(who):
-                return await turns.run(who, lambda: gate is None or gate.wait(20))
+        async def run_one(queue: FairQueue, who: Reader, gate: threading.Event | None) -> bool:
+            with queue.admit(who):
+                return await queue.run(who, lambda: gate is None or gate.wait(20))
 
-        waiting = [asyncio.ensure_future(asked(turns, many, gate)) for _ in range(10)]
+        waiting = [asyncio.ensure_future(run_one(queue, many, gate)) for _ in range(10)]
         await asyncio.sleep(0)
-        assert await asyncio.wait_for(asked(turns, one, None), 20)
+        assert await asyncio.wait_for(run_one(queue, one, None), 20)
         gate.set()
         assert all(await asyncio.gather(*waiting))
 
 
 async def test_a_turn_that_is_given_up_is_the_next_ones() -> None:
     """While it waits, and once it is granted."""
-    turns, gate, shop = FairQueue(), threading.Event(), Reader(tenant_id=1)
+    queue, gate, shop = FairQueue(), threading.Event(), Reader(tenant_id=1)
 
-    async def asked() -> bool:
-        with turns.admit(shop):
-            return await turns.run(shop, lambda: gate.wait(20))
+    async def run_one() -> bool:
+        with queue.admit(shop):
+            return await queue.run(shop, lambda: gate.wait(20))
 
-    waiting = [asyncio.ensure_future(asked()) for _ in range(6)]
+    waiting = [asyncio.ensure_future(run_one()) for _ in range(6)]
     await asyncio.sleep(0)
     for one in waiting[2:5]:
         one.cancel()
     gate.set()
     ended = await asyncio.gather(*waiting, return_exceptions=True)
     assert [one is True for one in ended] == [True, True, False, False, False, True]
-    assert turns.admitted == 0
+    assert queue.admitted == 0
 
 
 class CountedView:

@@ -1,4 +1,4 @@
-"""What Prometheus is told."""
+"""The metrics that Prometheus scrapes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.web.private.metrics import WarehouseMetrics
 PATHS = ("/one", "/two")
 
 
-def told(metrics: WarehouseMetrics) -> dict[str, float]:
+def scraped(metrics: WarehouseMetrics) -> dict[str, float]:
     """Each sample by its name and the values of its labels."""
     families = text_string_to_metric_families(metrics.text().decode())
     return {
@@ -48,8 +48,8 @@ def test_requests_are_told_by_path_and_status(tmp_path: Path) -> None:
     """Where collectors run beside the warehouse."""
     counters = RequestCounters(PATHS, 1)
     counters.route("/two", 0).count(429)
-    assert told(WarehouseMetrics(tmp_path, counters))["beaconlog_requests_total /two 429"] == 1
-    assert not any("requests" in name for name in told(WarehouseMetrics(tmp_path, None)))
+    assert scraped(WarehouseMetrics(tmp_path, counters))["beaconlog_requests_total /two 429"] == 1
+    assert not any("requests" in name for name in scraped(WarehouseMetrics(tmp_path, None)))
 
 
 @pytest.fixture
@@ -61,22 +61,24 @@ def test_the_folder_as_it_is(shop: Shop) -> None:
     """What is compacted, and what waits."""
     metrics = WarehouseMetrics(shop.data, None)
     shop.layout.prepare()
-    empty = told(metrics)
+    empty = scraped(metrics)
     assert (empty["beaconlog_lake_version events"], empty["beaconlog_tail_segments"]) == (-1, 0)
     shop.seal(event(0, dedupe_key="id:a"), event(1, dedupe_key="id:a"), rejection(2))
     shop.compact()
     shop.seal(event(3), event(4))
-    found = told(metrics)
-    assert {name.rpartition("_")[2]: value for name, value in found.items() if "lake" in name} == {
+    samples = scraped(metrics)
+    assert {
+        name.rpartition("_")[2]: value for name, value in samples.items() if "lake" in name
+    } == {
         "readable": 1,
         **{f"version {name}": 1 for name in ("events", "rejected", "duplicates")},
         **{f"files {name}": 1 for name in ("events", "rejected", "duplicates")},
         **{f"rows {name}": 1 for name in ("events", "rejected", "duplicates")},
     }
-    assert (found["beaconlog_log_segments"], found["beaconlog_tail_segments"]) == (2, 1)
-    assert found["beaconlog_tail_lines"] == 2
-    assert 0 <= found["beaconlog_tail_oldest_seconds"] < 600
-    assert found["beaconlog_disk_free_bytes"] > 0
+    assert (samples["beaconlog_log_segments"], samples["beaconlog_tail_segments"]) == (2, 1)
+    assert samples["beaconlog_tail_lines"] == 2
+    assert 0 <= samples["beaconlog_tail_oldest_seconds"] < 600
+    assert samples["beaconlog_disk_free_bytes"] > 0
 
 
 def test_a_lake_that_cannot_be_read_is_told(shop: Shop) -> None:
@@ -85,9 +87,9 @@ def test_a_lake_that_cannot_be_read_is_told(shop: Shop) -> None:
     shop.compact()
     commit = shop.layout.table("events") / "_delta_log" / "00000000000000000001.json"
     commit.write_bytes(b"{")
-    found = told(WarehouseMetrics(shop.data, None))
-    assert (found["beaconlog_lake_readable"], found["beaconlog_log_segments"]) == (0, 1)
-    assert "beaconlog_tail_lines" not in found
+    samples = scraped(WarehouseMetrics(shop.data, None))
+    assert (samples["beaconlog_lake_readable"], samples["beaconlog_log_segments"]) == (0, 1)
+    assert "beaconlog_tail_lines" not in samples
 
 
 def test_what_happens_is_counted(shop: Shop) -> None:
@@ -97,10 +99,10 @@ def test_what_happens_is_counted(shop: Shop) -> None:
     metrics.compacted(CompactionResult(rows=3, duplicates=2, rejected=1), 0.2)
     metrics.compaction_failed(2.0)
     metrics.reported("summary", 200, 0.06)
-    found = told(metrics)
-    assert found["beaconlog_compaction_seconds_count done"] == 1
-    assert found["beaconlog_compaction_seconds_sum failed"] == 2
-    assert found["beaconlog_compaction_last_success_timestamp_seconds"] > 0
-    assert found["beaconlog_compacted_lines_total events"] == 3
-    assert found["beaconlog_compacted_lines_total duplicates"] == 2
-    assert found["beaconlog_report_seconds_count summary 200"] == 1
+    samples = scraped(metrics)
+    assert samples["beaconlog_compaction_seconds_count done"] == 1
+    assert samples["beaconlog_compaction_seconds_sum failed"] == 2
+    assert samples["beaconlog_compaction_last_success_timestamp_seconds"] > 0
+    assert samples["beaconlog_compacted_lines_total events"] == 3
+    assert samples["beaconlog_compacted_lines_total duplicates"] == 2
+    assert samples["beaconlog_report_seconds_count summary 200"] == 1

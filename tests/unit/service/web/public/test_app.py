@@ -28,17 +28,17 @@ pytestmark = pytest.mark.gen_test
 
 
 class FakeIntake:
-    """Remembers what it was asked, and answers what it was told to."""
+    """Records its calls, and returns the reply that the test sets."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, Submission]] = []
+        self.calls: list[tuple[str, Submission]] = []
         self.reply = Reply(202, {"success": True})
         self.failure: Exception | None = None
         self.while_asked: Callable[[], None] = lambda: None
 
     def __getattr__(self, endpoint: str) -> Callable[[Submission], Awaitable[Reply]]:
         async def ask(submission: Submission) -> Reply:
-            self.asked.append((endpoint, submission))
+            self.calls.append((endpoint, submission))
             self.while_asked()
             if self.failure:
                 raise self.failure
@@ -48,7 +48,7 @@ class FakeIntake:
 
     @property
     def submission(self) -> Submission:
-        return self.asked[-1][1]
+        return self.calls[-1][1]
 
 
 class Worker:
@@ -132,7 +132,7 @@ async def test_a_post_reaches_its_endpoint(worker: Worker, send: Send, endpoint:
         Sec_GPC="1",
         X_Forwarded_For="198.51.100.4, 203.0.113.7",
     )
-    assert worker.intake.asked == [
+    assert worker.intake.calls == [
         (
             endpoint,
             Submission(
@@ -149,7 +149,7 @@ async def test_a_post_reaches_its_endpoint(worker: Worker, send: Send, endpoint:
 
 
 async def test_a_post_of_nothing_is_an_empty_submission(worker: Worker, raw: Raw) -> None:
-    """Headers that are not there are told as such."""
+    """Missing headers are None or empty."""
     path = PATHS["track"].encode()
     await raw(b"POST %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path)
     submission = worker.intake.submission
@@ -236,15 +236,15 @@ async def test_a_flood_is_cut_off_with_an_answer(worker: Worker, raw: Raw) -> No
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"Connection: close" in answer
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["success"] is False
-    assert worker.intake.asked == []
+    assert worker.intake.calls == []
 
 
 async def test_too_many_headers_are_a_431(worker: Worker, send: Send) -> None:
-    """And nothing is asked."""
+    """And the intake is not called."""
     response = await send("POST", PATHS["track"], Cookie="x" * 9000)
     assert response.code == 431
     assert json.loads(response.body)["success"] is False
-    assert worker.intake.asked == []
+    assert worker.intake.calls == []
 
 
 # -- methods, routes, origins -----------------------------------------------------------------
@@ -260,7 +260,7 @@ async def test_another_method_is_a_405_that_names_those_there_are(
     assert response.code == 405
     assert response.headers["Allow"] == "POST, OPTIONS"
     assert json.loads(response.body) == {"success": False, "message": "Method Not Allowed"}
-    assert worker.intake.asked == []
+    assert worker.intake.calls == []
 
 
 async def test_head_is_a_405_without_a_body(send: Send) -> None:
@@ -294,7 +294,7 @@ async def test_a_preflight_allows_any_origin(worker: Worker, send: Send, endpoin
     assert "Content-Type" in response.headers["Access-Control-Allow-Headers"]
     assert response.headers["Access-Control-Max-Age"] == "600"
     assert "Access-Control-Allow-Credentials" not in response.headers
-    assert worker.intake.asked == []
+    assert worker.intake.calls == []
 
 
 @pytest.mark.parametrize("status", [202, 422, 429, 503])
@@ -370,7 +370,7 @@ async def test_a_client_that_goes_away_is_not_in_flight(
     stream.close()
     while worker.in_flight.requests:
         await send("GET", "/healthz")
-    assert worker.intake.asked == []
+    assert worker.intake.calls == []
 
 
 async def test_a_draining_worker_answers_and_closes(worker: Worker, send: Send) -> None:

@@ -20,7 +20,7 @@ from service.web.http.exchange import Exchange, RequestHead
 from service.web.public.app import IngestRoute
 from service.web.public.ingest import Ingest
 
-PATH = "/asked"
+PATH = "/endpoint"
 UUID = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 SHOP = Tenant(1, UUID, "shop", "Shop", "active")
 LAMP = Product(7, 1, "Lamp", None)
@@ -52,7 +52,7 @@ class FakePeer:
 def test_an_endpoint_may_ask_the_database(
     tmp_path: Path, method: str, key: tuple[Any, ...], imported: list[Tenant]
 ) -> None:
-    """What the directory's snapshot does not hold is looked up, and the client told of it."""
+    """A miss of the directory's snapshot is looked up before the response."""
 
     async def scenario() -> bytes:
         database = DirectoryDatabase(f"sqlite:///{tmp_path}/directory.db")
@@ -77,7 +77,7 @@ def test_an_endpoint_may_ask_the_database(
 
 
 def response_to(endpoint: Any) -> asyncio.Future[bytes]:
-    """What a POST is answered whose endpoint this is."""
+    """Return the response to a POST to this endpoint."""
     route = IngestRoute(PATH, endpoint, RequestCounters([PATH], 1).route(PATH, 0))
     peer = FakePeer()
     head = RequestHead(b"POST", PATH.encode(), "1.1", [], {}, 0, keeps_alive=True)
