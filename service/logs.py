@@ -1,4 +1,4 @@
-"""Structured logs: one line a record, readable by default, JSON by setting.
+"""Structured logs: one line per record, readable by default, JSON by setting.
 
     log.info("segment sealed", extra={"fields": {"series": "h-w0-ab", "segment": 42}})
 
@@ -6,11 +6,14 @@
 
 Invariants:
 
-- A record is one line, whoever wrote it and whatever it holds: characters that do not print are
-  escaped, so that a client's text can neither forge a record nor drive a terminal. Only a
-  traceback follows on lines of its own, each indented, and only in text.
-- JSON is valid always, and a field never replaces what the record says of itself.
+- A record is one line, whatever it holds: characters that do not print are escaped, so that a
+  client's text can neither forge a record nor control a terminal. Only a traceback follows on
+  lines of its own, each indented, and only in text.
+- JSON is always valid, and a field never replaces the record's own time, level, role or message.
 - Times are UTC.
+
+Our own, not structlog: its text renderers do not escape control characters in messages, records of
+libraries pass through formatters of `logging` anyway, and its import adds 0.1 s to every command.
 """
 
 import json
@@ -20,7 +23,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
-# Their info is about every job run and every malformed request.
+# They log every run of a job and every malformed request at level info.
 _NOISY_LOGGERS = ("apscheduler", "tornado.access", "tornado.general")
 
 
@@ -47,7 +50,7 @@ class TextFormatter(logging.Formatter):
         self._role = role
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record's line, and below it the indented traceback where there is one."""
+        """Return the record's line, and below it the indented traceback if there is one."""
         message = record.getMessage().rstrip()
         head = [_at(record), f"{record.levelname:<5}", self._role, message]
         pairs = [f"{name}={_quoted(value)}" for name, value in _fields(record).items()]
@@ -59,7 +62,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """Lines for machines: one JSON object a record."""
+    """Lines for machines: one JSON object per record."""
 
     def __init__(self, role: str) -> None:
         """`role` names the process."""
@@ -100,7 +103,7 @@ def _quoted(value: object) -> str:
 
 
 def _json(value: object) -> str:
-    # Twice, for what JSON or UTF-8 cannot say: NaN becomes text, a lone surrogate "?".
+    # Twice, for values that JSON or UTF-8 cannot hold: NaN becomes text, a lone surrogate "?".
     lenient = json.dumps(value, default=str, ensure_ascii=False).encode("utf-8", "replace")
     return json.dumps(json.loads(lenient, parse_constant=str), separators=(",", ":"))
 

@@ -1,7 +1,7 @@
 """A small file that is replaced whole under a lock, and read again whenever it has changed.
 
-Changed means another stamp: another time of change, size or inode. So a process reads what another
-one wrote at its next use.
+It has changed when its stamp has: time of change, size and inode. So a process sees the changes of
+another process at its next use.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _Stamp = tuple[int, int, int]
 
 
 class StampedFile(Generic[T]):
-    """The file at `path`, or `empty` while there is none.
+    """The content of the file at `path`, or `empty` while the file does not exist.
 
-    Every method raises `error` with the path and why, in one line. `parse` raises ValueError with
-    why the bytes are damaged.
+    Every method raises `error` with one line, the path and the reason. `parse` raises ValueError
+    with the reason if the bytes are damaged.
     """
 
     def __init__(
@@ -33,15 +33,15 @@ class StampedFile(Generic[T]):
         self._stamp: _Stamp | None = None
 
     def exists(self) -> bool:
-        """Whether it is there now. A link to nothing is an error."""
+        """Return whether the file exists now. A dangling link is an error."""
         return self._stamp_now() is not None
 
     def was_there(self) -> bool:
-        """Whether it was there at the last `read`."""
+        """Return whether the file existed at the last `read`."""
         return self._stamp is not None
 
     def read(self) -> T:
-        """The content."""
+        """Return the content."""
         stamp = self._stamp_now()
         if stamp != self._stamp:
             self._content = self._parsed() if stamp else self._empty
@@ -49,12 +49,12 @@ class StampedFile(Generic[T]):
         return self._content
 
     def write(self, content: bytes) -> None:
-        """Replace it, for its owner alone; within `changing`."""
+        """Replace the file, readable by its owner alone. Use it within `changing`."""
         durable.write_file(self._path, content)
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Hold the lock of those who change it, waiting for it."""
+        """Wait for the lock of all writers, and hold it."""
         try:
             with durable.locked(self._path.with_name(self._path.name + ".lock")):
                 yield
@@ -70,11 +70,11 @@ class StampedFile(Generic[T]):
 
     def _stamp_now(self) -> _Stamp | None:
         try:
-            found = self._path.stat()
+            status = self._path.stat()
         except FileNotFoundError:
             if self._path.is_symlink():
                 raise self._error(f"{self._path}: is a link to nothing") from None
             return None
         except OSError as error:
             raise self._error(f"{self._path}: {error.strerror}") from error
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return status.st_mtime_ns, status.st_size, status.st_ino

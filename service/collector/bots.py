@@ -1,13 +1,13 @@
-"""Whether a user agent is a robot's, by the maintained list of crawler-user-agents.
+"""Recognise bots by their user agent, with the maintained list of crawler-user-agents.
 
-Counted as bots: crawlers, link previews, monitors, scanners, headless browsers. Not counted:
-- what the list tags only as an HTTP library (curl, python-requests, okhttp ...): that is how a
-  shop's own server talks to the collector;
-- a person in a messenger's in-app browser, whose user agent merely ends in the messenger's name;
-- an empty user agent, which says nothing.
+Bots are crawlers, link previews, monitors, scanners and headless browsers. Not bots are:
+- user agents that the list tags only as an HTTP library (curl, python-requests, okhttp ...): the
+  server of a shop uses one to call the collector;
+- people in a messenger's in-app browser, whose user agent merely ends in the messenger's name;
+- empty user agents.
 
-Most of the list is plain words. Looking for those with `in` is several times faster than one
-expression of all of them, and bounds what a flood of made-up user agents can cost.
+Most of the list is plain words. Searching for them with `in` is several times faster than one
+regular expression, and bounds the cost of a flood of made-up user agents.
 """
 
 import re
@@ -34,7 +34,7 @@ class _Signatures(NamedTuple):
 
 
 def is_bot(user_agent: str) -> bool:
-    """Whether the first 512 characters of the user agent are those of a known robot."""
+    """Return whether the first 512 characters of the user agent are those of a known bot."""
     return _matches(user_agent[:USER_AGENT_CHARS_MAX])
 
 

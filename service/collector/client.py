@@ -1,11 +1,11 @@
-"""Which client a request comes from: its address, and the key it is throttled under.
+"""The client of a request: its address, and its key in the throttle.
 
-Nothing a client writes is believed. The peer of the connection is the client, unless it is a
-trusted proxy: then X-Forwarded-For is walked from the right, where our own proxies wrote, and
-the first hop that is not trusted is the client. An untrusted peer's header never matters.
+A header that a client writes is never trusted. The peer of the connection is the client, unless it
+is a trusted proxy: then X-Forwarded-For is read from the right, where our own proxies write, and
+the first hop that is not trusted is the client. The header of an untrusted peer is ignored.
 
-Addresses come out in one spelling: IPv4-mapped IPv6 as IPv4, IPv6 compressed, no zone ids. A
-peer without an address (a Unix socket) is "0.0.0.0"; trusting that address trusts the socket.
+Addresses have one spelling: IPv4-mapped IPv6 as IPv4, IPv6 compressed, no zone ids. A peer without
+an address (a Unix socket) is "0.0.0.0"; trusting that address trusts the socket.
 """
 
 import re
@@ -38,7 +38,7 @@ class _Hop(NamedTuple):
 
 
 class ClientAddress:
-    """Finds the client's address behind known proxies."""
+    """Finds the client's address behind trusted proxies."""
 
     def __init__(self, trusted_proxies: Iterable[str]) -> None:
         """Trust these addresses and CIDR networks. Raises ValueError naming a bad one."""
@@ -47,10 +47,10 @@ class ClientAddress:
         self._hop = lru_cache(maxsize=_CACHED_HOPS_MAX)(self._read_hop)
 
     def resolve(self, peer: str, forwarded_for: str | None) -> str:
-        """The client's address, given the connection's peer and its X-Forwarded-For.
+        """Return the client's address, from the connection's peer and its X-Forwarded-For.
 
-        A hop that is no address ends the walk and the last good one wins; where all are trusted,
-        the leftmost wins. Never raises.
+        A hop that is not an address ends the search at the hop before it; if all hops are trusted,
+        the leftmost is the client. Never raises.
         """
         client = self._bounded_hop(peer) or self._no_address
         if not client.trusted or forwarded_for is None:
@@ -65,8 +65,10 @@ class ClientAddress:
         return client.ip
 
     def share_key(self, peer: str) -> str | None:
-        """Under which key a peer's connections are counted; None for a trusted proxy's, which
-        come from many clients."""
+        """Return the key under which a peer's connections are counted.
+
+        None for a trusted proxy, whose connections come from many clients.
+        """
         hop = self._bounded_hop(peer) or self._no_address
         return None if hop.trusted else throttle_key(hop.ip)
 
@@ -87,10 +89,10 @@ class ClientAddress:
 
 @lru_cache(maxsize=_CACHED_HOPS_MAX)
 def throttle_key(ip: str) -> str:
-    """What a client is throttled under: an IPv4 address itself, the /64 of an IPv6 one.
+    """Return a client's key in the throttle: an IPv4 address itself, the /64 of an IPv6 address.
 
-    One IPv6 subscriber commands a whole /64. Takes what ClientAddress.resolve returns; raises
-    ValueError for IPv6 text that is no address.
+    One IPv6 subscriber owns a whole /64. `ip` is a result of ClientAddress.resolve. Raises
+    ValueError for IPv6 text that is not an address.
     """
     if ":" not in ip:
         return ip
@@ -98,7 +100,7 @@ def throttle_key(ip: str) -> str:
 
 
 def _hops_from_right(forwarded_for: str) -> Iterator[str]:
-    """The last hops of the header, trimmed; one cut by the length limit is left out."""
+    """Yield the last hops of the header, trimmed, without one that the length limit cuts."""
     hops = forwarded_for[-_HEADER_CHARS_MAX:].rsplit(",", _HOPS_MAX)
     if len(forwarded_for) > _HEADER_CHARS_MAX:
         del hops[0]

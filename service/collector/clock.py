@@ -1,4 +1,4 @@
-"""The collector's time: what stamps receipts, and what throttles measure with."""
+"""The collector's time: it stamps receipts, and the throttle measures with it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from etl.log import claiming
 class Clock:
     """Wall time that never goes back, and monotonic time for measuring.
 
-    Receipts of a series must not go back, not even where the system's clock is stepped: `latest_us`
-    starts from where the series begins, and the clock stands still until the system passes it.
-    Where the system fell far `behind_us`, its owner begins a new series and restarts it.
+    Receipts of a series must not go back, even when the system's clock is stepped: `latest_us`
+    starts where the series begins, and the clock stands still until the system passes it. If the
+    system fell far `behind_us`, the owner of the clock begins a new series and restarts it.
     """
 
     latest_us: int = 0
@@ -23,22 +23,22 @@ class Clock:
     monotonic_s: Callable[[], float] = field(default=time.monotonic)
 
     def now_us(self) -> int:
-        """Microseconds since the epoch, UTC."""
+        """Return microseconds since the epoch, UTC."""
         self.latest_us = max(self.latest_us, self.wall_us())
         return self.latest_us
 
     def wall_us(self) -> int:
-        """The system's time, in microseconds since the epoch."""
+        """Return the system's time, in microseconds since the epoch."""
         return self.wall_ns() // 1000
 
     def behind_us(self) -> int:
-        """How far the system's clock is below the latest stamp; 0 or less where it is not."""
+        """Return how far the system's clock is behind the latest stamp; at most 0 if it is not."""
         return self.latest_us - self.wall_us()
 
     def has_fallen(self) -> bool:
-        """Whether the system's clock fell back too far to wait for it."""
+        """Return whether the system's clock fell back too far to wait for it."""
         return self.behind_us() > claiming.CLOCK_STEP_MAX_US
 
     def restart(self, begins_us: int) -> None:
-        """Go on from `begins_us`, though it is earlier than what was stamped."""
+        """Continue from `begins_us`, even if it is earlier than the latest stamp."""
         self.latest_us = begins_us

@@ -2,7 +2,8 @@
 
 A moment is an integer of microseconds since the Unix epoch, exact in both directions: no floats.
 Event ids are UUIDs of version 7 (RFC 9562): they begin with their moment, so ids made in
-different microseconds sort as text in the order they were made.
+different microseconds sort as text in the order they were made. Our own, not uuid-utils: that is
+0.8 µs faster per id, but within a millisecond its ids of given moments do not sort.
 """
 
 import secrets
@@ -21,7 +22,7 @@ _SECONDS_CACHED_MAX = 64
 
 
 def uuid7(unix_us: int, random_bits: Callable[[int], int] = secrets.randbits) -> str:
-    """A UUIDv7 of the moment, in canonical text.
+    """Return a UUIDv7 of the moment, in canonical text.
 
     The microseconds within the millisecond fill the 12 bits after the version as a fraction
     (RFC 9562, section 6.2, method 3); `random_bits(n)` gives the rest as an integer of n bits.
@@ -37,7 +38,7 @@ def uuid7(unix_us: int, random_bits: Callable[[int], int] = secrets.randbits) ->
 
 
 def iso_utc(us: int) -> str:
-    """Text such as 2026-11-23T04:10:00.123456Z: 27 characters that sort as the moments do.
+    """Return text such as 2026-11-23T04:10:00.123456Z: 27 characters that sort as moments do.
 
     Raises OverflowError for a moment outside the years 1 to 9999.
     """
@@ -51,5 +52,5 @@ def _second(unix_s: int) -> str:
 
 
 def us_of(moment: datetime) -> int:
-    """Microseconds since the epoch of an aware datetime. Raises TypeError for a naive one."""
+    """Return microseconds since the epoch. Raises TypeError for a naive datetime."""
     return (moment - _EPOCH) // _MICROSECOND

@@ -1,7 +1,7 @@
-"""The stored records of the log: what a line holds besides its CRC and ordinals.
+"""The records of the log: the content of a line beside its CRC and ordinals.
 
-Only values that were parsed are serialised, never a client's bytes; fields without a value are
-left out. `schemas/v1/event.json` describes an event's record.
+Only parsed values are serialised, never a client's bytes; fields without a value are left out.
+`schemas/v1/event.json` describes the record of an event.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ REJECTED_BODY_BYTES_MAX = 8192
 
 
 class Visit(NamedTuple):
-    """What the server adds to a payload. Times in microseconds since the epoch."""
+    """The server's part of an event. Times are in microseconds since the epoch."""
 
     endpoint: str
     tenant_id: int
@@ -32,7 +32,7 @@ class Visit(NamedTuple):
 
 
 def event(payload: Payload, visit: Visit) -> bytes:
-    """The record of an accepted event."""
+    """Return the record of an accepted event."""
     received_at = iso_utc(visit.received_us)
     is_now = visit.occurred_us == visit.received_us
     fields: dict[str, object] = {
@@ -61,7 +61,7 @@ def event(payload: Payload, visit: Visit) -> bytes:
 
 
 def _transaction(payload: Payload, value: Decimal) -> dict[str, object]:
-    """What a conversion has and other events have not."""
+    """Return the fields that only conversions have."""
     fields: dict[str, object] = {}
     if payload.transaction_id is not None:
         fields["transaction_id"] = payload.transaction_id
@@ -71,8 +71,11 @@ def _transaction(payload: Payload, value: Decimal) -> dict[str, object]:
 
 
 def _sign(fields: dict[str, object]) -> None:
-    """Mark a record as of a verified signature. Its transaction has a key that no unsigned one
-    can have: who knows no secret cannot come first and make the signed sale a duplicate."""
+    """Mark a record as one with a verified signature.
+
+    Its dedupe key is one that no unsigned event can have: without the secret nobody can send the
+    transaction first and make the signed sale a duplicate.
+    """
     fields["signed"] = True
     key = fields.get("dedupe_key")
     if isinstance(key, str) and key.startswith("tx:"):
@@ -80,8 +83,11 @@ def _sign(fields: dict[str, object]) -> None:
 
 
 def dedupe_key(payload: Payload) -> str | None:
-    """What makes two sendings one event. A transaction outranks the id of the beacon that told
-    of it: a thank-you page loaded twice sends two ids and one transaction."""
+    """Return the key that two copies of one event share, or None.
+
+    A transaction outranks the event id: a thank-you page that is loaded twice sends two ids and
+    one transaction.
+    """
     if payload.transaction_id is not None:
         return f"tx:{payload.transaction_id}"
     return f"id:{payload.event_id}" if payload.event_id else None
@@ -105,7 +111,7 @@ def rejected(  # noqa: PLR0913  (a record's fields)
     raw_body: bytes,
     received_us: int,
 ) -> bytes:
-    """The record of a rejected payload, its body as text of up to 8 KiB."""
+    """Return the record of a rejected payload, with up to 8 KiB of its body as text."""
     text = raw_body[:REJECTED_BODY_BYTES_MAX].decode(errors="replace").replace("\0", "\ufffd")
     return orjson.dumps(
         {

@@ -61,7 +61,7 @@ class RejectedStream:
     async def keep(self, endpoint: str, rejection: Rejection, body: bytes, address: str) -> bool:
         """Store a rejected payload, cut to its maximum, and return whether it is on disk."""
         if self._clock.has_fallen():
-            await self._journal.on_time()
+            await self._journal.await_clock()
         received_us = self._clock.now_us()
         payload = record.rejected(
             endpoint=endpoint,

@@ -1,12 +1,12 @@
 """Visitors without cookies: an identifier that cannot be traced back once its day is over.
 
-A visitor id is a keyed hash of tenant, IP and user agent under a random salt of the day. The
-salt is what makes it anonymous: it is replaced daily and destroyed once 48 hours have passed
-since its day began (UTC), in the folder and in memory.
+A visitor id is a keyed hash of tenant, IP and user agent under the random salt of the day. The salt
+makes it anonymous: it is replaced daily, and destroyed in the folder and in memory 48 hours after
+its day began (UTC).
 
-The folder holds one file a day, `YYYY-MM-DD`, of 32 random bytes, mode 0600. All processes of a
-machine share it: whoever links the file first decides the day's salt. A salt is durable before
-it is first used, so that a power cut does not count a day's visitors twice.
+The folder holds one file per day, `YYYY-MM-DD`, of 32 random bytes, mode 0600. All processes of a
+machine share it: the first one to link the file decides the salt of the day. A salt is durable
+before its first use, so a power cut does not count a day's visitors twice.
 """
 
 import os
@@ -27,7 +27,7 @@ _FILE_NAME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\.[a-z0-9_]+\.tmp)?")
 
 
 class SaltDamagedError(Exception):
-    """A salt file that does not hold a salt; remove it to start the day's visitors afresh."""
+    """A salt file that holds no salt; remove it to count the day's visitors afresh."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"{path} is not a salt of {SALT_BYTES} bytes")
@@ -38,16 +38,15 @@ class DailySalts:
     """The salts of the days, shared by every process that uses the folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Use the folder, made if missing. Raises OSError."""
+        """Use the folder, and make it if it is missing. Raises OSError."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
         self._in_memory: dict[date, bytes] = {}
 
     def salt(self, day: date) -> bytes:
-        """The salt of a UTC day, made durably by its first user.
+        """Return the salt of a UTC day, which its first user makes durably.
 
-        Raises OSError where the folder cannot be used, SaltDamagedError where the file is not a
-        salt.
+        Raises OSError if the folder cannot be used, SaltDamagedError if the file holds no salt.
         """
         salt = self._in_memory.get(day)
         return self._load(day) if salt is None else salt
@@ -55,8 +54,8 @@ class DailySalts:
     def destroy_old(self, now: datetime) -> list[str]:
         """Destroy the salts whose days began 48 hours or longer before `now` (aware).
 
-        Every process calls it, for its own memory. Returns the names of the files removed by
-        this call; files that are not ours are left alone. Raises OSError.
+        Every process calls it, for its own memory. Returns the names of the files that this call
+        removed; it leaves other files alone. Raises OSError.
         """
         self._in_memory = {d: s for d, s in self._in_memory.items() if not _is_over(d, now)}
         expired = [path for path in self._folder.iterdir() if self._is_expired(path, now)]
@@ -69,7 +68,7 @@ class DailySalts:
         path = self._folder / day.isoformat()
         if not path.exists():
             self._create(path)
-        # The file may be another process's, whose own sync is still to come.
+        # Another process may have made the file, and not synced the folder yet.
         _sync_folder(self._folder)
         salt = path.read_bytes()
         if len(salt) != SALT_BYTES:
@@ -85,7 +84,7 @@ class DailySalts:
             try:
                 os.link(file.name, path)
             except FileExistsError:
-                return  # another process was first: its salt is the day's
+                return  # another process was first, and its salt is that of the day
 
     def _remember(self, day: date, salt: bytes) -> None:
         kept = sorted({**self._in_memory, day: salt}.items())
@@ -98,8 +97,8 @@ class DailySalts:
 
 
 def visitor_id(salt: bytes, tenant_id: int, ip: str, user_agent: str) -> str:
-    """16 hex digits, the same for a tenant, address and user agent while the salt is."""
-    # Neither a number nor an address has a line end, so no two visitors make one message.
+    """Return 16 hex digits, the same for a tenant, address and user agent under one salt."""
+    # Numbers and addresses contain no line end, so two visitors never make the same message.
     message = b"%d\n%b\n%b" % (
         tenant_id,
         ip.encode("utf-8", "surrogatepass"),
@@ -109,7 +108,7 @@ def visitor_id(salt: bytes, tenant_id: int, ip: str, user_agent: str) -> str:
 
 
 def wants_privacy(gpc: str | None, dnt: str | None) -> bool:
-    """Whether the headers Sec-GPC or DNT ask not to be counted as a visitor."""
+    """Return whether the header Sec-GPC or DNT objects to a visitor id."""
     return (gpc is not None and gpc.strip() == "1") or (dnt is not None and dnt.strip() == "1")
 
 

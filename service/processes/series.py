@@ -54,19 +54,19 @@ class CollectorSeries:
         """Until cancelled, change to a new series whenever the system's clock fell far back."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(journal.fallen.wait(), _CLOCK_CHECKED_EVERY_S)
+                await asyncio.wait_for(journal.clock_fell.wait(), _CLOCK_CHECKED_EVERY_S)
             try:
                 if self.clock.has_fallen():
                     await self._change(journal, self.clock.behind_us() / 1e6)
             except (OSError, JournalBroken) as error:
                 log.error("the series was not changed", extra={"fields": {"why": str(error)}})
             finally:
-                journal.let_go()
+                journal.release_waiting()
 
     async def _change(self, journal: Journal, behind_s: float) -> None:
         old, new = self._claim, await asyncio.to_thread(self._new_claim)
         try:
-            await journal.go_on(self._writer(new), new.begins_us)
+            await journal.change_series(self._writer(new), new.begins_us)
         except JournalBroken:
             new.release()
             raise

@@ -98,7 +98,7 @@ MUTANTS = (
         "a promise published before its segment is sealed",
         "tests/unit/service/collector/test_journal.py::test_the_promise_is_the_oldest_record_that_is_not_sealed",
         (
-            "service/collector/journal.py",
+            "service/collector/journal/journal.py",
             "        sealed = await self._loop.run_in_executor(self._thread, self._writer.seal)\n",
             "        self._open_us = None\n        await self._publish()\n"
             "        sealed = await self._loop.run_in_executor(self._thread, self._writer.seal)\n",
@@ -108,8 +108,8 @@ MUTANTS = (
         "a promise that forgets what is buffered",
         "tests/unit/service/collector/test_journal.py::test_the_promise_is_the_oldest_record_that_is_not_sealed",
         (
-            "service/collector/journal.py",
-            "in (self._open_us, self._in_flight_us, self._forming_us):",
+            "service/collector/journal/journal.py",
+            "in (self._open_us, in_flight_us, self._forming.first_us):",
             "in (self._open_us,):",
         ),
     ),

@@ -1,7 +1,7 @@
-"""The bytes of a request -> a JSON value, or the reason why not.
+"""The bytes of a request -> a JSON value, or the rejection.
 
-Invariants: at most `bytes_max` bytes (and one decompression buffer) are ever inflated; a value
-that comes out nests at most 16 deep, the root being depth 1; text in it encodes to UTF-8.
+Invariants: at most `bytes_max` bytes and one decompression buffer are ever inflated; a returned
+value nests at most 16 deep, its root being depth 1, and its text encodes to UTF-8.
 """
 
 import gzip
@@ -34,7 +34,7 @@ _TOO_DEEP = Rejection("too-deep", 400, f"The body nests deeper than {DEPTH_MAX}.
 def plain_body(
     raw: bytes, *, content_type: str | None, content_encoding: str | None, bytes_max: int
 ) -> bytes | Rejection:
-    """The body without its encoding, at most `bytes_max` bytes of it, or a Rejection."""
+    """Return the decompressed body of at most `bytes_max` bytes, or the rejection."""
     if not _is_json_type(content_type or ""):
         return _MEDIA_TYPE_UNSUPPORTED
     encoding = content_encoding.strip().lower() if content_encoding else ""
@@ -42,7 +42,7 @@ def plain_body(
 
 
 def json_value(plain: bytes) -> JsonValue | Rejection:
-    """The JSON value that a plain body is, or a Rejection."""
+    """Return the JSON value of a plain body, or the rejection."""
     try:
         value: JsonValue = orjson.loads(plain)
     except orjson.JSONDecodeError:
@@ -64,7 +64,7 @@ def _decoded(raw: bytes, encoding: str, bytes_max: int) -> bytes | Rejection:
         plain = raw
     elif encoding != "gzip":
         return _ENCODING_UNSUPPORTED
-    elif len(raw) > 2 * bytes_max:  # thousands of empty members would cost time for no byte
+    elif len(raw) > 2 * bytes_max:  # thousands of empty members cost time and yield no byte
         return _TOO_LARGE
     else:
         try:
@@ -75,7 +75,7 @@ def _decoded(raw: bytes, encoding: str, bytes_max: int) -> bytes | Rejection:
 
 
 def _inflated(raw: bytes, bytes_max: int) -> bytes:
-    """The first `bytes_max` bytes in a gzip file of any number of members."""
+    """Return the first `bytes_max` bytes of a gzip file of any number of members."""
     with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
         return file.read(bytes_max)
 

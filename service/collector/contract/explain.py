@@ -1,9 +1,9 @@
-"""Why a body does not follow its schema, in our own words, field by field.
+"""Explain why a body does not follow its schema, in our own words, field by field.
 
 The reference validator finds the faults; it is exact but slow, and a hostile body is large. So
-where it would walk every child of an array or object, the compiled validator first says which
-children are worth the visit, and it stops at `_FAULTS_MAX`. Messages speak of the field and of
-the rule, never of the value.
+before it would visit every child of an array or object, the compiled validator selects the invalid
+children, and the search stops at `_FAULTS_MAX`. Messages name the field and the rule, never the
+value.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +35,7 @@ _TYPE_WORDS = {
 
 
 class Fault(NamedTuple):
-    """One broken rule: the field's dotted name ("" for the body), the rule, the message."""
+    """A broken rule: the dotted name of the field ("" for the body), the rule, the message."""
 
     field: str
     rule: str
@@ -43,7 +43,7 @@ class Fault(NamedTuple):
 
 
 class Explainer:
-    """Explains what does not follow one schema."""
+    """Explains bodies that do not follow one schema."""
 
     def __init__(
         self,
@@ -51,20 +51,20 @@ class Explainer:
         shared: Mapping[str, Any],
         is_within_limits: Callable[[Any], bool],
     ) -> None:
-        """`is_within_limits` stands for the schema of every child, item and property name."""
+        """`is_within_limits` validates the schema of every child, item and property name."""
         registry = Resource.from_contents(shared) @ Registry()
         reference = extend(Draft202012Validator, _gated_keywords(is_within_limits))
         self._validator = reference(schema, registry=registry)
 
     def explain(self, body: object) -> Rejection:
-        """The rejection of a body that does not follow the schema."""
+        """Return the rejection of a body that does not follow the schema."""
         errors = islice(self._validator.iter_errors(body), _FAULTS_MAX)
         faults = [fault for error in errors for fault in _faults(error)]
         return rejection(faults or [Fault("", "schema", "The body does not follow the schema.")])
 
 
 def rejection(faults: list[Fault]) -> Rejection:
-    """The 422 for these faults, of which there is at least one."""
+    """Return the 422 for these faults, at least one."""
     errors: dict[str, list[str]] = {}
     for fault in faults:
         name = fault.field or "body"
@@ -75,7 +75,7 @@ def rejection(faults: list[Fault]) -> Rejection:
 
 
 def fault_of(field: str, rule: str, words: str) -> Fault:
-    """A fault whose message is a sentence about the field: `words` complete it."""
+    """Return a fault; `words` complete the sentence that begins with its field."""
     return Fault(field, rule, f"The {field} field {words}." if field else f"The body {words}.")
 
 
@@ -99,7 +99,7 @@ def _headline(errors: Mapping[str, list[str]]) -> str:
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:
-    """The faults one error stands for; a choice of schemas is explained by its first."""
+    """Yield the faults of an error; a choice of schemas is explained by its first."""
     field = ".".join(map(_name, error.absolute_path))
     if error.validator == "required":
         for name in error.validator_value:
@@ -119,7 +119,7 @@ def _name(part: str | int) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def _words(error: ValidationError) -> str:  # noqa: PLR0911 - one line a keyword reads as a table
+def _words(error: ValidationError) -> str:  # noqa: PLR0911 - one line per keyword reads as a table
     limit = error.validator_value
     match error.validator:
         case "type":
@@ -148,7 +148,7 @@ def _type_words(types: str | list[str]) -> str:
 
 
 def _gated_keywords(is_within_limits: Callable[[Any], bool]) -> dict[str, Any]:
-    """The keywords that visit every child, made to visit only those beyond the limits."""
+    """Return the keywords that visit every child, limited to the children beyond the limits."""
 
     def items(validator: Any, schema: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
         for index, item in enumerate(instance if isinstance(instance, list) else ()):

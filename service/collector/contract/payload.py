@@ -30,9 +30,9 @@ Body: TypeAlias = dict[str, Any]
 class Payload(NamedTuple):
     """One client's event, valid and normalised.
 
-    `tenant` is an id, a slug (conversions), or for tracked events a UUID in lower case or a
-    text that can match none. `timestamp_us` counts microseconds since the epoch, UTC.
-    `transaction_id`, `value` (four decimals) and `currency` are None but for conversions.
+    `tenant` is an id, a slug (conversions), or in a track request a UUID in lower case or a text
+    that matches no tenant. `timestamp_us` counts microseconds since the epoch, UTC.
+    `transaction_id`, `value` (four decimals) and `currency` are None except for conversions.
     """
 
     tenant: int | str
@@ -83,7 +83,7 @@ class Conversions:
         if abs(exact) > self.value_max:
             words = f"must be between -{self.value_max} and {self.value_max}"
             raise RuleBroken("value", "maximum", words)
-        # adding zero turns a negative zero into zero
+        # adding zero turns negative zero into zero
         return exact.quantize(_VALUE_STEP, ROUND_HALF_EVEN) + 0
 
     def _currency(self, sent: str | None) -> str:
@@ -111,7 +111,7 @@ def event_payload(body: Body) -> Payload:
 
 
 def transaction_id_of(body: object) -> str | int | float | None:
-    """The transaction_id of any body as it was sent, or None where it is not a valid one."""
+    """Return the transaction_id of any body as it was sent; None if it is not valid."""
     sent = body.get("transaction_id") if isinstance(body, dict) else None
     if isinstance(sent, str):
         fits = len(sent) <= _TRANSACTION_CHARACTERS_MAX and "\0" not in sent
@@ -130,7 +130,7 @@ def _lower(sent: str | None) -> str | None:
 
 
 def _transaction_text(sent: str | float | None) -> str | None:
-    """The text of a transaction id: 7.0 is "7"; a blank one identifies nothing."""
+    """Return the text of a transaction id: 7.0 is "7"; None if it is blank."""
     if isinstance(sent, float) and sent.is_integer():
         sent = int(sent)
     text = "" if sent is None else str(sent)
@@ -138,7 +138,7 @@ def _transaction_text(sent: str | float | None) -> str | None:
 
 
 def _first(body: Body, fields: tuple[str, ...]) -> tuple[str, Any]:
-    """The first of these fields that is not null, and its value; or the first and None."""
+    """Return the first of these fields that is not null and its value, or the first and None."""
     for field in fields:
         if body.get(field) is not None:
             return field, body[field]
@@ -146,7 +146,7 @@ def _first(body: Body, fields: tuple[str, ...]) -> tuple[str, Any]:
 
 
 def _moment(body: Body, fields: tuple[str, ...]) -> tuple[int | None, str | None]:
-    """Microseconds since the epoch and the text of the first timestamp among these fields."""
+    """Return the first timestamp of these fields, in microseconds since the epoch and as text."""
     field, text = _first(body, fields)
     if text is None:
         return None, None

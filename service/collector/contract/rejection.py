@@ -1,6 +1,6 @@
-"""Why a request was refused, as a value: for the reply, the stored record and the metric.
+"""The reason why a request was rejected, as a value for the reply, the record and the metric.
 
-Nothing in a rejection repeats a value the client sent; field names may appear, shortened.
+A rejection never repeats a value that the client sent; field names may appear, shortened.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ def _no_errors() -> Mapping[str, Sequence[str]]:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A refusal: stable spaceless slug, HTTP status, sentence, and messages by field name."""
+    """A stable slug without spaces, an HTTP status, a sentence, and messages by field name."""
 
     slug: str
     status: int

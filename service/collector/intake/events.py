@@ -49,7 +49,7 @@ class EventStream:
     async def store(self, endpoint: str, admitted: Admitted, submission: Submission) -> str:
         """Make the event durable and return its id. Raises Unavailable."""
         if self._clock.has_fallen():
-            await self._journal.on_time()
+            await self._journal.await_clock()
         received_us = self._clock.now_us()
         visit = self._visit(endpoint, admitted, submission, received_us)
         try:

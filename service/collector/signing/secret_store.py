@@ -1,10 +1,10 @@
-"""Secrets with which tenants sign their sales, in `signing.json` of the data folder.
+"""The secrets with which tenants sign their sales, in `signing.json` of the data folder.
 
-HMAC needs the key itself, so the file holds the secrets as they are and is its owner's alone. It is
-not part of the directory, which may be another program's database. A tenant has at most two valid
-secrets, the second during a rotation. The file also names the tenants whose unsigned sales do not
-count, `only_signed`; one of an older version names none. It is replaced whole under a lock, and
-read again whenever it has changed: a revoked secret is refused at its next use.
+HMAC needs the key itself, so the file holds the secrets in plain text, readable by its owner alone.
+It is not part of the directory, which may be the database of another program. A tenant has at most
+two valid secrets, the second during a rotation. The file also lists the tenants whose unsigned
+sales do not count, as `only_signed`; a file of an older version lists none. The file is replaced
+whole under a lock, and read again whenever it has changed: a revoked secret fails at its next use.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ID_BYTES = 4
 
 
 class HasSecret(Exception):
-    """The tenant has a secret already."""
+    """The tenant already has a secret."""
 
 
 class NoSecret(Exception):
@@ -35,12 +35,12 @@ class NoSecret(Exception):
 
 
 class OnlySignedCount(Exception):
-    """Without a secret no sale of this tenant would count: only signed ones do."""
+    """Only signed sales of this tenant count, so without a secret none would."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A tenant's secret, and since when."""
+    """A secret of a tenant, and when it was created."""
 
     id: str
     tenant_id: int
@@ -69,19 +69,19 @@ class SecretStore:
         self._file = StampedFile(path, _parsed, empty=_Kept(), error=SecretsUnavailable)
 
     def valid(self, tenant_id: int) -> Sequence[str]:
-        """A tenant's valid secrets, oldest first."""
-        return [one.secret for one in self._file.read().of(tenant_id)]
+        """Return a tenant's valid secrets, oldest first."""
+        return [kept.secret for kept in self._file.read().of(tenant_id)]
 
     def only_signed(self, tenant_id: int) -> bool:
-        """Whether only signed sales of the tenant count."""
+        """Return whether only signed sales of the tenant count."""
         return tenant_id in self._file.read().only_signed
 
     def all(self) -> list[Secret]:
-        """Every valid secret, those of a tenant together and oldest first."""
-        return [one for listed in self._file.read().by_tenant.values() for one in listed]
+        """Return every valid secret, by tenant and then oldest first."""
+        return [secret for listed in self._file.read().by_tenant.values() for secret in listed]
 
     def why_not_ready(self) -> list[str]:
-        """Why signatures cannot be verified; empty where the file is in order or not there."""
+        """Return why signatures cannot be verified; empty if the file is valid or missing."""
         try:
             self._file.read()
         except SecretsUnavailable as error:
@@ -89,14 +89,14 @@ class SecretStore:
         return []
 
     def create(self, tenant_id: int, now: datetime) -> Secret:
-        """The tenant's first secret. Raises HasSecret."""
+        """Create the tenant's first secret and return it. Raises HasSecret."""
         with self._file.changing():
             if self._file.read().of(tenant_id):
                 raise HasSecret
             return self._add(tenant_id, (), now)
 
     def rotate(self, tenant_id: int, now: datetime) -> Secret:
-        """A new secret beside the newest one, which stays valid; an older one does not.
+        """Create a secret beside the newest one, which stays valid, and revoke an older one.
 
         Raises NoSecret.
         """
@@ -104,7 +104,7 @@ class SecretStore:
             return self._add(tenant_id, self._of(tenant_id)[-1:], now)
 
     def retire(self, tenant_id: int) -> list[Secret]:
-        """Revoke all but the newest secret and return them. Raises NoSecret without a second."""
+        """Revoke all secrets but the newest and return them. Raises NoSecret if there is none."""
         with self._file.changing():
             *old, newest = self._of(tenant_id)
             if not old:
@@ -122,14 +122,14 @@ class SecretStore:
             return list(listed)
 
     def refuse_unsigned(self, tenant_id: int) -> None:
-        """Let only signed sales of the tenant count from now on. Raises NoSecret."""
+        """Count only signed sales of the tenant from now on. Raises NoSecret."""
         with self._file.changing():
             self._of(tenant_id)
             kept = self._file.read()
             self._write(replace(kept, only_signed=kept.only_signed | {tenant_id}))
 
     def take_unsigned(self, tenant_id: int) -> None:
-        """Let every sale of the tenant count from now on, as at the beginning."""
+        """Count every sale of the tenant from now on, which is the default."""
         with self._file.changing():
             kept = self._file.read()
             self._write(replace(kept, only_signed=kept.only_signed - {tenant_id}))
@@ -151,20 +151,20 @@ class SecretStore:
         return made
 
     def _write(self, kept: _Kept) -> None:
-        listed = [asdict(one) for secrets_ in kept.by_tenant.values() for one in secrets_]
+        listed = [asdict(secret) for group in kept.by_tenant.values() for secret in group]
         content = {"secrets": listed, "only_signed": sorted(kept.only_signed)}
         self._file.write(json.dumps(content, indent=1).encode())
 
 
 def _parsed(content: bytes) -> _Kept:
-    """Raises ValueError where the bytes are no file of secrets."""
+    """Return the content of a file of secrets. Raises ValueError if it is not one."""
     kept = _Kept()
     try:
         fields = json.loads(content)
-        for one in (Secret(**each) for each in fields["secrets"]):
-            if not (isinstance(one.secret, str) and one.secret):
+        for secret in (Secret(**each) for each in fields["secrets"]):
+            if not (isinstance(secret.secret, str) and secret.secret):
                 raise ValueError
-            kept = kept.with_secrets(one.tenant_id, (*kept.of(one.tenant_id), one))
+            kept = kept.with_secrets(secret.tenant_id, (*kept.of(secret.tenant_id), secret))
         only_signed = fields.get("only_signed", [])
         if not (isinstance(only_signed, list) and all(type(id_) is int for id_ in only_signed)):
             raise ValueError

@@ -1,12 +1,12 @@
-"""The signature of a request: the header, and how it is verified.
+"""The signature of a request: the header, and how to verify it.
 
 `Beaconlog-Signature: t=<seconds since the epoch>,v1=<hex>` where `v1` is the HMAC-SHA-256, keyed
 with the text of the tenant's secret, of `<t>.<body>`. The body is that before any compression.
-During a rotation a sender may give several `v1`, one per secret. Elements of other names are
-ignored, so that a later scheme can stand beside this one.
+During a rotation a sender may send several `v1`, one per secret. Elements of other names are
+ignored, so that a later scheme can be sent beside this one.
 
-A signature is good for five minutes around `t` by the collector's clock. It may be used again
-within them: a sale with a transaction is counted once anyway.
+A signature is valid for five minutes around `t` by the collector's clock. It may be used again in
+that time: a sale with a transaction is counted once anyway.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WINDOW_US = 300_000_000
 SIGNATURES_MAX = 8
 
 SALES = frozenset({"purchase", "conversion"})
-"""The types of events that are sales, or that claim to be one."""
+"""The types of events that are sales, or claim to be."""
 
 _SECONDS_DIGITS_MAX = 12
 _MESSAGES = {
@@ -33,21 +33,21 @@ _MESSAGES = {
 }
 _ONLY_SIGNED = "Of this tenant's sales only signed ones count, told to the conversion endpoint."
 MISSING = Rejection("signature-missing", 422, _ONLY_SIGNED, {"type": [_ONLY_SIGNED]})
-"""An unsigned sale of a tenant of which only signed ones count."""
+"""The rejection of an unsigned sale of a tenant whose unsigned sales do not count."""
 
 
 class SecretsUnavailable(Exception):
-    """Whether a signature is good cannot be told now; the message says why, in one line."""
+    """Signatures cannot be verified now; the message says why, in one line."""
 
 
 class Secrets(Protocol):
     """The secrets of the tenants."""
 
     def valid(self, tenant_id: int) -> Sequence[str]:
-        """A tenant's valid secrets, none for most. Raises SecretsUnavailable."""
+        """Return a tenant's valid secrets; most have none. Raises SecretsUnavailable."""
 
     def only_signed(self, tenant_id: int) -> bool:
-        """Whether only signed sales of a tenant count. Raises SecretsUnavailable."""
+        """Return whether only signed sales of a tenant count. Raises SecretsUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,10 @@ class Signature:
 
 
 def verify(secrets: Sequence[str], header: str, body: bytes, now_us: int) -> Rejection | None:
-    """Return None where the header signs the body with one of the secrets, or else why it does
-    not. Digests are compared in constant time."""
+    """Return None if the header signs the body with one of the secrets, else the rejection.
+
+    Digests are compared in constant time.
+    """
     signature = parse(header)
     if signature is None or not _matches(secrets, signature, body):
         return _rejection("signature-invalid")
@@ -70,7 +72,7 @@ def verify(secrets: Sequence[str], header: str, body: bytes, now_us: int) -> Rej
 
 
 def parse(header: str) -> Signature | None:
-    """The header's elements; None where it is malformed."""
+    """Return the elements of the header; None if it is malformed."""
     pairs = [element.strip().partition("=") for element in header.split(",")]
     times = [value for name, _, value in pairs if name == "t"]
     digests = [value for name, _, value in pairs if name == "v1"]
@@ -83,17 +85,17 @@ def parse(header: str) -> Signature | None:
 
 
 def sign(secret: str, seconds: str, body: bytes) -> str:
-    """The `v1` of a body that is sent at a time, in hex."""
+    """Return the `v1` of a body that is sent at a time, in hex."""
     return hmac.new(secret.encode(), seconds.encode() + b"." + body, sha256).hexdigest()
 
 
 def _matches(secrets: Sequence[str], signature: Signature, body: bytes) -> bool:
-    found = False
+    matches = False
     for secret in secrets:
         expected = sign(secret, signature.seconds, body).encode()
         for digest in signature.digests:
-            found |= hmac.compare_digest(expected, digest.lower().encode())
-    return found
+            matches |= hmac.compare_digest(expected, digest.lower().encode())
+    return matches
 
 
 def _rejection(slug: str) -> Rejection:

@@ -557,7 +557,7 @@ def test_what_the_disk_refused_is_not_waited_for() -> None:
 
 def test_an_idle_series_publishes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a compaction would wait for its next event."""
-    monkeypatch.setattr("service.collector.journal._PUBLISH_EVERY_S", 0.001)
+    monkeypatch.setattr("service.collector.journal.journal._PUBLISH_EVERY_S", 0.001)
 
     async def scenario() -> None:
         writer, wall = FakeWriter(), Wall()
@@ -629,7 +629,7 @@ def test_a_journal_goes_on_in_a_new_series_between_two_records() -> None:
         first = await held(old, journal, payload(1), stamp_us=clock.now_us())
         second = journal.submit(payload(2), clock.now_us())
         wall.now_us = 10
-        going = asyncio.ensure_future(journal.go_on(new, NOW_US + 10))  # type: ignore[arg-type]
+        going = asyncio.ensure_future(journal.change_series(new, NOW_US + 10))  # type: ignore[arg-type]
         await asyncio.sleep(0)
         third = journal.submit(payload(3), clock.now_us())
         assert clock.latest_us == NOW_US + 10
@@ -652,12 +652,12 @@ def test_a_journal_goes_on_while_nothing_was_stored() -> None:
         old, new = FakeWriter(), FakeWriter()
         journal = journal_of(old)
         journal.start()
-        await journal.go_on(new, NOW_US)  # type: ignore[arg-type]
+        await journal.change_series(new, NOW_US)  # type: ignore[arg-type]
         await journal.submit(payload(0), NOW_US)
         assert (old.stored, new.stored) == ([], [payload(0)])
         await journal.close()
         with pytest.raises(JournalBroken):
-            await journal.go_on(old, NOW_US)  # type: ignore[arg-type]
+            await journal.change_series(old, NOW_US)  # type: ignore[arg-type]
 
     run(scenario)
 
@@ -671,7 +671,7 @@ def test_a_seal_that_fails_ends_the_going_on() -> None:
         journal.start()
         old.seal_failure = WriterBroken("no")
         with pytest.raises(JournalBroken):
-            await journal.go_on(new, NOW_US)  # type: ignore[arg-type]
+            await journal.change_series(new, NOW_US)  # type: ignore[arg-type]
         assert (broken.calls, new.stored) == (1, [])
         await journal.close()
 
@@ -688,20 +688,20 @@ def test_records_wait_for_the_new_series_where_the_clock_fell() -> None:
         journal = journal_of(old, clock=clock)
         journal.start()
         await journal.submit(payload(1), clock.now_us())
-        await journal.on_time()
-        assert not journal.fallen.is_set()
+        await journal.await_clock()
+        assert not journal.clock_fell.is_set()
         wall.now_us = 0
 
         async def take(number: int) -> int:
-            await journal.on_time()
+            await journal.await_clock()
             stamp = clock.now_us()
             await journal.submit(payload(number), stamp)
             return stamp
 
         taking = [asyncio.ensure_future(take(number)) for number in (2, 3)]
-        await journal.fallen.wait()
-        await journal.go_on(new, NOW_US)  # type: ignore[arg-type]
-        journal.let_go()
+        await journal.clock_fell.wait()
+        await journal.change_series(new, NOW_US)  # type: ignore[arg-type]
+        journal.release_waiting()
         assert await asyncio.gather(*taking) == [NOW_US, NOW_US]
         assert (old.stored, new.stored) == ([payload(1)], [payload(2), payload(3)])
         await journal.close()
