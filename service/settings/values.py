@@ -35,33 +35,34 @@ class Settings:
     data: Path = _setting(  # noqa: RUF009 - a Path never changes
         Path("data"),
         kinds.FOLDER,
-        "Folder of all that is stored; relative to the current one.",
+        "Folder of all stored data; relative to the current folder.",
     )
     host: str = _setting("0.0.0.0", kinds.HOST, "Address of the public port.")  # noqa: S104 - public
-    port: int = _setting(8080, kinds.PORT, "Public port; 0 takes any free one.")
+    port: int = _setting(8080, kinds.PORT, "Public port; 0 takes any free port.")
     workers: int = _setting(1, kinds.integer(1, 64), "Collector processes on the public port.")
     reports_host: str = _setting(
         "127.0.0.1",
         kinds.HOST,
-        "Address the private port is bound to; other than loopback needs `reports_token`.",
+        "Address of the private port; any but loopback needs `reports_token`.",
     )
-    reports_port: int = _setting(8081, kinds.PORT, "Private port; 0 takes any free one.")
+    reports_port: int = _setting(8081, kinds.PORT, "Private port; 0 takes any free port.")
     reports_token: str = _setting(
         "",
         kinds.TOKEN,
-        "Bearer token the private port asks for, of 16 characters at least beyond loopback; empty "
-        "asks for none until a token was made.",
+        "Bearer token of the private port, of at least 16 characters beyond loopback; if empty,"
+        " none is required until a token is made.",
         secret=True,
     )
     reports_open: bool = _setting(
         default=False,
         kind=kinds.BOOLEAN,
-        doc="Answer this machine without a token even after tokens were made; loopback only.",
+        doc="Answer requests from this machine without a token, even after tokens were made; "
+        "loopback only.",
     )
     trusted_proxies: tuple[str, ...] = _setting(
         (),
         kinds.NETWORKS,
-        "Proxies whose X-Forwarded-For is believed: addresses or CIDR networks.",
+        "Proxies whose X-Forwarded-For is trusted: addresses or CIDR networks.",
     )
     directory_url: str = _setting(
         "",
@@ -70,35 +71,39 @@ class Settings:
         secret=True,
     )
     directory_tenants_query: str = _setting(
-        "", kinds.SQL, "SQL giving id, uuid, slug, name, status; empty reads the table `tenants`."
+        "",
+        kinds.SQL,
+        "SQL query for id, uuid, slug, name, status; empty reads the table `tenants`.",
     )
     directory_products_query: str = _setting(
-        "", kinds.SQL, "SQL giving id, tenant_id, name, price; empty reads the table `products`."
+        "", kinds.SQL, "SQL query for id, tenant_id, name, price; empty reads the table `products`."
     )
     directory_refresh_s: float = _setting(
-        20.0, kinds.POSITIVE_S, "Seconds between two readings of the directory."
+        20.0, kinds.POSITIVE_S, "Seconds between two refreshes of the directory."
     )
     throttle_api: str = _setting(
-        "600/min burst 120", kinds.RATE, "Rate a client IP may track at; `off` for no limit."
+        "600/min burst 120",
+        kinds.RATE,
+        "Rate of track and conversion requests per client IP; `off` for no limit.",
     )
     throttle_tenant_aware: str = _setting(
-        "6000/min burst 1200", kinds.RATE, "Rate of interactions of one tenant; `off` for no limit."
+        "6000/min burst 1200", kinds.RATE, "Rate of interactions per tenant; `off` for no limit."
     )
     throttle_address: str = _setting(
         "1200/min burst 240",
         kinds.RATE,
-        "Rate of interactions of one client IP, the share of a tenant's that it can take; `off` "
+        "Rate of interactions per client IP, which bounds its share of a tenant's rate; `off` "
         "for no limit.",
     )
     throttle_address_bytes: str = _setting(
         "4MiB/min burst 2MiB",
         kinds.BYTES_RATE,
-        "Rate of bytes of one client IP, over all endpoints; `off` for no limit.",
+        "Rate of bytes per client IP, over all endpoints; `off` for no limit.",
     )
     throttle_tenant_bytes: str = _setting(
         "20MiB/min burst 10MiB",
         kinds.BYTES_RATE,
-        "Rate of bytes of one tenant, over all endpoints; `off` for no limit.",
+        "Rate of bytes per tenant, over all endpoints; `off` for no limit.",
     )
     segment_bytes_max: int = _setting(
         64 * MIB, kinds.size(4 * KIB), "Size at which a log segment is sealed."
@@ -110,21 +115,22 @@ class Settings:
     compact_bytes_max: int = _setting(
         256 * MIB,
         kinds.size(1),
-        "Segments one pass of a compaction takes; a backlog takes several.",
+        "Bytes of segments per compaction pass; a backlog takes several passes.",
     )
     segment_grace_s: float = _setting(
-        900.0, kinds.SECONDS, "Seconds a compacted segment is kept before it is deleted."
+        900.0, kinds.SECONDS, "Seconds for which a compacted segment is kept before it is deleted."
     )
     maintain_interval_s: float = _setting(
         3600.0, kinds.POSITIVE_S, "Seconds between two runs of maintenance."
     )
     retention_days: int = _setting(
-        0, kinds.integer(0, 36500), "Days of receipt that are kept; 0 keeps all."
+        0, kinds.integer(0, 36500), "Days for which events are kept, by their receipt; 0 keeps all."
     )
     rejected_retention_days: int = _setting(
         30,
         kinds.integer(0, 36500),
-        "Days of receipt for which rejected payloads are kept; 0 keeps them for `retention_days`.",
+        "Days for which rejected payloads are kept, by their receipt; 0 keeps them for "
+        "`retention_days`.",
     )
     snapshot_retention_hours: int = _setting(
         24,
@@ -134,10 +140,10 @@ class Settings:
     occurred_past_max_days: float = _setting(
         7.0,
         kinds.number("days", 0, 36500),
-        "Days a client's timestamp may lie in the past; large for a back-fill.",
+        "Days by which a client's timestamp may lie in the past; large for a back-fill.",
     )
     occurred_future_max_s: float = _setting(
-        300.0, kinds.UP_TO_A_DAY_S, "Seconds a client's timestamp may lie in the future."
+        300.0, kinds.UP_TO_A_DAY_S, "Seconds by which a client's timestamp may lie in the future."
     )
     disk_free_bytes_min: int = _setting(
         64 * MIB, kinds.size(0), "Free disk space below which events are refused; 0 never refuses."
@@ -148,8 +154,8 @@ class Settings:
     rejected_bytes_per_min_max: int = _setting(
         16 * MIB,
         kinds.size(0),
-        "Rejected payloads a worker stores in a minute, an eighth of them from one client IP; the "
-        "rest is dropped.",
+        "Bytes of rejected payloads that a worker stores per minute, an eighth of them per "
+        "client IP; the rest is dropped.",
     )
     http_server: str = _setting(
         "fast",
@@ -159,17 +165,17 @@ class Settings:
     heartbeat_timeout_s: float = _setting(
         10.0,
         kinds.number("seconds", 2, 86_400),
-        "Seconds without a sign of life after which a worker is replaced; the warehouse has three "
-        "times as long.",
+        "Seconds without a heartbeat after which a worker is replaced; three times as many for "
+        "the warehouse.",
     )
     connections_max: int = _setting(
-        1024, kinds.integer(1, 1_000_000), "Connections a worker holds at once."
+        1024, kinds.integer(1, 1_000_000), "Open connections per worker."
     )
     report_timeout_s: float = _setting(
         30.0, kinds.POSITIVE_S, "Seconds after which a report's query is interrupted."
     )
     report_memory_bytes_max: int = _setting(
-        GIB, kinds.size(128 * MIB), "Memory the queries of reports may take."
+        GIB, kinds.size(128 * MIB), "Memory for the queries of reports."
     )
     log_format: str = _setting("text", kinds.choice("text", "json"), "Form of the logs on stderr.")
     log_level: str = _setting(

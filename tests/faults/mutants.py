@@ -96,7 +96,7 @@ MUTANTS = (
     ),
     _mutant(
         "a promise published before its segment is sealed",
-        "tests/unit/service/collector/test_journal.py::test_the_promise_is_the_oldest_record_that_is_not_sealed",
+        "tests/unit/service/collector/journal/test_journal.py::test_the_promise_is_the_oldest_record_that_is_not_sealed",
         (
             "service/collector/journal/journal.py",
             "        sealed = await self._loop.run_in_executor(self._thread, self._writer.seal)\n",
@@ -106,7 +106,7 @@ MUTANTS = (
     ),
     _mutant(
         "a promise that forgets what is buffered",
-        "tests/unit/service/collector/test_journal.py::test_the_promise_is_the_oldest_record_that_is_not_sealed",
+        "tests/unit/service/collector/journal/test_journal.py::test_the_promise_is_the_oldest_record_that_is_not_sealed",
         (
             "service/collector/journal/journal.py",
             "in (self._open_us, in_flight_us, self._forming.first_us):",

@@ -32,14 +32,6 @@ class Batch:
     """The receipt of the oldest record."""
     durable: Shared = field(default_factory=Shared)
 
-    def add(self, payload: bytes, received_us: int) -> asyncio.Future[None]:
-        """Add a record, and return the future of the batch."""
-        if self.first_us is None:
-            self.first_us = received_us
-        self.size_bytes += len(payload)
-        self.payloads.append(payload)
-        return self.durable
-
     def fail(self, error: Exception) -> None:
         """Raise the error in every waiter, unless the batch is done."""
         if not self.durable.done():

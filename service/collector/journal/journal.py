@@ -103,8 +103,12 @@ class Journal:
         bytes_after = forming.size_bytes + len(payload)
         if bytes_after > self._buffer_bytes_max or len(forming.payloads) >= self._buffer_lines_max:
             raise JournalFull("the log's buffer is full")
-        self._wake.set()
-        return forming.add(payload, received_us)
+        if forming.first_us is None:
+            forming.first_us = received_us
+            self._wake.set()
+        forming.size_bytes = bytes_after
+        forming.payloads.append(payload)
+        return forming.durable
 
     async def await_clock(self) -> None:
         """Wait, if the clock fell back, until the series has changed or cannot be changed.

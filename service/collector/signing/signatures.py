@@ -28,10 +28,10 @@ SALES = frozenset({"purchase", "conversion"})
 
 _SECONDS_DIGITS_MAX = 12
 _MESSAGES = {
-    "signature-invalid": "The signature is not one of this body by a secret of this tenant.",
-    "signature-expired": "The signature's time is more than five minutes away.",
+    "signature-invalid": "The signature was not made from this body with a secret of this tenant.",
+    "signature-expired": "The time of the signature is more than five minutes from now.",
 }
-_ONLY_SIGNED = "Of this tenant's sales only signed ones count, told to the conversion endpoint."
+_ONLY_SIGNED = "Only signed sales of this tenant count; send them to the conversion endpoint."
 MISSING = Rejection("signature-missing", 422, _ONLY_SIGNED, {"type": [_ONLY_SIGNED]})
 """The rejection of an unsigned sale of a tenant whose unsigned sales do not count."""
 
