@@ -149,7 +149,9 @@ def test_what_waits_for_long_is_told_whatever_the_clock_does(
 ) -> None:
     """A reason of the private port, and none once it was compacted."""
     service = start_service(segment_age_s=0.1, compact_interval_s=0.5)
-    with (service.data / "lake" / "lock").open("rb") as lock:
+    path = service.data / "lake" / "lock"
+    eventually(path.exists)
+    with path.open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         send(service, 1)
         step(-HOUR_S)
