@@ -14,8 +14,6 @@ const form = document.getElementById("period");
 const readerOnce = fetchReader();
 let drawing = new AbortController();
 
-// -- around the numbers ---------------------------------------------------------------------
-
 const showTitle = (text) => {
   document.getElementById("title").textContent = text;
   document.title = `${text} – beaconlog`;
@@ -43,8 +41,6 @@ const fillForm = (state, period) => {
   form.elements.compare.checked = state.compare;
   document.getElementById("custom").hidden = state.period !== "custom";
 };
-
-// -- drawing --------------------------------------------------------------------------------
 
 const navigate = (change) => {
   pushState(change);
@@ -82,8 +78,6 @@ const show = async () => {
   }
   if (!signal.aborted) view.removeAttribute("aria-busy");
 };
-
-// -- choices --------------------------------------------------------------------------------
 
 form.addEventListener("change", ({ target }) => {
   const { period, compare, from, to } = form.elements;

@@ -17,8 +17,6 @@ const short = new Intl.NumberFormat("en", { notation: "compact", maximumFraction
 const pathOf = (points) =>
   points.map(([x, y], index) => `${index ? "L" : "M"}${x.toFixed(1)},${y.toFixed(1)}`).join("");
 
-// -- lines over time ------------------------------------------------------------------------
-
 /** Return a round number at or above the maximum, at least 1, whose half is whole too. */
 const roundTop = (maximum) => {
   if (maximum <= 1) return 1;
@@ -165,8 +163,6 @@ export const lines = (spec, { label, when }) => {
   letChoose(picture, scales, writeLegend);
   return [picture, legend];
 };
-
-// -- bars and sparks ------------------------------------------------------------------------
 
 /** Return bars of one quantity by name. `note` may return more text for below a row. */
 export const bars = (spec, { note = () => null, value = number.format } = {}) => {

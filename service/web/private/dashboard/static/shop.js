@@ -32,8 +32,6 @@ const REVENUE_COLUMNS = [
   ["value", "Value"],
 ];
 
-// -- cards ----------------------------------------------------------------------------------
-
 const ratio = (part, whole) => (whole ? part / whole : null);
 
 const growth = (now, before) => (now === null || !before ? null : now / before - 1);
@@ -81,7 +79,7 @@ const cards = ({ row, revenue, revenueBefore, compared }) => {
       rate === null ? "–" : `${number.format(100 * rate)}%`,
       change(growth(rate, rateBefore)),
     ),
-    card("Revenue", amounts(revenue), change(revenueGrowth(revenue, revenueBefore))),
+    card("Revenue", amounts(revenue.rows), change(revenueGrowth(revenue.rows, revenueBefore.rows))),
   );
 };
 
@@ -91,8 +89,6 @@ const comparison = (row, compared) => {
     : `Nothing to compare with: there were no events ${compared}.`;
   return element("p", { class: "compared" }, text);
 };
-
-// -- panels ---------------------------------------------------------------------------------
 
 const dropNote = (row, index, rows) => {
   const before = rows[index - 1]?.visitors;
@@ -159,8 +155,6 @@ const qualityPanel = ({ rows }, parameters) => {
   );
 };
 
-// -- the page -------------------------------------------------------------------------------
-
 /** Return the directory's row of a shop; of a shop that the directory lacks, its id alone. */
 const fetchTenant = async (shop, signal) => {
   const { rows, parameters } = await fetchReport("shops", { tenant: shop, limit: 1 }, signal);
@@ -179,7 +173,7 @@ const fetchNumbers = async (parameters, { compare, period, signal }) => {
     ? await fetchReport("revenue", { ...parameters, from, to }, signal)
     : { rows: [] };
   const [row] = summary.rows;
-  return { summary, row, revenue, revenueBefore: before.rows, compared };
+  return { summary, row, revenue, revenueBefore: before, compared };
 };
 
 const fetchPanels = (parameters, interval, signal) => {
@@ -194,6 +188,17 @@ const fetchPanels = (parameters, interval, signal) => {
   ]);
 };
 
+/** Return the numbers above the panels, and advice where the shop has no events. */
+const overview = (numbers, tenant) => {
+  const { row, compared } = numbers;
+  const advice = "Choose a longer period, or add this line to the shop’s pages:";
+  return [
+    row && cards(numbers),
+    row && compared && comparison(row, compared),
+    !row?.events && emptyPeriod(advice, trackerLine(tenant)),
+  ].filter(Boolean);
+};
+
 /**
  * Draw the page of the shop `state.shop` into `view`. `page` takes the title and each snapshot.
  * Throw what fetchReport throws.
@@ -204,23 +209,13 @@ export const drawShop = async (view, { state, period, signal, page }) => {
   const panels = fetchPanels(parameters, interval, signal);
   panels.catch(() => {}); // A failure is reported where the panels are awaited.
   const numbers = await fetchNumbers(parameters, { compare: state.compare, period, signal });
-  const { row, revenue, compared } = numbers;
-  const isEmpty = !row?.events;
-  const tenant = isEmpty ? await fetchTenant(state.shop, signal) : row;
+  const isEmpty = !numbers.row?.events;
+  const tenant = isEmpty ? await fetchTenant(state.shop, signal) : numbers.row;
   page.showSnapshot(numbers.summary);
   if (state.isChosen) page.showTitle(shopName(tenant));
-  const grid = element("div", { class: "grid" }, liveStrip(state.shop, signal, page.showSnapshot));
-  const top = [
-    row ? cards({ ...numbers, revenue: revenue.rows }) : null,
-    row && compared ? comparison(row, compared) : null,
-    isEmpty
-      ? emptyPeriod(
-          "Choose a longer period, or add this line to the shop’s pages:",
-          trackerLine(tenant),
-        )
-      : null,
-  ];
-  view.replaceChildren(...top.filter(Boolean), grid);
+  const live = liveStrip(state.shop, signal, page.showSnapshot);
+  const grid = element("div", { class: "grid" }, live);
+  view.replaceChildren(...overview(numbers, tenant), grid);
   const [series, funnel, products, sources, quality] = await panels;
   if (!isEmpty)
     grid.append(
@@ -228,7 +223,7 @@ export const drawShop = async (view, { state, period, signal, page }) => {
       funnelPanel(funnel, parameters),
       sourcesPanel(sources, parameters),
       productsPanel(products, parameters),
-      revenuePanel(revenue, parameters),
+      revenuePanel(numbers.revenue, parameters),
     );
   grid.append(qualityPanel(quality, parameters));
 };

@@ -19,8 +19,6 @@ const SORTABLE = [
   ["visitors_change", "Change"],
 ];
 
-// -- which shops ----------------------------------------------------------------------------
-
 const sorted = (rows, sort) => {
   const [field, sign] = sort.startsWith("-") ? [sort.slice(1), -1] : [sort, 1];
   const valueOf = (row) => row[field] ?? (field === "tenant" ? "" : -Infinity);
@@ -45,8 +43,6 @@ const matchingShops = async (active, text, signal) => {
   const silent = rows.filter((row) => !activeIds.has(row.tenant_id));
   return [...active.filter(isMatch), ...silent.map((row) => ({ ...row, ...NO_EVENTS }))];
 };
-
-// -- the list -------------------------------------------------------------------------------
 
 const sortHeading = (state, navigate, [field, title]) => {
   const isDescending = state.sort === `-${field}`;
@@ -129,8 +125,6 @@ const fillCells = async (cells, parameters, buckets, signal) => {
   for (const [id, cell] of cells)
     cell.activity.replaceChildren(spark(counts.get(id), "Events over time", buckets.count));
 };
-
-// -- the page -------------------------------------------------------------------------------
 
 const totals = (active) => {
   const total = (field) => number.format(active.reduce((sum, row) => sum + row[field], 0));
