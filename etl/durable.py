@@ -56,7 +56,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder whose parent exists, and make its name durable."""
+    """Make a folder, unless it exists, and sync its name. The parent must exist. Raises OSError."""
     path.mkdir(mode=_FOLDER_MODE, exist_ok=True)
     fsync_path(path.parent)
 
@@ -80,7 +80,7 @@ def try_lock(path: Path) -> int | None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Wait for an exclusive flock on `path`, and hold it."""
+    """Wait for an exclusive flock on `path`, and hold it during the body."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _FILE_MODE)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)

@@ -3,18 +3,18 @@
 <data>/format.json                     {"format": 2}; a folder without it is of format 1
 <data>/directory.db                    tenants and products (embedded default)
 <data>/signing.json                    secrets with which tenants sign sales
-<data>/tokens.json, tokens.made        tokens of the private port; a mark that there ever was one
+<data>/tokens.json, tokens.made        tokens of the private port; the mark that one was made
 <data>/sessions.json                   signed-in browsers
-<data>/salts/<YYYY-MM-DD>              the visitor salt of a day
+<data>/salts/<YYYY-MM-DD>              the salt of that day for visitor ids
 <data>/log/lock                        held while a series is claimed or recovered
 <data>/log/<series>/...                segments, see `etl.log.format`
 <data>/lake/lock                       held while a job changes the lake
 <data>/lake/<table>/                   a Delta table
 <data>/lake/tmp/                       DuckDB's spill files
 
-The format number of a folder grows when an older version would misread what the new one writes.
-This version reads every format up to FORMAT and writes FORMAT: a writing role marks the folder
-before it writes anything else. It neither reads nor writes a newer format. Format 1 has no mark.
+A version of beaconlog whose files an older version would misread has a higher format number. This
+version reads every format up to FORMAT, writes FORMAT, and refuses a newer one. A process that
+writes marks the folder with FORMAT before it writes anything else. Format 1 has no mark.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Layout:
         return self.lake / name
 
     def prepare(self) -> None:
-        """Make the folders of a writing role and mark the data folder with FORMAT, durably.
+        """Make the folders that a writing process needs and mark the data folder, durably.
 
         Raises DataFolderError; NewerFormat before anything is changed.
         """
@@ -116,12 +116,12 @@ class Layout:
         self.refuse_newer()
         self._refuse_links()
         for folder in (self.root, self.log, self.lake, self.salts):
-            self._make_writable(folder)
-        self._keep_secrets()
+            self._make_folder(folder)
+        self._restrict_secrets()
         self._mark()
 
     def links(self) -> Iterator[Path]:
-        """Yield symbolic links in place of the folders in which jobs delete files."""
+        """Yield the symbolic links in the places where jobs delete files."""
         tables = [entry for entry in _entries(self.lake) if entry.is_dir()]
         inner = (path for folder in (self.log, self.lake, *tables) for path in _entries(folder))
         yield from (path for path in (self.log, self.lake, self.salts, *inner) if path.is_symlink())
@@ -145,13 +145,13 @@ class Layout:
                 "deleted; move what it points to here, or mount it here"
             )
 
-    def _keep_secrets(self) -> None:
+    def _restrict_secrets(self) -> None:
         for path in self.secrets():
             with suppress(PermissionError):  # owned by another user: `check` reports it
                 durable.make_private(path)
 
     def format(self) -> int:
-        """Return the folder's format. Raises DataFolderError where it cannot be read."""
+        """Return the folder's format number. Raises DataFolderError if it cannot be read."""
         try:
             written = json.loads(self.format_file.read_bytes())["format"]
         except FileNotFoundError:
@@ -167,7 +167,7 @@ class Layout:
         return written
 
     def refuse_newer(self) -> None:
-        """Raise NewerFormat where a newer version wrote the folder; DataFolderError as `format`."""
+        """Raise NewerFormat if a newer version wrote the folder; DataFolderError as in `format`."""
         version = self.format()
         if version > FORMAT:
             raise NewerFormat(
@@ -188,12 +188,12 @@ class Layout:
             raise DataFolderError(f"data folder {self.root}: {error.strerror}") from error
 
     def refuse_full_disk(self) -> None:
-        """Raise DataFolderError for a full disk, which SQLite reports as an I/O error."""
+        """Raise DataFolderError if the disk is full, which SQLite reports as an I/O error."""
         if not os.statvfs(self.root).f_bavail:
             raise DataFolderError(f"data folder {self.root}: its disk is full; free some space")
 
     @staticmethod
-    def _make_writable(folder: Path) -> None:
+    def _make_folder(folder: Path) -> None:
         try:
             for missing in reversed(
                 [path for path in (folder, *folder.parents) if not path.exists()]

@@ -1,4 +1,4 @@
-"""Values as text: exact numbers, times with their offset."""
+"""Text for values: exact numbers, and times with their offset."""
 
 from __future__ import annotations
 

@@ -29,18 +29,18 @@ class MonotonicTime(tzinfo):
     """A time zone in which the time is always `clock()` seconds after 1970.
 
     Create its datetimes with `now` and by adding to them; a conversion from another zone returns
-    the present.
+    the current time instead.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
 
     def now(self) -> datetime:
-        """Return the present, as `datetime.now(self)` does."""
+        """Return the current time, as `datetime.now(self)` does."""
         return _ORIGIN.replace(tzinfo=self) + timedelta(seconds=self._clock())
 
     def fromutc(self, _: datetime) -> datetime:
-        """Return the present, for `datetime.now(self)`."""
+        """Return the current time; `datetime.now(self)` calls this."""
         return self.now()
 
     def utcoffset(self, _: datetime | None) -> timedelta:
@@ -74,7 +74,7 @@ class Schedule:
     """Runs jobs in background threads at fixed intervals, the first at once."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock`: seconds; it never goes back."""
+        """Create a schedule that is not started. `clock` returns seconds and never goes back."""
         self._stopping: threading.Thread | None = None
         self._time = MonotonicTime(clock)
         self._scheduler = BackgroundScheduler(
@@ -92,7 +92,7 @@ class Schedule:
         self._scheduler.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """Start no more runs, wait for running ones, and return whether all ended in time.
+        """Stop starting runs, wait for the running ones, and return whether all ended in time.
 
         May be called again to wait longer.
         """

@@ -21,7 +21,7 @@ class DamagedTokens(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The stored form of a token. `tenant_id` None: an administrator's token, which reads all."""
+    """The stored form of a token. Without `tenant_id` it is an administrator's and reads all."""
 
     id: str
     sha256: str
@@ -31,7 +31,7 @@ class Token:
     revoked_at: str | None = None
 
     def is_valid(self, now: datetime) -> bool:
-        """Whether it is neither revoked nor expired."""
+        """Return whether the token is neither revoked nor expired."""
         if self.revoked_at is not None:
             return False
         return self.expires_at is None or now < datetime.fromisoformat(self.expires_at)
@@ -55,7 +55,7 @@ def written(tokens: Sequence[Token]) -> bytes:
 
 
 def _is_sound(token: Token) -> bool:
-    """Whether every field is valid. Raises TypeError, ValueError for a field of another type."""
+    """Return whether every field is valid. Raises TypeError, ValueError for a wrong type."""
     moments = [token.created_at, token.expires_at, token.revoked_at]
     return (
         isinstance(token.id, str)

@@ -3,7 +3,7 @@
 A wall clock that is a year ahead, even for a minute, must not expire a year of data, versions or
 salts. Deleting late does no harm. So the trusted time is never ahead of the wall clock, and a step
 forward is trusted only after it has lasted a day of the monotonic clock. A step back is trusted at
-once. Where a step can only affect readers, a shorter time than a day suffices.
+once. `trusted_after_s` may be shorter than a day where a step can only affect readers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The lake: Delta tables of what the log held, and the live view over both.
+"""The lake: Delta tables of the lines that were compacted, and the live view over lake and log.
 
     from etl import lake
     con = lake.connect("data")

@@ -1,7 +1,7 @@
 """Writing to a Delta table: each function makes one durable commit.
 
-delta-rs syncs nothing. So each function syncs what its commit left in the log of the table
-(`etl.lake.delta_log`) before it returns; later commits then never outlive it in a power cut.
+delta-rs syncs nothing. So each function syncs the files that its commit added to the Delta log
+(`etl.lake.delta_log`) before it returns, and no power cut loses a commit but keeps a later one.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A commit that replaces files. `is_rewrite`: the rows stay the same."""
+    """A commit that replaces files. `is_rewrite`: the rows stay the same. `books`: its counts."""
 
     added: Sequence[DataFile]
     removed: Sequence[ListedFile]
@@ -55,8 +55,8 @@ class Change:
 def open_or_create(folder: Path, table: Table) -> Snapshot:
     """Return the newest snapshot of a table, durable, for a caller that will commit to it.
 
-    The table's log is repaired first; a missing table is created; columns that the table gained
-    since then are added. Raises LakeError.
+    The Delta log is repaired first, a missing table is created, and columns that a newer version
+    of beaconlog defines are added. Raises LakeError.
     """
     delta_log.repair(folder)
     with lake_errors(table):
@@ -74,7 +74,7 @@ def open_or_create(folder: Path, table: Table) -> Snapshot:
 
 
 def _with_all_columns(folder: Path, snapshot: Snapshot) -> Snapshot:
-    """Add the columns that the table gained, if any, and return the snapshot that has them."""
+    """Add the columns that the stored table lacks, and return the snapshot that has them."""
     delta, table = _delta_of(snapshot), snapshot.table
     present = {field.name for field in delta.schema().fields}
     wanted = Schema.from_arrow(table.arrow_schema).fields
@@ -93,25 +93,26 @@ def commit(
     watermarks: Mapping[str, int],
     books: Mapping[str, int],
 ) -> int:
-    """Add durable `files` and move the watermarks, by app id; return the new version.
+    """Add durable `files` and move the watermarks (app id -> number); return the new version.
 
-    Raises CommitFailedError when another compaction, of any series, has committed since the
+    Raises CommitFailedError if another compaction, of any series, has committed since the
     snapshot: nothing was changed, and the caller starts over from a fresh snapshot. Raises
-    LakeError when it is unknown whether the commit was made: only a fresh snapshot shows it.
+    LakeError if it is unknown whether the commit was made: only a fresh snapshot shows it.
     """
     actions: list[AddAction | RemoveAction] = [
         _add_action(folder, file, is_rewrite=False) for file in files
     ]
-    # Commits of different series would both pass the conflict check, with a duplicate across them.
-    turn = {_COMPACTION: snapshot.watermark(_COMPACTION) + 1}
-    return _commit(folder, snapshot, actions, {**watermarks, **turn}, books)
+    # Without a shared app id, two commits of different series would both pass Delta's conflict
+    # check, and an event could be stored by both.
+    shared = {_COMPACTION: snapshot.watermark(_COMPACTION) + 1}
+    return _commit(folder, snapshot, actions, {**watermarks, **shared}, books)
 
 
 def replace(folder: Path, snapshot: Snapshot, change: Change) -> int:
     """Replace files of the table; return the new version.
 
     delta-rs lets two commits remove the same file. So each call moves the version of one shared
-    transaction: of two calls from one snapshot, the second raises CommitFailedError.
+    app id: of two calls from one snapshot, the second raises CommitFailedError.
     """
     now_ms = int(time.time() * 1000)
     added = [_add_action(folder, file, is_rewrite=change.is_rewrite) for file in change.added]
@@ -125,8 +126,8 @@ def replace(folder: Path, snapshot: Snapshot, change: Change) -> int:
         )
         for file in change.removed
     ]
-    turn = {_MAINTENANCE: snapshot.watermark(_MAINTENANCE) + 1}
-    return _commit(folder, snapshot, [*added, *removed], turn, change.books)
+    shared = {_MAINTENANCE: snapshot.watermark(_MAINTENANCE) + 1}
+    return _commit(folder, snapshot, [*added, *removed], shared, change.books)
 
 
 def _commit(
@@ -166,7 +167,7 @@ def _delta_of(snapshot: Snapshot) -> DeltaTable:
 
 
 def set_properties(folder: Path, snapshot: Snapshot, properties: Mapping[str, str]) -> Snapshot:
-    """Set properties of the table, if any differs, and return the snapshot that has them."""
+    """Set properties of the table, unless it has them, and return the snapshot that has them."""
     if all(snapshot.property(name) == value for name, value in properties.items()):
         return snapshot
     with synced(folder, snapshot.table):
@@ -175,14 +176,14 @@ def set_properties(folder: Path, snapshot: Snapshot, properties: Mapping[str, st
 
 
 def checkpoint(folder: Path, table: Table, version: int) -> None:
-    """Make a checkpoint of a version, which then needs no earlier entry of the log."""
+    """Make a checkpoint of a version, which then needs no earlier entry of the Delta log."""
     with synced(folder, table):
         DeltaTable(folder, version=version).create_checkpoint()
 
 
 @contextmanager
 def synced(folder: Path, table: Table) -> Iterator[None]:
-    """Sync what the body writes to the table's log; raise delta-rs' errors as LakeError."""
+    """Sync the files that the body adds to the Delta log; raise delta-rs' errors as LakeError."""
     before = frozenset(os.listdir(folder / delta_log.FOLDER))
     with lake_errors(table):
         yield

@@ -1,12 +1,12 @@
 """Compaction: sealed lines become Parquet files and one commit per table, exactly once.
 
-The lake takes a line only after every line received earlier. So "first by receipt" among the lines
-of a compaction is first by receipt among all, whenever it runs. `etl.log.closed` explains the safe
-time, before which no line is missing from the sealed segments.
+The lake takes a line only after every line received earlier. So the first by receipt among the
+lines of a compaction is the first by receipt among all lines, whenever it runs. `etl.log.closed`
+explains the safe time: every line received before it is in a sealed segment.
 
-One run, under the compaction lock, waits (at most `wait_s`) until that safe time has passed the
-newest line that was sealed when the run began. Then it makes passes until no line before the safe
-time is left. A pass:
+One run, under the lake's lock, waits (at most `wait_s`) until the safe time has passed the newest
+line that was sealed when the run began. Then it makes passes until no line before the safe time is
+left. A pass:
 
 1. loads each table, or continues from the version that the previous pass committed; the snapshot
    has the table's watermarks of each series;
@@ -14,16 +14,17 @@ time is left. A pass:
    safe time, or earlier to keep the pass within `compact_bytes_max`; the segments have no gaps and
    are verified against their names (`etl.lake.selection`);
 3. reads them once into DuckDB, and writes each table's rows, sorted and without duplicates, to
-   Parquet files under temporary names; counts are checked; the files are synced and renamed, their
-   folders synced (`etl.lake.passes`);
+   Parquet files under temporary names; checks the counts; syncs the files, renames them, and syncs
+   their folders (`etl.lake.passes`);
 4. makes one synced commit per table, which adds the files and moves the watermarks.
 
 At the end of a run, segments that every table has held whole for `segment_grace_s` are deleted
 (`etl.lake.expiry`).
 
 A kill between any two steps leaves watermarks and files as they were before or after the commit;
-the next pass sweeps temporary files. After a conflict the pass starts over from fresh snapshots.
-Every commit records in its metadata that lines of the table's kind = rows written + duplicates.
+the next pass removes temporary files. After a conflict the pass starts over from fresh snapshots.
+Every commit records three counts in its metadata: lines of the table's kind, rows written and
+duplicates; lines = rows + duplicates.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ class CompactionConflict(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CompactionPlan:
-    """How much one pass takes, how long a run waits for the safe time, how long compacted
-    segments are kept, and what DuckDB may use."""
+    """The bytes of log per pass, the longest wait for the safe time, the time for which compacted
+    segments are kept, and the memory and threads of DuckDB."""
 
     bytes_max: int = 256 << 20
     segment_grace_s: float = 900.0
@@ -75,7 +76,7 @@ class CompactionPlan:
 
 @dataclass(slots=True)
 class CompactionResult:
-    """The result of a run. `rows` and `duplicates` count events; `stopped` lists damaged series."""
+    """The counts of a run. `rows` and `duplicates` count events; `stopped` lists damaged series."""
 
     segments: int = 0
     lines: int = 0
@@ -101,9 +102,9 @@ def run(data: Path, plan: CompactionPlan, now_s: float) -> CompactionResult:
 
 
 def run_with_lock(layout: Layout, plan: CompactionPlan, now_s: float) -> CompactionResult:
-    """Compact as `run` does; the caller holds the compaction lock."""
+    """Compact as `run` does; the caller holds the lake's lock."""
     result = CompactionResult()
-    settled = _settle(layout, plan, now_s, result)  # later segments are the next run's
+    settled = _settle(layout, plan, now_s, result)  # the next run takes later segments
     job = _Run(layout, plan, settled, result)
     while _one_pass(job):
         pass
@@ -120,7 +121,7 @@ def run_with_lock(layout: Layout, plan: CompactionPlan, now_s: float) -> Compact
 def _settle(
     layout: Layout, plan: CompactionPlan, now_s: float, result: CompactionResult
 ) -> Settled:
-    """Wait for the safe time to pass every line that is sealed now and not ahead of `now_s`."""
+    """Wait until the safe time has passed every line that is sealed now and not after `now_s`."""
     deadline_s = time.monotonic() + plan.wait_s
     settled = safe_time.settle(layout.log, layout.log_lock)
     result.recovered_segments += settled.recovered
@@ -137,12 +138,12 @@ def _settle(
 
 
 def _pause(seconds: float) -> None:
-    # time.sleep waits for an absolute time, which fails under a clock that is faked.
+    # time.sleep waits for an absolute time, which fails under a faked clock.
     threading.Event().wait(seconds)
 
 
 def _newest_us(settled: Settled) -> int:
-    """Return the newest receipt that is sealed; 0 where none can be read."""
+    """Return the newest receipt in the sealed segments; 0 if none can be read."""
     newest = 0
     for listed in settled.sealed.values():
         try:
@@ -164,8 +165,8 @@ def _snapshots(layout: Layout) -> list[Snapshot]:
 class _Run:
     """The state that the passes of one run share.
 
-    `reached`: the watermarks that were committed, by series. `snapshots`: durable and the newest,
-    or none where the next pass must load them.
+    `reached`: the watermarks that the run has committed, by series. `snapshots`: the newest, which
+    are durable; empty if the next pass must load them.
     """
 
     layout: Layout
@@ -188,7 +189,7 @@ class _Run:
 
 
 def _one_pass(job: _Run) -> bool:
-    """Compact the lines of one pass; return False when there was nothing to take."""
+    """Compact the lines of one pass; return False if there was nothing to take."""
     conflicts = 0
     while conflicts < _CONFLICTS_MAX:
         snapshots = job.snapshots = job.snapshots or _snapshots(job.layout)
@@ -217,7 +218,7 @@ def _one_pass(job: _Run) -> bool:
 
 
 def _watermarks(job: _Run, snapshots: Sequence[Snapshot]) -> dict[str, Watermarks]:
-    """Return up to where every table holds each series."""
+    """Return the watermarks up to which every table holds each series."""
     return {
         series: Watermarks(
             min(item.watermark(series) for item in snapshots),
@@ -234,7 +235,7 @@ def _compact(job: _Run, snapshots: Sequence[Snapshot], taken: Selection) -> None
             job.layout.spill, memory_bytes_max=plan.memory_bytes_max, threads_max=plan.threads_max
         ) as con:
             passes.write(con, job.layout, snapshots, taken, counts)
-    finally:  # a table that was committed before a conflict counts, too
+    finally:  # tables that were committed before a conflict count too
         result.rows += counts.rows
         result.duplicates += counts.duplicates
         result.rejected += counts.rejected

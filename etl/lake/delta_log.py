@@ -1,13 +1,13 @@
 """The transaction log of a Delta table as files: syncing it, and repairing it after a power cut.
 
 delta-rs links a commit into `_delta_log` without syncing it. So every writer syncs its own commit
-(`sync`), and before it builds on a commit that a killed process may have left, syncs that one too
-(`sync_newest`). A power cut can therefore tear only the newest entries (one, or the two of a
-vacuum), and nothing depends on those: segments are deleted only after a synced commit. `repair`
-sets a torn entry and those after it aside, and the compaction runs again.
+(`sync`), and before it builds on a commit that a killed process may have left unsynced, it syncs
+that commit too (`sync_newest`). A power cut can therefore tear only the newest entries (one, or the
+two of a vacuum), and nothing depends on those: segments are deleted only after a synced commit.
+`repair` sets aside a torn entry and those after it, and the next compaction writes the rows again.
 
 Our commits record in their metadata how many files they add and remove and how many watermarks they
-move, so a truncated commit is recognised even where it ends between two lines.
+move, so a truncated commit is recognised even if it ends between two lines.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _actions(data: bytes) -> list[dict[str, Any]]:
 
 
 def newest_at(table: Path, time_s: float) -> int | None:
-    """Return the newest version at a Unix time; None where the log starts later."""
+    """Return the newest version committed by a Unix time; None if the log starts later."""
     commits = reversed(_commits(table / FOLDER))
     return next((_version(path) for path in commits if path.stat().st_mtime <= time_s), None)
 
@@ -87,7 +87,7 @@ def checkpoints(table: Path) -> list[int]:
 
 
 def delete_before(table: Path, version: int) -> int:
-    """Delete the files older than `version`, which has a durable checkpoint; return how many.
+    """Delete the files before `version`, which has a durable checkpoint; return their number.
 
     Oldest first, so that a kill leaves no gap: a log with a gap cannot be read.
     """
@@ -110,7 +110,7 @@ def up_to(table: Path, version: int) -> list[Path]:
 
 
 def missing_checkpoint(table: Path) -> str | None:
-    """Return the error in `_last_checkpoint`; None where it is valid or missing."""
+    """Return a description of the error in `_last_checkpoint`; None if it is valid or missing."""
     pointer = table / FOLDER / _LAST_CHECKPOINT
     try:
         version = int(json.loads(pointer.read_bytes())["version"])
@@ -133,7 +133,7 @@ def statistics_in(checkpoint: Path) -> list[str]:
 
 
 def sync(table: Path, before: frozenset[str]) -> None:
-    """Sync the entries that a commit added to the names `before` it."""
+    """Sync the entries that a commit added. `before`: the names that existed before it."""
     _sync_names(table, [name for name in os.listdir(table / FOLDER) if name not in before])
 
 
@@ -179,7 +179,7 @@ def repair(table: Path) -> list[str]:
 
 
 def _from_first_torn(commits: list[Path]) -> list[Path]:
-    """Return the newest commits from the first torn or missing one on: none of them was synced."""
+    """Return the newest commits, from the first torn or missing one on; none of them was synced."""
     newest = commits[-_UNSYNCED_MAX:]
     for index, path in enumerate(newest):
         is_next = index == 0 or int(path.stem) == int(newest[index - 1].stem) + 1

@@ -12,7 +12,7 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """Open an in-memory database in UTC.
 
-    DuckDB makes the folder `spill` when it needs it; with None it never spills.
+    DuckDB makes the folder `spill` when it spills to disk; with None it never spills.
     """
     con = duckdb.connect(
         config={
@@ -22,7 +22,7 @@ def connect(
         }
     )
     con.execute("SET TimeZone = 'UTC'")
-    con.execute("SET preserve_insertion_order = false")  # what needs an order says so
+    con.execute("SET preserve_insertion_order = false")  # queries that need an order have ORDER BY
     con.execute("SET parquet_metadata_cache = true")  # a report reads its files more than once
     return con
 
@@ -33,12 +33,12 @@ def quoted(text: str) -> str:
 
 
 def one_value(con: duckdb.DuckDBPyConnection, query: str) -> object:
-    """Return the value of a query that yields one row of one column; None for no row."""
+    """Return the value of a query with at most one row, of one column; None for no row."""
     row = con.execute(query).fetchone()
     return row[0] if row else None
 
 
 def count(con: duckdb.DuckDBPyConnection, relation: str) -> int:
-    """Return how many rows a relation (SQL) has."""
+    """Return the number of rows of a relation (SQL)."""
     number = one_value(con, f"SELECT count(*) FROM {relation}")
     return number if isinstance(number, int) else 0

@@ -1,7 +1,7 @@
-"""The duplicate rule: which of the staged events are duplicates. `duplicates.sql` specifies it.
+"""The duplicate rule: it finds the duplicates among staged events. Specified by `duplicates.sql`.
 
-Compaction and the live view both apply it, so a number never changes because a job ran. Event ids
-count for 24 hours, transactions for 30 days.
+Compaction and the live view both apply it, so a number never changes because a job ran. An event id
+counts for 24 hours, a transaction for 30 days.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KEY_WINDOWS = {
 
 
 def mark_duplicates(con: duckdb.DuckDBPyConnection, events: Snapshot) -> int:
-    """Move the duplicates among `staged_events` to `staged_duplicates`; return how many.
+    """Move the duplicates among `staged_events` to `staged_duplicates`; return their number.
 
     A duplicate has the key of a row in the lake or of an earlier staged row.
     """

@@ -5,9 +5,9 @@
 -- event in the lake wins; else the first by (received_at, series, seq). A dropped event makes no other
 -- event a duplicate.
 --
--- In:  lines, and of them staged_events (the rows in question); lake_keys (tenant_id, dedupe_key,
---      received_at: the lake's rows with one of these keys).
--- Out: dropped (series, seq), and in lines their kind: `duplicate`.
+-- In:  lines (all staged lines); staged_events (the events among them that the lake does not hold);
+--      lake_keys (tenant_id, dedupe_key, received_at: the rows of the lake with one of their keys).
+-- Out: dropped (series, seq: the duplicates); in lines, their kind is now `duplicate`.
 
 CREATE OR REPLACE TEMP TABLE dropped AS
 WITH contested AS (

@@ -18,7 +18,7 @@ class LakeError(Exception):
 
 
 class VersionNotFound(LakeError):
-    """The table has no such version, or no longer the files of it."""
+    """The table has no such version, or the files of that version were deleted."""
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """Deleting segments that the lake has held for the grace period.
 
-A segment is deleted once every table held it whole at a version older than the grace period. So a
-reader that listed it before the commit still finds it, and the commit is synced by then. The newest
-sealed segment of a series that is written stays, because recovery needs it to know where an open
-segment begins. Of a dead series every segment is deleted, and then its folder, unless bytes were
-set aside in it.
+A segment is deleted once every table has held it whole for the grace period. So a reader that
+listed it before the commit still finds it, and the commit is synced by then. While a series is
+written, its newest sealed segment is kept, because recovery reads from it where the open segment
+begins. Of a dead series all segments are deleted, and then its folder, unless bytes were set aside
+in it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from etl.log.segments import Sealed
 
 
 def delete_compacted(layout: Layout, snapshots: Sequence[Snapshot], *, before_s: float) -> int:
-    """Delete segments that every table held at Unix time `before_s`; return how many."""
+    """Delete the segments that every table held at Unix time `before_s`; return their number."""
     dead = series.dead_series(layout.log, layout.log_lock)
     deleted = 0
     if _any_candidate(layout, snapshots, dead):
@@ -59,9 +59,9 @@ def _any_candidate(layout: Layout, snapshots: Sequence[Snapshot], dead: set[str]
 
 
 def _snapshot_at(folder: Path, newest: Snapshot, before_s: float) -> Snapshot:
-    """Return the newest version committed by `before_s`; an empty snapshot if there is none."""
+    """Return the newest snapshot committed by `before_s`; an empty one if there is none."""
     version = delta_log.newest_at(folder, before_s)
-    with suppress(VersionNotFound):  # its files were deleted: that time cannot be looked up
+    with suppress(VersionNotFound):  # its files were deleted: that time is unknown
         if version is not None:
             return Snapshot.load(folder, newest.table, version)
     return Snapshot.empty(newest.table)

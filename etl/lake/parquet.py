@@ -1,8 +1,8 @@
 """Writing the lake's Parquet files: under a temporary name, checked, synced, then linked.
 
-The final name is derived from the content (`key`). So an attempt that ended before its commit
-leaves the file that the next attempt would write, and no attempt overwrites a file that a
-concurrent one has committed.
+The final name is made from `key`, which stands for the content: equal keys mean equal rows. So an
+attempt that ended before its commit leaves the file that the next attempt would write, and no
+attempt overwrites a file that a concurrent attempt has committed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FORMAT = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEV
 
 
 class RowCountMismatch(LakeError):
-    """A written file does not hold the rows it was made from."""
+    """A written file does not have the number of rows that it was made from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,10 @@ def write_file(
 ) -> DataFile:
     """Write rows, sorted, to the file that `key` names in their partition; durable on return.
 
-    Raises RowCountMismatch when the file does not hold every row.
+    Raises RowCountMismatch if the file does not hold every row.
     """
     partition = folder / f"{PARTITION}={rows.event_date}"
-    durable.make_folder(partition)  # also where it exists: its maker may have died before the sync
+    durable.make_folder(partition)  # syncs an existing one too: its maker may have died first
     final = partition / rows.table.file_name(key)
     temporary = partition / f"{key}.{secrets.token_hex(4)}{_TEMPORARY}"
     columns = ", ".join(name for name in rows.table.columns if name != PARTITION)
@@ -104,6 +104,6 @@ def _stat_text(table: Table, column: str, bound: str) -> str:
 
 
 def sweep(folder: Path) -> None:
-    """Remove temporary files of killed runs. The caller holds the compaction lock."""
+    """Remove temporary files of killed runs. The caller holds the lake's lock."""
     for leftover in folder.glob(f"{PARTITION}=*/*{_TEMPORARY}"):
         leftover.unlink()

@@ -19,7 +19,7 @@ from etl.layout import Layout
 
 @dataclass(slots=True)
 class PassCounts:
-    """How many lines a pass read, and how many rows of each kind it committed."""
+    """The number of lines that a pass read, and of the rows that it committed per kind."""
 
     lines: int = 0
     rows: int = 0
@@ -72,7 +72,7 @@ def _write_table(
 
 
 def _moved(snapshot: Snapshot, taken: Selection) -> dict[str, int]:
-    """Return the watermarks of the table that the pass moves, by app id."""
+    """Return the table's watermarks that the pass moves, by app id."""
     moved: dict[str, int] = {}
     for series, watermarks in taken.reached.items():
         if watermarks.segment > snapshot.watermark(series):
@@ -83,7 +83,7 @@ def _moved(snapshot: Snapshot, taken: Selection) -> dict[str, int]:
 
 
 def _key(snapshot: Snapshot, taken: Selection) -> str:
-    """Return the name of the pass's files of a table: equal names mean equal rows."""
+    """Return the key of the pass's files of a table; equal keys mean equal rows."""
     segments = [
         f"{item.series}/{item.path.name}:{taken.parts.get(item, '')}" for item in taken.segments
     ]

@@ -19,7 +19,7 @@ from etl.lake.duck import quoted
 _CHUNK_ROWS = 10_000
 _PLACE = pa.schema([("series", pa.string()), ("segment", pa.int64()), ("seq", pa.int64())])
 EMPTY = _PLACE.empty_table()
-"""The result for no rows."""
+"""The result if no row refers to the tenant."""
 _ESCAPED = frozenset('"\\/')
 _BLANKS = r"[ \t\r\n]*"
 _FIELD = f'"{{}}"{_BLANKS}:{_BLANKS}{{}}'
@@ -45,10 +45,10 @@ def of_tenant(con: duckdb.DuckDBPyConnection, relation: str, names: TenantNames)
 
 
 def _may_refer(names: TenantNames) -> Iterator[str]:
-    """Yield conditions such that every row that refers to the tenant satisfies at least one.
+    """Yield conditions; every row that refers to the tenant satisfies at least one of them.
 
-    Few other rows do. A different spelling of a name needs an escape in a string or an exponent in
-    a number, and both have a condition.
+    Few other rows do. A name in another spelling has an escape in a string or an exponent in a
+    number, and there is a condition for both.
     """
     yield r"contains(body, '\u')"
     for kind, name in names.references():

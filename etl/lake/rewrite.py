@@ -1,7 +1,7 @@
 """Rewriting files of one partition into one sorted file, proven to hold the same rows.
 
-An order-free fingerprint of every column compares the new file with its sources before anything is
-committed.
+A fingerprint of all columns, which does not depend on the order of the rows, compares the new file
+with its sources before anything is committed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Rewrite:
 def run(
     con: duckdb.DuckDBPyConnection, folder: Path, snapshot: Snapshot, rewrite: Rewrite
 ) -> DataFile | None:
-    """Write the file, durable but not committed; return None where no row is kept."""
+    """Write the file, durable but not committed, and return it; None if no row is kept."""
     before = snapshot.relation([str(folder / file.path) for file in rewrite.files])
     kept = f"(FROM {before} WHERE {rewrite.keep})"
     if not one_value(con, f"SELECT count(*) FROM {kept}"):

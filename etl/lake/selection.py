@@ -1,10 +1,11 @@
 """Selecting the lines of a compaction's next pass: all that were received before one moment.
 
-The moment is the safe time (see `etl.log.closed`), or earlier where more than the budget would lie
-before it. Then segments are taken in part, and read again by the next pass. The number of bytes of
-a segment before a moment is estimated from its first and last receipt. The budget is at least the
-size of the segment that was received first, so there are about as many passes as segments at most.
-While a line lies before the safe time, a pass takes at least one, and all lines of equal receipt.
+The moment is the safe time (see `etl.log.closed`), or earlier if more bytes than the budget would
+lie before it. Then some segments are taken in part, and the next pass reads them again. The bytes
+of a segment before a moment are estimated from its first and last receipt. The budget is at least
+the size of the segment with the first receipt, so there are at most about as many passes as
+segments. While a line lies before the safe time, a pass takes at least one line, and with it all
+lines of the same receipt.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ UNBOUNDED_US = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Watermarks:
-    """What the lake holds of a series: up to this whole segment, and up to this line."""
+    """The last segment of a series that the lake holds whole, and the last line that it holds."""
 
     segment: int
     seq: int
@@ -34,19 +35,19 @@ class Watermarks:
 class PassLimits:
     """The time before which lines may be taken, and about how many bytes of them.
 
-    Times are in microseconds since the epoch. `astray` names dead series: their lines from
-    `ahead_us` on were stamped by a clock that was set back since. The order of those lines is
-    unknown, so they are taken at once.
+    Times are in microseconds since the epoch. `dead` names the dead series: a clock that was set
+    back since then stamped their lines from `ahead_us` on. The order of those lines is unknown, so
+    they are taken at once.
     """
 
     before_us: int
     bytes_max: int
-    astray: frozenset[str] = frozenset()
+    dead: frozenset[str] = frozenset()
     ahead_us: int = UNBOUNDED_US
 
-    def of(self, rest: _Rest) -> _Rest:
-        """Return the same lines, with receipt 0 where they are ahead of every clock."""
-        if rest.segment.series not in self.astray or rest.last.received_us < self.ahead_us:
+    def dated(self, rest: _Rest) -> _Rest:
+        """Return the same lines; with receipt 0 if a clock that was set back stamped them."""
+        if rest.segment.series not in self.dead or rest.last.received_us < self.ahead_us:
             return rest
         first = replace(rest.first, received_us=0) if rest.first else None
         return replace(rest, first=first, last=replace(rest.last, received_us=0))
@@ -54,10 +55,10 @@ class PassLimits:
 
 @dataclass(slots=True)
 class Selection:
-    """The lines that a pass takes: of segments in `parts` only those, of other segments all.
+    """The lines that a pass takes: a part of each segment in `parts`, all of the other segments.
 
     `reached`: the watermarks of each series after the pass. `completed` counts the segments that
-    are then held whole. `stopped` lists the series with a missing or damaged segment.
+    the lake then holds whole. `stopped` lists the series with a missing or damaged segment.
     """
 
     segments: list[Sealed] = field(default_factory=list)
@@ -69,9 +70,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class _Rest:
-    """The lines of a segment that the lake does not hold; `first` is None for no such line.
+    """The lines of a segment that the lake does not hold; `first` is None if it holds all.
 
-    `size_bytes` is the size of those lines, `segment_bytes` that of the whole segment.
+    `above` is the ordinal of the last line that the lake holds. `size_bytes` is the size of the
+    rest, `segment_bytes` that of the whole segment.
     """
 
     segment: Sealed
@@ -90,7 +92,7 @@ class _Rest:
         return self.first is not None and not self.first.offset
 
     def bytes_before(self, moment_us: int) -> int:
-        """Estimate how many bytes of it were received before a moment."""
+        """Estimate how many of its bytes were received before a moment."""
         length_us = max(0, self.last.received_us - self.first_us) + 1
         passed_us = min(max(0, moment_us - self.first_us), length_us)
         return self.size_bytes * passed_us // length_us
@@ -102,16 +104,16 @@ def choose(
     verified: backlog.Verified,
     limits: PassLimits,
 ) -> Selection:
-    """Return the lines of the next pass; no segment where there is nothing to take.
+    """Return the lines of the next pass; no segments if there is nothing to take.
 
-    Raises FileNotFoundError where a segment was deleted meanwhile.
+    Raises FileNotFoundError if a segment was deleted meanwhile.
     """
     chosen = Selection()
     streams = [
         _rests(list(listed), held[series], verified, chosen.stopped)
         for series, listed in sealed.items()
     ]
-    dated = (map(limits.of, stream) for stream in streams)
+    dated = (map(limits.dated, stream) for stream in streams)
     rests, moment_us = _gather(heapq.merge(*dated, key=lambda rest: rest.first_us), limits)
     by_series: dict[str, list[_Rest]] = {}
     for rest in rests:
@@ -149,7 +151,7 @@ def _rest(segment: Sealed, above: int) -> _Rest:
 def _gather(rests: Iterator[_Rest], limits: PassLimits) -> tuple[list[_Rest], int]:
     """Return the segments with lines before the pass's moment, by first receipt, and the moment."""
     gathered: list[_Rest] = []
-    overlapping: list[_Rest] = []  # may reach beyond the begin of the next segment
+    overlapping: list[_Rest] = []  # may reach beyond the start of the next segment
     before_bytes, budget_bytes = 0, limits.bytes_max
     moment_us = limits.before_us
     for rest in rests:
@@ -170,7 +172,7 @@ def _gather(rests: Iterator[_Rest], limits: PassLimits) -> tuple[list[_Rest], in
 
 
 def _moment_within(rests: Sequence[_Rest], latest_us: int, bytes_max: int) -> int:
-    """Return the latest moment before which the bytes fit; at least one line lies before it."""
+    """Return the latest moment before which at most `bytes_max` lie, and at least one line."""
 
     def fits(moment_us: int) -> bool:
         return sum(rest.bytes_before(moment_us) for rest in rests) <= bytes_max

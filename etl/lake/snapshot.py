@@ -2,9 +2,9 @@
 
 For every series a snapshot has two *watermarks*, kept as Delta transactions: the `_n` of the last
 line that the table holds (app id `lines:<series>`), and the number of the last segment that it
-holds whole (app id `<series>`). The table holds a line that lies at or below either. A commit moves
-files and watermarks together, so at every version a line is either in the table or not. Versions
-before 0.1 wrote the second watermark alone, and whole segments.
+holds whole (app id `<series>`). The table holds every line at or below either of them. A commit
+moves files and watermarks together, so at every version a line is either in the table or not.
+Versions before 0.1 took only whole segments, and wrote only the second watermark.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from etl.lake.errors import LakeError, VersionNotFound, lake_errors, one_line
 from etl.lake.tables import PARTITION, Table
 
 SIGNED = "beaconlog-signed"
-"""The app id that has a version from the first commit on that added a signed sale."""
+"""The app id that the first commit with a signed sale sets to 1."""
 RETAINED_FROM = "beaconlog.retained_from"
-"""The table's property that names the oldest day of receipt that retention kept."""
+"""The table's property that holds the oldest day of receipt that retention keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ListedFile:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One version of one table; `version` is None where the table does not exist yet."""
+    """One version of one table; `version` is None if the table does not exist yet."""
 
     table: Table
     version: int | None
@@ -70,15 +70,16 @@ class Snapshot:
     def watermark(self, series: str) -> int:
         """Return the last segment of `series` that the table holds whole; 0 for none.
 
-        delta-rs reads it from the table's log now. Raises LakeError where an entry of this version
-        was removed meanwhile; a caller without the compaction lock loads the table again.
+        delta-rs reads it from the Delta log now. Raises LakeError if an entry of this version was
+        removed meanwhile; a caller without the lake's lock then loads the table again.
         """
         return self._transaction(series)
 
     def lines(self, series: str) -> int:
-        """Return the `_n` of the last line of `series` that the table holds, as `watermark`.
+        """Return the `_n` of the last line of `series` that the table holds; 0 for none.
 
-        0 also where the table was last written by a version that knew only whole segments.
+        Also 0 if a version that took only whole segments wrote the table last. Raises LakeError as
+        `watermark` does.
         """
         return self._transaction(lines_of(series))
 
@@ -102,7 +103,7 @@ class Snapshot:
         )
 
     def property(self, name: str) -> str | None:
-        """Return a property of the table, None where it is not set."""
+        """Return a property of the table; None if it is not set."""
         value = self.delta.metadata().configuration.get(name) if self.delta else None
         return None if value is None else str(value)
 
@@ -128,9 +129,9 @@ class Snapshot:
         return f"({' UNION ALL '.join(parts)})"
 
     def _read(self, files: Sequence[str], missing: Collection[str]) -> str:
-        """Return SQL that reads files which all lack the same columns.
+        """Return SQL that reads files that all lack the same columns.
 
-        DuckDB's `union_by_name` would open every file to find those out.
+        DuckDB's `union_by_name` would open every file to find the missing columns.
         """
         columns = ", ".join(
             f"NULL::{type_} AS {name}" if name in missing else name
@@ -147,19 +148,19 @@ class Snapshot:
 
 
 def newest_date(snapshots: Iterable[Snapshot]) -> date | None:
-    """Return the newest day of receipt that any of the snapshots holds."""
+    """Return the newest day of receipt in any of the snapshots; None if all are empty."""
     days = {file.event_date for snapshot in snapshots for file in snapshot.listed()}
     return date.fromisoformat(max(days)) if days else None
 
 
 def lines_of(series: str) -> str:
-    """Return the app id of the watermark that counts a series' lines."""
+    """Return the app id of the watermark that holds the ordinal of a series' last line."""
     return f"lines:{series}"
 
 
 def _of(table: Table, delta: DeltaTable) -> Snapshot:
     with lake_errors(table):
-        # The path of a URL: a space in the data folder's name comes as %20.
+        # delta-rs returns URLs: a space in the data folder's name is %20.
         files = sorted(unquote(uri) for uri in delta.file_uris())
         return Snapshot(table, delta.version(), tuple(files), delta)
 
@@ -176,7 +177,7 @@ def _newest(folder: Path, table: Table) -> DeltaTable | None:
 def _at(folder: Path, table: Table, version: int) -> DeltaTable:
     no_version = f"{table.name} has no version {version}"
     try:
-        # delta-rs looks for every version up to one that is far ahead.
+        # For a version that is far ahead, delta-rs would look for every version before it.
         if not 0 <= version <= DeltaTable(folder).version():
             raise VersionNotFound(no_version)
         return DeltaTable(folder, version=version)

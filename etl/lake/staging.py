@@ -1,7 +1,7 @@
 """Reading log lines into DuckDB, for compaction and the live view.
 
-Columns are listed, never detected, and no line is ever skipped: segments hold only lines that
-the writer serialised, and their files are checked against their names before they are read.
+Columns are listed, never detected, and no line is ever skipped: segments hold only lines that the
+writer serialised, and the caller has checked their files against their names.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from etl.log.segments import Sealed
 
 _WRITTEN_KINDS = (EVENTS.kind, REJECTED.kind, ERASED_KIND)
 _LINE_BYTES_MAX = 16 << 20
-_OF_SOURCE = "JOIN sources USING (path)"
+_JOIN_SOURCES = "JOIN sources USING (path)"
 _BAD_CONTENT = (duckdb.DataError, duckdb.InvalidInputException)
 
 
 class SegmentUnreadable(Exception):
-    """A segment matches its name but cannot be read. Carries the segment and the reason."""
+    """A segment matches the CRC in its name but cannot be read; carries segment and reason."""
 
     def __init__(self, segment: Sealed, reason: str) -> None:
         super().__init__(f"segment {segment.series}/{segment.number}: {reason}")
@@ -50,24 +50,24 @@ def stage_lines(
     kept: Mapping[Sealed, pa.Table] = MappingProxyType({}),
     parts: Mapping[Sealed, Part] = MappingProxyType({}),
 ) -> None:
-    """Make the temporary table `lines` of every line of `segments`.
+    """Make the temporary tables `sources` and `lines` of every line of `segments`.
 
-    Segments in `kept` come from there, not from their files; of a segment in `parts` only those
-    lines are taken. Raises SegmentUnreadable naming a segment that cannot be read whole, or holds
-    lines of an unknown kind; duckdb.IOException when a segment was deleted meanwhile.
+    The lines of a segment in `kept` come from there, not from its file. Of a segment in `parts`,
+    only that part is taken. Raises SegmentUnreadable for a segment that cannot be read whole or
+    holds lines of an unknown kind; duckdb.IOException if a segment was deleted meanwhile.
     """
     _stage_sources(con, segments, parts)
     _read_lines(con, segments, kept)
     _check_counts(con, [item for item in segments if item not in parts], "lines")
     if parts:
-        whole = f"(SELECT series, segment, kind FROM {_read_ndjson(list(parts))} {_OF_SOURCE})"
+        whole = f"(SELECT series, segment, kind FROM {_read_ndjson(list(parts))} {_JOIN_SOURCES})"
         _check_counts(con, list(parts), whole)
 
 
 def _stage_sources(
     con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed], parts: Mapping[Sealed, Part]
 ) -> None:
-    """Make the temporary table `sources`: which lines of which files to take."""
+    """Make the temporary table `sources`: the files, and the ordinals of the lines to take."""
     con.execute(
         "CREATE OR REPLACE TEMP TABLE sources "
         "(path VARCHAR, series VARCHAR, segment BIGINT, above BIGINT, upto BIGINT)"
@@ -114,7 +114,7 @@ def _select_lines(segments: Sequence[Sealed]) -> str:
     return f"""
         SELECT kind, {fields}, series, segment, _n AS seq,
                (received_at AT TIME ZONE 'UTC')::DATE AS {PARTITION}
-        FROM {_read_ndjson(segments)} {_OF_SOURCE}
+        FROM {_read_ndjson(segments)} {_JOIN_SOURCES}
         WHERE _n > above AND _n <= upto
     """
 
@@ -137,7 +137,7 @@ def _read_ndjson(segments: Sequence[Sealed]) -> str:
 def stage_tables(con: duckdb.DuckDBPyConnection, snapshots: Sequence[Snapshot]) -> None:
     """Make a view `staged_<table>` per table: its rows in `lines` above its watermarks.
 
-    Duplicates are among the events until `mark_duplicates` has moved them.
+    `staged_events` includes the duplicates until `mark_duplicates` has moved them.
     """
     _mark_old_duplicates(con, *(_of(snapshots, table) for table in (EVENTS, DUPLICATES)))
     for snapshot in snapshots:
@@ -156,7 +156,7 @@ def _of(snapshots: Sequence[Snapshot], table: Table) -> Snapshot:
 def _mark_old_duplicates(
     con: duckdb.DuckDBPyConnection, events: Snapshot, duplicates: Snapshot
 ) -> None:
-    """Mark the duplicates of a compaction that died after its commit to `events`.
+    """Mark again the duplicates of a compaction that died after its commit to `events`.
 
     They are the lines at or below the watermarks of `events` but above those of `duplicates`, for
     which `events` has no row.
@@ -178,7 +178,7 @@ def _mark_old_duplicates(
 
 
 def _unseen(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[str]:
-    """Yield conditions that leave out the staged lines that the table holds; mostly none."""
+    """Yield conditions that exclude the staged lines that the table holds; usually none."""
     firsts = con.execute("SELECT series, min(segment), min(seq) FROM lines GROUP BY 1").fetchall()
     for series, segment, seq in firsts:
         if snapshot.watermark(series) >= segment or snapshot.lines(series) >= seq:

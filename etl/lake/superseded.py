@@ -3,12 +3,12 @@
 A signed sale has a deduplication key of its own, `stx:` instead of `tx:`, so the duplicate rule
 treats signed and unsigned sales apart, and both stay rows of `events` in the lake. When a signed
 sale of the same tenant and transaction was received within 30 days of an unsigned one, before or
-after, readers see the unsigned one as a duplicate. That depends only on the rows, in file or tail,
-so no compaction changes it, and no file is rewritten for it.
+after, readers see the unsigned one as a duplicate. The rule depends only on the rows, in files or
+in the tail, so no compaction changes the result, and no file is rewritten for it.
 
-It costs nothing until a sale is signed, which the lake's commits record (`snapshot.SIGNED`). From
-then on the files of the lake are read once per snapshot: the result for the files is kept until
-they change, and every connection joins it with the log's tail.
+The rule costs nothing until a sale is signed, which the lake's commits record (`snapshot.SIGNED`).
+From then on the files of the lake are read once per snapshot: the result for the files is kept
+until they change, and every connection combines it with the log's tail.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NONE = "CREATE OR REPLACE TEMP TABLE superseded (series VARCHAR, seq BIGINT)"
 
 @dataclass(frozen=True, slots=True)
 class _OfFiles:
-    """The signed sales of some files, and the unsigned sales of those files that they outrank."""
+    """The signed sales in some files, and the unsigned sales in those files that they outrank."""
 
     files: tuple[str, ...]
     signed_sales: pa.Table
@@ -44,9 +44,10 @@ class Superseded:
         self._kept: _OfFiles | None = None
 
     def view(self, con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
-        """Make the views `counted_events` and `outranked`: unsigned sales, as rows of `duplicates`.
+        """Divide `every_event` (the rows of the snapshot and of the tail) into two views.
 
-        Both are over `every_event`: the rows of the snapshot and of the log's tail.
+        `counted_events` are the events that reports count; `outranked` are the unsigned sales that
+        a signed sale outranks, with the columns of `duplicates`.
         """
         self._stage_files(con, events)
         _stage_tail(con, events)
@@ -102,7 +103,7 @@ def _stage_tail(con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
 
 
 def _signed_in(relation: str) -> str:
-    """Return SQL of the signed sales that have a transaction."""
+    """Return SQL for the signed sales of `relation` that have a transaction."""
     return (
         f"SELECT tenant_id, dedupe_key, received_at FROM {relation} "
         "WHERE signed AND starts_with(dedupe_key, 'stx:')"
@@ -110,7 +111,7 @@ def _signed_in(relation: str) -> str:
 
 
 def _near(con: duckdb.DuckDBPyConnection, events: Snapshot, signed_sales: str) -> str:
-    """Return SQL of the files that may hold sales which these outrank."""
+    """Return SQL for the rows of the files that may hold sales that `signed_sales` outrank."""
     earliest = one_value(
         con,
         f"SELECT (min(received_at AT TIME ZONE 'UTC')::DATE - {_WINDOW_DAYS})::VARCHAR "
@@ -120,7 +121,7 @@ def _near(con: duckdb.DuckDBPyConnection, events: Snapshot, signed_sales: str) -
 
 
 def _supersede(con: duckdb.DuckDBPyConnection, sales: str, signed_sales: str) -> None:
-    """Add to `superseded` the sales that the signed sales outrank."""
+    """Add to `superseded` those of `sales` that one of `signed_sales` outranks."""
     con.execute(f"""
         INSERT INTO superseded
         SELECT series, seq
@@ -135,5 +136,5 @@ def _supersede(con: duckdb.DuckDBPyConnection, sales: str, signed_sales: str) ->
 
 
 def has_signed(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether any of the staged events is a signed sale."""
+    """Return whether any of the staged events is a signed sale."""
     return bool(count(con, f"(FROM staged_{EVENTS.name} WHERE signed LIMIT 1)"))

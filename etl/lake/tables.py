@@ -1,13 +1,13 @@
 """The lake's tables: one per `kind` of log line, with the columns for the line's fields.
 
-No log line has the kind `duplicate`: the duplicate rule gives it to lines of events. So in the lake
-every line of an event is a row of `events` or a row of `duplicates`.
+No line in the log has the kind `duplicate`: the duplicate rule gives it to lines of events. So
+every line of an event becomes a row of `events` or a row of `duplicates`.
 
 Every table also has `series`, `segment` and `seq`, which together identify the line of a row, and
 is partitioned by `event_date`, the UTC date of receipt.
 
 A table may gain fields without a rewrite of its files: a file's name holds its generation, from 1,
-and so determines its columns; missing columns read as NULL.
+which determines its columns; missing columns are read as NULL.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ class Table:
         return f"{key}.parquet" if generation == 1 else f"{key}.g{generation}.parquet"
 
     def missing_in(self, file_name: str) -> frozenset[str]:
-        """Return the columns that were gained after a file of this name was written."""
+        """Return the columns that the table gained after a file of this name was written."""
         match = _GENERATION.search(file_name)
         generation = int(match[1]) if match else 1
         return frozenset[str]().union(*self.gained[generation - 1 :])
 
     def line_type(self, field: str) -> str:
-        """Return the type as which a field is read from the line."""
+        """Return the DuckDB type with which a field is read from the line."""
         return "JSON" if field in self.json_fields else self.fields[field]
 
 
@@ -111,7 +111,7 @@ REJECTED = Table(
     sort=("received_at", "seq"),
 )
 
-# The countable fields of a repeated event, the amounts of a repeated sale; no ids and no sender.
+# The fields that reports count, and the amounts of sales; no event id and no visitor.
 DUPLICATES = Table(
     name="duplicates",
     kind="duplicate",

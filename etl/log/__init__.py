@@ -2,10 +2,10 @@
 
 It offers
 
-    format, segments, verification   lines; which files there are; whether they are intact
+    format, segments, verification   the format; names of segments; the check of their content
     segment_writer, claiming         writing a series
-    closed, safe_time                up to which time every line is sealed
+    closed, safe_time                the time before which every line is sealed
     recovery, mending, rewriting     repairing segments; `recovery_record` keeps the decisions
-    backlog, spans                   which segments may be read; where in them a line lies
-    series, compatibility            a series' folder; which formats this version reads
+    backlog, spans                   the segments that may be read; finding a line in them
+    series, compatibility            a series' folder; the formats that this version reads
 """

@@ -1,7 +1,7 @@
 """The backlog: the sealed segments above a watermark that may be read.
 
-Compaction and the live view share the rule. A series is read from its watermark on, while there is
-no gap and the files match their names. The first missing or damaged segment stops its series, not
+Compaction and the live view share this rule: a series is read from its watermark on, up to the
+first segment that is missing or does not match its name. Such a segment stops its own series, not
 the others.
 """
 
@@ -17,7 +17,7 @@ from etl.log.segments import Sealed
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A series that cannot be read on: the segment that stops it, and the reason."""
+    """A series that cannot be read any further: the segment that stops it, and the reason."""
 
     series: str
     segment: int
@@ -26,7 +26,7 @@ class Stopped:
 
 @dataclass(slots=True)
 class Verified:
-    """Checks each file against the CRC in its name, once, because a sealed segment never changes.
+    """The check of each file against the CRC in its name, once, as a sealed segment never changes.
 
     The count of lines in the name is checked by `etl.lake.staging`, which reads them. Threads may
     share an instance.
@@ -34,31 +34,31 @@ class Verified:
 
     _intact: set[Sealed] = field(default_factory=set)
     _damaged: dict[Sealed, str] = field(default_factory=dict)
-    _changing: Lock = field(default_factory=Lock)
+    _lock: Lock = field(default_factory=Lock)
 
     def damage_of(self, segment: Sealed) -> str | None:
-        """Return why a segment must not be read; None for an intact one.
+        """Return the reason why a segment must not be read; None for an intact segment.
 
-        Raises FileNotFoundError when it was deleted meanwhile.
+        Raises FileNotFoundError if it was deleted meanwhile.
         """
-        with self._changing:
+        with self._lock:
             reason, is_checked = self._damaged.get(segment), segment in self._intact
         if reason is not None:
             return reason
         if not (is_checked and segment.path.exists()) and not verification.matches_crc(segment):
             return "content is not what the name says"
-        with self._changing:
+        with self._lock:
             self._intact.add(segment)
         return None
 
     def mark_damaged(self, segment: Sealed, reason: str) -> None:
         """Treat a segment as damaged although its file matches its name."""
-        with self._changing:
+        with self._lock:
             self._damaged[segment] = reason
 
     def keep_only(self, wanted: set[Sealed]) -> None:
         """Forget the segments that are not in `wanted`."""
-        with self._changing:
+        with self._lock:
             self._intact &= wanted
             self._damaged = {item: why for item, why in self._damaged.items() if item in wanted}
 

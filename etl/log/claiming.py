@@ -20,8 +20,8 @@ from etl.log import closed, recovery, segments, series, spans
 from etl.log.format import FORMAT_VERSION, LOCK_FILE, SERIES_FILE
 
 CLOCK_STEP_MAX_US = 3_000_000
-"""The largest step back of the clock that a series bridges by standing still; after a larger step
-the writer continues in a new series."""
+"""The largest backward step of the clock that a series bridges: it stamps its latest time until the
+clock has caught up. After a larger step the writer starts a new series."""
 _INCARNATION_BYTES = 6
 
 
@@ -47,8 +47,8 @@ class Claim:
 def claim(log_folder: Path, lock: Path, *, host: str, slot: int, now_us: int) -> Claim:
     """Recover every orphan of the log, then make a new series of this host and slot.
 
-    It begins at `now_us` (microseconds since the epoch). Where other series are ahead of that by
-    no more than CLOCK_STEP_MAX_US, it begins after them, so that "first by receipt" holds across
+    The series begins at `now_us` (microseconds since the epoch). If other series are ahead of that
+    time by at most CLOCK_STEP_MAX_US, it begins after them, so that "first by receipt" holds across
     series too. Raises SeriesFormatError, OSError.
     """
     prefix = f"{_host_name(host)}-w{slot}-"
@@ -64,7 +64,7 @@ def _host_name(host: str) -> str:
 def _create(log_folder: Path, log_lock: Path, prefix: str, begins_us: int) -> Claim:
     """Make the series. Its description is written last, because that makes it visible."""
     folder = log_folder / f"{prefix}{secrets.token_hex(_INCARNATION_BYTES)}"
-    folder.mkdir()  # a name that exists is refused
+    folder.mkdir()  # raises an error for a name that exists
     durable.fsync_path(log_folder)
     lock_fd = durable.try_lock(folder / LOCK_FILE)
     if lock_fd is None:

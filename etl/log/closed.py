@@ -4,21 +4,22 @@ The lake takes a line only after every line received earlier; otherwise "first b
 depend on when a compaction ran. So a pass takes the lines of all series that were received before
 one common *safe time* T, before which every line is in a sealed segment:
 
-- each writer publishes a time before which no line of its series is unsealed, and before which it
-  will never stamp a line again: the receipt of its oldest unsealed line, else now. It publishes
-  before its series becomes visible, about twice a second, and after each seal: first the segment's
-  rename, then the promise that relies on it;
+- each writer publishes a promise: a time before which every line of its series is sealed, and
+  before which it will never stamp a line again. It is the receipt of the oldest unsealed line; now
+  if there is none. The writer publishes it before its series becomes visible, about twice a second,
+  and after each seal (the segment is renamed first, because the promise relies on it);
 - the compactor, under the log's lock, reads the promises of all series whose flock is held, and
   then lists the sealed segments. T is the smallest promise. A series whose flock is free has no
   writer and never will have one (a start makes a new series), so it sets no bound;
 - receipts never go back within a series, so the lines before T are a prefix of each series;
 - a new series begins no earlier than any existing promise and receipt, see `claiming.claim`.
 
-While a writer hangs its promise stays, and T with it, until its process is replaced. The idea and
-the name come from CockroachDB's closed timestamps.
+While a writer hangs, its promise does not move, and neither does T, until its process is replaced.
+The idea and the name come from CockroachDB's closed timestamps.
 
 The file is one line of 64 bytes with its own CRC, written in place: a reader that sees half of a
-write reads again. It is not synced, because nobody writes the series after a power cut.
+write reads again. It is not synced: after a power cut the series is dead, and its promise is not
+needed.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from etl.log import segments, series
 
 
 def refuse_newer(layout: Layout) -> None:
-    """Raise NewerFormat or DataFolderError for the folder, SeriesFormatError for a series of it."""
+    """Raise NewerFormat or DataFolderError for the folder, SeriesFormatError for a series in it."""
     layout.refuse_newer()
     for folder in segments.series_folders(layout.log):
         series.check_format(folder)

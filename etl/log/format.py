@@ -1,22 +1,22 @@
 """The log format: segments of newline-delimited JSON, one folder per series. Version 2.
 
-A *series* is the output of one writer, from its start to its end; no later one continues it. Its
-folder holds
+A *series* is the output of one writer, from its start to its end; no other writer continues it. The
+folder of a series holds
 
     series.json                                  {"format": 2, "series": "<name>"}
     lock                                         flocked by the process that writes the series
-    closed                                       its promise, see `etl.log.closed`
+    closed                                       the writer's promise, see `etl.log.closed`
     000000000042.open                            the segment being written
     000000000041-n12345-c74e1f792.ndjson         a sealed segment: line count and CRC-32 of the file
     000000000042.broken                          bytes that recovery took out of a segment
-    recovered.ndjson                             its decisions, see `etl.log.recovery_record`
+    recovered.ndjson                             decisions of recovery: `etl.log.recovery_record`
 
 Segment numbers start at 1 and have no gaps. A sealed segment never changes; readers never read an
-`.open` one. While a series is written, its newest sealed segment is kept. After its writer has
-ended and the lake holds all of it, the folder is deleted.
+`.open` file. While a series is written, its newest sealed segment is kept. The folder is deleted
+after the writer has ended and the lake holds all lines.
 
-Version 1 has the same lines and names; its series were continued by later writers of their slot,
-and had no `closed`. This version reads both and continues neither.
+Version 1 has the same lines and names, but a series was continued by later writers of its slot and
+had no `closed`. This version reads both and continues neither.
 
 Line
     {"_c":"74e1f792","_b":812,"_n":90121,"kind":"event",...}\\n
@@ -24,7 +24,7 @@ Line
 `_c`  CRC-32 (zlib's), eight lower-case hex digits, over the bytes that follow its value on the
       line, from the comma up to but excluding the newline, started from the `_c` of the line
       before; the first line's starts from CRC-32("<series>/<number>") with the number in decimal.
-`_n`  ordinal in the series of the line, from 1.
+`_n`  the line's ordinal in its series, from 1.
 `_b`  the group commit that wrote the line, numbered by the `_n` of its first line. A batch is
       written only after the one before it was durable, so a valid line of a later batch proves
       that every line before that batch's first was acked.
@@ -46,7 +46,7 @@ LOCK_FILE = "lock"
 LINE_START = b'{"_c":"'
 
 ERASED_KIND = "erased"
-"""The kind of a line that replaces lost or erased ones: no table keeps it."""
+"""The kind of a line that replaces lost or erased lines; no table holds such lines."""
 
 _HEAD = re.compile(rb'\{"_c":"([0-9a-f]{8})"(?=,)')
 _CRC_DIGITS = re.compile(rb"[0-9a-f]{8}")
@@ -96,9 +96,9 @@ def encode_line(payload: bytes, chain: int, batch: int, seq: int) -> tuple[bytes
 def scan(data: bytes, seed: int) -> Iterator[Line | Damage]:
     """Yield the valid lines and the damage of a segment's bytes, in file order.
 
-    After damage the chain continues from any value that the damaged bytes yield: the `_c` that
-    they carry, or the CRC of their content. So one flipped bit costs at most one line. The number
-    of such values is bounded, so that a file full of noise is read in linear time.
+    After damage, a line is valid if its chain starts from any value that the damaged bytes yield:
+    the `_c` that they carry, or the CRC of their content. So one flipped bit costs at most one
+    line. The number of such values is bounded, so that a file full of noise is read in linear time.
     """
     chains = [seed]
     offset = 0
@@ -133,7 +133,7 @@ def _valid_line(data: bytes, offset: int, chains: Sequence[int]) -> Line | None:
 
 
 def _damage_end(data: bytes, offset: int, end: int) -> int:
-    """Return where damage ends: a lost newline joins two lines, so at the next line's head."""
+    """Return where damage ends: at the next line's head, because a lost newline joins two lines."""
     joined = data.find(LINE_START, offset + 1, end)
     while joined >= 0 and not _HEAD.match(data, joined):
         joined = data.find(LINE_START, joined + 1, end)
@@ -151,7 +151,7 @@ def _chains_of_damage(damaged: bytes, chains: Sequence[int]) -> list[int]:
 
 
 def last_ordinal(data: bytes) -> int | None:
-    """Return the `_n` of a segment's last line, unverified; None where that is no line."""
+    """Return the `_n` of a segment's last line, unverified; None if it is not a line of the log."""
     last = data.rstrip(b"\n").rpartition(b"\n")[2]
     ordinals = _ORDINALS.match(last, _HEAD_BYTES)
     return int(ordinals[2]) if ordinals else None

@@ -1,9 +1,9 @@
-"""Mending a sealed segment that is damaged or missing, so that its series can be read on.
+"""Mending a damaged or missing sealed segment, so that the rest of its series can be read.
 
 Only an operator starts it: a sealed segment holds nothing but acked lines, so somebody must know of
-the loss. The valid lines of a damaged segment are kept with their ordinals, in a fresh chain; the
-damaged bytes go to `.broken`. A segment that is missing, or has no valid line, is replaced by one
-with a single line of kind `erased`, which no table keeps.
+the loss. The valid lines of a damaged segment are kept with their ordinals, in a fresh chain. The
+damaged bytes go to `.broken`. A segment that is missing or has no valid line is replaced by a
+segment with one line of kind `erased`, which no table holds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class MendRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """The result for a segment. `broken_bytes` were saved; `was_missing`: there was no file."""
+    """The result for a segment: lines kept, damaged bytes saved, whether its file was missing."""
 
     series: str
     segment: int
@@ -83,7 +83,7 @@ def _replace_missing(folder: Path, listed: Sequence[Sealed], number: int) -> Men
 
 
 def _write_placeholder(folder: Path, listed: Sequence[Sealed], number: int) -> None:
-    """Write one line, with an ordinal and a receipt that lie between its neighbours'."""
+    """Write one line of kind `erased`, with the receipt and nearly the ordinal of the next line."""
     after = next((item for item in listed if item.number > number), None)
     first = next(verification.scan(after), None) if after else None
     if not isinstance(first, Line):

@@ -1,13 +1,13 @@
-"""Recovery: sealing the segments that dead writers left open.
+"""Recovery: sealing the orphans, which are the segments that dead writers left open.
 
 It runs under the log's lock, and only on series that nobody writes. An orphan is verified line by
-line. A batch is written only after the one before it was durable, and its lines carry the number of
-its first, hence:
+line. A batch is written only after the batch before it was durable, and each of its lines carries
+the ordinal of its first line, so:
 
-- damage that holds no line of a batch before the last one is the tail of a batch that was never
-  acked: its bytes are saved to `.broken`, and the file is truncated before them and sealed;
-- damage followed by a later batch's line is corruption of acked data: the damaged bytes are saved
-  to `.broken`, every valid line is written again in a fresh chain with its own ordinals, the
+- damage to the last batch only is the tail of a batch that was never acked: the bytes from there on
+  are saved to `.broken`, and the file is truncated before them and sealed;
+- damage followed by a line of a later batch is corruption of acked data: the damaged bytes are
+  saved to `.broken`, every valid line is written again in a fresh chain with its own ordinals, the
   segment is sealed, and the loss is logged as an error.
 
 A kill at any point leaves the orphan or its sealed successor, so recovery may simply run again.
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The result for one orphan; `sealed` is None where no line was left."""
+    """The result for one orphan; `sealed` is None if no line was left."""
 
     decision: Decision
     sealed: Sealed | None
@@ -101,7 +101,7 @@ def _decide(name: str, number: int, verdict: Verdict, torn: Damage) -> Decision:
 
 
 def _last_seq_before(folder: Path, number: int) -> int:
-    """Return the last line's number of the segment before; 0 where it is unknown."""
+    """Return the ordinal of the previous segment's last line; 0 if it is unknown."""
     before = [sealed for sealed in segments.sealed_in(folder) if sealed.number == number - 1]
     position = verification.position_after(before[0]) if before else None
     return position.seq - 1 if position else 0
@@ -110,7 +110,7 @@ def _last_seq_before(folder: Path, number: int) -> int:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The parts of an open segment: lines to keep, damage to acked data, and `torn`, the offset
-    from which on nothing was ever acked."""
+    after which nothing was acked."""
 
     lines: list[Line]
     corrupt: list[Damage]
@@ -118,7 +118,7 @@ class Verdict:
 
 
 def judge(data: bytes, seed: int, seq_before: int) -> Verdict:
-    """Find what was acked of an open segment's bytes. `seq_before`: the last line before it."""
+    """Divide the bytes of an open segment. `seq_before`: the ordinal of the last line before it."""
     items = list(log_format.scan(data, seed))
     last_batch = max((item.batch for item in items if isinstance(item, Line)), default=0)
     verdict = Verdict([], [], len(data))
@@ -134,11 +134,15 @@ def judge(data: bytes, seed: int, seq_before: int) -> Verdict:
 
 
 def _was_acked(from_damage: Sequence[Line | Damage], seq_before: int, last_batch: int) -> bool:
-    """Whether damage holds a line of a batch before the last one."""
-    behind = next((item for item in from_damage if isinstance(item, Line)), None)
-    if behind is None:
+    """Return whether damage hit a batch before the last one. `from_damage`: it and all after it.
+
+    It did if the next valid line is not of the last batch, or if lines are missing between
+    `seq_before`, the last valid ordinal before the damage, and the batch of the next valid line.
+    """
+    following = next((item for item in from_damage if isinstance(item, Line)), None)
+    if following is None:
         return False
-    return behind.batch < last_batch or behind.batch > seq_before + 1
+    return following.batch < last_batch or following.batch > seq_before + 1
 
 
 def _truncate(path: Path, size: int) -> None:

@@ -1,8 +1,8 @@
-"""The record of what recovery took out of a series' segments: `recovered.ndjson` beside them.
+"""The record of the bytes that recovery took out of segments: `recovered.ndjson` beside them.
 
 One line per damaged segment, written durably before the repair, because the repair hides the
 damage. A recovery that was killed and runs again adds no second line. An undamaged segment gets no
-line, so recovery needs no space on a full disk. The last 1 000 decisions of a series are kept.
+line, so its recovery needs no space on a full disk. The last 1 000 decisions of a series are kept.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _KEPT_MAX = 1_000
 class Decision:
     """The decision on one segment that was left open.
 
-    `lines` were kept; `torn_bytes` were never acked; `corrupt_offsets`, in the segment before the
-    repair, lie in acked data.
+    `lines` counts the lines kept, `torn_bytes` the bytes that were never acked. `corrupt_offsets`
+    is where damage to acked data began, in the segment before the repair.
     """
 
     series: str

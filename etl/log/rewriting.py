@@ -30,7 +30,7 @@ def entries(lines: Iterable[Line]) -> list[Entry]:
 
 
 def erased(received_at: object) -> bytes:
-    """Return the record that replaces a lost or erased line; only its receipt is kept."""
+    """Return the record that replaces a lost or erased line; it keeps only the time of receipt."""
     record = {"kind": ERASED_KIND, "received_at": received_at}
     return json.dumps(record, separators=(",", ":")).encode()
 
@@ -53,7 +53,7 @@ def write_sealed(folder: Path, number: int, to_write: Sequence[Entry]) -> Sealed
 
 
 def save_broken(folder: Path, number: int, broken: bytes) -> None:
-    """Append damaged bytes to the segment's `.broken` file, durably; once if called again."""
+    """Append damaged bytes to the segment's `.broken` file, durably; a repeated call adds none."""
     path = folder / f"{number:012d}.broken"
     saved = path.read_bytes() if path.exists() else b""
     if broken and not saved.endswith(broken):

@@ -20,8 +20,8 @@ class Settled:
     """The sealed segments of the log and its safe time.
 
     Times are in microseconds since the epoch. `before_us` is the safe time: the smallest promise,
-    which is that of the series `waits_for`; None where nobody writes. `recovered` counts segments.
-    `dead` names the series that nobody writes. `now_us` is the wall clock's time of the look.
+    made by the series `waits_for`; None if no series is written. `recovered` counts segments.
+    `dead` names the series that nobody writes. `now_us` is the wall clock's time after the listing.
     """
 
     sealed: Mapping[str, list[Sealed]]

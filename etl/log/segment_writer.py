@@ -14,11 +14,11 @@ from etl.log.format import chain_seed, encode_line
 from etl.log.segments import Position, Sealed, open_name
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-_NO_FILE_NOW = (*_NO_SPACE, errno.EMFILE, errno.ENFILE)
+_NO_NEW_FILE = (*_NO_SPACE, errno.EMFILE, errno.ENFILE)
 
 
 class DiskFull(Exception):
-    """There was no space for the batch, and nothing of it was kept; a later batch may succeed."""
+    """No space or no file descriptor: nothing of the batch was kept; a later one may succeed."""
 
 
 class WriterBroken(Exception):
@@ -61,7 +61,7 @@ class SegmentWriter:
         return self._offset >= self._segment_bytes_max
 
     def commit(self, payloads: Sequence[bytes]) -> None:
-        """Write one batch and sync it. Raises DiskFull (nothing was kept) or WriterBroken."""
+        """Write one batch and sync it. Raises DiskFull if nothing was kept, WriterBroken."""
         self._refuse_if_broken()
         self._refuse_if_disk_low()
         if self._fd < 0:
@@ -106,7 +106,7 @@ class SegmentWriter:
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             durable.fsync_path(self._folder)
         except OSError as error:
-            if self._fd < 0 and error.errno in _NO_FILE_NOW:
+            if self._fd < 0 and error.errno in _NO_NEW_FILE:
                 raise DiskFull(str(error)) from error
             raise self._break(error) from error
 

@@ -1,4 +1,4 @@
-"""Segments and series by their names: which files a log folder holds."""
+"""The names of segments and series, and the files of a log folder that have them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Sealed:
 
     @classmethod
     def in_folder(cls, folder: Path, number: int, lines: int, crc: int) -> Sealed:
-        """Return the sealed segment of this count and CRC in its series' folder."""
+        """Return the sealed segment with this line count and CRC in its series' folder."""
         return cls(folder.name, number, lines, crc, folder / sealed_name(number, lines, crc))
 
 
@@ -53,7 +53,7 @@ def sealed_in(folder: Path) -> list[Sealed]:
     """Return the sealed segments of one series, in order; none for a folder that is gone.
 
     Listing a folder is no snapshot: of two segments that are sealed meanwhile, it may show only
-    the later one. So a gap counts only when a second listing shows it too.
+    the later one. So a listing with a gap is repeated once, and the second one counts.
     """
     listed = _list_sealed(folder)
     return _list_sealed(folder) if _has_gap(listed) else listed

@@ -1,8 +1,9 @@
 """A series' folder: its description, whether a process writes it, and its removal.
 
 A process that writes a series holds the flock on the series' `lock` file for its whole life. So a
-free flock means that nobody writes the series, and since none is ever continued, nobody will: the
-series is *dead*. A caller holds the log's lock, unless it passes the lock to the function.
+free flock means that nobody writes the series, and nobody will, because no series is ever
+continued: the series is *dead*. The caller of a function here holds the log's lock, or passes the
+lock as an argument.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _BARE = {SERIES_FILE, LOCK_FILE, closed.NAME}
 
 
 class SeriesFormatError(Exception):
-    """A series folder was written by a format that this version does not read."""
+    """A series folder is of a format that this version does not read, or has no description."""
 
 
 def check_format(folder: Path) -> None:
@@ -40,7 +41,7 @@ def check_format(folder: Path) -> None:
 
 @contextmanager
 def if_dead(folder: Path) -> Iterator[bool]:
-    """Yield whether nobody writes the series; its flock is held meanwhile."""
+    """Yield whether the series is dead; if so, hold its flock during the body."""
     lock_fd = durable.try_lock(folder / LOCK_FILE)
     try:
         yield lock_fd is not None
@@ -72,8 +73,8 @@ def remove_dead(log_folder: Path, lock: Path, dead: set[str]) -> None:
 def remove_if_empty(folder: Path) -> None:
     """Remove the folder of a series that holds no line and nothing else worth keeping.
 
-    The caller holds the log's lock and the series' own. The description is deleted last, so that
-    a folder left by a kill is found again.
+    The caller holds the log's lock and the series' own. The description is deleted last, because
+    without it a folder that a kill leaves is no longer listed as a series.
     """
     names = set(segments.names_in(folder))
     if folder.is_symlink() or not names <= _BARE:

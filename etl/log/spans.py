@@ -1,7 +1,8 @@
 """The span of a sealed segment (its first and last line), and the search for a line in it.
 
 A segment's lines are in the order of their ordinals and receipts. So the first and the last line
-give its span, and a bisection over the file finds any other with a few reads, whatever its size.
+give its span, and a bisection over the file finds any other line with a few reads, whatever the
+size of the file.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _TAIL_BYTES = 4096
 class Mark:
     """A line: its offset in the file, its ordinal, and its receipt in microseconds since the epoch.
 
-    The receipt is 0 where it cannot be read; reading the whole segment reports that.
+    The receipt is 0 if it cannot be read; reading the whole segment reports that.
     """
 
     offset: int
@@ -43,7 +44,7 @@ class Span:
 
 
 class NoSpan(Exception):
-    """A segment has a line that is no line of the log, so its span is unknown."""
+    """A segment holds bytes that are no line of the log, so its span is unknown."""
 
 
 def span_of(segment: Sealed) -> Span:

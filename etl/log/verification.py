@@ -13,7 +13,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 class SegmentCorrupt(Exception):
-    """A sealed segment is not what its name or its lines say. Carries where."""
+    """A sealed segment does not match its name or its chain; carries the place and the reason."""
 
     def __init__(self, segment: Sealed, offset: int, reason: str) -> None:
         super().__init__(f"segment {segment.series}/{segment.number} at byte {offset}: {reason}")
@@ -22,7 +22,7 @@ class SegmentCorrupt(Exception):
 
 
 def matches_crc(segment: Sealed) -> bool:
-    """Whether the file's CRC is the one in its name. Raises FileNotFoundError."""
+    """Return whether the file's CRC is the one in its name. Raises FileNotFoundError."""
     crc = 0
     with segment.path.open("rb", buffering=0) as file:
         while chunk := file.read(_CHUNK_BYTES):
@@ -62,7 +62,7 @@ def verify(segment: Sealed) -> int:
 
 
 def position_after(segment: Sealed) -> Position | None:
-    """Return where a series continues after its newest segment; None if that is damaged."""
+    """Return the position after a segment; None if the segment is damaged."""
     data = segment.path.read_bytes()
     seq = log_format.last_ordinal(data)
     if seq is None or zlib.crc32(data) != segment.crc:

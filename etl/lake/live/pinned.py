@@ -1,9 +1,10 @@
 """The rows of the other tables that belong to a pinned version of the events.
 
 A version of the events covers all lines of the log up to its watermarks: as events or, in the other
-tables, as duplicates and rejected payloads. Those tables are committed later, so no version of them
-matches. Instead, the rows of their newest version count whose lines the pinned watermarks cover;
-merging and vacuum do not change that. Rows that retention or an erasure dropped meanwhile are gone.
+tables, as duplicates and rejected payloads. Those tables are committed later, so none of their
+versions matches. So their newest version is read, and only rows of lines at or below the pinned
+watermarks count. Merging and vacuum do not change that; rows that retention or an erasure has
+removed meanwhile are missing.
 """
 
 from __future__ import annotations

@@ -27,27 +27,27 @@ class Tail:
 
     bytes_max: int = 128 << 20
     _kept: dict[Sealed, pa.Table] = field(default_factory=dict)
-    _changing: Lock = field(default_factory=Lock)
+    _lock: Lock = field(default_factory=Lock)
 
     def stage(self, con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
-        """Make the table `lines` as staging.stage_lines does, from the cache where possible."""
-        with self._changing:
+        """Make the tables of `staging.stage_lines`, from the cache where possible."""
+        with self._lock:
             kept = {item: self._kept[item] for item in segments if item in self._kept}
         staging.stage_lines(con, segments, kept)
         new = [item for item in segments if item not in kept]
         for item in new[:_NEWLY_KEPT_MAX]:
             if self._bytes() < self.bytes_max:
                 lines = _lines_of(con, item)
-                with self._changing:
+                with self._lock:
                     self._kept[item] = lines
 
     def keep_only(self, wanted: set[Sealed]) -> None:
         """Forget the segments that are not in `wanted`."""
-        with self._changing:
+        with self._lock:
             self._kept = {item: lines for item, lines in self._kept.items() if item in wanted}
 
     def _bytes(self) -> int:
-        with self._changing:
+        with self._lock:
             return sum(lines.nbytes for lines in self._kept.values())
 
 

@@ -1,10 +1,9 @@
 """The live view: a lake snapshot and the log's tail above that snapshot's watermarks.
 
 Segments are listed first, then the snapshot is loaded, and the watermarks come from that same
-snapshot. A segment that was compacted in between is in the snapshot, and a segment that was deleted
-in between was in it already. So at any moment of a compaction every sealed line is seen once. The
-tail passes through the same duplicate rule as compaction. A connection shows one moment: it does
-not change.
+snapshot. A segment that was compacted or deleted in between is in the snapshot. So at any moment of
+a compaction every sealed line is seen once. The tail passes through the same duplicate rule as
+compaction. A connection shows one moment: its rows do not change.
 
 Views: `events`, `rejected`, `duplicates`, `tenants`, `products`, `snapshot` (version,
 tail_events), `pinned_at` (received_at: the newest receipt of a pinned version; no row in a live
@@ -61,7 +60,7 @@ class ViewLimits:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Tenants' slugs and products' names, as of `read_at_s`."""
+    """The directory's tenants and products. `read_at_s`: when they were read, monotonic clock."""
 
     tenants: pa.Table
     products: pa.Table
@@ -70,7 +69,7 @@ class Names:
 
 @dataclass(slots=True)
 class LiveView:
-    """Opens live connections on one data folder; they share caches of segments and names."""
+    """The live view of one data folder; its connections share caches of segments and names."""
 
     data: Path
     directory: DirectoryDatabase | None = None
@@ -83,7 +82,7 @@ class LiveView:
     def connect(
         self, *, version: int | None = None, names: Names | None = None
     ) -> duckdb.DuckDBPyConnection:
-        """Open a connection; `names` replace those of the directory.
+        """Open a connection. `version` pins the events; `names` replace those of the directory.
 
         Raises LakeError, VersionNotFound, DirectoryUnavailable.
         """
@@ -100,13 +99,13 @@ class LiveView:
                 raise
             except (FileNotFoundError, duckdb.IOException, LakeError) as error:
                 con.close()
-                vanished = error
+                last = error
             except duckdb.Error as error:
                 con.close()
                 raise LakeError(f"the live view cannot be read: {error}") from error
             else:
                 return con
-        raise LakeError(f"files of the lake or the log cannot be read: {vanished}") from vanished
+        raise LakeError(f"files of the lake or the log cannot be read: {last}") from last
 
     def _new_connection(self) -> duckdb.DuckDBPyConnection:
         return duck.connect(

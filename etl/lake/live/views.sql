@@ -34,14 +34,14 @@ CREATE OR REPLACE TEMP MACRO source_of(metadata) AS coalesce(
     nullif(json_extract_string(metadata, '$.referrer'), ''),
     'direct');
 
--- A sale, in every report: an event of the conversion endpoint, once per transaction. A purchase that
--- a page reports by `track` is an event and a step of the funnel, but no sale.
+-- A sale, in every report: an event of the conversion endpoint, once per transaction. A purchase
+-- that a page reports with `track` is an event and a step of the funnel, but not a sale.
 CREATE OR REPLACE TEMP MACRO is_sale(endpoint, type) AS
     endpoint = 'conversion' AND type IN ('purchase', 'conversion');
 
--- Whether a moment lies in [since, until), either end open where it is NULL. `received_on` is the
--- partition: the UTC date of receipt, whatever the zone of the session. Nothing occurs more than five
--- minutes after its receipt, so the partitions from the day before `since` on suffice.
+-- Whether a moment lies in [since, until); NULL for no bound. `received_on` is the partition: the
+-- UTC date of receipt, whatever the zone of the session. No event occurs more than five minutes
+-- after its receipt, so it suffices to read the partitions from the day before `since` on.
 CREATE OR REPLACE TEMP MACRO falls_in(moment, received_on, since, until) AS
     (since IS NULL OR (moment >= since
                        AND received_on >= CAST(make_timestamp(epoch_us(since::TIMESTAMPTZ)) AS DATE) - 1))
@@ -66,11 +66,11 @@ WHERE (tenant IS NULL OR tenant_id = tenant)
 CREATE OR REPLACE TEMP MACRO minute_of(moment) AS
     epoch_us(moment) - ((epoch_us(moment) % 60000000) + 60000000) % 60000000;
 
--- The begin of the bucket of `us` if the zone's offset had never changed.
+-- The start of the bucket of `us` if the zone's offset had never changed.
 CREATE OR REPLACE TEMP MACRO bucket_shown(us, step, offset_us) AS
     epoch_us(date_trunc(step, make_timestamp(us + offset_us))) - offset_us;
 
--- The begin of the bucket of `us`, by its row of `clock`: see etl/reports/clock_table.py.
+-- The start of the bucket of `us`, from its row of `clock`: see etl/reports/clock_table.py.
 CREATE OR REPLACE TEMP MACRO bucket_of(us, step, offset_us, fresh_us, bucket_us) AS
     make_timestamptz(CASE
         WHEN bucket_shown(us, step, offset_us) >= fresh_us
