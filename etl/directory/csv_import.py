@@ -1,14 +1,14 @@
 """Importing tenants and products from CSV files into the directory's database.
 
-tenants.csv has the columns `id,uuid,slug,name,status` (`active` = public, any other word = not),
-products.csv the columns `id,tenant_id,name,price`.
+tenants.csv has the columns `id,uuid,slug,name,status` (the status of a public tenant is `active`),
+products.csv has the columns `id,tenant_id,name,price`.
 
-Columns may come in any order and among others. The files are UTF-8, with or without a BOM. Ids are
-whole numbers from 1 to 2^53-1; a uuid or a price may be empty; a price has at most 11 digits before
-the point and 4 after, which every database keeps exactly.
+Columns may be in any order, and other columns are ignored. The files are UTF-8, with or without a
+BOM. Ids are whole numbers from 1 to 2^53-1; a uuid or a price may be empty; a price has at most 11
+digits before the point and 4 after, which every database keeps exactly.
 
-Invariant: a mistake anywhere raises a `DirectoryFileError` of one line that names the file and the
-line, and nothing of either file is imported.
+Invariant: any mistake raises a `DirectoryFileError`, whose message is one line that names the file
+and the line, and nothing of either file is imported.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _T = TypeVar("_T")
 
 
 class DirectoryFileError(Exception):
-    """A file cannot be imported. `line` counts from 1; None where the error is in no line."""
+    """A file cannot be imported. `line` counts from 1; None if the error has no line."""
 
     def __init__(self, path: Path, line: int | None, why: str) -> None:
         self.path = path
@@ -64,10 +64,10 @@ class _BadCell(Exception):
 def import_directory(
     database: DirectoryDatabase, tenants_path: Path, products_path: Path | None = None
 ) -> DirectoryCounts:
-    """Insert or update all that the files hold, in one transaction; create missing tables first.
+    """Insert or update all entries of the files in one transaction; create missing tables first.
 
-    Raises DirectoryFileError, also for a slug or uuid that another tenant has and for a product
-    of an unknown tenant, and DirectoryUnavailable.
+    Raises DirectoryUnavailable, and DirectoryFileError, also for a slug or uuid that another tenant
+    has and for a product of an unknown tenant.
     """
     numbered = list(_numbered_tenants(tenants_path))
     database.create_tables()
@@ -212,7 +212,7 @@ def _places(path: Path, header: list[str], columns: tuple[str, ...]) -> dict[str
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file and close it at once on an error, whose traceback would keep the reader open."""
+    """Open a file; close it at once on an error, because the traceback refers to its reader."""
     try:
         file = path.open("rb")
     except OSError as error:
@@ -222,7 +222,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def _lines(path: Path, file: BinaryIO) -> Iterator[str]:
-    """Yield the decoded lines; one at a time, so that an error names its line."""
+    """Yield the decoded lines, one at a time, so that an error names its line."""
     try:
         for number, raw in enumerate(file, start=1):
             line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw

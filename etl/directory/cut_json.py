@@ -1,8 +1,8 @@
 """Reading a field of a JSON object whose text may be cut off, or invalid further on.
 
-A rejected body is kept as text of up to 8 KiB: its end may be missing, and it may never have been
-JSON. The text is read token by token, up to the end of the object or an unterminated string. The
-tokenizer knows only strings, brackets, commas and colons.
+A rejected body is stored as text of up to 8 KiB: its end may be missing, or it may not be JSON at
+all. The text is read token by token, up to the end of the object or an unterminated string. The
+tokenizer knows only strings, brackets, commas and colons; any other text is one kind of token.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 
 def field(text: str, name: str) -> str | float | None:
-    """Return the value of the object's own field `name` where it is a string, number or boolean.
+    """Return the value of the object's own field `name` if it is a string, number or boolean.
 
     `name` consists of letters and underscores. The last of several fields of that name counts, as
-    in JSON parsers. None where the field is missing, cut off, null, an object or an array.
+    in JSON parsers. None if the field is missing, cut off, null, an object or an array.
     """
     text = text.removeprefix(_BYTE_ORDER_MARK)
     value = None
+    # The three tokens before the current one; the first key counts as preceded by a comma.
     separator, key, colon = "", "", ","
-    # Without \\u escapes the name is spelled literally, and text after its last use is skipped.
+    # Without \\u escapes the name is spelled literally, so the text after its last use is skipped.
     last = len(text) if "\\u" in text else text.rfind(name)
     for token in _own_tokens(text):
         if separator == "," and key.startswith('"') and colon == ":":

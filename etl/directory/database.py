@@ -1,13 +1,13 @@
 """The directory in a SQL database: which tenants and products exist.
 
-Its own tables are those of `etl.directory.schema`, created by `create_tables`. With queries it
-reads an application's existing tables instead, read-only: a query returns columns of the same names
-and is used as a subselect.
+By default the tables are those of `etl.directory.schema`, made by `create_tables`. With queries it
+reads an application's existing tables instead, and never writes: a query returns columns of the
+same names and is used as a subselect.
 
-Invariants: reading never creates a SQLite file; an import is one transaction; every failure of
-the database is a `DirectoryUnavailable` of one line, without credentials; matches are exact,
-whatever the database's collation. All calls block and may come from any thread. Create it after a
-fork, never before.
+Invariants: reading never creates a SQLite file; an import is one transaction; every failure of the
+database raises a `DirectoryUnavailable` with a message of one line, without credentials; matches
+are exact, whatever the database's collation. All calls block and may come from any thread. Create a
+DirectoryDatabase after a fork, never before.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ _REASON_CHARS_MAX = 300
 
 
 class DirectoryDatabase:
-    """Reads and fills the directory behind one SQLAlchemy URL. Connects on first use."""
+    """The directory at one SQLAlchemy URL, to read and to fill. It connects on first use."""
 
     def __init__(
         self, url: str, *, tenants_query: str | None = None, products_query: str | None = None
     ) -> None:
-        """Raises DirectoryUnavailable for an invalid URL, or a driver that is not installed."""
+        """Raise DirectoryUnavailable for an invalid URL, or for a driver that is not installed."""
         self._engine = _open(url)
         self._file = _sqlite_file(self._engine.url)
         self._tenants = _source(TENANTS, tenants_query)
         self._products = _source(PRODUCTS, products_query)
-        self._is_own = tenants_query is None and products_query is None
+        self._has_own_tables = tenants_query is None and products_query is None
 
     def exists(self) -> bool:
-        """Whether the SQLite file exists; always true for a server."""
+        """Return whether the SQLite file exists; always true for a server."""
         return self._file is None or self._file.is_file()
 
     def create_tables(self) -> None:
-        """Create missing tables, the SQLite file and its folder; nothing where queries are set."""
-        if not self._is_own:
+        """Create missing tables, the SQLite file and its folder; do nothing if queries are set."""
+        if not self._has_own_tables:
             return
         with self._errors():
             if self._file is not None:
@@ -74,14 +74,14 @@ class DirectoryDatabase:
             return [_tenant(row) for row in connection.execute(query)]
 
     def products(self) -> Iterator[Product]:
-        """Yield all products in no particular order. Holds a connection until exhausted."""
+        """Yield all products in no particular order; hold a connection until the last one."""
         with self._reading() as connection:
             streamed = connection.execution_options(yield_per=_CHUNK_ROWS)
             for row in streamed.execute(sa.select(self._products)):
                 yield Product(_whole(row.id), _whole(row.tenant_id), row.name or "", row.price)
 
     def product_keys(self) -> Iterator[tuple[int, int]]:
-        """Yield (tenant_id, product id) of all products, as `products`."""
+        """Yield (tenant_id, product id) of all products, in the same way as `products`."""
         columns = self._products.c
         with self._reading() as connection:
             streamed = connection.execution_options(yield_per=_CHUNK_ROWS)
@@ -91,7 +91,7 @@ class DirectoryDatabase:
     def find_tenant(
         self, *, id: int | None = None, uuid: str | None = None, slug: str | None = None
     ) -> Tenant | None:
-        """Return the tenant of exactly this id, UUID or slug, public or not. At most one query."""
+        """Return the tenant, public or not, with this id, UUID or slug. At most one query."""
         if (id, uuid, slug) == (None, None, None):
             return None
         columns = self._tenants.c
@@ -107,7 +107,7 @@ class DirectoryDatabase:
         return next((each for each in tenants if slug is None or each.slug == slug), None)
 
     def find_product(self, tenant_id: int, product_id: int) -> bool:
-        """Whether this tenant has this product. At most one query."""
+        """Return whether this tenant has this product. At most one query."""
         if not (is_id(tenant_id) and is_id(product_id)):
             return False
         columns = self._products.c
@@ -118,11 +118,11 @@ class DirectoryDatabase:
             return connection.execute(query.limit(1)).first() is not None
 
     def upsert(self, tenants: Iterable[Tenant], products: Iterable[Product]) -> DirectoryCounts:
-        """Insert or update all of them in one transaction, streaming; nothing on any error.
+        """Insert or update all rows, streamed, in one transaction; change nothing on an error.
 
-        Rows are matched by primary key; the caller has checked that no uuid or slug is taken.
+        Rows are matched by primary key. The caller has checked that no uuid or slug is taken.
         """
-        if not self._is_own:
+        if not self._has_own_tables:
             raise DirectoryUnavailable("the directory is read by a query: import into its source")
         with self._errors(), self._engine.begin() as connection:
             return DirectoryCounts(
@@ -183,7 +183,7 @@ def _open(url: str) -> sa.Engine:
     options: dict[str, Any] = {"pool_pre_ping": True}
     try:
         if _sqlite_file(sa.make_url(url)) is not None:
-            # Without a pool, a replaced file is noticed.
+            # Without a pool, each connection opens the file again, also one that was replaced.
             options = {"poolclass": sa.NullPool, "connect_args": {"timeout": _BUSY_TIMEOUT_S}}
         return sa.create_engine(url, hide_parameters=True, **options)
     except ImportError as error:
@@ -235,4 +235,4 @@ def _whole(value: Any) -> int:
     try:
         return int(value)
     except (TypeError, ValueError):
-        raise DirectoryUnavailable("the directory holds an id that is no whole number") from None
+        raise DirectoryUnavailable("the directory holds an id that is not a whole number") from None

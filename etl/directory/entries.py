@@ -1,7 +1,7 @@
 """Tenants and products as values, and the rules of their ids, slugs and UUIDs.
 
-No database is imported here, because SQLAlchemy takes half the start-up time of a command that
-reads the directory.
+No database library is imported here, because SQLAlchemy takes half the start-up time of a command
+that reads the directory.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ PUBLIC_STATUS = "active"
 
 
 class DirectoryUnavailable(Exception):
-    """The directory's database failed or holds no directory. One line, no secrets."""
+    """The directory's database failed or holds no directory; a message of one line, no secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A shop. `uuid` is in canonical lower case; `slug` is empty only where a query gave NULL."""
+    """A shop. `uuid` is in lower case, with hyphens; `slug` is empty if a query returned NULL."""
 
     id: int
     uuid: str | None
@@ -32,7 +32,7 @@ class Tenant:
 
     @property
     def is_public(self) -> bool:
-        """Whether events are taken for it."""
+        """True if the collector accepts events for the tenant."""
         return self.status == PUBLIC_STATUS
 
 
@@ -48,19 +48,19 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryCounts:
-    """How many rows an import inserted or updated."""
+    """The numbers of rows that an import inserted or updated."""
 
     tenants: int
     products: int
 
 
 def is_id(number: int) -> bool:
-    """Whether a number can be a tenant's or a product's id."""
+    """Return whether a number can be a tenant's or a product's id."""
     return 0 < number <= ID_MAX
 
 
 def is_slug(slug: str) -> bool:
-    """Whether a text can be a slug: 1 to 255 printable characters, no blanks."""
+    """Return whether a text can be a slug: 1 to 255 printable characters, no blanks."""
     return 0 < len(slug) <= TEXT_CHARS_MAX and slug.isprintable() and " " not in slug
 
 

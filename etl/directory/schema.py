@@ -61,9 +61,9 @@ PRODUCTS = sa.Table(
 
 
 def upsert_statement(table: sa.Table, dialect_name: str) -> Insert:
-    """Return an INSERT that updates the row where the primary key exists.
+    """Return an INSERT that updates the row if its primary key exists.
 
-    Raises DirectoryUnavailable for a database that has no such statement here.
+    Raises DirectoryUnavailable for a database that this module has no such statement for.
     """
     # Imported here for start-up time: only an import of CSV files needs the dialects.
     from sqlalchemy.dialects import mysql, postgresql, sqlite  # noqa: PLC0415

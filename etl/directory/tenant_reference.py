@@ -1,4 +1,4 @@
-"""The reference to a tenant in a payload, by endpoint. Intake and readers of rejected share it.
+"""The reference to a tenant in a payload, by endpoint; for the intake and for rejected payloads.
 
     endpoint      field        value                                          refers to
     track         tenant_id    a UUID of 8-4-4-4-12 hex digits, either case   ("uuid", "5f0c…")
@@ -7,7 +7,7 @@
     interactions  tenant_id    1 to 16 digits as text, or a whole number      ("id", 42)
     conversion    tenant_slug  a text of 1 to 255 characters, unchanged       ("slug", text)
 
-An id lies in 1 to 2^53-1. Blanks are not stripped. Other fields and nested fields do not count. The
+An id is from 1 to 2^53-1. Blanks are not stripped. Other fields and nested fields do not count. The
 directory decides whether such a tenant exists.
 
 The collector resolves with `sent_tenant` and `reference`; `of_rejected` resolves a stored rejected
@@ -34,7 +34,7 @@ _FIELDS = {"track": "tenant_id", "interactions": "tenant_id", "conversion": "ten
 
 
 def sent_tenant(sent: str | float) -> int | str:
-    """Return a valid `tenant_id` in intake's form: an id, or a text in lower case."""
+    """Return a valid `tenant_id` as the intake keeps it: an id, or a text in lower case."""
     if not isinstance(sent, str):
         return int(sent)
     return int(sent) if _DIGITS.fullmatch(sent) else sent.lower()
@@ -52,11 +52,11 @@ def reference(tenant: int | str) -> Reference | None:
 
 
 def of_rejected(endpoint: str, body: str) -> Reference | None:
-    """Return the reference in a rejected payload; None where intake would find none.
+    """Return the reference in a rejected payload; None if the intake would see none.
 
-    `body` is the stored text: whole, cut at 8 KiB, or not JSON. Of a text that does not parse, the
-    object's fields are read up to the error (`etl.directory.cut_json`). The last of several fields
-    of one name counts.
+    `body` is the stored text: whole, cut at 8 KiB, or not JSON. If it does not parse, the fields of
+    the object are read up to the error (`etl.directory.cut_json`). Of several fields with one name,
+    the last counts.
     """
     name = _FIELDS.get(endpoint)
     if name is None:
@@ -70,7 +70,7 @@ def of_rejected(endpoint: str, body: str) -> Reference | None:
 
 @dataclass(frozen=True, slots=True)
 class TenantNames:
-    """Every name by which a payload may refer to a tenant; None or empty where it has none."""
+    """Every name by which a payload may refer to a tenant; None or empty if it has no such name."""
 
     id: int
     uuid: str | None = None
@@ -85,7 +85,7 @@ class TenantNames:
             yield "slug", self.slug
 
     def sent_in(self, endpoint: str, body: str) -> bool:
-        """Whether a rejected payload refers to this tenant."""
+        """Return whether a rejected payload refers to this tenant."""
         return of_rejected(endpoint, body) in tuple(self.references())
 
 

@@ -104,8 +104,8 @@ def commit(
     ]
     # Without a shared app id, two commits of different series would both pass Delta's conflict
     # check, and an event could be stored by both.
-    shared = {_COMPACTION: snapshot.watermark(_COMPACTION) + 1}
-    return _commit(folder, snapshot, actions, {**watermarks, **shared}, books)
+    turn = {_COMPACTION: snapshot.watermark(_COMPACTION) + 1}
+    return _commit(folder, snapshot, actions, {**watermarks, **turn}, books)
 
 
 def replace(folder: Path, snapshot: Snapshot, change: Change) -> int:
@@ -126,8 +126,8 @@ def replace(folder: Path, snapshot: Snapshot, change: Change) -> int:
         )
         for file in change.removed
     ]
-    shared = {_MAINTENANCE: snapshot.watermark(_MAINTENANCE) + 1}
-    return _commit(folder, snapshot, [*added, *removed], shared, change.books)
+    turn = {_MAINTENANCE: snapshot.watermark(_MAINTENANCE) + 1}
+    return _commit(folder, snapshot, [*added, *removed], turn, change.books)
 
 
 def _commit(

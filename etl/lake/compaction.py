@@ -205,7 +205,9 @@ def _one_pass(job: _Run) -> bool:
             _compact(job, snapshots, taken)
         except CommitFailedError as error:
             conflicts += 1
-            log.warning("compaction conflict", extra={"fields": {"why": str(error)}})
+            log.warning(
+                "compaction starts over after a conflict", extra={"fields": {"why": str(error)}}
+            )
         except SegmentUnreadable as error:
             job.verified.mark_damaged(error.segment, error.reason)
         except duckdb.Error as error:

@@ -2,8 +2,8 @@
 --
 -- Two events of one tenant with one dedupe_key are the same event when they were received within
 -- the key's window of each other: 24 hours for "id:" keys, 30 days for "tx:" and "stx:" keys. The
--- event in the lake wins; else the first by (received_at, series, seq). A dropped event makes no other
--- event a duplicate.
+-- event in the lake wins; else the first by (received_at, series, seq). An event is compared only
+-- with events that are kept: a dropped event makes no other event a duplicate.
 --
 -- In:  lines (all staged lines); staged_events (the events among them that the lake does not hold);
 --      lake_keys (tenant_id, dedupe_key, received_at: the rows of the lake with one of their keys).

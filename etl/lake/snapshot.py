@@ -55,7 +55,7 @@ class Snapshot:
             return cls.empty(table)
         snapshot = _of(table, delta)
         if version is not None and not all(Path(file).exists() for file in snapshot.files):
-            raise VersionNotFound(f"{table.name} has no longer the files of version {version}")
+            raise VersionNotFound(f"{table.name} no longer has the files of version {version}")
         return snapshot
 
     @classmethod

@@ -64,7 +64,7 @@ def _host_name(host: str) -> str:
 def _create(log_folder: Path, log_lock: Path, prefix: str, begins_us: int) -> Claim:
     """Make the series. Its description is written last, because that makes it visible."""
     folder = log_folder / f"{prefix}{secrets.token_hex(_INCARNATION_BYTES)}"
-    folder.mkdir()  # raises an error for a name that exists
+    folder.mkdir()  # a name that exists raises an error
     durable.fsync_path(log_folder)
     lock_fd = durable.try_lock(folder / LOCK_FILE)
     if lock_fd is None:

@@ -83,11 +83,17 @@ def _replace_missing(folder: Path, listed: Sequence[Sealed], number: int) -> Men
 
 
 def _write_placeholder(folder: Path, listed: Sequence[Sealed], number: int) -> None:
-    """Write one line of kind `erased`, with the receipt and nearly the ordinal of the next line."""
+    """Write one line of kind `erased`.
+
+    It has the receipt of the next segment's first line, and the ordinal before that line's.
+    """
     after = next((item for item in listed if item.number > number), None)
     first = next(verification.scan(after), None) if after else None
     if not isinstance(first, Line):
-        raise MendRefused(f"the segment after {folder.name}/{number} must be mended first")
+        raise MendRefused(
+            f"segment {folder.name}/{number} cannot be replaced: the segment after it is missing "
+            "or does not begin with a valid line; mend that one first"
+        )
     record = rewriting.erased(json.loads(first.payload).get("received_at"))
     seq = max(1, first.seq - 1)
     rewriting.write_sealed(folder, number, [Entry(record, seq, seq)])

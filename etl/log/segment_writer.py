@@ -57,7 +57,7 @@ class SegmentWriter:
 
     @property
     def is_full(self) -> bool:
-        """Whether the open segment has reached `segment_bytes_max`."""
+        """True when the open segment has reached `segment_bytes_max`."""
         return self._offset >= self._segment_bytes_max
 
     def commit(self, payloads: Sequence[bytes]) -> None:
@@ -156,7 +156,7 @@ class SegmentWriter:
         closed.publish(self._folder, closed_us)
 
     def has_space(self) -> bool:
-        """Whether at least `disk_free_bytes_min` is free on the disk."""
+        """Return whether at least `disk_free_bytes_min` is free on the disk."""
         space = os.statvfs(self._folder)
         return space.f_bavail * space.f_frsize >= self._disk_free_bytes_min
 

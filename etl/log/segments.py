@@ -1,4 +1,4 @@
-"""The names of segments and series, and the files of a log folder that have them."""
+"""The names of segments and series, and the lists of those in a log folder."""
 
 from __future__ import annotations
 

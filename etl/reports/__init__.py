@@ -1,10 +1,10 @@
-"""Reports: named questions to the live view, the same over HTTP, in a shell and in a notebook.
+"""Reports: named queries of the live view, the same over HTTP, in a shell and in a notebook.
 
     from etl import lake, reports
     reports.run(lake.connect("data"), "summary", tenant="la-colmena").rows
 
-The names below are the door. So are the modules `parameters` (texts to values), `rendering` (a
-result as bytes), `export`, `charts`, `columns`, and the package `sandbox` (administrators' SQL).
+Other rooms may use the names below, the modules `parameters` (texts to values), `rendering` (a
+result as bytes), `export`, `charts` and `columns`, and the package `sandbox` (administrators' SQL).
 """
 
 from etl.reports.catalogue import Report, UnknownReport, load, names

@@ -17,7 +17,7 @@ _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 def starts(since: datetime, until: datetime, interval: str, zone: ZoneInfo) -> Iterator[datetime]:
     """Yield the start of each bucket that overlaps [since, until), in UTC, oldest first.
 
-    `interval` is one of `parameters.INTERVALS`. Raises OverflowError at the calendar's ends.
+    `interval` is one of `parameters.INTERVALS`. Raises OverflowError beyond the calendar.
     """
     begin = _hours(since, zone) if interval == "hour" else _days(since, interval, zone)
     for start in begin:

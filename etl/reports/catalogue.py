@@ -1,6 +1,6 @@
 """The catalogue of reports: one SQL file per report in `sql/`.
 
-A file's header names the report, describes its rows and lists its parameters.
+The header of a file names the report, describes its rows and lists its parameters.
 """
 
 from __future__ import annotations

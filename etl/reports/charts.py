@@ -5,8 +5,8 @@
     charts.chart(reports.run(lake.connect(), "timeseries", tenant="la-colmena"))
 
 A specification contains its data. A chart over time covers the whole period: a bucket without
-events is zero, and one that has not begun is null. The dashboard draws the part of Vega-Lite that
-is used here (line and bar marks); `chart` needs Altair, from the extra `notebook`.
+events is zero, and a bucket that has not started is null. The dashboard draws only the part of
+Vega-Lite that is used here (line and bar marks); `chart` needs Altair, from the extra `notebook`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class NoChart(Exception):
     """The report has no chart."""
 
     def __init__(self, report: str) -> None:
-        super().__init__(f"There is no chart of {report}; there is of {', '.join(names())}.")
+        super().__init__(f"The report {report} has no chart. Charts: {', '.join(names())}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,8 @@ def names() -> list[str]:
 def spec(result: Result, now: datetime | None = None) -> dict[str, object]:
     """Return the Vega-Lite specification of a report's chart, with its rows. Raises NoChart.
 
-    `now` decides which buckets have begun, and ends a period without an end.
+    `now`, by default the current time, decides which buckets have started, and ends a period
+    without an end.
     """
     definition = _CHARTS.get(result.report)
     if definition is None:
@@ -112,13 +113,13 @@ def spec(result: Result, now: datetime | None = None) -> dict[str, object]:
 
 
 def _whole_numbers(rows: list[_Row], field: str) -> dict[str, object]:
-    """Return an axis of whole numbers, however few events there are."""
+    """Return an axis whose ticks are whole numbers, even if there are few events."""
     greatest = max((value for row in rows if isinstance(value := row[field], int)), default=0)
     return {"tickMinStep": 1, "tickCount": min(max(greatest, 1), _TICKS_MAX)}
 
 
 def _starts(result: Result, rows: list[_Row], now: datetime) -> list[datetime]:
-    """Return the starts of the period's buckets; of the rows' alone if there are too many."""
+    """Return the starts of the period's buckets; only those in the rows if there are too many."""
     of_rows = sorted({moment for row in rows if isinstance(moment := row["bucket"], datetime)})
     zone = zones.load(str(result.parameters["tz"]))
     since = _moment(result.parameters["from"]) or (of_rows[0] if of_rows else now)
@@ -136,7 +137,7 @@ def _starts(result: Result, rows: list[_Row], now: datetime) -> list[datetime]:
 def _filled(
     rows: list[_Row], starts: list[datetime], color: str | None, now: datetime
 ) -> list[_Row]:
-    """Return the rows, and an empty one per bucket and series without; unchanged if too many."""
+    """Return one row per bucket and series, empty where there is none; `rows` if too many."""
     series = {row[color] if color else None: row for row in rows}
     if len(series) * len(starts) > _FILLED_ROWS_MAX:
         return rows
@@ -165,7 +166,7 @@ def chart(result: Result) -> altair.Chart:
 
 
 def _plain(value: object) -> object:
-    """Return a value of JSON; money as the nearest float, which is exact enough to draw."""
+    """Return a JSON value; money as the nearest float, which is exact enough to draw."""
     if isinstance(value, Decimal):
         return float(value)
     return value.isoformat() if isinstance(value, date) else value

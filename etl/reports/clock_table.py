@@ -1,16 +1,17 @@
-"""A zone's clocks as a table, by which SQL finds the bucket of a moment: the view `clock`.
+"""A zone's clocks as a table, from which SQL finds the bucket of a moment: the view `clock`.
 
 One row per stretch of time with one offset, in microseconds since the epoch:
 
     began_us    the start of the stretch
     offset_us   the offset of its clocks from UTC
-    fresh_us    the moment from which its clocks show times that they never showed before
+    fresh_us    the moment from which the clocks show times that they have not shown before
     bucket_us   the start of the bucket that contains `began_us`
 
-A bucket that begins at `fresh_us` or later begins when the stretch's clocks show its start; every
-earlier moment of the stretch is in the bucket of `began_us`. A day, week or month begins at its
-first instant (see `etl.reports.zones`). Hours are those that the clocks show: an hour that occurs
-twice is two buckets.
+A bucket starts when the clocks of the stretch show its start, but not before `fresh_us`: clocks
+that were set back repeat times until then. All moments of the stretch before the first such start
+are in the bucket of `began_us`. A day, week or month starts at its first instant (see
+`etl.reports.zones`). Hours are those that the clocks show: an hour that occurs twice makes two
+buckets.
 """
 
 from __future__ import annotations

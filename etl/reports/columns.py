@@ -1,6 +1,6 @@
 """The columns of every report and of an export, read by running each over an empty folder.
 
-The SQL is the only source of them: no list of columns is kept beside it.
+The SQL is their only source: no list of columns is kept beside it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from etl.reports import catalogue, execution, export
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Column name -> its JSON type, `date-time` for times: per report, and of an export."""
+    """Column name -> JSON type, or `date-time`: for each report, and for an export."""
 
     of_reports: Mapping[str, Mapping[str, str]]
     of_export: Mapping[str, str]

@@ -3,8 +3,8 @@
 The previous period has the same length and ends where the period begins. While a period is not
 over, only the part that has passed is compared: today until 14:00 with yesterday until 14:00, this
 week until Tuesday noon with last week until Tuesday noon, by the clocks of the zone. A period
-without an end includes today. The length of a period that begins or ends within a day is measured
-in hours and minutes.
+without an end includes today. Lengths are counted in days; if the period begins or ends within a
+day, its length is the elapsed time.
 
 A day that the zone's calendar skips is not counted: Samoa had no 2011-12-30, so the 31st is
 compared with the 29th, and the 29th with the 28th.
@@ -33,7 +33,7 @@ class Span:
 def span_before(values: Mapping[str, object], zone: ZoneInfo, now: datetime) -> Span | None:
     """Return the span that the period of `values` (`from`, `to`) is compared with.
 
-    None without a `from`, and if the span would begin before the calendar.
+    None without a `from`, and if the span would begin before the first day of the calendar.
     """
     since, until = values.get("from"), values.get("to")
     if not isinstance(since, datetime):
@@ -75,15 +75,15 @@ def _days_before(since: datetime, end: datetime, reached: datetime, zone: ZoneIn
 
 
 def _days(since: datetime, end: datetime) -> int:
-    """Return the number of days between the starts of two.
+    """Return the number of days between two starts of days.
 
-    It is measured by elapsed time, so a skipped day is not counted; a day of 23 or 25 hours is one.
+    It is rounded from the elapsed time: a skipped day is not counted, a day of 23 or 25 hours is.
     """
     return round((end - since) / _DAY)
 
 
 def _day_before(moment: datetime, days: int, zone: ZoneInfo) -> date:
-    """Return the day that begins `days` days before the one that begins at `moment`."""
+    """Return the day that begins `days` days before the day that begins at `moment`."""
     day = zones.wall_time(moment, zone).date() - days * _DAY
     while _days(zones.start_of_day(day, zone), moment) < days:
         day -= _DAY

@@ -26,7 +26,7 @@ TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A report's name, its parameters as text, and the limits of the reader.
+    """The name of a report, its parameters as text, and the limits of the reader.
 
     `reader_tenant` is the only tenant that the reader may read; None: the reader may read all.
     """
@@ -65,8 +65,8 @@ def execute(
 ) -> Result:
     """Run a question's report on a live connection.
 
-    `now`, by default the present, ends the period that `etl.reports.comparison` compares with the
-    previous one. Raises UnknownReport, ParameterError, TenantForbidden, ReportTimeout,
+    `now`, by default the current time, ends the period that `etl.reports.comparison` compares with
+    the previous one. Raises UnknownReport, ParameterError, TenantForbidden, ReportTimeout,
     LakeError.
     """
     return _execute(con, catalogue.load(question.report), question, now or datetime.now(UTC))

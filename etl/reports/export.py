@@ -1,9 +1,9 @@
-"""The export of events as they are stored, in parts, on a connection of its own.
+"""The export of events as they are stored, in parts, on its own connection.
 
     with closing(Export(view, {"tenant": "la-colmena", "format": "csv"})) as export:
         file.writelines(iter(export.next_part, None))
 
-The rows are not sorted, and only one part is in memory: an export may be of any size.
+The rows are not sorted, and only one part is in memory, so an export may have any size.
 """
 
 from __future__ import annotations
@@ -47,9 +47,10 @@ class Export:
         self._lock = Lock()
 
     def next_part(self) -> bytes | None:
-        """Return the next part, None after the last.
+        """Return the next part; None after the last. Raises LakeError.
 
-        The first call raises ParameterError, TenantForbidden and what `LiveView.connect` raises.
+        The first call also raises ParameterError, TenantForbidden and the errors of
+        `LiveView.connect`.
         """
         with self._lock:
             if self._con is None:

@@ -1,4 +1,4 @@
-"""The inputs of a report's SQL besides the views; each is made only if the SQL names it.
+"""The inputs of a report's SQL besides the views; each is made only if the SQL uses it.
 
 $compared_from, $compared_to   the span to compare the period with (etl.reports.comparison)
 clock                          the clocks of the zone, for buckets (etl.reports.clock_table)
@@ -27,7 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def compared_span(
     con: duckdb.DuckDBPyConnection, values: Mapping[str, object], zone: ZoneInfo, now: datetime
 ) -> dict[str, datetime | None]:
-    """Return `compared_from` and `compared_to`, None if there is no previous period.
+    """Return `compared_from` and `compared_to`; both None if there is no previous period.
 
     For a pinned version, `now` is the receipt of its newest event.
     """
@@ -44,7 +44,7 @@ def compared_span(
 def register(
     con: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, object], zone: ZoneInfo
 ) -> None:
-    """Register the tables that the report's SQL names. Raises duckdb.Error."""
+    """Register the tables that the report's SQL uses. Raises duckdb.Error."""
     if " clock " in sql:
         con.register("clock", clock_table.table(zone, str(values["interval"])))
     if "refused_of_tenant" in sql:

@@ -1,4 +1,4 @@
-"""Limits on a connection that runs a reader's question: the folder it reads, time and memory."""
+"""Limits on a connection that runs a report: the folder that it reads, its time and memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ReportTimeout(Exception):
 
 
 def lock_down(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Let a connection read `folder` and nothing else; this cannot be undone."""
+    """Let a connection read files in `folder` only; this cannot be undone."""
     con.execute(f"SET allowed_directories = [{quoted(str(folder.absolute()))}]")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")

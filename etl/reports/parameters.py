@@ -1,6 +1,7 @@
-"""The parameters of reports and exports: text from a query string or a command line, to values.
+"""The parameters of reports and exports, parsed from the texts of a query string or command line.
 
-Each parameter has one parser. A wrong one is named with what it takes; its text is never echoed.
+Each parameter has one parser. An error names the parameter and the values that it takes; the text
+that was sent is never echoed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ TEXT_CHARS_MAX = 255
 ID_DIGITS_MAX = 16
 IDS_MAX = 200
 _VERSION_DIGITS_MAX = 15
-_NOT_NONE: Mapping[str, object] = {"interval": "day", "tz": "UTC", "bots": False, "limit": 50}
+_DEFAULTS: Mapping[str, object] = {"interval": "day", "tz": "UTC", "bots": False, "limit": 50}
 
 
 class ParameterError(Exception):
@@ -35,7 +36,7 @@ class ParameterError(Exception):
 
 def defaults(names: Iterable[str]) -> dict[str, object]:
     """Return the default value per name, in that order. Raises ValueError for another name."""
-    values = {name: _NOT_NONE.get(name) for name in names}
+    values = {name: _DEFAULTS.get(name) for name in names}
     if unknown := values.keys() - _parsers(zones.load("UTC")).keys():
         raise ValueError(f"no parser for parameters {sorted(unknown)}")
     return values
@@ -44,10 +45,10 @@ def defaults(names: Iterable[str]) -> dict[str, object]:
 def parse(
     texts: Mapping[str, str], allowed: Mapping[str, object]
 ) -> tuple[dict[str, object], ZoneInfo]:
-    """Return the values of `texts`, with `allowed` (name -> default) for the others, and the zone.
+    """Return the value of each parameter in `allowed` (name -> default), and the zone.
 
     `from` and `to` are dates or ISO 8601 times in the zone `tz`; a date as `to` includes that
-    day, a time as `to` is excluded. Raises ParameterError naming every wrong one.
+    day, a time as `to` is excluded. Raises ParameterError, which names every wrong parameter.
     """
     errors: dict[str, list[str]] = {
         name: [f"is not a parameter of this report; it takes {', '.join(allowed)}."]
@@ -78,7 +79,7 @@ def choice(name: str, text: str, choices: Iterable[str]) -> str:
 
 
 def version(text: str | None) -> int | None:
-    """Parse a version of the lake, None for the newest. Raises ParameterError."""
+    """Parse a version of the lake; None stands for the newest. Raises ParameterError."""
     if text is None:
         return None
     if not _is_number(text, _VERSION_DIGITS_MAX):
@@ -87,7 +88,7 @@ def version(text: str | None) -> int | None:
 
 
 def is_id(text: str) -> bool:
-    """Whether a text is an id: decimal digits, at most ID_DIGITS_MAX."""
+    """Return whether a text is an id: decimal digits, at most ID_DIGITS_MAX."""
     return _is_number(text, ID_DIGITS_MAX)
 
 
@@ -129,6 +130,7 @@ def _moment(text: str, zone: ZoneInfo, *, days_later: int) -> datetime:
         if len(text) <= len("2026-11-23"):
             day = date.fromisoformat(text) + timedelta(days=days_later)
             return zones.start_of_day(day, zone)
+        # In a query string, the "+" of an offset is decoded to a space.
         moment = datetime.fromisoformat(text.replace(" ", "+"))
         return moment.astimezone(UTC) if moment.tzinfo else zones.first_instant(moment, zone)
     except (ValueError, OverflowError):

@@ -1,9 +1,9 @@
 """A report's result as JSON, CSV, Parquet or Arrow, the same over HTTP and on the command line.
 
 Times are ISO 8601 with their offset. Money is exact: in JSON without trailing zeros, in CSV with
-all its decimals, so that any row shows a reader the type of a column. In CSV, booleans are true and
-false, and all times of a column have one format. A CSV cell that a spreadsheet would run as a
-formula is prefixed with an apostrophe.
+all decimals, so that every row shows the type of a column. In CSV, booleans are true and false, and
+all times of a column have one format. A CSV cell that a spreadsheet would run as a formula is
+prefixed with an apostrophe.
 """
 
 from __future__ import annotations

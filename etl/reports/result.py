@@ -14,8 +14,8 @@ class Result:
     """The rows of a report, and the snapshot that they were read from.
 
     `parameters` are the parsed values, as JSON types. `version` is that of the lake; `tail_events`
-    counts the events read from the log. Times are in `zone`: `table` names it, and its readers
-    apply their own zone files; `rows` hold the offsets of ours.
+    counts the events read from the log. Times are in `zone`. `table` holds only the zone's name, so
+    its readers apply their own zone files; `rows` hold the offsets of the package `tzdata`.
     """
 
     report: str
@@ -35,7 +35,7 @@ class Result:
 
 
 def labelled(table: pa.Table, zone: str) -> pa.Table:
-    """Return the table with that zone as the name on its times; the moments stay the same."""
+    """Return the table with its times labelled with a zone; the moments stay the same."""
     fields = [
         field.with_type(pa.timestamp(field.type.unit, tz=zone))
         if pa.types.is_timestamp(field.type) and field.type.tz

@@ -1,4 +1,4 @@
-"""The tenant that a question reads: parsed from an id or a slug, and held to the reader's own."""
+"""The tenant that a question reads: resolved from an id or a slug, and checked for the reader."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ class TenantForbidden(Exception):
 def resolve(
     con: duckdb.DuckDBPyConnection, text: object, *, reader_tenant: int | None
 ) -> int | None:
-    """Return the id of the tenant to read, None for all tenants.
+    """Return the id of the tenant to read; None for all tenants.
 
-    A reader of one tenant (`reader_tenant`) reads that one, named or not.
-    Raises ParameterError for an unknown tenant; TenantForbidden for another than the reader's.
+    A reader of one tenant (`reader_tenant`) reads that tenant, whether `text` names it or is None.
+    Raises ParameterError for an unknown slug; TenantForbidden for a tenant that the reader may not
+    read.
     """
     if reader_tenant is None:
         return _tenant_id(con, text)

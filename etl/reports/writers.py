@@ -1,4 +1,4 @@
-"""Writers of an export's formats: batches of rows to parts of a file."""
+"""The writers of an export's formats: from batches of rows to parts of a file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Writer(Protocol):
 
 
 def parts(reader: pa.RecordBatchReader, format_: str) -> Iterator[bytes]:
-    """Yield the file of these rows in one of FORMATS, one part per batch and one for its end.
+    """Yield a file of these rows in one of FORMATS: one part per batch, and one for its end.
 
     Raises LakeError if a batch cannot be read, possibly after some parts.
     """
@@ -45,7 +45,7 @@ def parts(reader: pa.RecordBatchReader, format_: str) -> Iterator[bytes]:
     try:
         for batch in reader:
             yield writer.part(batch)
-    except OSError as error:  # pyarrow raises DuckDB's errors of a batch as OSError
+    except OSError as error:  # pyarrow raises DuckDB's errors in a batch as OSError
         raise LakeError(f"the events cannot be read any further: {error}") from error
     yield writer.end()
 
@@ -73,7 +73,7 @@ class _Csv:
 
 
 class _Arrow:
-    """A writer of pyarrow's on a sink that is drained after each batch."""
+    """A writer of pyarrow, on a sink that is drained after each batch."""
 
     def __init__(self, make: object, schema: pa.Schema) -> None:
         self._sink = _Sink()

@@ -1,8 +1,8 @@
 """Time zones from the package `tzdata`, so that every machine divides time into the same days.
 
-The zone files of the system and of DuckDB are not read. A day begins at its first instant: at the
-first of two midnights if the clocks are set back over it, and at the first instant after the gap if
-they skip it.
+The zone files of the system and of DuckDB are not read. A day starts at its first instant: at the
+first of two midnights if the clocks are set back over midnight, and at the first instant after the
+gap if they skip midnight.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def start_of_day(day: date, zone: ZoneInfo) -> datetime:
 def first_instant(wall: datetime, zone: ZoneInfo) -> datetime:
     """Return the first instant at which clocks show `wall` (naive), in UTC.
 
-    If they skip it: the first instant after the gap. Raises OverflowError.
+    If clocks skip `wall`, return the first instant after the gap. Raises OverflowError.
     """
     early, late = sorted(wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     if wall_time(early, zone) == wall:

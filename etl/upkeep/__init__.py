@@ -1,5 +1,5 @@
-"""Jobs by which an operator keeps a data folder: each takes the locks that it needs.
+"""The jobs that an operator runs on a data folder; each takes the locks that it needs.
 
-It offers `maintenance`, `erasure`, `backup` and `check`; none of them changes a report's numbers
-but an erasure.
+It offers `maintenance`, `erasure`, `backup` and `check`. Only an erasure, and retention in
+maintenance, change the numbers of a report.
 """

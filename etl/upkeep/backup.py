@@ -1,4 +1,4 @@
-"""A backup of a data folder that is in use: the copy is itself a data folder.
+"""Backing up a data folder that is in use. The copy is a data folder too.
 
 The sealed segments are copied first, then one snapshot of each table is pinned, then the segments
 that were sealed meanwhile are copied. So a segment that was deleted in between is in the snapshot,
@@ -6,7 +6,7 @@ and no watermark of a series is above its copied segments. A restored copy never
 of the original: every start makes a new one.
 
 Only the newest version of each table is copied. The open segments (about the last 2 s) are left
-out, and so are the salts: a destroyed salt must not survive in a backup.
+out. So are the salts, because a destroyed salt must not survive in a backup.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class BackupRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BackupOutcome:
-    """The counts of what was copied."""
+    """The counts of the copied segments, files and rows, and all bytes of the copy."""
 
     segments: int
     files: int
@@ -79,7 +79,7 @@ def _copy_segments(source: Layout, target: Layout) -> None:
         try:
             description = (folder / log_format.SERIES_FILE).read_bytes()
         except FileNotFoundError:
-            continue  # compacted long ago: the snapshot that is loaded later holds all its lines
+            continue  # compacted: the snapshot, which is loaded later, holds all its lines
         into.mkdir(exist_ok=True)
         (into / log_format.SERIES_FILE).write_bytes(description)
         for segment in segments.sealed_in(folder):
@@ -109,7 +109,7 @@ def _copy(path: Path, folder: Path) -> None:
     try:
         shutil.copy2(path, folder)
     except FileNotFoundError as error:
-        raise LakeError(f"{path} was deleted while it was copied; run it again") from error
+        raise LakeError(f"{path} was deleted while it was copied; run the backup again") from error
 
 
 def _copy_directory(source: Layout, target: Layout) -> None:

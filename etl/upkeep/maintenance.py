@@ -1,19 +1,20 @@
-"""Maintenance: it keeps the lake small and fast to read, and changes no number.
+"""Maintenance: it keeps the lake small and fast to read; only retention changes numbers.
 
-One run, under the compaction lock, does this for each table:
+One run, under the lake's lock, does this for each table:
 
 1. retention: drop the partitions older than `MaintenancePlan.days_kept`;
 2. merge: rewrite the small files of a partition into few large sorted ones, in commits that change
    no data (`etl.upkeep.merging`);
-3. vacuum: delete the files that no version of the last `snapshot_retention_hours` has;
+3. vacuum: delete the files that no version of the last `snapshot_retention_hours` uses;
 4. log clean-up: write and sync a checkpoint, then delete the entries of `_delta_log` that no
-   version of the same hours needs, oldest first (`etl.upkeep.vacuum`).
+   version of these hours needs, oldest first (`etl.upkeep.vacuum`).
 
-A clock that is ahead deletes nothing: today is at most one day after the newest receipt in the
-lake, so the newest partition is never dropped, and the age of a version is measured at most until
+A clock that is ahead must not delete data. So today is at most one day after the newest receipt in
+the lake, and the newest partition is never dropped; the age of a version is measured at most until
 an hour after the newest commit. `retained_from` never goes back.
 
-The next run repeats what a kill interrupted; vacuum deletes the files that were not committed.
+After a kill, the next run repeats the interrupted step, and vacuum deletes files that were written
+but not committed.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _COMMIT_AGE_MAX_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class MaintenancePlan:
-    """How long data and snapshots are kept, and which files are small."""
+    """The retention of data and snapshots, the sizes for merging, and the limits of DuckDB."""
 
     retention_days: int = 0
     """0 keeps all."""
@@ -61,7 +62,7 @@ class MaintenancePlan:
     threads_max: int = 2
 
     def days_kept(self, table: Table) -> int:
-        """Return the days of receipt that a table keeps; 0: all."""
+        """Return the number of days of receipt that a table keeps; 0 for all."""
         days = [self.retention_days]
         if table is REJECTED:
             days.append(self.rejected_retention_days)
@@ -131,7 +132,7 @@ class _TableMaintenance:
             for group in list(self._merge_groups()):
                 self._merge(group)
         except CommitFailedError as error:
-            # Another process maintains or erases this table; the next run goes on from its version.
+            # Another process maintains or erases this table; the next run starts from its version.
             self.outcome.conflicts.append(f"{self.snapshot.table.name}: {error}")
             log.warning(
                 "another process changed the table during maintenance",

@@ -12,9 +12,9 @@ def groups(
 ) -> Iterator[list[ListedFile]]:
     """Yield groups of small files of one partition, each of at most `bytes_target` together.
 
-    A partition of today is merged once it has `files_min` files below an eighth of the target, so
-    a file is rewritten a bounded number of times. One of a past day is merged into as few files as
-    possible.
+    Today's partition is merged once it has `files_min` files below an eighth of the target, so a
+    file is rewritten a bounded number of times. Of a past day, all files below half of the target
+    are merged into as few files as possible.
     """
     for day in sorted({file.event_date for file in files}):
         is_past = day < today

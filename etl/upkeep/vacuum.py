@@ -1,4 +1,4 @@
-"""Deleting what no kept version of a table needs: data files, and entries of its log."""
+"""Deleting the data files and Delta log entries that no kept version of a table needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DATA_FILES = f"{PARTITION}=*/*.parquet"
 
 
 def delete_files(folder: Path, snapshot: Snapshot, *, retention_hours: int) -> int:
-    """Delete the files that no version of the last hours has; return their number."""
+    """Delete the files that no version of the last `retention_hours` uses; return their number."""
     if snapshot.delta is None:
         return 0
     before = len(list(folder.glob(_DATA_FILES)))
@@ -33,7 +33,7 @@ def delete_files(folder: Path, snapshot: Snapshot, *, retention_hours: int) -> i
 def delete_log_entries(
     folder: Path, snapshot: Snapshot, *, retention_hours: int, now_s: float
 ) -> int:
-    """Delete the log's entries that no version of the last hours needs; return their number.
+    """Delete the Delta log entries that no version of the last hours needs; return their number.
 
     The oldest version that is needed gets a checkpoint first, which replaces all entries before it.
     """

@@ -1,4 +1,4 @@
-"""Administrators' queries, each in a process that confines itself before it runs the query.
+"""The sandbox: administrators' queries, each in a process that confines itself before it runs one.
 
 It offers the names below.
 """

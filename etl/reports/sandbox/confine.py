@@ -1,12 +1,13 @@
 """Confine a process with the kernel's mechanisms before it runs an untrusted query, in two steps.
 
-1. `read_only(paths)`, before any thread that will run the query starts: no new privileges, no core
-   dumps, the first process that the out-of-memory killer takes, and Landlock if the kernel has it.
+1. `read_only(paths)`, before any thread that will run the query starts: the process gets no new
+   privileges and writes no core dump, the out-of-memory killer takes it first, and Landlock
+   restricts it if the kernel has it.
 2. `seal(memory_bytes_max)`, after the view was opened: no file grows, the address space grows by at
-   most that much, and a seccomp filter applies to every thread if the kernel has it.
+   most that many bytes, and a seccomp filter applies to every thread if the kernel has it.
 
-Landlock limits the paths that can be read; both refuse to write and to connect. The kernel must
-have at least one of them.
+Landlock limits the paths that can be read; both Landlock and seccomp prevent writing and
+connecting. The kernel must have at least one of them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class CannotConfine(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """The mechanisms of this machine's kernel: Landlock's ABI (0: none), and seccomp."""
+    """The mechanisms of this machine's kernel: Landlock's ABI (0 for none), and seccomp."""
 
     landlock_abi: int
     has_seccomp: bool
@@ -48,7 +49,7 @@ class Layers:
 
 
 def layers() -> Layers:
-    """Return the layers of this machine. Raises CannotConfine if it has none."""
+    """Return the mechanisms of this machine. Raises CannotConfine if it has none."""
     return Layers(landlock.abi(), seccomp.is_available())
 
 
@@ -58,7 +59,7 @@ def end_with_parent() -> None:
 
 
 def read_only(paths: Sequence[Path]) -> None:
-    """Take step 1; only threads started by this one are confined. Raises OSError, CannotConfine."""
+    """Take step 1, for this thread and those it starts. Raises OSError, CannotConfine."""
     available = layers()
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")

@@ -1,4 +1,4 @@
-"""Landlock: restrict this thread, and the threads that it starts, to reading some paths.
+"""Landlock: restrict this thread and the threads that it starts to reading some paths.
 
 They cannot write, create, remove or execute a file; from ABI 4 (Linux 6.7) on they cannot connect
 or bind a TCP socket, from ABI 6 (6.12) on they cannot signal another process. It cannot be undone.
@@ -19,7 +19,7 @@ _GIVE_VERSION = 1
 _RULE_PATH_BENEATH = 1
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
-"""Number of rights on files per ABI, from bit 0 on; a later ABI has as many as ABI 5."""
+"""ABI -> number of rights on files, from bit 0 on; a later ABI has as many as ABI 5."""
 _TCP_ABI, _TCP_RIGHTS = 4, 0b11
 _SCOPE_ABI, _SCOPES = 6, 0b11
 
@@ -28,7 +28,7 @@ _libc.syscall.restype = ctypes.c_long
 
 
 def abi() -> int:
-    """Return the version of this kernel's Landlock, 0 if it has none."""
+    """Return the ABI version of this kernel's Landlock; 0 if it has none."""
     return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _GIVE_VERSION)))
 
 

@@ -1,8 +1,8 @@
 """The check that a query is one SELECT that only reads the connection's tables.
 
-DuckDB takes COPY, INSERT, UPDATE and DELETE inside a WITH, reads a file if a table's name looks
-like a path, and has functions that read files. The check refuses all of them, by DuckDB's own parse
-tree; of the table functions it allows those that read only their arguments or the catalog.
+DuckDB accepts COPY, INSERT, UPDATE and DELETE inside a WITH, reads a file if the name of a table
+looks like a path, and has functions that read files. The check walks DuckDB's own parse tree and
+refuses all of them. It allows only table functions that read their arguments or the catalog.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def check(con: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 
 def _kinds(statements: Sequence[duckdb.Statement]) -> list[duckdb.StatementType]:
-    """Return the statements' types, none if DuckDB's Python module has no name for one."""
+    """Return the statements' types; none if DuckDB's Python module has no name for one of them."""
     try:
         return [statement.type for statement in statements]
     except ValueError:
@@ -72,7 +72,7 @@ def _check_node(node: dict[str, object], offered: set[str]) -> None:
     kind = str(node.get("type"))
     if ("cte_map" in node or kind.endswith("_NODE")) and kind not in _QUERY_NODES:
         word = kind.removesuffix("_NODE").removesuffix("_QUERY")
-        raise QueryRefused(f"Send one SELECT statement; {word} has no place in it.")
+        raise QueryRefused(f"Send one SELECT statement; {word} is not allowed in it.")
     if kind == "TABLE_FUNCTION":
         _check_table_function(node, offered)
     elif kind == "BASE_TABLE":

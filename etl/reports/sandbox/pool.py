@@ -1,11 +1,12 @@
-"""Administrators' queries, each in a worker process that confines itself before it runs the query.
+"""The worker processes of administrators' queries: one worker per query.
 
     sandbox = Sandbox(view, timeout_s=30.0)
     sandbox.query("SELECT type, count(*) FROM events GROUP BY type", rows_max=100).run()
 
-A worker is killed at the deadline, past OUTPUT_BYTES_MAX of output, and when its query is
-cancelled; this process only reads its bytes. A worker's imports take most of a second, so after
-each query a spare one is started for the next. It inherits no descriptor and no secret.
+A worker confines itself before it runs the query. It is killed at the deadline, past
+OUTPUT_BYTES_MAX of output, and when its query is cancelled; this process only reads its bytes. The
+imports of a worker take most of a second, so after each query a spare worker is started for the
+next query. A worker inherits no descriptor and no secret.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Cancelled(Exception):
 
 
 class Sandbox:
-    """Starts workers for queries on one data folder; keeps up to `spares_max` of them ready."""
+    """The pool of workers for queries on one data folder; up to `spares_max` of them are ready."""
 
     def __init__(self, view: LiveView, timeout_s: float, *, spares_max: int = 1) -> None:
         self.view = view
@@ -57,7 +58,7 @@ class Sandbox:
         return WorkerProcess()
 
     def start_spare(self) -> None:
-        """Start a spare worker, unless there are `spares_max`."""
+        """Start a spare worker, unless `spares_max` are ready."""
         with self._lock:
             if len(self._spares) < self._spares_max:
                 self._spares.append(WorkerProcess())
@@ -69,7 +70,7 @@ class Sandbox:
 
 
 class Query:
-    """One query: `run` blocks the caller's thread, `cancel` ends it from any other."""
+    """One query: `run` blocks the caller's thread; `cancel` ends it from any other thread."""
 
     def __init__(self, sandbox: Sandbox, sql: str, rows_max: int) -> None:
         self._sandbox, self._sql, self._rows_max = sandbox, sql, rows_max
@@ -94,7 +95,7 @@ class Query:
             self._sandbox.start_spare()
 
     def cancel(self) -> None:
-        """Kill the worker, if there is one, and start none."""
+        """Kill the worker if one runs; if `run` has not started one yet, it raises Cancelled."""
         with self._lock:
             self._is_cancelled = True
             if self._worker:
@@ -130,7 +131,7 @@ class Query:
             return self._worker
 
     def _output(self, ended: Ended) -> bytes:
-        """Return the output of a worker that succeeded. Raises the error of one that failed."""
+        """Return the output of a worker that succeeded; raise the error of a worker that failed."""
         if ended.code == 0:
             return ended.output
         if self._is_cancelled:

@@ -1,4 +1,4 @@
-"""A worker's process as its parent sees it: started without secrets, read within bounds, killed."""
+"""The parent's side of a worker process: start it without secrets, read its output, kill it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import IO
 from etl.reports.sandbox.only_select import QueryRefused
 
 OUTPUT_BYTES_MAX = 64 << 20
-"""JSON of one answer: 10,000 rows of 6 KiB."""
+"""The maximum size of an answer in JSON, enough for 10,000 rows of 6 KiB."""
 _ERRORS_BYTES_MAX = 1 << 20
 _MODULE = "etl.reports.sandbox.worker"
 _INHERITED_VARIABLES = ("LD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE")
@@ -25,7 +25,7 @@ _INHERITED_VARIABLES = ("LD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE")
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An exit code (negative: the signal that killed it), and the bytes on stdout and stderr."""
+    """The end of a worker: exit code (negative: the signal that killed it), stdout and stderr."""
 
     code: int
     output: bytes
@@ -33,7 +33,7 @@ class Ended:
 
 
 class WorkerProcess:
-    """One worker: it runs one task."""
+    """A worker process, which runs one task."""
 
     def __init__(self) -> None:
         variables = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
@@ -58,7 +58,7 @@ class WorkerProcess:
         return self._process.poll() is None
 
     def send(self, parts: Iterable[bytes]) -> None:
-        """Write the task. Raises BrokenPipeError where the worker has ended."""
+        """Write the task. Raises BrokenPipeError if the worker has ended."""
         with _pipe(self._process.stdin) as stdin:
             stdin.writelines(parts)
 
@@ -98,7 +98,8 @@ def _pipe(end: IO[bytes] | None) -> IO[bytes]:
 def _read(source: int, deadline_s: float, bytes_max: int) -> bytes:
     """Read a pipe to its end. Raises TimeoutError; QueryRefused past `bytes_max`.
 
-    Anonymous pages return to the system at once, as a grown heap would not.
+    The bytes are read into an anonymous map, whose pages return to the system at once; those of a
+    grown heap would not.
     """
     poll = select.poll()
     poll.register(source, select.POLLIN)

@@ -1,8 +1,8 @@
 """The protocol between a sandbox and its worker: a task in, the JSON of an answer out.
 
 stdin: a line of JSON (Task), then the tenants and the products as Arrow streams. stdout: the JSON
-of `queries.json_parts`, complete if the exit code is 0. Otherwise the exit code is a key of ERRORS,
-and the last text on stderr after a NUL is the error's message.
+of `queries.json_parts`, complete if the exit code is 0. Another exit code is a key of ERRORS, and
+the text after the last NUL on stderr is the error's message.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from etl.reports.sandbox.confine import CannotConfine
 from etl.reports.sandbox.only_select import QueryRefused
 
 MARK = "\0"
-"""Begins the message of an error."""
+"""The character before the message of an error."""
 ERRORS: Mapping[int, type[Exception]] = MappingProxyType(
     {3: QueryRefused, 4: LakeError, 5: CannotConfine}
 )

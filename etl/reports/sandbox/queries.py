@@ -38,8 +38,8 @@ def json_parts(
 ) -> Iterator[bytes]:
     """Yield {"columns": [...], "rows": [...], "truncated": bool}; column names are distinct.
 
-    Raises QueryRefused if the text is not one SELECT or cannot be run, QueryTooLarge; both may be
-    raised after some parts.
+    Raises QueryRefused if the text is not one SELECT or cannot be run, and QueryTooLarge; either
+    may come after some parts.
     """
     try:
         yield from _json_parts(con, sql, rows_max)
@@ -75,7 +75,7 @@ def _json_rows(batch: pa.RecordBatch) -> bytes:
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """Return the names, with a number after each that repeats an earlier one, as in `a_1`.
+    """Return the names, with a number after each name that repeats an earlier one, as in `a_1`.
 
     DuckDB would also number names that differ only in case.
     """

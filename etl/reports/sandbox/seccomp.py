@@ -2,8 +2,8 @@
 
 It refuses with EPERM: sockets, processes, opening a file for writing, changes to files, names,
 mounts and limits, and the calls that would bypass the filter (io_uring, openat2). It allows all
-other calls. Numbers: asm/unistd_64.h and asm-generic/unistd.h of Linux; the program is classic BPF,
-see https://docs.kernel.org/userspace-api/seccomp_filter.html
+other calls. Call numbers: asm/unistd_64.h and asm-generic/unistd.h of Linux. The program is classic
+BPF, see https://docs.kernel.org/userspace-api/seccomp_filter.html
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class _Program(ctypes.Structure):
 
 
 def is_available() -> bool:
-    """Whether this kernel takes such a filter, and this module has the processor's numbers."""
+    """Return whether the kernel has such filters and this module has the processor's numbers."""
     number = _SECCOMP.get(platform.machine())
     if number is None:
         return False

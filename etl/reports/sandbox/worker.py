@@ -2,7 +2,8 @@
 
     python -m etl.reports.sandbox.worker <task >answer
 
-`etl.reports.sandbox.protocol` describes its streams and exit codes. It waits WAIT_S for a task.
+`etl.reports.sandbox.protocol` describes its streams and exit codes. It waits at most WAIT_S for a
+task.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.dataset  # DuckDB would import it when it can no longer be read
+import pyarrow.dataset  # DuckDB would import it later, when its files cannot be read
 
 from etl.lake.live.view import LiveView, Names, ViewLimits
 from etl.layout import Layout
@@ -26,7 +27,7 @@ from etl.reports.sandbox.protocol import ERRORS, MARK, Task
 
 WAIT_S = 300.0
 _MESSAGE_CHARS_MAX = 4_000
-# DuckDB reads the limit of memory there.
+# DuckDB reads the memory limit of the control group from these files.
 _READ_BY_DUCKDB = (Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
 _SETTINGS = (
     "SET python_enable_replacements = false",
@@ -61,7 +62,7 @@ def _run(task: Task, names: Names) -> None:
 
 
 def _confined_connection(task: Task, names: Names) -> duckdb.DuckDBPyConnection:
-    """Return a live connection; from now on the process only reads, and only the lake."""
+    """Return a live connection and confine the process: from now on it only reads the lake."""
     layout = Layout(Path(task.data))
     statm = os.open("/proc/self/statm", os.O_RDONLY)
     pa.scalar(0, pa.timestamp("us", "UTC")).as_py()  # imports the modules of time zones

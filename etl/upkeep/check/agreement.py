@@ -1,8 +1,9 @@
 """The agreement of log and lake: the lines of compacted segments, and their rows.
 
 Every line of an event is one row of `events` or, if the lake has an event with its key, one row of
-`duplicates`; every rejected payload is one row of `rejected`; and every row has its line. An erased
-line has no row; one that was a duplicate stays counted, which identifies nobody.
+`duplicates`. Every rejected payload is one row of `rejected`. Every row has its line. An erased
+line has no row, but if it was a duplicate, its row of `duplicates` may remain, which identifies
+nobody.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ _REPORTED_MAX = 100
 
 
 def compare(compacted: Sequence[Sealed], snapshots: Sequence[Snapshot], findings: Findings) -> None:
-    """Compare the segments that every table holds with the tables, and add the problems."""
+    """Compare the segments that every table holds with the tables; add problems to `findings`."""
     for batch in _batches(compacted):
         _compare(batch, snapshots, findings)
 
 
 def read_tail(tail: Sequence[Sealed], findings: Findings) -> None:
-    """Read segments as the next compaction will, and add those that it could not read."""
+    """Read segments as the next compaction will; add those that it could not read to `findings`."""
     for batch in _batches(tail):
         present = [segment for segment in batch if segment.path.exists()]
         with duckdb.connect() as con:
@@ -91,7 +92,7 @@ def _compare(batch: list[Sealed], snapshots: Sequence[Snapshot], findings: Findi
 def _compare_kind(
     con: duckdb.DuckDBPyConnection, split: Sequence[Snapshot], findings: Findings
 ) -> int:
-    """Compare the lines of one kind with the tables that hold them; return their number."""
+    """Compare the lines of one kind with the tables that hold them; return the number of lines."""
     table = split[0].table
     held = " UNION ALL ".join(
         f"SELECT {_LINE}, '{snapshot.table.name}' AS held_by FROM {snapshot.relation()}"
@@ -104,7 +105,7 @@ def _compare_kind(
     con.execute(f"CREATE OR REPLACE TEMP TABLE expected AS FROM lines WHERE kind = '{table.kind}'")
     for what, query, detail in (
         ("line-not-in-lake", _missing(split), f"line {{}} is not in {table.name}"),
-        ("row-not-in-log", _WITHOUT_LINE, f"row {{}} of {table.name} is no line of its segment"),
+        ("row-not-in-log", _WITHOUT_LINE, f"row {{}} of {table.name} has no line in its segment"),
         ("row-twice", _TWICE, f"line {{}} is more than one row of {table.name}"),
     ):
         for series, segment, seq in con.execute(f"{query} LIMIT {_REPORTED_MAX}").fetchall():
@@ -121,7 +122,7 @@ def _missing(split: Sequence[Snapshot]) -> str:
 
 
 def _held(split: Sequence[Snapshot]) -> Iterator[str]:
-    """Yield queries for the lines that have a row, and for copies of an event that has one."""
+    """Yield queries for the lines that have a row, and for repetitions of an event that has one."""
     table = split[0].table
     yield f"SELECT {_LINE} FROM rows WHERE held_by = '{table.name}'"
     if table is EVENTS:

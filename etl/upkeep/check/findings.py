@@ -10,7 +10,7 @@ from etl.log.recovery_record import Decision
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem: `what` is a stable slug, the rest says where it is."""
+    """One problem: `what` is its kind, a stable slug; the other fields say where it is."""
 
     what: str
     detail: str

@@ -1,15 +1,15 @@
 """The verification of a data folder.
 
-- names: every file and folder is one that the program makes (`etl.upkeep.check.names`);
-- log: every sealed segment has the name, line count, CRCs and ordinals that it should, and the
-  numbers of a series have no gap above the watermark (`etl.upkeep.check.log`);
+- names: the program makes every file and folder in it (`etl.upkeep.check.names`);
+- log: every sealed segment matches its name, and its CRCs and ordinals are valid; the numbers of a
+  series have no gap above the watermark (`etl.upkeep.check.log`);
 - lake: every file of the newest snapshot has the size and rows of its commit, and every commit
   balances: lines = rows + duplicates (`etl.upkeep.check.lake`);
 - agreement: the lines of the compacted segments that still exist are rows of the lake, and the next
   compaction can read the others (`etl.upkeep.check.agreement`).
 
-It only reads, and may run beside a live service: segments are listed before the snapshot is loaded,
-as for the live view.
+It only reads, and may run while the service runs: segments are listed before the snapshot is
+loaded, as for the live view.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _ATTEMPTS_MAX = 3
 def run(data: Path) -> Findings:
     """Verify a data folder and return the findings.
 
-    It starts again if a table cannot be read: a compaction that starts after a power cut may set an
-    entry of the lake's log aside meanwhile. Raises NewerFormat or DataFolderError for a folder in
-    another format.
+    It starts again if a table cannot be read: a compaction that starts after a power cut may set
+    aside an entry of the Delta log meanwhile. Raises NewerFormat if a newer version wrote the
+    folder, DataFolderError if its format cannot be read.
     """
     layout = Layout(data.absolute())
     layout.refuse_newer()

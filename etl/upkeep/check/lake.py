@@ -44,7 +44,7 @@ def _file_problems(folder: Path, snapshot: Snapshot) -> Iterator[Problem]:
         try:
             rows = pq.read_metadata(path).num_rows
             if path.stat().st_size != file.size_bytes:
-                detail = f"{where}: not the {file.size_bytes} bytes committed"
+                detail = f"{where}: its size is not the {file.size_bytes} bytes committed"
                 yield Problem("lake-file-size", detail)
             if rows != file.rows:
                 yield Problem("lake-file-rows", f"{where}: {rows} rows, {file.rows} committed")

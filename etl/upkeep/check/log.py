@@ -35,7 +35,7 @@ def verify(
 def verify_numbers(
     sealed: Mapping[str, Sequence[Sealed]], snapshots: Sequence[Snapshot], findings: Findings
 ) -> None:
-    """Verify that no number above the watermark is missing, and none is there twice."""
+    """Verify that no number above the watermark is missing, and that none occurs twice."""
     for series, listed in sealed.items():
         watermark = min((snapshot.watermark(series) for snapshot in snapshots), default=0)
         expected = min(listed[0].number, watermark + 1) if listed else watermark + 1

@@ -1,7 +1,8 @@
 """The names and kinds of the files and folders in a data folder.
 
 Problems: files in place of folders and the reverse, empty files, symbolic links where jobs delete,
-names that the program does not make, and a missing checkpoint. It only reads, and raises nothing.
+names that the program does not make, and a missing checkpoint. It only reads; an OSError is a
+problem too.
 """
 
 from __future__ import annotations
@@ -40,16 +41,18 @@ def problems(layout: Layout) -> Iterator[Problem]:
 def _kinds(layout: Layout) -> Iterator[Problem]:
     for folder in (layout.log, layout.lake, layout.salts):
         if folder.exists() and not folder.is_dir():
-            yield Problem("not-a-folder", f"{folder} is no folder")
+            yield Problem("not-a-folder", f"{folder} is not a folder")
     for file in (layout.tokens, layout.directory_db):
         if (file.exists() or file.is_symlink()) and not file.is_file():
-            yield Problem("not-a-file", f"{file} is no file")
+            yield Problem("not-a-file", f"{file} is not a file")
     yield from _tokens(layout)
     if layout.directory_db.is_file():
         with layout.directory_db.open("rb") as file_:
             start = file_.read(len(_DATABASE_START))
         if start != _DATABASE_START:
-            yield Problem("directory-unreadable", f"{layout.directory_db}: is no SQLite database")
+            yield Problem(
+                "directory-unreadable", f"{layout.directory_db}: is not an SQLite database"
+            )
 
 
 def _tokens(layout: Layout) -> Iterator[Problem]:
@@ -69,7 +72,7 @@ def _log(layout: Layout) -> Iterator[Problem]:
         if path.is_symlink() or path == layout.log_lock:
             continue
         if not path.is_dir():
-            yield Problem("foreign-file", f"{path}: not of the log")
+            yield Problem("foreign-file", f"{path}: is not part of the log")
         elif not (path / log_format.SERIES_FILE).is_file() and segments.sealed_in(path):
             yield Problem("series-unread", f"{path}: has segments, but no {log_format.SERIES_FILE}")
         else:
@@ -81,14 +84,14 @@ def _series(folder: Path) -> Iterator[Problem]:
         if path.is_symlink():
             yield Problem("symbolic-link", f"{path}: is not followed")
         elif not _IN_SERIES.fullmatch(path.name):
-            yield Problem("foreign-file", f"{path}: not of the log")
+            yield Problem("foreign-file", f"{path}: is not part of the log")
 
 
 def _lake(layout: Layout) -> Iterator[Problem]:
     for table in TABLES:
         folder = layout.table(table.name)
         if folder.exists() and not folder.is_dir():
-            yield Problem("not-a-folder", f"{folder} is no folder")
+            yield Problem("not-a-folder", f"{folder} is not a folder")
         elif folder.is_dir() and not folder.is_symlink():
             yield from _table(folder)
 
@@ -98,11 +101,11 @@ def _table(folder: Path) -> Iterator[Problem]:
         if path.name == delta_log.FOLDER:
             continue
         if not (path.is_dir() and path.name.startswith(f"{PARTITION}=")):
-            yield Problem("foreign-file", f"{path}: not of the lake")
+            yield Problem("foreign-file", f"{path}: is not part of the lake")
             continue
         for file in sorted(path.iterdir()):
             if not file.is_file():
-                yield Problem("foreign-file", f"{file}: not of the lake")
+                yield Problem("foreign-file", f"{file}: is not part of the lake")
             elif file.suffix == ".parquet" and not file.stat().st_size:
                 yield Problem("lake-file-empty", f"{file} is empty")
     missing = delta_log.missing_checkpoint(folder)

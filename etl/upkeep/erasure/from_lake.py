@@ -1,4 +1,4 @@
-"""Erasing a subject from the lake: from the newest version, then everything of older ones."""
+"""Erasing a subject from the newest version of the lake, then deleting all older versions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LakeErasure:
     outcome: ErasureOutcome
 
     def keys(self, con: duckdb.DuckDBPyConnection) -> set[Key]:
-        """Return the keys of the events to erase; their copies in the log are erased by them."""
+        """Return the keys of the events to erase; lines of the log with these keys go too."""
         snapshot = Snapshot.load(self.layout.table(EVENTS.name), EVENTS)
         relation = snapshot.relation()
         query = f"""SELECT DISTINCT tenant_id, dedupe_key FROM {relation}
@@ -68,7 +68,7 @@ class LakeErasure:
             self.outcome.rejected += rows
 
     def delete_older_versions(self, snapshot: Snapshot) -> None:
-        """Delete the files of older versions, and the entries of the log that name the subject."""
+        """Delete the files of older versions, and the Delta log entries that name the subject."""
         folder = self.layout.table(snapshot.table.name)
         parquet.sweep(folder)
         self.outcome.deleted_files += vacuum.delete_files(folder, snapshot, retention_hours=0)

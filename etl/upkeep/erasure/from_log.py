@@ -15,7 +15,7 @@ from etl.upkeep.erasure.outcome import ErasureOutcome
 from etl.upkeep.erasure.subject import Subject
 
 Key = tuple[int, str]
-"""A tenant's id and the duplicates' key of an event."""
+"""The tenant_id and the dedupe_key of an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class LogErasure:
         self.outcome.erased_lines += erased
 
     def _erased(self, payload: bytes) -> bytes:
-        """Return the replacement of a record of the subject; return any other record unchanged."""
+        """Return the replacement of a record of the subject, and any other record unchanged."""
         record = json.loads(payload)
         key = (record.get("tenant_id"), record.get("dedupe_key"))
         is_subjects = key in self.keys or self.subject.has_record(record)

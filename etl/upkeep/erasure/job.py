@@ -1,12 +1,11 @@
-"""The erasure of a tenant or a visitor, under the compaction lock:
+"""The erasure of a tenant or a visitor, under the lake's lock:
 
 1. wait until the open segments are sealed, and compact them;
 2. rewrite the lake's files without the rows, and commit (`from_lake`);
-3. delete the segments that the lake holds whole, except the newest of each series; in that one, and
-   in those that the lake does not hold whole, replace the lines by lines of the kind `erased`, in a
-   fresh chain (`from_log`);
-4. delete the subject's lines from bytes set aside, every file of older snapshots, and their entries
-   in `_delta_log`;
+3. delete the segments that the lake holds whole, except the newest of each series; in all other
+   segments, replace the subject's lines by lines of kind `erased`, in a fresh chain (`from_log`);
+4. delete the subject's lines from bytes set aside, every file of older snapshots, and the entries
+   of `_delta_log` that name the subject;
 5. search log and lake again (`searching`): `ErasureOutcome.remaining` names the files that still
    hold the subject, such as segments with events received meanwhile.
 
@@ -38,7 +37,7 @@ _POLL_S = 0.05
 
 
 class EraseRefused(Exception):
-    """Nothing was erased, or only a part; the message says why, and what to do."""
+    """The erasure stopped, perhaps after some changes; the message says why, and what to do."""
 
 
 def run(
@@ -49,7 +48,7 @@ def run(
     *,
     seal_timeout_s: float = 60.0,
 ) -> ErasureOutcome:
-    """Erase the subject. Raises EraseRefused and what `compaction.run` raises."""
+    """Erase the subject. Raises EraseRefused and the errors of `compaction.run`."""
     layout = Layout(data.absolute())
     compatibility.refuse_newer(layout)
     layout.prepare()
@@ -61,7 +60,7 @@ def run(
             _erase(layout, subject, plan, outcome)
         except CommitFailedError as error:
             raise EraseRefused(
-                f"another process changed the lake, run it again: {error}"
+                f"another process changed the lake; run the erasure again: {error}"
             ) from error
         except duckdb.Error as error:
             raise LakeError(f"erasing: {error}") from error
@@ -77,7 +76,10 @@ def _await_sealed(layout: Layout, timeout_s: float) -> None:
         recovery.recover_orphans(layout.log, layout.log_lock)
         unsealed = {path for path in unsealed if path.exists()}
         if unsealed and time.monotonic() > deadline_s:
-            raise EraseRefused(f"{min(unsealed)} is still being written after {timeout_s:g} s")
+            raise EraseRefused(
+                f"{min(unsealed)} is still being written after {timeout_s:g} s; "
+                "run the erasure again"
+            )
         time.sleep(_POLL_S if unsealed else 0)
 
 

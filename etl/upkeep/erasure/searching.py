@@ -1,4 +1,4 @@
-"""The search for a subject in every byte of log and lake, by which an erasure proves itself."""
+"""The search for a subject in every file of log and lake, which verifies an erasure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def search(layout: Layout, subject: Subject) -> list[Path]:
 
 
 def with_statistics(folder: Path, subject: Subject) -> Iterator[Path]:
-    """Yield the entries and checkpoints of a table's log whose statistics name the subject."""
+    """Yield the entries and checkpoints of a Delta log whose statistics name the subject."""
     for path in _files(folder / delta_log.FOLDER):
         if path.suffix == ".parquet":
             texts = delta_log.statistics_in(path)

@@ -1,9 +1,9 @@
 """The subject of an erasure, a tenant or a visitor, and its data in log and lake.
 
 - Events and duplicates: those with its tenant_id or visitor_id.
-- Rejected payloads: those that refer to the tenant as intake would have resolved them, see
-  `etl.directory.tenant_reference`. A payload that refers to another shop, or to none that can be
-  resolved, is kept. They are stored without a visitor, so a visitor has none.
+- Rejected payloads: those that the intake would have resolved to the tenant, see
+  `etl.directory.tenant_reference`. A payload that refers to another tenant, or to none that can be
+  resolved, is kept. They are stored without a visitor, so the erasure of a visitor erases none.
 - Bytes set aside that do not parse: lines that contain its tenant_id, tenant_slug or visitor_id as
   text.
 - Delta's log: the statistics of files whose smallest or largest tenant_id is the tenant's.
@@ -28,13 +28,13 @@ from etl.lake.tables import EVENTS, REJECTED, Table
 
 @dataclass(frozen=True)
 class Subject:
-    """Exactly one of a tenant, with all its names, and a visitor id."""
+    """Either a tenant, with all its names, or a visitor id; exactly one of them is set."""
 
     tenant: TenantNames | None = None
     visitor_id: str | None = None
 
     def condition(self, con: duckdb.DuckDBPyConnection, table: Table, relation: str) -> str:
-        """Return SQL that is true for the rows of `relation` to erase, false for all others.
+        """Return SQL that is true for the rows of `relation` to erase, and false for all others.
 
         It is valid on this connection until the next call for the same table.
         """
@@ -49,7 +49,7 @@ class Subject:
         return f"(series, segment, seq) IN (SELECT (series, segment, seq) FROM {name})"
 
     def has_record(self, record: dict[str, object]) -> bool:
-        """Whether a record of the log belongs to the subject."""
+        """Return whether a record of the log belongs to the subject."""
         if self.tenant is None:
             return record.get("visitor_id") == self.visitor_id
         if record.get("kind") == REJECTED.kind:
@@ -57,7 +57,7 @@ class Subject:
         return record.get("tenant_id") == self.tenant.id
 
     def has_line(self, line: bytes) -> bool:
-        """Whether a line of the log, damaged or not, belongs to the subject."""
+        """Return whether a line of the log, damaged or not, belongs to the subject."""
         try:
             record = orjson.loads(line)
         except orjson.JSONDecodeError:
@@ -65,7 +65,7 @@ class Subject:
         return isinstance(record, dict) and self.has_record(record)
 
     def in_statistics(self, text: str) -> bool:
-        """Whether an entry of Delta's log has the tenant as the minimum or maximum of a file."""
+        """Return whether an entry of a Delta log has the tenant as a file's minimum or maximum."""
         if self.tenant is None:
             return False
         return re.search(rf'tenant_id\\*"\s*:\s*{self.tenant.id}(?![0-9])', text) is not None
