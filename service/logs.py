@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
-# They log every run of a job and every malformed request at level info.
+# These loggers write every run of a job and every malformed request at level info.
 _NOISY_LOGGERS = ("apscheduler", "tornado.access", "tornado.general")
 
 
@@ -80,6 +80,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             own["exception"] = self.formatException(record.exc_info)
+        # First for the order of the keys, and again because a field must not replace them.
         return _json({**own, **_fields(record), **own})
 
 
@@ -103,7 +104,8 @@ def _quoted(value: object) -> str:
 
 
 def _json(value: object) -> str:
-    # Twice, for values that JSON or UTF-8 cannot hold: NaN becomes text, a lone surrogate "?".
+    # Encoded twice, for values that JSON or UTF-8 cannot hold: NaN becomes text, and a lone
+    # surrogate becomes "?".
     lenient = json.dumps(value, default=str, ensure_ascii=False).encode("utf-8", "replace")
     return json.dumps(json.loads(lenient, parse_constant=str), separators=(",", ":"))
 

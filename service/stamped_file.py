@@ -1,7 +1,7 @@
 """A small file that is replaced whole under a lock, and read again whenever it has changed.
 
-It has changed when its stamp has: time of change, size and inode. So a process sees the changes of
-another process at its next use.
+The stamp of a file is its modification time, size and inode. The file is read again if its stamp
+differs from that of the last read, so a process sees the changes of another one at its next use.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _Stamp = tuple[int, int, int]
 class StampedFile(Generic[T]):
     """The content of the file at `path`, or `empty` while the file does not exist.
 
-    Every method raises `error` with one line, the path and the reason. `parse` raises ValueError
-    with the reason if the bytes are damaged.
+    Every method but `write` raises `error` with one line: the path and the reason. `parse` must
+    raise ValueError with the reason if the bytes are damaged.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class StampedFile(Generic[T]):
         self._stamp: _Stamp | None = None
 
     def exists(self) -> bool:
-        """Return whether the file exists now. A dangling link is an error."""
+        """Return whether the file exists now. A dangling link is an error, not a missing file."""
         return self._stamp_now() is not None
 
     def was_there(self) -> bool:
@@ -41,7 +41,7 @@ class StampedFile(Generic[T]):
         return self._stamp is not None
 
     def read(self) -> T:
-        """Return the content."""
+        """Return the content, parsed again only if the file has changed."""
         stamp = self._stamp_now()
         if stamp != self._stamp:
             self._content = self._parsed() if stamp else self._empty
@@ -49,12 +49,12 @@ class StampedFile(Generic[T]):
         return self._content
 
     def write(self, content: bytes) -> None:
-        """Replace the file, readable by its owner alone. Use it within `changing`."""
+        """Replace the file; only its owner may read it. Use within `changing`. Raises OSError."""
         durable.write_file(self._path, content)
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Wait for the lock of all writers, and hold it."""
+        """Hold the lock that all writers take; wait for it first. An OSError becomes `error`."""
         try:
             with durable.locked(self._path.with_name(self._path.name + ".lock")):
                 yield

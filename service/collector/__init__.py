@@ -1,1 +1,1 @@
-"""The hot path: one request in, one durable line out. Knows nothing of HTTP servers."""
+"""The hot path: one request in, one durable line out. It does not depend on an HTTP server."""

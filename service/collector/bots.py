@@ -1,13 +1,13 @@
 """Recognise bots by their user agent, with the maintained list of crawler-user-agents.
 
-Bots are crawlers, link previews, monitors, scanners and headless browsers. Not bots are:
+Bots are crawlers, link previews, monitors, scanners and headless browsers. These are not bots:
 - user agents that the list tags only as an HTTP library (curl, python-requests, okhttp ...): the
-  server of a shop uses one to call the collector;
-- people in a messenger's in-app browser, whose user agent merely ends in the messenger's name;
+  server of a shop calls the collector with one;
+- people in a messenger's in-app browser, whose user agent ends in the messenger's name;
 - empty user agents.
 
-Most of the list is plain words. Searching for them with `in` is several times faster than one
-regular expression, and bounds the cost of a flood of made-up user agents.
+Most patterns of the list are plain words. Searching for them with `in` is several times faster than
+one regular expression, so a flood of invented user agents costs less.
 """
 
 import re
@@ -21,7 +21,7 @@ USER_AGENT_CHARS_MAX = 512
 
 _CACHED_MAX = 1024
 _NOT_A_BOT_TAGS = {"http-library"}
-# Their link previews begin with the name, their in-app browsers with "Mozilla".
+# The user agent of their link previews begins with the name, that of their browsers with "Mozilla".
 _MESSENGERS = {"WhatsApp", "Viber"}
 
 _ESCAPED = re.compile(r"\\(\W)")
@@ -34,7 +34,7 @@ class _Signatures(NamedTuple):
 
 
 def is_bot(user_agent: str) -> bool:
-    """Return whether the first 512 characters of the user agent are those of a known bot."""
+    """Return whether the first 512 characters of the user agent match a known bot."""
     return _matches(user_agent[:USER_AGENT_CHARS_MAX])
 
 

@@ -1,8 +1,8 @@
 """The client of a request: its address, and its key in the throttle.
 
-A header that a client writes is never trusted. The peer of the connection is the client, unless it
-is a trusted proxy: then X-Forwarded-For is read from the right, where our own proxies write, and
-the first hop that is not trusted is the client. The header of an untrusted peer is ignored.
+The peer of the connection is the client, unless it is a trusted proxy. Then X-Forwarded-For is read
+from the right, where our own proxies write, and the first hop that is not trusted is the client.
+The header of an untrusted peer is ignored, because the client may have written it.
 
 Addresses have one spelling: IPv4-mapped IPv6 as IPv4, IPv6 compressed, no zone ids. A peer without
 an address (a Unix socket) is "0.0.0.0"; trusting that address trusts the socket.
@@ -38,10 +38,10 @@ class _Hop(NamedTuple):
 
 
 class ClientAddress:
-    """Finds the client's address behind trusted proxies."""
+    """The way from a connection to the client's address, behind trusted proxies."""
 
     def __init__(self, trusted_proxies: Iterable[str]) -> None:
-        """Trust these addresses and CIDR networks. Raises ValueError naming a bad one."""
+        """Trust these addresses and CIDR networks. Raises ValueError, which names the bad one."""
         self._trusted = tuple(_network(text) for text in trusted_proxies)
         self._no_address = _Hop(NO_ADDRESS, self._trusts(IPv4Address(NO_ADDRESS)))
         self._hop = lru_cache(maxsize=_CACHED_HOPS_MAX)(self._read_hop)
@@ -89,10 +89,10 @@ class ClientAddress:
 
 @lru_cache(maxsize=_CACHED_HOPS_MAX)
 def throttle_key(ip: str) -> str:
-    """Return a client's key in the throttle: an IPv4 address itself, the /64 of an IPv6 address.
+    """Return a client's key in the throttle: the IPv4 address, or the /64 of an IPv6 address.
 
-    One IPv6 subscriber owns a whole /64. `ip` is a result of ClientAddress.resolve. Raises
-    ValueError for IPv6 text that is not an address.
+    The /64, because one IPv6 subscriber has all of its addresses. `ip` is a result of
+    ClientAddress.resolve. Raises ValueError for IPv6 text that is not an address.
     """
     if ":" not in ip:
         return ip
@@ -100,7 +100,7 @@ def throttle_key(ip: str) -> str:
 
 
 def _hops_from_right(forwarded_for: str) -> Iterator[str]:
-    """Yield the last hops of the header, trimmed, without one that the length limit cuts."""
+    """Yield the last hops of the header, trimmed; leave out a hop that the length limit cuts."""
     hops = forwarded_for[-_HEADER_CHARS_MAX:].rsplit(",", _HOPS_MAX)
     if len(forwarded_for) > _HEADER_CHARS_MAX:
         del hops[0]

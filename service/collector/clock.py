@@ -1,4 +1,4 @@
-"""The collector's time: it stamps receipts, and the throttle measures with it."""
+"""The collector's clock: wall time for receipts, monotonic time for the throttle."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from etl.log import claiming
 class Clock:
     """Wall time that never goes back, and monotonic time for measuring.
 
-    Receipts of a series must not go back, even when the system's clock is stepped: `latest_us`
-    starts where the series begins, and the clock stands still until the system passes it. If the
-    system fell far `behind_us`, the owner of the clock begins a new series and restarts it.
+    Receipts of a series must not go back, even if the system's clock does. So the clock starts at
+    the beginning of the series, `latest_us`, and stands still until the system's clock has passed
+    that. If the system's clock fell back far (`has_fallen`), the owner of this clock begins a new
+    series and calls `restart`.
     """
 
     latest_us: int = 0

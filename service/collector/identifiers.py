@@ -1,9 +1,9 @@
-"""Identifiers and moments as the log spells them.
+"""Identifiers and moments in the form of the log.
 
-A moment is an integer of microseconds since the Unix epoch, exact in both directions: no floats.
-Event ids are UUIDs of version 7 (RFC 9562): they begin with their moment, so ids made in
-different microseconds sort as text in the order they were made. Our own, not uuid-utils: that is
-0.8 µs faster per id, but within a millisecond its ids of given moments do not sort.
+A moment is an integer, microseconds since the Unix epoch, so conversions are exact. Event ids are
+UUIDs of version 7 (RFC 9562): they begin with their moment, so ids of different microseconds sort
+as text in the order of their moments. Our own, not uuid-utils: that is 0.8 µs faster per id, but
+its ids for moments within one millisecond do not sort.
 """
 
 import secrets
@@ -38,7 +38,7 @@ def uuid7(unix_us: int, random_bits: Callable[[int], int] = secrets.randbits) ->
 
 
 def iso_utc(us: int) -> str:
-    """Return text such as 2026-11-23T04:10:00.123456Z: 27 characters that sort as moments do.
+    """Return text such as 2026-11-23T04:10:00.123456Z: 27 characters, in the order of moments.
 
     Raises OverflowError for a moment outside the years 1 to 9999.
     """

@@ -1,6 +1,6 @@
-"""The records of the log: the content of a line beside its CRC and ordinals.
+"""The records of the log: the content of a line apart from its CRC and numbers.
 
-Only parsed values are serialised, never a client's bytes; fields without a value are left out.
+Only parsed values are serialised, never a client's bytes. Fields without a value are left out.
 `schemas/v1/event.json` describes the record of an event.
 """
 
@@ -19,7 +19,7 @@ REJECTED_BODY_BYTES_MAX = 8192
 
 
 class Visit(NamedTuple):
-    """The server's part of an event. Times are in microseconds since the epoch."""
+    """The values that the server adds to an event. Times are microseconds since the epoch."""
 
     endpoint: str
     tenant_id: int
@@ -71,10 +71,10 @@ def _transaction(payload: Payload, value: Decimal) -> dict[str, object]:
 
 
 def _sign(fields: dict[str, object]) -> None:
-    """Mark a record as one with a verified signature.
+    """Mark a record as signed, with a dedupe key that no unsigned event can have.
 
-    Its dedupe key is one that no unsigned event can have: without the secret nobody can send the
-    transaction first and make the signed sale a duplicate.
+    Otherwise someone without the secret could send the transaction first, and make the signed sale
+    a duplicate.
     """
     fields["signed"] = True
     key = fields.get("dedupe_key")
@@ -83,10 +83,10 @@ def _sign(fields: dict[str, object]) -> None:
 
 
 def dedupe_key(payload: Payload) -> str | None:
-    """Return the key that two copies of one event share, or None.
+    """Return the key that copies of one event share, or None if there is none.
 
-    A transaction outranks the event id: a thank-you page that is loaded twice sends two ids and
-    one transaction.
+    A transaction comes before the event id: a thank-you page that is loaded twice sends one
+    transaction with two event ids.
     """
     if payload.transaction_id is not None:
         return f"tx:{payload.transaction_id}"

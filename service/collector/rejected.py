@@ -1,8 +1,8 @@
 """The rejected stream: rejected payloads are data, stored with their reason, within a budget.
 
-A rejected payload costs its client nothing, so storage is bounded: in bytes per payload, and in
-bytes per minute, of which one address has a share. Past a bound, or while the log takes no record,
-the payload is dropped and its reply stays the same.
+Anyone can send payloads that are rejected, so their storage is bounded: in bytes per payload, and
+in bytes per minute, of which each address has a share. Beyond a bound, or while the log takes no
+record, the payload is dropped; the reply is the same.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _ADDRESSES_MAX = 4096
 
 
 class ByteBudget:
-    """Bytes per minute in steps of a KiB; below one KiB there are none.
+    """A budget of bytes per minute, counted in whole KiB; less than one KiB is no budget.
 
-    One address has an eighth of them, but always room for one payload of the largest size.
+    An address has an eighth of it, but at least 64 KiB, enough for one payload of the largest size.
     """
 
     def __init__(self, bytes_per_min: int) -> None:
@@ -34,7 +34,7 @@ class ByteBudget:
         self._of_addresses = MemoryThrottle(_per_minute(self._share), _ADDRESSES_MAX)
 
     def take(self, size_bytes: int, address: str, now_s: float) -> bool:
-        """Take at least one byte at `now_s` (monotonic), and return whether they were there."""
+        """Take the bytes, at least 1, at `now_s` (monotonic); return whether there were enough."""
         cost = -(-size_bytes // _BYTES_PER_TOKEN)
         return (
             cost <= self._share

@@ -1,12 +1,12 @@
 """Visitors without cookies: an identifier that cannot be traced back once its day is over.
 
-A visitor id is a keyed hash of tenant, IP and user agent under the random salt of the day. The salt
-makes it anonymous: it is replaced daily, and destroyed in the folder and in memory 48 hours after
-its day began (UTC).
+A visitor id is a hash of tenant, IP and user agent, keyed with the random salt of the day. Each day
+(UTC) has a new salt, which is destroyed, on disk and in memory, 48 hours after its day began; then
+no id of that day can be computed again.
 
-The folder holds one file per day, `YYYY-MM-DD`, of 32 random bytes, mode 0600. All processes of a
-machine share it: the first one to link the file decides the salt of the day. A salt is durable
-before its first use, so a power cut does not count a day's visitors twice.
+The folder has one file per day, `YYYY-MM-DD`, of 32 random bytes, mode 0600. All processes of a
+machine share it: the first one to link the file determines the salt of the day. A salt is durable
+before its first use; otherwise a power cut would change it, and a visitor would count twice.
 """
 
 import os
@@ -22,12 +22,13 @@ SALT_LIFETIME = timedelta(hours=48)
 _SALTS_IN_MEMORY_MAX = 2
 _VISITOR_ID_BYTES = 8
 
-# A salt, or the temporary file of a process killed while making one: it may be a link to a salt.
+# A salt, or the temporary file of a process that was killed while it created one. That file must
+# be destroyed too, because it may be a second link to the salt.
 _FILE_NAME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\.[a-z0-9_]+\.tmp)?")
 
 
 class SaltDamagedError(Exception):
-    """A salt file that holds no salt; remove it to count the day's visitors afresh."""
+    """A salt file is damaged. Remove it; the day's visitors are then counted from zero."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"{path} is not a salt of {SALT_BYTES} bytes")
@@ -38,24 +39,24 @@ class DailySalts:
     """The salts of the days, shared by every process that uses the folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Use the folder, and make it if it is missing. Raises OSError."""
+        """Use the folder, and create it if it is missing. Raises OSError."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
         self._in_memory: dict[date, bytes] = {}
 
     def salt(self, day: date) -> bytes:
-        """Return the salt of a UTC day, which its first user makes durably.
+        """Return the salt of a UTC day; create it durably if it is missing.
 
-        Raises OSError if the folder cannot be used, SaltDamagedError if the file holds no salt.
+        Raises OSError if the folder cannot be used, SaltDamagedError if the file is damaged.
         """
         salt = self._in_memory.get(day)
         return self._load(day) if salt is None else salt
 
     def destroy_old(self, now: datetime) -> list[str]:
-        """Destroy the salts whose days began 48 hours or longer before `now` (aware).
+        """Destroy the salts whose day began 48 hours or more before `now`, an aware time.
 
-        Every process calls it, for its own memory. Returns the names of the files that this call
-        removed; it leaves other files alone. Raises OSError.
+        Every process must call this, because it also clears the process's own memory. Other files
+        stay. Returns the names of the files that this call removed. Raises OSError.
         """
         self._in_memory = {d: s for d, s in self._in_memory.items() if not _is_over(d, now)}
         expired = [path for path in self._folder.iterdir() if self._is_expired(path, now)]
@@ -68,7 +69,7 @@ class DailySalts:
         path = self._folder / day.isoformat()
         if not path.exists():
             self._create(path)
-        # Another process may have made the file, and not synced the folder yet.
+        # Another process may have linked the file, but not synced the folder yet.
         _sync_folder(self._folder)
         salt = path.read_bytes()
         if len(salt) != SALT_BYTES:
@@ -84,7 +85,7 @@ class DailySalts:
             try:
                 os.link(file.name, path)
             except FileExistsError:
-                return  # another process was first, and its salt is that of the day
+                return  # another process was first: use its salt
 
     def _remember(self, day: date, salt: bytes) -> None:
         kept = sorted({**self._in_memory, day: salt}.items())
@@ -97,8 +98,8 @@ class DailySalts:
 
 
 def visitor_id(salt: bytes, tenant_id: int, ip: str, user_agent: str) -> str:
-    """Return 16 hex digits, the same for a tenant, address and user agent under one salt."""
-    # Numbers and addresses contain no line end, so two visitors never make the same message.
+    """Return 16 hex digits that depend on the salt, tenant, address and user agent alone."""
+    # Numbers and addresses contain no line end, so different visitors have different messages.
     message = b"%d\n%b\n%b" % (
         tenant_id,
         ip.encode("utf-8", "surrogatepass"),

@@ -1,4 +1,4 @@
-"""The processes of a start: which there are, how they begin, are replaced and end.
+"""The processes of a start: how each one begins, serves, is restarted and ends.
 
 It offers `start` to the command line.
 """

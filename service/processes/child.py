@@ -1,4 +1,4 @@
-"""The frame of a child process: its logs, its event loop, and when it must end."""
+"""The code that every child process shares: logs, event loop, and the request to stop."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def run(
 ) -> int:
     """Run `serve` in this process, which logs as `name`, and return the exit code.
 
-    `serve` gets an event that is set by SIGTERM, or by the end of the lifeline pipe when the
-    supervisor has died.
+    `lifeline` is the reading end of a pipe that ends when the supervisor dies. `serve` takes an
+    event that is set by SIGTERM or at the end of the pipe, and returns the exit code.
     """
     logs.configure(
         log_format=log_options.format, log_level=log_options.level, role=name, stream=sys.stderr

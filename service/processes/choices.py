@@ -1,4 +1,4 @@
-"""The operator's choices for the collectors, from settings to plain values."""
+"""Convert settings to the plain values that the collectors take."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _DAY_US = 86_400_000_000
 
 
 def log_options(settings: Settings) -> LogOptions:
-    """Return how a process logs."""
+    """Return the format and level of a process's log."""
     return LogOptions(settings.log_format, settings.log_level)
 
 
 def collector_options(settings: Settings) -> CollectorOptions:
-    """Return the choices for every collector of a start."""
+    """Return the options of every collector of a start."""
     return CollectorOptions(
         data=settings.data,
         logs=log_options(settings),
@@ -63,6 +63,6 @@ def rate_limits(settings: Settings) -> RateLimits:
 def _bytes_rate(settings: Settings, key: str) -> Rate | None:
     rate = parse_bytes_rate(getattr(settings, key))
     if rate is not None and rate.burst < settings.body_bytes_max:
-        # No body of that size could ever pass.
+        # A body of the largest size could never pass the throttle.
         raise StartError(f"the burst of {key} must be at least body_bytes_max")
     return rate

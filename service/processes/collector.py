@@ -1,4 +1,4 @@
-"""A collector process: it claims a series, serves the public port, and drains."""
+"""A collector process: claim a series, serve the public port, drain."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class CollectorOptions:
 
 @dataclass(frozen=True, slots=True)
 class CollectorStart:
-    """All that a start hands to each of its collectors."""
+    """The values that every collector of a start gets."""
 
     options: CollectorOptions
     contract: Contract
@@ -99,7 +99,7 @@ def name(slot: int) -> str:
 
 
 class _Collector:
-    """The parts of a collector, and the order in which they begin and end."""
+    """The parts of a collector, and the order in which they start and stop."""
 
     def __init__(self, start: CollectorStart, slot: int, stop: asyncio.Event) -> None:
         self._start = start
@@ -122,7 +122,7 @@ class _Collector:
         self._failed = False
 
     async def serve(self) -> int:
-        """Serve until told to stop; 1 where the log failed."""
+        """Serve until the stop event is set; return 1 if the log failed, else 0."""
         started = await begin_or_retry(
             self._begin, self._stop, self._start.sockets, self._closed_server
         )
@@ -232,9 +232,9 @@ class _Collector:
         server.stop()
         self._in_flight.draining = True
         loop = asyncio.get_running_loop()
-        # After a failure another process serves the port, but only once this one has ended.
+        # After a failure nobody serves the port until this process has ended: do not wait long.
         deadline_s = loop.time() + (_FAILED_DRAIN_S if self._failed else _DRAIN_S)
-        await asyncio.sleep(_POLL_S)  # for requests that are on their way already
+        await asyncio.sleep(_POLL_S)  # for requests that were already sent
         while self._in_flight.requests and loop.time() < deadline_s:
             await asyncio.sleep(_POLL_S)
         await journal.close()
@@ -243,9 +243,9 @@ class _Collector:
 
 
 def _spare_long_lived_objects() -> None:
-    """Keep the cyclic garbage collector away from all objects that the start made.
+    """Exclude all objects that exist now from cyclic garbage collection.
 
-    Walking them every few thousand requests would stop the loop for tens of milliseconds.
+    Traversing them every few thousand requests would stop the loop for tens of milliseconds.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""The operator's choice of the directory's database."""
+"""The directory's database, from the settings."""
 
 from __future__ import annotations
 

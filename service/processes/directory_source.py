@@ -1,4 +1,4 @@
-"""Where a process reads the directory from."""
+"""The source from which a process reads the directory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from etl.directory.database import DirectoryDatabase
 
 @dataclass(frozen=True, slots=True)
 class DirectorySource:
-    """A database by its URL. A query of None reads the table of that name."""
+    """A database by its URL. Without a query, the table `tenants` or `products` is read."""
 
     url: str
     tenants_query: str | None

@@ -1,7 +1,7 @@
-"""The scheduled jobs of the warehouse process: compaction, a look at the tail, maintenance.
+"""The scheduled jobs of the warehouse process: compaction, measuring the tail, maintenance.
 
-A job logs a failure that has a cause outside of the program, and runs again at its next time.
-Any other error is a defect: the job raises it, and the schedule logs it with its traceback.
+A failure with a cause outside the program is one line in the log, and the job runs again at its
+next time. Any other error is a defect: the job raises it, and the schedule logs its traceback.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class CompactionJob:
         try:
             self.metrics.observe_tail()
         except LakeError as error:
-            log.error("the tail's age is not known", extra={"fields": {"why": str(error)}})
+            log.error("cannot measure the tail", extra={"fields": {"why": str(error)}})
 
     def why_not_ready(self) -> Sequence[str]:
         """Return the reasons why events do not reach the lake."""
@@ -89,12 +89,16 @@ def maintain(data: Path, plan: maintenance.MaintenancePlan, clock: TrustedClock)
 
 
 def doubt_late_start(data: Path, clock: TrustedClock) -> None:
-    """Doubt the clock if it is more than a day past the newest receipt of the lake."""
+    """Distrust a wall clock that is far ahead of the newest receipt in the lake.
+
+    Such a clock may be wrong since before this start, and maintenance deletes by it. It is trusted
+    up to a day (TRUSTED_AFTER_S) after the end of the newest day of receipts.
+    """
     layout = Layout(data.absolute())
     try:
         newest = newest_date(Snapshot.load(layout.table(table.name), table) for table in TABLES)
     except LakeError as error:
-        log.error("the newest receipt is not known", extra={"fields": {"why": str(error)}})
+        log.error("cannot read the newest receipt", extra={"fields": {"why": str(error)}})
         return
     if newest:
         day_end = datetime.combine(newest + timedelta(days=1), datetime.min.time(), UTC)

@@ -1,7 +1,7 @@
-"""Return memory that a process no longer needs to the system.
+"""Return memory that a process no longer needs to the operating system.
 
-The memory of many clients is freed when they are gone, but the garbage collector waits for
-allocations that may not come, and glibc keeps freed memory that lies below memory in use.
+After many clients have gone, their memory stays with the process: the garbage collector runs only
+after further allocations, and glibc keeps freed memory that lies below memory in use.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ GIVE_BACK_EVERY_S = 10.0
 async def give_back_regularly() -> None:
     """Return free memory every GIVE_BACK_EVERY_S until cancelled.
 
-    A pass takes a few milliseconds where gc.freeze() has spared the long-lived objects.
+    A pass takes a few milliseconds if gc.freeze() has excluded the long-lived objects.
     """
     while True:
         await asyncio.sleep(GIVE_BACK_EVERY_S)
@@ -24,7 +24,7 @@ async def give_back_regularly() -> None:
 
 
 def give_back() -> None:
-    """Collect garbage, and return free memory where the C library can."""
+    """Collect garbage, and return free memory if the C library supports it."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

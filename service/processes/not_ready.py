@@ -1,8 +1,8 @@
-"""Begin a process that may not be able to begin yet: answer "not ready", and retry.
+"""Retry the start of a process that cannot begin yet, and meanwhile respond "not ready".
 
-A collector begins with a series of the log and the directory, which may be out of reach for a
-while: the disk is full or fails, the database is down. Its port is bound already, so without an
-answer its clients would hang.
+A collector cannot begin without a series of the log and the directory, and either may be missing
+for a while: the disk is full or fails, the database is down. The port is already bound, so without
+a response its clients would hang.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class NotYet(Exception):
-    """The process cannot begin now; the message is the reason, in one line, and may pass."""
+    """The process cannot begin now, but may later. The message is the reason, in one line."""
 
 
 async def begin_or_retry(
@@ -35,8 +35,8 @@ async def begin_or_retry(
 ) -> T | None:
     """Return the result of begin(), retrying on NotYet; None once `stop` is set.
 
-    Meanwhile a server answers on the sockets: `make_server` makes it, and gets a function that
-    returns the reasons. The sockets stay open.
+    Meanwhile a server responds on the sockets. `make_server` creates it, from a function that
+    returns the reasons why the process is not ready. The sockets stay open afterwards.
     """
     try:
         return await begin()

@@ -1,4 +1,4 @@
-"""The operator's choices for the lake's jobs."""
+"""Convert settings to the plans of the lake's jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from service.settings import Settings
 
 
 def compaction_plan(settings: Settings) -> compaction.CompactionPlan:
-    """Return how much a compaction takes, and how long it keeps segments."""
+    """Return how many bytes a compaction pass takes, and how long segments are kept."""
     return compaction.CompactionPlan(
         bytes_max=settings.compact_bytes_max, segment_grace_s=settings.segment_grace_s
     )

@@ -1,4 +1,4 @@
-"""The listening sockets of a start, and the open files that its connections need."""
+"""The listening sockets of a start, and the limit of open files for its connections."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _OTHER_FILES = 256
 
 
 class StartError(Exception):
-    """The start is refused; the message is one line that says what to mend."""
+    """The service cannot start. The message is one line that says what to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoundPort:
-    """A port that is bound: `name` is public or reports."""
+    """A port with its bound sockets. `name` is `public` or `reports`."""
 
     name: str
     sockets: Sequence[socket.socket]
 
     def log_url(self) -> None:
-        """Log where the port answers."""
+        """Log the URL of the port."""
         address, number = self.sockets[0].getsockname()[:2]
         host = f"[{address}]" if ":" in address else address
         fields = {"port": self.name, "url": f"http://{host}:{number}"}
@@ -44,7 +44,7 @@ def bind(name: str, host: str, number: int) -> BoundPort:
 
 
 def allow_connections(connections_max: int) -> None:
-    """Raise this process's limit of open files, so that it can hold so many connections.
+    """Raise this process's limit of open files to what `connections_max` connections need.
 
     Raises StartError.
     """

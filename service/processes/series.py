@@ -1,4 +1,4 @@
-"""The series that a collector writes, and its successor where the system's clock falls far back."""
+"""The series that a collector writes, and the change to a new one when the clock falls back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CLOCK_CHECKED_EVERY_S = 0.5
 
 @dataclass(slots=True)
 class CollectorSeries:
-    """The claimed series of the collector in `slot`. Its folder is claimed by `claim`."""
+    """The series of the collector in `slot`. Call `claim` first."""
 
     layout: Layout
     slot: int
@@ -38,7 +38,7 @@ class CollectorSeries:
         return self._claim.folder.name
 
     def claim(self) -> SegmentWriter:
-        """Claim a new series, restart the clock where it begins, and return its writer.
+        """Claim a new series, set the clock to its beginning, and return its writer.
 
         Raises OSError.
         """
@@ -51,7 +51,7 @@ class CollectorSeries:
         self._claim.release()
 
     async def follow_clock(self, journal: Journal) -> None:
-        """Until cancelled, change to a new series whenever the system's clock fell far back."""
+        """Change to a new series whenever the system's clock fell far back, until cancelled."""
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(journal.clock_fell.wait(), _CLOCK_CHECKED_EVERY_S)

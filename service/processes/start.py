@@ -1,10 +1,11 @@
-"""Which processes run: collectors on the public port, one warehouse on the private one.
+"""Start the processes: collectors on the public port, one warehouse on the private port.
 
-Every mistake that can be found at a start is found here, before the first process is made, and
-raised as a StartError of one line. Settings end here: the processes take plain values. The sockets
-are bound here and inherited, so a port answers from the first moment, and a restarted collector
-misses no connection. So are the throttle's buckets: a limit holds over all collectors, and
-outlives each.
+All checks are made here, before the first process is forked; a failed one raises a StartError of
+one line. Settings are converted here: the processes take plain values.
+
+The processes inherit two things that are created here. The sockets: clients can connect from the
+first moment, and a restarted collector loses no connection that waits. The throttle's buckets: a
+limit holds over all collectors, and a restart does not reset it.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ log = logging.getLogger(__name__)
 
 _WAREHOUSE = "warehouse"
 _WAREHOUSE_PATIENCE = 3
-"""How many times as long as a collector the warehouse may be silent: its threads are busier."""
+"""The warehouse's heartbeat timeout, in timeouts of a collector: its threads are busier."""
 
 _Bound = tuple[BoundPort, list[ProcessSpec]]
 
 
 def serve(settings: Settings) -> int:
-    """Run collectors and the warehouse until a signal stops them, and return the exit code."""
+    """Run collectors and the warehouse until SIGTERM or SIGINT, and return the exit code."""
     contract = _check_collector(settings)
     counters = _counters(settings)
     shared = _shared(settings, *_collector_names(settings), _WAREHOUSE)
@@ -59,7 +60,7 @@ def serve(settings: Settings) -> int:
 
 
 def collect(settings: Settings) -> int:
-    """Run the collectors alone."""
+    """Run the collectors alone; otherwise as `serve`."""
     contract = _check_collector(settings)
     shared = _shared(settings, *_collector_names(settings))
     collectors = partial(_collectors, settings, contract, _counters(settings), shared)
@@ -67,18 +68,18 @@ def collect(settings: Settings) -> int:
 
 
 def warehouse(settings: Settings) -> int:
-    """Run the warehouse alone."""
+    """Run the warehouse alone; otherwise as `serve`."""
     _check_data(settings)
     shared = _shared(settings, _WAREHOUSE)
     return _run(settings, shared, partial(_warehouse, settings, None, shared))
 
 
 def _run(settings: Settings, shared: Shared, *binders: Callable[[], _Bound]) -> int:
-    # A port that is logged may be read by whoever stops us at once: signals are held before.
+    # A script may send SIGTERM as soon as it reads the port in the log: block signals first.
     with signals_held():
         allow_connections(settings.connections_max)
         bound = [bind_port() for bind_port in binders]
-        for port, _ in bound:  # nothing can be refused any more
+        for port, _ in bound:  # after the last StartError
             port.log_url()
         log.info("data", extra={"fields": {"folder": str(settings.data.absolute())}})
         processes = [process for _, of_port in bound for process in of_port]
@@ -87,9 +88,10 @@ def _run(settings: Settings, shared: Shared, *binders: Callable[[], _Bound]) -> 
 
 
 def _share_with_children() -> None:
-    """Enable the garbage collector, which the command disabled, without the objects made so far.
+    """Enable the garbage collector, which the command disabled, for objects created from now on.
 
-    A collection in a child would write to every page of those, and so copy it: see `gc.freeze`.
+    A collection in a child would write to the memory pages of older objects, and so copy them: see
+    `gc.freeze`.
     """
     gc.freeze()
     gc.enable()
@@ -118,8 +120,8 @@ def _run_warehouse(
     sockets: Sequence[socket.socket],
     lifeline: int,
 ) -> int:
-    # In the child alone: DuckDB and delta-rs must not be loaded before a fork, and no collector
-    # needs them.
+    # Imported in the child: DuckDB and delta-rs must not be loaded before a fork, and no
+    # collector needs them.
     from service.processes.warehouse import WarehouseStart, run  # noqa: PLC0415
     from service.processes.warehouse_choices import warehouse_options  # noqa: PLC0415
 
@@ -165,7 +167,7 @@ def _check_collector(settings: Settings) -> Contract:
 
 
 def _check_data(settings: Settings) -> None:
-    """Prepare the data folder, and see that the directory can be read. Raises StartError."""
+    """Prepare the data folder, and check that the directory can be read. Raises StartError."""
     layout = Layout(settings.data.absolute())
     try:
         compatibility.refuse_newer(layout)

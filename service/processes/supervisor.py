@@ -1,8 +1,8 @@
 """Keep processes running: fork, restart with backoff, replace hung ones, drain on SIGTERM.
 
 The supervisor has one thread and waits for signals synchronously, so forking is safe and no
-signal is lost. Children hold the reading end of a pipe whose writing end only the supervisor
-has: when it dies, however it dies, the pipe ends and they drain by themselves.
+signal is lost. Every child holds the reading end of a pipe, the lifeline; only the supervisor holds
+the writing end. However the supervisor dies, the pipe then ends, and the children drain.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DRAINED = (0, -signal.SIGTERM)  # SIGTERM ends a process that does not listen f
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """A process to keep: `main` gets the lifeline's reading end and returns the exit code."""
+    """A process to run: `main` takes the lifeline's reading end and returns the exit code."""
 
     name: str
     main: Callable[[int], int]
@@ -66,7 +66,7 @@ def signals_held() -> Iterator[None]:
 
 
 class Supervisor:
-    """Runs processes until a signal stops it. Use it within `signals_held`."""
+    """The parent of the processes. Use it within `signals_held`."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Supervisor:
         *,
         drain_timeout_s: float = DRAIN_TIMEOUT_S,
     ) -> None:
-        """With the `heartbeats` of these processes, replace those that hang."""
+        """Supervise these processes; replace those that hang if there are `heartbeats` of them."""
         self._children = [_Child(spec) for spec in specs]
         self._heartbeats = heartbeats or Heartbeats({spec.name: math.inf for spec in specs})
         self._drain_timeout_s = drain_timeout_s
@@ -85,7 +85,7 @@ class Supervisor:
         self._lifeline_read, self._lifeline_write = os.pipe()
         self._watch = Watch(self._heartbeats)
         try:
-            while not self._must_stop():
+            while not self._wait_for_stop():
                 self._reap()
                 self._kill_hung()
                 self._log_slow_starts()
@@ -95,11 +95,12 @@ class Supervisor:
             os.close(self._lifeline_read)
             os.close(self._lifeline_write)
 
-    def _must_stop(self) -> bool:
+    def _wait_for_stop(self) -> bool:
+        """Wait for a signal, the next due start or check; return whether the signal says stop."""
         now_s = time.monotonic()
         waits = [child.start_at_s - now_s for child in self._children if not child.pid]
         received = signal.sigtimedwait(_SIGNALS, max(0.0, min([*waits, _CHECK_EVERY_S])))
-        # After a pause that is longer than the wait, Python returns a signal that nobody sent.
+        # After a pause longer than the wait, Python may return a signal that nobody sent.
         return received is not None and received.si_signo in _STOPS
 
     def _start_due(self) -> None:
@@ -124,7 +125,7 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             code = spec.main(self._lifeline_read)
         finally:
-            # os._exit would swallow the error that main raised.
+            # os._exit does not print the error that main raised.
             if sys.exc_info()[0] is not None:
                 sys.excepthook(*sys.exc_info())
             logging.shutdown()

@@ -40,7 +40,7 @@ _POLL_S = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarehouseOptions:
-    """The operator's choices for the warehouse. `reports_host` is where its port is bound."""
+    """The operator's choices for the warehouse. Its port is bound to `reports_host`."""
 
     data: Path
     logs: LogOptions
@@ -60,7 +60,7 @@ class WarehouseOptions:
 
 @dataclass(frozen=True, slots=True)
 class WarehouseStart:
-    """All that a start hands to its warehouse; no counters where no collectors run beside it."""
+    """The values that the warehouse gets. `counters` is None if no collectors run beside it."""
 
     options: WarehouseOptions
     counters: RequestCounters | None
@@ -105,7 +105,7 @@ def _schedule(start: WarehouseStart, compactor: CompactionJob) -> Schedule:
     options = start.options
     schedule = Schedule()
     schedule.every(options.compact_interval_s, "compact", compactor.run)
-    schedule.every(_tail_measured_every_s(options), "look at the tail", compactor.measure_tail)
+    schedule.every(_tail_measured_every_s(options), "measure the tail", compactor.measure_tail)
     maintaining = partial(maintain, options.data, options.maintenance, start.shared.clock)
     schedule.every(options.maintain_interval_s, "maintain", maintaining)
     schedule.start()
@@ -137,17 +137,17 @@ def _remember(tokens: TokenStore) -> None:
     try:
         tokens.remember()
     except TokenFileError as error:
-        log.error("that tokens were made is not marked", extra={"fields": {"why": str(error)}})
+        log.error("cannot mark that tokens were created", extra={"fields": {"why": str(error)}})
 
 
 async def _drain(server: BoundedServer, pool: ReportPool, schedule: Schedule) -> None:
-    """Take no new request, answer the waiting ones, and stop the jobs."""
+    """Take no new connection, answer the waiting questions, and stop the jobs."""
     server.stop()
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + _DRAIN_S
     while pool.pending and loop.time() < deadline_s:
         await asyncio.sleep(_POLL_S)
     pool.close()
-    # A compaction that takes longer is cut off, which is safe at any instruction.
+    # A job that takes longer ends with the process, which is safe at any instruction.
     ended = await asyncio.to_thread(schedule.stop, max(0.0, deadline_s - loop.time()))
     log.info("drained", extra={"fields": {"compaction_cut_off": not ended}})

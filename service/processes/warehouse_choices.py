@@ -1,4 +1,4 @@
-"""The operator's choices for the warehouse; apart from `choices`, as it loads DuckDB."""
+"""Convert settings to the warehouse's options; not in `choices`, because this loads DuckDB."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.settings import Settings
 
 
 def warehouse_options(settings: Settings) -> WarehouseOptions:
-    """Return the choices for the warehouse."""
+    """Return the options of the warehouse."""
     return WarehouseOptions(
         data=settings.data,
         logs=log_options(settings),

@@ -1,4 +1,4 @@
-"""The kinds of values that a setting may have: how each is parsed, and its words in an error."""
+"""The kinds of values of settings: how each is parsed, and how an error describes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNITS = {None: 1, "KiB": KIB, "MiB": MIB, "GiB": GIB}
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
-    """A kind of value: `parse` raises ValueError, and `expected` then tells the operator."""
+    """A kind of value. `expected` describes it to the operator after `parse` raised ValueError."""
 
     expected: str
     parse: Callable[[object], T]
@@ -72,13 +72,13 @@ def _to_networks(raw: object) -> tuple[str, ...]:
 
 
 def _within(value: int | float, least: float, most: float) -> int | float:
-    if not least <= value <= most:  # also refuses NaN
+    if not least <= value <= most:  # NaN fails this test too
         raise ValueError
     return value
 
 
 def text(pattern: str, expected: str) -> Kind[str]:
-    """Return the kind of a text that matches all of a pattern."""
+    """Return the kind of a text that matches the pattern from its first to its last character."""
     return Kind(expected, lambda raw: _to_text(raw, pattern))
 
 
@@ -100,7 +100,7 @@ def size(least: int) -> Kind[int]:
 
 
 def number(unit: str, least: float, most: float) -> Kind[float]:
-    """Return the kind of a number from `least` to `most`, in the unit."""
+    """Return the kind of a number from `least` to `most`; `unit` is a plural such as seconds."""
     expected = f"a number of {unit} from {least:g} to {most:.0f}"
     return Kind(expected, lambda raw: float(_within(_to_number(raw), least, most)))
 

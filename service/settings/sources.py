@@ -65,7 +65,7 @@ def _check_private_port(settings: Settings) -> None:
 
 
 class _Source(NamedTuple):
-    """Raw values by key; `where` and `spell` name a key as the operator wrote it."""
+    """Raw values by key. An error names a key by `where` followed by `spell(key)`."""
 
     where: str
     spell: Callable[[str], str]
@@ -86,13 +86,14 @@ def _from_file(file: Path | None) -> _Source:
 
 
 def _from_environment(environment: Mapping[str, str]) -> _Source:
-    # Swapping the case, not lowering it, keeps BEACONLOG_port unknown.
+    # swapcase, not lower: BEACONLOG_port becomes PORT, which is an unknown key.
     values = {
         name.removeprefix(ENVIRONMENT_PREFIX).swapcase(): text
         for name, text in environment.items()
         if name.startswith(ENVIRONMENT_PREFIX) and name != CONFIG_VARIABLE
     }
-    if values.get("reports_token") == "":  # an unset shell variable must not open the port
+    if values.get("reports_token") == "":
+        # An unset shell variable must not open the port.
         name = environment_name("reports_token")
         raise SettingsError(f"environment {name}: is empty; unset it, or give a token")
     return _Source("environment ", environment_name, values)
@@ -112,7 +113,7 @@ def _parsed(source: _Source, key: str, raw: object) -> object:
     try:
         return KINDS[key].parse(raw)
     except ValueError:
-        # The text of the ValueError may hold the value.
+        # Without its cause: the text of the ValueError may contain the value.
         raise SettingsError(f"{written}: expected {KINDS[key].expected}") from None
 
 

@@ -17,10 +17,10 @@ ENVIRONMENT_PREFIX = "BEACONLOG_"
 
 
 class SettingsError(Exception):
-    """A setting that stops the start. Its text is one line, fit for the operator."""
+    """A setting is wrong, so nothing can start. The text is one line for the operator."""
 
     def __init__(self, message: str) -> None:
-        """Keep `message` on one line, whatever file name or key it quotes."""
+        """Put `message` on one line, even if a quoted file name or key contains line ends."""
         super().__init__(" ".join(message.splitlines()))
 
 
@@ -30,7 +30,7 @@ def _setting(default: T, kind: Kind[T], doc: str, *, secret: bool = False) -> T:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings, with their defaults. `load` makes them from the operator's sources."""
+    """All settings, with their defaults. `load` creates the value."""
 
     data: Path = _setting(  # noqa: RUF009 - a Path never changes
         Path("data"),
@@ -192,7 +192,7 @@ KINDS: Mapping[str, Kind[Any]] = {each.name: each.metadata["kind"] for each in f
 
 
 class Described(NamedTuple):
-    """A setting for documentation; `default` as it is written in the file."""
+    """A setting for documentation; `default` is text as in the settings file."""
 
     key: str
     env: str

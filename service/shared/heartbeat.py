@@ -1,12 +1,12 @@
 """Heartbeats: which processes of a start serve, and which of them hang.
 
-In memory that all processes forked afterwards share, each process has two moments of the monotonic
-clock, which is one for the whole machine: its start, stored by the supervisor, and its last *beat*,
-stored by its event loop every BEAT_S once it serves. A process that hangs stops beating.
+Shared memory holds two times per process: its start, stored by the supervisor, and its last *beat*,
+stored by its event loop every BEAT_S once it serves. A process that hangs stops beating. Times are
+those of the monotonic clock, which is the same for all processes of a machine.
 
 Invariants:
-- a process stores to its own words alone, each an aligned word: no lock;
-- a process that has not begun to serve never counts as hung: its start may have much to recover;
+- no lock is needed: each time is one aligned word, with one writer at a time;
+- a process that does not serve yet never counts as hung, because recovery may take long;
 - an observer that was paused itself, as with the whole machine, does not count that time.
 """
 
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 BEAT_S = 0.5
 SLOW_START_S = 60.0
-"""A start that takes longer is reported: it may hang."""
+"""A start that takes longer is reported, because it may hang."""
 _PAUSED_AFTER_S = 3.0
 _WORD_BYTES = 8
 _NEVER = 0.0
@@ -28,7 +28,7 @@ _NEVER = 0.0
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A process without a beat for `age_s` seconds; since its start unless `has_begun`."""
+    """How long a process has been silent: since its last beat, or its start if not `has_begun`."""
 
     process: str
     age_s: float
@@ -46,9 +46,10 @@ class Heartbeats:
     def __init__(
         self, timeouts_s: Mapping[str, float], monotonic_s: Callable[[], float] = time.monotonic
     ) -> None:
-        """`timeouts_s` is the silence at which a process counts as hung, by its name.
+        """Allocate the shared memory.
 
-        Raises OSError where there is no memory to share.
+        `timeouts_s` maps the name of each process to the silence after which it counts as hung.
+        Raises OSError if there is no memory.
         """
         self.timeouts_s = dict(timeouts_s)
         self._slots = {name: slot for slot, name in enumerate(self.timeouts_s)}
@@ -58,7 +59,7 @@ class Heartbeats:
         self._monotonic_s = monotonic_s
 
     def started(self, process: str) -> None:
-        """Store the start of a process that is about to be forked; it has no beat yet."""
+        """Store the start of a process that is about to be forked, and clear its last beat."""
         slot = self._slots[process]
         self._beat_s[slot] = _NEVER
         self._started_s[slot] = self._monotonic_s()
@@ -68,12 +69,12 @@ class Heartbeats:
         self._beat_s[self._slots[process]] = self._monotonic_s()
 
     def keep_beating(self, process: str) -> None:
-        """Beat now and every BEAT_S, for as long as the running event loop runs."""
+        """Beat now and every BEAT_S while the current event loop runs."""
         self.beat(process)
         asyncio.get_running_loop().call_later(BEAT_S, self.keep_beating, process)
 
     def silences(self, now_s: float) -> list[Silence]:
-        """Return how long every process that was started has been silent at `now_s`, monotonic."""
+        """Return the silence of every started process at `now_s` (monotonic)."""
         silences = []
         for name, slot in self._slots.items():
             started_s, beat_s = self._started_s[slot], self._beat_s[slot]
@@ -83,9 +84,10 @@ class Heartbeats:
         return silences
 
     def why_not_ready(self, process: str) -> list[str]:
-        """Return the silences of the other processes that have lasted half of their timeout.
+        """Return the long silences of the other processes, as texts.
 
-        They are measured to the last beat of `process`, so a pause of all processes is not one.
+        Long is half of the timeout, or SLOW_START_S for a process that does not serve yet. A
+        silence ends at the last beat of `process`, so a pause of all processes does not count.
         """
         now_s = self._beat_s[self._slots[process]]
         return [
@@ -109,9 +111,9 @@ class Watch:
         self._since_s = self._last_call_s = monotonic_s()
 
     def hung(self) -> list[Silence]:
-        """Return the processes whose silence has reached their timeout.
+        """Return the silences that exceed the timeout of their process.
 
-        After a pause between two calls, every process has its whole timeout again.
+        After a pause between two calls, every process gets its whole timeout again.
         """
         now_s = self._monotonic_s()
         if now_s - self._last_call_s > _PAUSED_AFTER_S:
@@ -126,7 +128,7 @@ class Watch:
         ]
 
     def slow_starts(self) -> list[Silence]:
-        """Return the processes whose start takes longer than SLOW_START_S."""
+        """Return the silences of processes that have been starting for more than SLOW_START_S."""
         return [
             silence
             for silence in self._heartbeats.silences(self._monotonic_s())

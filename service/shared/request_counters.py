@@ -1,8 +1,8 @@
 """Requests by route and status, counted over all collectors of a start.
 
-The counters lie in shared memory, made before the processes are forked: a process adds to its own
-slot alone, without a lock, and a reader adds the slots up. The successor of a process counts on in
-its slot.
+The counters are in shared memory, which is allocated before the processes are forked. Each process
+writes to its own slot, so no lock is needed; a reader adds up the slots. A restarted process
+continues with the counters of its slot.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class RouteCounters:
         self._words = words
 
     def count(self, status: int) -> None:
-        """Count one answer."""
+        """Count one response."""
         self._words[_INDEX.get(status, _OTHER)] += 1
 
 
@@ -34,7 +34,7 @@ class RequestCounters:
     """The counters of some routes in up to `processes` processes."""
 
     def __init__(self, paths: Sequence[str], processes: int) -> None:
-        """Raises OSError where there is no memory to share."""
+        """Allocate the shared memory. Raises OSError if there is none."""
         self._paths = tuple(paths)
         self._processes = processes
         words = len(_STATUSES) * len(self._paths) * processes
@@ -45,7 +45,7 @@ class RequestCounters:
         return RouteCounters(self._row(path, slot))
 
     def totals(self) -> Iterator[tuple[str, int, int]]:
-        """Yield path, status and count, where there was any; a status unknown to HTTP is 0."""
+        """Yield path, status and count of responses; status 0 counts those outside HTTPStatus."""
         for path in self._paths:
             rows = [self._row(path, slot) for slot in range(self._processes)]
             for status, counts in zip(_STATUSES, zip(*rows, strict=True), strict=True):

@@ -1,4 +1,4 @@
-"""All that the processes of one start share."""
+"""The state that all processes of one start share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.shared.heartbeat import Heartbeats
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """`beats` is shared memory; of `clock` each process has a copy, which goes on by itself."""
+    """Heartbeats in shared memory, and a clock of which each process continues its own copy."""
 
     beats: Heartbeats
     clock: TrustedClock

@@ -1,1 +1,1 @@
-"""HTTP: the only package that uses Tornado. It translates requests; others decide."""
+"""HTTP: translate requests and responses; the collector and etl decide. Tornado is used here."""

@@ -1,4 +1,4 @@
-"""Responses of Tornado's handlers: JSON, errors in one shape, no banner, at most one log line."""
+"""Responses of Tornado's handlers: JSON, uniform errors, no Server header, at most one log line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRIVATE_HEADERS = {
     "Referrer-Policy": "same-origin",
 }
 """Headers of every response of the private port: no other site may frame, embed or read it, and no
-cache may keep it. A page or a file overrides what it needs."""
+cache may keep it. The handlers of pages and files override some of them."""
 
 
 @web.stream_request_body
@@ -33,9 +33,9 @@ class JsonHandler(web.RequestHandler):
     """A handler whose responses, errors included, are JSON objects.
 
     `ALLOWED` lists the methods of a subclass; another method gets a 405 with `Allow`. Bodies are
-    streamed, so that no route holds a large one: `body` keeps up to `body_bytes_max`, and a
-    moderate rest is read and dropped, so that the client reads the response. The application's
-    setting `port_headers` holds the headers of all of its responses.
+    streamed, so that no large body is in memory: `body` holds up to `body_bytes_max`, and the rest
+    is dropped. The rest is read, up to DISCARDED_BYTES_MAX, so that the client reads the response.
+    The application's setting `port_headers` is a mapping of headers for all of its responses.
     """
 
     ALLOWED: tuple[str, ...] = ("GET", "HEAD")
@@ -70,11 +70,11 @@ class JsonHandler(web.RequestHandler):
         self.finish(orjson.dumps(body))
 
     def fail(self, status: int, message: str) -> None:
-        """Respond with an error that has no more than a message."""
+        """Respond with an error that consists of a message."""
         self.respond(status, {"success": False, "message": message})
 
     def reject(self, status: int, message: str) -> None:
-        """Respond with an error before the body was read, and close the connection."""
+        """Respond with an error before the body is read, and close the connection."""
         self.set_header("Connection", "close")
         self.fail(status, message)
 
@@ -108,21 +108,21 @@ class NotFoundHandler(JsonHandler):
 
 
 def headers_bytes(headers: Iterable[tuple[str, str]]) -> int:
-    """Return the bytes of header lines, separators included."""
+    """Return the number of bytes of header lines, separators included."""
     return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def log_request(handler: web.RequestHandler) -> None:
-    """Log a request that a Tornado handler has served; see log_response."""
+    """Log a request that a Tornado handler has served, as log_response does."""
     request = handler.request
     started_s = time.monotonic() - request.request_time()
     log_response(request.method or "", request.path, handler.get_status(), started_s)
 
 
 def log_response(method: str, path: str, status: int, started_s: float) -> None:
-    """Log one line per request: our own errors at warning, the rest at debug.
+    """Log one line per request: server errors but 503 at level warning, the rest at debug.
 
-    A 503 is logged once at its cause, not for every client. `started_s` is monotonic.
+    The cause of a 503 is logged elsewhere, once. `started_s` is monotonic.
     """
     level = logging.WARNING if status >= 500 and status != 503 else logging.DEBUG
     if log.isEnabledFor(level):

@@ -1,4 +1,4 @@
-"""The style sheets of the pages: each begins with the rules that all of them share."""
+"""The style sheets of the pages. Each begins with the rules that all pages share."""
 
 from __future__ import annotations
 

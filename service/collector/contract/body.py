@@ -1,7 +1,7 @@
-"""The bytes of a request -> a JSON value, or the rejection.
+"""Decode the bytes of a request to a JSON value, or to the rejection.
 
 Invariants: at most `bytes_max` bytes and one decompression buffer are ever inflated; a returned
-value nests at most 16 deep, its root being depth 1, and its text encodes to UTF-8.
+value is nested at most 16 deep, counting the root as 1, and its text can be encoded as UTF-8.
 """
 
 import gzip
@@ -64,7 +64,7 @@ def _decoded(raw: bytes, encoding: str, bytes_max: int) -> bytes | Rejection:
         plain = raw
     elif encoding != "gzip":
         return _ENCODING_UNSUPPORTED
-    elif len(raw) > 2 * bytes_max:  # thousands of empty members cost time and yield no byte
+    elif len(raw) > 2 * bytes_max:  # thousands of empty members cost time, but yield no byte
         return _TOO_LARGE
     else:
         try:

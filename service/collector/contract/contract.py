@@ -1,9 +1,9 @@
-"""The public contract: a body -> one valid, normalised payload, or the rejection.
+"""The public contract: turn a body into one valid, normalised payload, or into the rejection.
 
-The rules are the JSON Schemas of schemas/v1, compiled once. A compiled validator accepts or rejects
-each body; only a rejected one is explained, by the reference validator. A body is a JSON value as
-`body.json_value` returns it, and is never changed. Nothing here knows which tenants or products
-exist.
+The rules are the JSON Schemas of schemas/v1, compiled once. A fast, compiled validator accepts or
+rejects each body; the slower reference validator then explains the rejection. A body is a JSON
+value as `body.json_value` returns it, and is never changed. Whether a tenant or product exists is
+checked elsewhere.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Contract:
     """One version of the schemas, compiled."""
 
     def __init__(self, version: str, documents: Mapping[str, Document]) -> None:
-        """Compile the wire schemas of `documents` (by name), each of which is valid."""
+        """Compile the schemas of requests. `documents` are valid schemas by name."""
         self.version = version
         shared = documents[schemas.SHARED]
         self._conversions = Conversions(
@@ -54,7 +54,7 @@ class Contract:
 
     @classmethod
     def load(cls, folder: Traversable | Path = schemas.FOLDER) -> Contract:
-        """Load the contract of a folder, which is named by its version. Raises SchemaFileError."""
+        """Load the contract; the folder's name is its version. Raises SchemaFileError."""
         documents = schemas.load(folder)
         try:
             return cls(folder.name, documents)

@@ -1,9 +1,8 @@
 """Explain why a body does not follow its schema, in our own words, field by field.
 
-The reference validator finds the faults; it is exact but slow, and a hostile body is large. So
-before it would visit every child of an array or object, the compiled validator selects the invalid
-children, and the search stops at `_FAULTS_MAX`. Messages name the field and the rule, never the
-value.
+The reference validator finds the faults. It is exact but slow, and a hostile body is large. So of
+the children of an array or object it visits only those that the compiled validator rejects, and it
+stops after `_FAULTS_MAX` faults. Messages name the field and the rule, never the value.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +34,7 @@ _TYPE_WORDS = {
 
 
 class Fault(NamedTuple):
-    """A broken rule: the dotted name of the field ("" for the body), the rule, the message."""
+    """A broken rule: the dotted name of the field ("" for the body), the rule, and a message."""
 
     field: str
     rule: str
@@ -43,7 +42,7 @@ class Fault(NamedTuple):
 
 
 class Explainer:
-    """Explains bodies that do not follow one schema."""
+    """The reference validator of one schema."""
 
     def __init__(
         self,
@@ -51,7 +50,11 @@ class Explainer:
         shared: Mapping[str, Any],
         is_within_limits: Callable[[Any], bool],
     ) -> None:
-        """`is_within_limits` validates the schema of every child, item and property name."""
+        """Create the validator.
+
+        `is_within_limits` validates the limits (`$defs/limits` of the shared schema) that hold for
+        every item, value and property name.
+        """
         registry = Resource.from_contents(shared) @ Registry()
         reference = extend(Draft202012Validator, _gated_keywords(is_within_limits))
         self._validator = reference(schema, registry=registry)
@@ -64,7 +67,7 @@ class Explainer:
 
 
 def rejection(faults: list[Fault]) -> Rejection:
-    """Return the 422 for these faults, at least one."""
+    """Return the rejection with status 422 for these faults; there must be at least one."""
     errors: dict[str, list[str]] = {}
     for fault in faults:
         name = fault.field or "body"
@@ -75,7 +78,7 @@ def rejection(faults: list[Fault]) -> Rejection:
 
 
 def fault_of(field: str, rule: str, words: str) -> Fault:
-    """Return a fault; `words` complete the sentence that begins with its field."""
+    """Return a fault whose message is "The <field> field <words>."."""
     return Fault(field, rule, f"The {field} field {words}." if field else f"The body {words}.")
 
 
@@ -99,7 +102,7 @@ def _headline(errors: Mapping[str, list[str]]) -> str:
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:
-    """Yield the faults of an error; a choice of schemas is explained by its first."""
+    """Yield the faults of an error; for `anyOf`, those of its first schema."""
     field = ".".join(map(_name, error.absolute_path))
     if error.validator == "required":
         for name in error.validator_value:
@@ -148,7 +151,7 @@ def _type_words(types: str | list[str]) -> str:
 
 
 def _gated_keywords(is_within_limits: Callable[[Any], bool]) -> dict[str, Any]:
-    """Return the keywords that visit every child, limited to the children beyond the limits."""
+    """Return keywords that visit only the children that are not within the limits."""
 
     def items(validator: Any, schema: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
         for index, item in enumerate(instance if isinstance(instance, list) else ()):

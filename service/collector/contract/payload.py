@@ -1,7 +1,7 @@
-"""Payloads: valid bodies, normalised, and the rules beyond the schemas.
+"""Payloads: valid bodies, normalised, and the rules that the schemas cannot express.
 
-The schemas cannot say three rules: a currency is an active ISO 4217 code, a timestamp is ISO 8601,
-and an order value sent as text keeps the schema's bounds.
+There are three such rules: a currency is an active ISO 4217 code, a timestamp is ISO 8601, and an
+order value sent as text is within the schema's bounds.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Body: TypeAlias = dict[str, Any]
 
 
 class Payload(NamedTuple):
-    """One client's event, valid and normalised.
+    """A client's event, valid and normalised.
 
-    `tenant` is an id, a slug (conversions), or in a track request a UUID in lower case or a text
-    that matches no tenant. `timestamp_us` counts microseconds since the epoch, UTC.
-    `transaction_id`, `value` (four decimals) and `currency` are None except for conversions.
+    `tenant` is an id; for conversions a slug; for track also a UUID in lower case, or a text that
+    matches no tenant. `timestamp_us` counts microseconds since the epoch, UTC. `transaction_id`,
+    `value` (four decimals) and `currency` are None except for conversions.
     """
 
     tenant: int | str
@@ -48,7 +48,7 @@ class Payload(NamedTuple):
 
 
 class RuleBroken(Exception):
-    """A rule beyond the schema is broken, as the rejection says."""
+    """The body breaks a rule that its schema cannot express; `rejection` says which."""
 
     def __init__(self, field: str, rule: str, words: str) -> None:
         super().__init__(field, rule)
@@ -57,7 +57,7 @@ class RuleBroken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Conversions:
-    """The normalisation of conversions: the active currencies, and the bound of a value."""
+    """The rules of conversions: the active currencies, and the bound of a value."""
 
     currencies: frozenset[str]
     value_max: Decimal
@@ -83,7 +83,7 @@ class Conversions:
         if abs(exact) > self.value_max:
             words = f"must be between -{self.value_max} and {self.value_max}"
             raise RuleBroken("value", "maximum", words)
-        # adding zero turns negative zero into zero
+        # Adding 0 turns negative zero into zero.
         return exact.quantize(_VALUE_STEP, ROUND_HALF_EVEN) + 0
 
     def _currency(self, sent: str | None) -> str:
@@ -111,7 +111,7 @@ def event_payload(body: Body) -> Payload:
 
 
 def transaction_id_of(body: object) -> str | int | float | None:
-    """Return the transaction_id of any body as it was sent; None if it is not valid."""
+    """Return the transaction_id of any JSON value as it was sent; None if it is not valid."""
     sent = body.get("transaction_id") if isinstance(body, dict) else None
     if isinstance(sent, str):
         fits = len(sent) <= _TRANSACTION_CHARACTERS_MAX and "\0" not in sent
@@ -130,7 +130,7 @@ def _lower(sent: str | None) -> str | None:
 
 
 def _transaction_text(sent: str | float | None) -> str | None:
-    """Return the text of a transaction id: 7.0 is "7"; None if it is blank."""
+    """Return a transaction id as text, 7.0 as "7"; None if it is blank."""
     if isinstance(sent, float) and sent.is_integer():
         sent = int(sent)
     text = "" if sent is None else str(sent)
@@ -138,7 +138,7 @@ def _transaction_text(sent: str | float | None) -> str | None:
 
 
 def _first(body: Body, fields: tuple[str, ...]) -> tuple[str, Any]:
-    """Return the first of these fields that is not null and its value, or the first and None."""
+    """Return the first field that is not null and its value, or the first field and None."""
     for field in fields:
         if body.get(field) is not None:
             return field, body[field]
@@ -146,7 +146,7 @@ def _first(body: Body, fields: tuple[str, ...]) -> tuple[str, Any]:
 
 
 def _moment(body: Body, fields: tuple[str, ...]) -> tuple[int | None, str | None]:
-    """Return the first timestamp of these fields, in microseconds since the epoch and as text."""
+    """Return the first timestamp of these fields: microseconds since the epoch, and its text."""
     field, text = _first(body, fields)
     if text is None:
         return None, None

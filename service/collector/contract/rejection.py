@@ -1,6 +1,6 @@
-"""The reason why a request was rejected, as a value for the reply, the record and the metric.
+"""The reason why a request was rejected, as a value for the reply and the stored record.
 
-A rejection never repeats a value that the client sent; field names may appear, shortened.
+A rejection never repeats a value that the client sent. It may contain field names, shortened.
 """
 
 from collections.abc import Mapping, Sequence

@@ -21,7 +21,7 @@ FOLDER = files("schemas") / "v1"
 
 
 class SchemaFileError(Exception):
-    """A schema file is missing, unreadable or invalid: its path and why, in one line."""
+    """A schema file is missing, unreadable or invalid. The text is one line: path and reason."""
 
     def __init__(self, path: Traversable | Path, why: str) -> None:
         super().__init__(f"{path}: {why}")
@@ -30,7 +30,7 @@ class SchemaFileError(Exception):
 
 
 def load(folder: Traversable | Path) -> Mapping[str, Document]:
-    """Return the schemas of a folder by name, each of which is valid. Raises SchemaFileError."""
+    """Return the schemas of a folder by name. Raises SchemaFileError unless all are valid."""
     paths = {name: folder / f"{name}.json" for name in (SHARED, *WIRE, _STORED)}
     documents = {name: _read(path) for name, path in paths.items()}
     for name, path in paths.items():
@@ -39,7 +39,7 @@ def load(folder: Traversable | Path) -> Mapping[str, Document]:
 
 
 def compiled(document: Document, shared: Document) -> jsonschema_rs.Validator:
-    """Return the validator of a schema that refers to the shared one. Raises ValueError."""
+    """Return the validator of a schema that may refer to `shared`. Raises ValueError."""
     registry = jsonschema_rs.Registry([(shared["$id"], shared)])
     return jsonschema_rs.Draft202012Validator(document, registry=registry, offline=True)
 

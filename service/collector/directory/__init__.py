@@ -1,4 +1,4 @@
-"""The directory in a collector's memory: which tenants are public, and which products they have.
+"""The directory in a collector's memory: the public tenants and their products.
 
 It offers `directory`; `snapshot` and `lookups` are its parts.
 """

@@ -1,16 +1,16 @@
-"""Which tenants are public and which products they have, answered from memory.
+"""The public tenants and their products, from memory.
 
-A snapshot of the database is replaced in one assignment every `refresh_s`. A key that it does not
-hold is looked up in the database once: a positive answer is kept until the next refresh, a negative
-one for a short time. So a tenant that is imported or made public during a run is found at once, and
-one that is made inactive is rejected after the next refresh.
+A snapshot of the database is replaced every `refresh_s`, in one assignment. A key that is not in
+the snapshot is looked up in the database: a positive result is cached until the next refresh, a
+negative one for a short time. So a tenant that was imported or made public is accepted within that
+short time, and a tenant that was made inactive is rejected after the next refresh.
 
-`peek_*` never wait and cost a dict look-up; they return MISS where the database must be asked,
-which the coroutine of the same question does.
+The `peek_*` methods never wait and cost a dict look-up. They return MISS if the database must be
+queried; the coroutine for the same key then does that.
 
-Invariants: every answer was true at some moment between the last refresh and now; while the
-database is down the last snapshot still serves, and only misses raise DirectoryUnavailable. All
-methods belong to the event loop's thread.
+Invariants: every result was true at some moment between the last refresh and now; while the
+database is down the last snapshot still serves, and only misses raise DirectoryUnavailable. Call
+all methods in the event loop's thread.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ MISS: Final = Miss.MISS
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A snapshot and the look-ups beside it, replaced together so that no look-up outlives it."""
+    """A snapshot, and the results of look-ups since it was loaded. Both are replaced together."""
 
     snapshot: DirectorySnapshot
     loaded_at_s: float
@@ -56,7 +56,7 @@ class _View:
 
 
 class Directory:
-    """The collector's view of tenants and products. `start` it before use."""
+    """The collector's view of tenants and products. Call `start` first."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Directory:
         self._lookups.close()
 
     def age_s(self) -> float:
-        """Return the seconds since the snapshot was read; infinite before the first one."""
+        """Return the age of the snapshot in seconds; infinite before the first one."""
         return self._monotonic_s() - self._view.loaded_at_s
 
     def peek_tenant(self, key: int | str) -> Tenant | Miss | None:
@@ -114,16 +114,22 @@ class Directory:
         return MISS
 
     async def tenant(self, key: int | str, asker: str = "") -> Tenant | None:
-        """Do as peek_tenant, and look up a miss for `asker`. Raises DirectoryUnavailable."""
+        """Return the tenant as `peek_tenant` does, but look up a miss in the database.
+
+        `asker` is the address that the look-up counts for. Raises DirectoryUnavailable.
+        """
         tenant_key = reference(key)
         return None if tenant_key is None else await self._tenant(tenant_key, asker)
 
     async def tenant_by_slug(self, slug: str, asker: str = "") -> Tenant | None:
-        """Do as peek_slug, and look up a miss for `asker`. Raises DirectoryUnavailable."""
+        """Return the tenant of a slug; otherwise as `tenant`. Raises DirectoryUnavailable."""
         return await self._tenant(("slug", slug), asker)
 
     async def has_product(self, tenant_id: int, product_id: int, asker: str = "") -> bool:
-        """Do as peek_product, and look up a miss for `asker`. Raises DirectoryUnavailable."""
+        """Return whether the tenant has the product, with `asker` as in `tenant`.
+
+        Raises DirectoryUnavailable.
+        """
         answer = self.peek_product(tenant_id, product_id)
         if answer is not MISS:
             return answer
@@ -132,7 +138,7 @@ class Directory:
         return await self._lookups.fetch(key, query, self._view.products, asker) is not None
 
     async def refresh(self) -> None:
-        """Load a new snapshot; if that fails keep the last one, and warn once per outage."""
+        """Load a new snapshot; if that fails, keep the last one and log once per outage."""
         try:
             self._view = await self._load()
         except DirectoryUnavailable as error:

@@ -1,9 +1,9 @@
 """Look-ups in the directory's database for keys that the snapshot does not hold.
 
-One query per key at a time: concurrent look-ups of a key share it. A negative answer is remembered
-for `negative_ttl_s`, by a dict in order of insertion: a cachetools.TTLCache takes twice as long to
-answer, for eleven lines less. Everything is bounded: look-ups in flight, in all and per asker, and
-negative answers. All methods belong to the event loop's thread.
+Concurrent look-ups of a key share one query. A negative result is cached for `negative_ttl_s`, in a
+dict in order of insertion; a cachetools.TTLCache saves eleven lines, but takes twice as long to
+look up. Bounded are the look-ups in flight, in total and per asker (the client's address), and the
+negative results. Call all methods in the event loop's thread.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ _THREADS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupBounds:
-    """`pending_per_asker_max` keeps the made-up tenants of one address from filling the queue."""
+    """The bounds of look-ups; `pending_*` count those in flight.
+
+    `pending_per_asker_max` keeps one address from filling the queue with invented tenants.
+    """
 
     negative_ttl_s: float = 2.0
     negative_max: int = 10_000
@@ -49,28 +52,28 @@ class Lookups:
         self._threads = ThreadPoolExecutor(_THREADS, "directory-lookup")
 
     def is_denied(self, key: Hashable) -> bool:
-        """Return whether the key has a negative answer that is still remembered."""
+        """Return whether a negative result for the key is still cached."""
         now_s = self._monotonic_s()
         return now_s < self._denied_until_s.get(key, now_s)
 
     async def fetch(
         self, key: Hashable, query: Callable[[], T | None], results: dict[Any, T], asker: str
     ) -> T | None:
-        """Run the query in a thread and return its answer; a positive one is stored in `results`.
+        """Run the query in a thread and return its result; store a positive one in `results`.
 
-        Raises DirectoryUnavailable, also when the query takes too long or too many wait.
+        Raises DirectoryUnavailable, also if the query takes too long or too many are in flight.
         """
         task: asyncio.Task[T | None] | None = self._pending.get(key)
         if task is None:
             task = self._begin(key, query, results, asker)
-        # Not wait_for: from Python 3.12 on it needs a task, and the fast server's caller has none.
+        # Not wait_for: from Python 3.12 on it needs a task, and the fast server uses none.
         done, _ = await asyncio.wait([task], timeout=self._bounds.timeout_s)
         if not done:
             raise DirectoryUnavailable("the directory's database takes too long")
         return task.result()
 
     def close(self) -> None:
-        """Take no more look-ups; those in flight are answered."""
+        """Start no more look-ups; those in flight continue."""
         self._threads.shutdown(wait=False)
 
     def _begin(
@@ -103,7 +106,7 @@ class Lookups:
         if not self._pending_by_asker[asker]:
             del self._pending_by_asker[asker]
         if not task.cancelled():
-            task.exception()  # retrieved: those who waited may have gone
+            task.exception()  # read once, so that asyncio logs nothing if no waiter is left
 
     def _deny(self, key: Hashable) -> None:
         self._denied_until_s.pop(key, None)

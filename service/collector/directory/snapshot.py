@@ -17,7 +17,7 @@ ProductKey = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class DirectorySnapshot:
-    """Public tenants by their keys, and per tenant the sorted ids of its products, 8 bytes each."""
+    """Public tenants by each of their keys; product ids by tenant, sorted, 8 bytes per id."""
 
     by_id: Mapping[int, Tenant]
     by_uuid: Mapping[str, Tenant]
@@ -31,7 +31,7 @@ class DirectorySnapshot:
 
     @classmethod
     def load(cls, database: DirectoryDatabase) -> DirectorySnapshot:
-        """Read the whole directory. Blocks; raises DirectoryUnavailable."""
+        """Read the whole directory; call it in a thread. Raises DirectoryUnavailable."""
         public = [tenant for tenant in database.tenants() if tenant.is_public]
         return cls(
             by_id={tenant.id: tenant for tenant in public},

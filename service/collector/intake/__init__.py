@@ -1,7 +1,7 @@
-"""The endpoints: one request in, one durable line out, and the reply once it is on disk.
+"""The endpoints: one request in, one durable line out, and the reply once the line is on disk.
 
-It offers the endpoints and the values that they take and return. A module is an endpoint
-(`track`, `conversion`, `interactions`) or one of the steps that they share.
+It offers the endpoints and the values that they take and return. Each module is an endpoint
+(`track`, `conversion`, `interactions`), or a step that the endpoints share.
 """
 
 from service.collector.intake.endpoints import Endpoints, closed_endpoints, make_endpoints

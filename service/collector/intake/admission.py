@@ -1,7 +1,7 @@
-"""Admit a payload: its tenant is public, its signature is good, its product is this tenant's.
+"""Admit a payload if its tenant is public, its signature is valid and its product exists.
 
-Each step takes the result of the one before, and passes a rejection on. The coroutines wait only
-where the directory must ask the database.
+Each step takes the result of the step before, and returns a rejection unchanged. The coroutines
+wait only if the directory must query the database.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DIRECTORY_UNAVAILABLE = Rejection(
 
 
 class Admitted(NamedTuple):
-    """A valid payload, the public tenant it is for, and whether that tenant signed it."""
+    """A valid payload, its public tenant, and whether that tenant signed it."""
 
     payload: Payload
     tenant: Tenant
@@ -44,14 +44,17 @@ class Admitted(NamedTuple):
 
 
 class TenantLookup(NamedTuple):
-    """How the tenant of a payload is found: `peek` in memory, on a MISS `fetch` for an address."""
+    """The look-up of a payload's tenant: `peek` in memory; after a MISS, `fetch`.
+
+    `fetch` takes the key, and the client's address that the query counts for.
+    """
 
     peek: Callable[[Any], Tenant | Miss | None]
     fetch: Callable[[Any, str], Awaitable[Tenant | None]]
 
     @classmethod
     def by_id(cls, directory: Directory) -> TenantLookup:
-        """Return the look-up by id or UUID."""
+        """Return the look-up by tenant id or UUID."""
         return cls(directory.peek_tenant, directory.tenant)
 
     @classmethod
@@ -73,7 +76,7 @@ class TenantLookup(NamedTuple):
 
 
 class Admission:
-    """The steps that follow once the tenant is found."""
+    """The steps after the tenant was found."""
 
     def __init__(self, directory: Directory, verifier: Verifier) -> None:
         self._directory = directory
@@ -82,7 +85,7 @@ class Admission:
     def verified(
         self, admitted: Admitted | Rejection, body: bytes, header: str | None
     ) -> Admitted | Rejection:
-        """Mark a payload as signed; reject a bad signature, and a missing one that is required.
+        """Mark a payload as signed; reject an invalid signature, or a missing one if required.
 
         Raises Unavailable.
         """
@@ -92,14 +95,14 @@ class Admission:
         try:
             signed = self._verifier.verify(tenant_id, event_type, body, header)
         except SecretsUnavailable as error:
-            log.error("no signature is verified", extra={"fields": {"why": str(error)}})
+            log.error("cannot verify a signature", extra={"fields": {"why": str(error)}})
             raise Unavailable("Signatures cannot be verified now; send the sale again.") from error
         if isinstance(signed, Rejection):
             return signed
         return admitted._replace(signed=True) if signed else admitted
 
     async def with_product(self, admitted: Admitted, address: str) -> Admitted | Rejection:
-        """Reject a payload with a product that is not this tenant's."""
+        """Reject a payload whose product does not exist for this tenant."""
         tenant_id, product_id = admitted.tenant.id, admitted.payload.product_id
         if product_id is None:
             return admitted

@@ -1,4 +1,4 @@
-"""The frame of the endpoints in throttle group `api`, which limits requests by address."""
+"""The steps that the endpoints of throttle group `api` share: track and conversion."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from service.collector.throttle.gates import NO_HEADERS, Throttled, quota_header
 
 
 class ApiEndpoint(ABC):
-    """Passes the gate of the address, reads the body, and answers 429 and 503."""
+    """An endpoint that is limited by address. Subclasses process the decompressed submission."""
 
     def __init__(self, parts: Parts, lookup: TenantLookup) -> None:
         self._lookup = lookup
@@ -33,7 +33,7 @@ class ApiEndpoint(ABC):
         self._rejected = parts.rejected
 
     async def reply(self, submission: Submission) -> Reply:
-        """Answer one request. Every reply but a 429 carries the quota of its address."""
+        """Reply to one request. Every reply but a 429 has the quota of its address."""
         gate, headers = self._gates.api, NO_HEADERS
         address = throttle_key(submission.ip)
         try:
@@ -48,19 +48,22 @@ class ApiEndpoint(ABC):
 
     @abstractmethod
     async def _reply_to(self, submission: Submission, address: str) -> Reply:
-        """Answer a plain submission. Raises Throttled, Unavailable."""
+        """Reply to a submission whose body is decompressed. Raises Throttled, Unavailable."""
 
     async def _admit(
         self, payload: Payload | Rejection, body: bytes, signature: str | None, address: str
     ) -> Admitted | Rejection:
-        """Admit a payload with this signature over its body. Raises Unavailable."""
+        """Admit a payload; `signature` is the header that signs `body`. Raises Unavailable."""
         admitted = await self._lookup.tenant(payload, address)
         admitted = self._admission.verified(admitted, body, signature)
         if isinstance(admitted, Rejection) or admitted.payload.product_id is None:
-            return admitted  # most events: spare them a coroutine
+            return admitted  # most events: save a coroutine
         return await self._admission.with_product(admitted, address)
 
     def _store(self, endpoint: str, admitted: Admitted, submission: Submission) -> Awaitable[str]:
-        """Pass the gate of the tenant, and make the event durable; the result is its id."""
+        """Take the bytes from the tenant's limit, store the event durably and return its id.
+
+        Raises Throttled; the awaitable raises Unavailable.
+        """
         self._gates.api_tenant.add_bytes(admitted.throttle_key, len(submission.body))
         return self._events.store(endpoint, admitted, submission)

@@ -1,6 +1,6 @@
-"""POST /api/v1/analytics/conversion: a beacon after a payment, which must not disturb its page.
+"""POST /api/v1/analytics/conversion: a beacon after a payment.
 
-So every fault of the payload is answered with `skipped`.
+It must not disturb its page, so the reply to any fault of the payload is 200 `skipped`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from service.collector.intake.submission import Reply, Submission
 
 
 class ConversionEndpoint(ApiEndpoint):
-    """Answers 200 `ok` or `skipped`; 429, 503."""
+    """The endpoint. Replies: 200 `ok` or `skipped`; 429, 503."""
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts, TenantLookup.by_slug(parts.directory))

@@ -1,4 +1,4 @@
-"""The three endpoints of a collector, at work or closed."""
+"""The three endpoints of a collector, open or closed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Endpoint = Callable[[Submission], Coroutine[Any, Any, Reply]]
 
 
 class Endpoints(NamedTuple):
-    """The endpoints, each a coroutine function from a submission to its reply."""
+    """The endpoints. Each is a coroutine function that takes a submission and returns the reply."""
 
     track: Endpoint
     conversion: Endpoint
@@ -23,7 +23,7 @@ class Endpoints(NamedTuple):
 
 
 def make_endpoints(parts: Parts) -> Endpoints:
-    """Return the endpoints at work, for the event loop of one collector."""
+    """Return endpoints that store events, for the event loop of one collector."""
     return Endpoints(
         TrackEndpoint(parts).reply,
         ConversionEndpoint(parts).reply,
@@ -32,7 +32,7 @@ def make_endpoints(parts: Parts) -> Endpoints:
 
 
 def closed_endpoints() -> Endpoints:
-    """Return endpoints that answer 503 while there is nothing to store with."""
+    """Return endpoints that reply 503, for a collector that cannot store events yet."""
     return Endpoints(_closed, _closed, _closed)
 
 

@@ -1,4 +1,4 @@
-"""The event stream: admitted payloads become records of the log."""
+"""The event stream: store admitted payloads as records of the log."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DAY_US = 86_400_000_000
 
 @dataclass(frozen=True, slots=True)
 class TimeBounds:
-    """How far a client's timestamp may lie from its receipt."""
+    """The bounds of a client's timestamp, relative to its receipt; beyond them it is ignored."""
 
     past_max_us: int = 7 * _DAY_US
     future_max_us: int = 300_000_000
@@ -43,11 +43,11 @@ class EventStream:
         self._clock = clock
         self._salts = salts
         self._bounds = bounds
-        # Seeded in this process: processes forked from one state would make the same ids.
+        # Seeded in this process: forked processes with a common state would make the same ids.
         self._random_bits = Random().getrandbits  # noqa: S311 (unique is enough: no id is secret)
 
     async def store(self, endpoint: str, admitted: Admitted, submission: Submission) -> str:
-        """Make the event durable and return its id. Raises Unavailable."""
+        """Store the event durably and return its id. Raises Unavailable."""
         if self._clock.has_fallen():
             await self._journal.await_clock()
         received_us = self._clock.now_us()
@@ -90,6 +90,6 @@ class EventStream:
         try:
             salt = self._salts.salt(day)
         except (OSError, SaltDamagedError) as error:
-            log.error("no visitor id", extra={"fields": {"why": str(error)}})
+            log.error("an event has no visitor id: no salt", extra={"fields": {"why": str(error)}})
             return None
         return visitor_id(salt, tenant_id, submission.ip, submission.user_agent)

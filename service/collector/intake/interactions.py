@@ -29,7 +29,7 @@ _SILENT = (TENANT_NOT_FOUND, DIRECTORY_UNAVAILABLE)
 
 
 class InteractionsEndpoint:
-    """Answers 201 `success`, or 202 `accepted` for an unknown tenant; 400 to 422, 429, 503."""
+    """The endpoint. Replies: 201 `success`; 202 `accepted` (no tenant); 400 to 422, 429, 503."""
 
     def __init__(self, parts: Parts) -> None:
         self._address_gate = parts.gates.interactions
@@ -42,7 +42,7 @@ class InteractionsEndpoint:
         self._rejected = parts.rejected
 
     async def reply(self, submission: Submission) -> Reply:
-        """Answer one request. Every reply but a 429 carries the quota of its tenant."""
+        """Reply to one request. Every reply but a 429 has the quota of its tenant."""
         gate, headers = self._address_gate, NO_HEADERS
         address = throttle_key(submission.ip)
         try:
@@ -61,7 +61,7 @@ class InteractionsEndpoint:
     def _enter_tenant(
         self, admitted: Admitted | Rejection, size_bytes: int, address: str
     ) -> Decision | None:
-        """Pass the tenant's gate; requests for unknown tenants share one key per address."""
+        """Pass the tenant's gate. Rejected payloads share one key per address instead."""
         if isinstance(admitted, Rejection):
             return self._tenant_gate.enter(f"ip:{address}", 0)
         return self._tenant_gate.enter(admitted.throttle_key, size_bytes)

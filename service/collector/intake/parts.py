@@ -14,7 +14,7 @@ from service.collector.throttle.gates import Gates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the endpoints read, ask and write. `body_bytes_max` counts after decompression."""
+    """The collaborators of the endpoints. `body_bytes_max` counts after decompression."""
 
     contract: Contract
     directory: Directory

@@ -1,4 +1,4 @@
-"""Read a submission: its plain body, and the payload in it."""
+"""Decode a submission: decompress its body, parse it, and check its payload."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from service.collector.throttle.gates import Gate
 def plain(submission: Submission, gate: Gate, address: str, *, bytes_max: int) -> Submission:
     """Return the submission with its body decompressed, or with the rejection of its body.
 
-    The gate takes the bytes that decompression adds. Raises Throttled.
+    The bytes that decompression adds are taken from the limit of `address` at `gate`. Raises
+    Throttled.
     """
     if submission.rejection:
         return submission
@@ -25,7 +26,7 @@ def plain(submission: Submission, gate: Gate, address: str, *, bytes_max: int) -
         bytes_max=bytes_max,
     )
     if isinstance(body, Rejection):
-        # Nobody could read or replay compressed bytes, so none are kept.
+        # Compressed bytes would be unreadable in the stored payload, so none are stored.
         unread = b"" if submission.content_encoding else submission.body
         return submission._replace(body=unread, rejection=body)
     if body is submission.body:
@@ -35,12 +36,12 @@ def plain(submission: Submission, gate: Gate, address: str, *, bytes_max: int) -
 
 
 def json_body(submission: Submission) -> object | Rejection:
-    """Return the JSON value of a plain submission."""
+    """Return the JSON value of a decompressed submission, or its rejection."""
     return submission.rejection or json_value(submission.body)
 
 
 def payload(
     body: object | Rejection, check: Callable[[object], Payload | Rejection]
 ) -> Payload | Rejection:
-    """Return the payload of a body that follows the contract."""
+    """Return the payload of a body, or the rejection; `check` is a method of the contract."""
     return body if isinstance(body, Rejection) else check(body)

@@ -1,4 +1,4 @@
-"""Keep rejected payloads, above all those that were rejected for a fault of ours."""
+"""Store rejected payloads; those rejected by a fault of ours must be stored."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from service.collector.rejected import RejectedStream
 async def keep(
     stream: RejectedStream, endpoint: str, rejection: Rejection, body: bytes, address: str
 ) -> None:
-    """Store a rejected payload, if there is room.
+    """Store a rejected payload if the budget allows it.
 
-    A payload that is rejected because the directory cannot be read is the only copy of an event:
-    raises Unavailable unless it is stored whole.
+    A payload rejected because the directory cannot be read may be the only copy of an event. Raises
+    Unavailable if such a payload cannot be stored whole, so that the client sends it again.
     """
     is_only_copy = rejection is DIRECTORY_UNAVAILABLE
     if is_only_copy and len(body) > REJECTED_BODY_BYTES_MAX:

@@ -1,4 +1,4 @@
-"""The values at the border with HTTP: a Submission comes in, a Reply goes out."""
+"""The values exchanged with the HTTP servers: a Submission per request, a Reply per response."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _RETRY_AFTER_S = 2
 
 
 class Submission(NamedTuple):
-    """One request. `ip` is the client's; `wants_privacy` is GPC or DNT.
+    """One request. `ip` is the client's; `wants_privacy` says whether GPC or DNT is set.
 
-    `rejection` says why the HTTP side did not read the body (its size); `signature` is the header
-    of that name.
+    `rejection` says why the HTTP server did not read the body (its size). `signature` is the value
+    of the header Beaconlog-Signature.
     """
 
     body: bytes
@@ -37,7 +37,7 @@ class Reply(NamedTuple):
 
 
 class Unavailable(Exception):
-    """The event could not be made durable; the client still holds it and should retry."""
+    """The event could not be stored. The client still has it, and should send it again."""
 
 
 def throttled(error: Throttled) -> Reply:
@@ -46,13 +46,13 @@ def throttled(error: Throttled) -> Reply:
 
 
 def unavailable(message: str, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
-    """Return a 503, with Retry-After beside these headers."""
+    """Return a 503 with these headers and Retry-After."""
     body = {"success": False, "message": message}
     return Reply(503, body, {**headers, "Retry-After": str(_RETRY_AFTER_S)})
 
 
 def rejected(rejection: Rejection) -> Reply:
-    """Return the rejection's status, with its messages by field."""
+    """Return the reply to a rejected payload: its status, and its messages by field."""
     body: dict[str, object] = {"success": False, "message": rejection.message}
     if rejection.errors:
         body["errors"] = {name: list(messages) for name, messages in rejection.errors.items()}

@@ -1,4 +1,4 @@
-"""POST /api/v1/analytics/track: an event, answered with its id."""
+"""POST /api/v1/analytics/track: store an event and reply with its id."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.collector.intake.submission import Reply, Submission, Unavailable, 
 
 
 class TrackEndpoint(ApiEndpoint):
-    """Answers 202 with the event's id; 400 to 422, 429, 503."""
+    """The endpoint. Replies: 202 with the event's id; 400 to 422, 429, 503."""
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts, TenantLookup.by_id(parts.directory))

@@ -1,6 +1,6 @@
-"""The durable end of a collector: records become durable in group commits.
+"""The journal of a collector: records become durable in group commits.
 
-It offers Journal, its errors, and its bounds; `batch` is a part of it.
+It offers Journal, JournalBroken and JournalFull.
 """
 
 from service.collector.journal.batch import JournalBroken, JournalFull

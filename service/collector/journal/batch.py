@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 class JournalFull(Exception):
-    """The buffer is at its maximum: the disk is slower than the clients."""
+    """The buffer is full, because clients send faster than the disk writes."""
 
 
 class JournalBroken(Exception):
@@ -15,16 +15,16 @@ class JournalBroken(Exception):
 
 
 class Shared(asyncio.Future[None]):
-    """A future for many waiters, none of which can cancel it for the others."""
+    """A future with many waiters. A waiter must not cancel it for the others."""
 
     def cancel(self, _: object = None) -> bool:
-        """Refuse: a waiter that is cancelled ends when the future is done."""
+        """Return False: the future goes on, and the cancelled waiter ends with it."""
         return False
 
 
 @dataclass(slots=True)
 class Batch:
-    """Records in the order of their receipt. `durable` resolves when all of them are synced."""
+    """Records in the order of their receipt. `durable` resolves once all of them are synced."""
 
     payloads: list[bytes] = field(default_factory=list)
     size_bytes: int = 0
@@ -33,7 +33,7 @@ class Batch:
     durable: Shared = field(default_factory=Shared)
 
     def fail(self, error: Exception) -> None:
-        """Raise the error in every waiter, unless the batch is done."""
+        """Raise the error in every waiter; do nothing if the batch is done."""
         if not self.durable.done():
             self.durable.set_exception(error)
-            self.durable.exception()  # retrieved: the waiters may have gone
+            self.durable.exception()  # read once, so that asyncio logs nothing if no waiter is left

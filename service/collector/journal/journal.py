@@ -1,21 +1,21 @@
 """Group commit: `submit` returns a future that resolves once the record is on disk.
 
-Records wait in one bounded buffer, the forming batch. One committer takes it, writes and syncs it
-in its own thread, then resolves the future that its records share; while a batch syncs the next
-one forms, so there is no timer, and no delay when the disk is idle. The same committer seals the
-segment on size, on age and on close, so the writer never has two users at once.
+Records wait in one bounded buffer, the forming batch. One committer takes the batch, writes and
+syncs it in a thread, then resolves the future that its records share. Meanwhile the next batch
+forms, so no timer is needed, and there is no delay when the disk is idle. The committer also seals
+the segment on size, on age and on close, so the writer never has two users at once.
 
-The journal also keeps the promise of the series (see `etl.log.closed`): the receipt of the oldest
-record that is not in a sealed segment yet, or now. A record is stamped and submitted in one step of
-the loop, so the journal knows every stamped record. The promise is published twice a second and
-after each seal.
+The journal also publishes the promise of the series (see `etl.log.closed`), twice a second and
+after each seal: no record outside the sealed segments was or will be received before this time. It
+is the receipt of the oldest record that is not sealed, or now if there is none. A record is
+stamped and submitted in one step of the loop, so the journal knows every stamped record.
 
-`change_series` ends one series and begins another between two records: the old writer commits and
-seals the records before it, the new writer gets the records after it.
+`change_series` ends one series and begins another: the old writer commits and seals the records
+submitted before the call, the new writer gets those submitted after it.
 
-A batch that the disk has no room for fails with DiskFull and leaves no trace. Any other failure
+A batch for which the disk has no room fails with DiskFull and is not in the log. Any other failure
 breaks the journal: every waiting record fails with JournalBroken, `on_broken` is called once, and
-the process is expected to exit; recovery takes over at the next start.
+the process must exit. The next process recovers the log.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _NEVER_S = float("-inf")
 
 @dataclass(slots=True)
 class _Successor:
-    """The writer of the next series, used once the last batch of this one is sealed."""
+    """The writer of the next series; it writes once the `last` batch of this one is sealed."""
 
     writer: SegmentWriter
     last: Batch
@@ -50,7 +50,7 @@ class _Successor:
 
 
 class Journal:
-    """The durable end of one collector. `start` and `close` it on the loop that submits."""
+    """The journal of one collector. Call every method on the event loop that called `start`."""
 
     def __init__(  # noqa: PLR0913  (its writer and clock, passed in, and its bounds)
         self,
@@ -79,7 +79,7 @@ class Journal:
         self._published_us = clock.latest_us
         self._successor: _Successor | None = None
         self.clock_fell = asyncio.Event()
-        self._clock_mended: Shared | None = None
+        self._clock_handled: Shared | None = None
 
     def start(self) -> None:
         """Start the committer on the running loop."""
@@ -90,10 +90,11 @@ class Journal:
         self._publisher = self._loop.create_task(self._publish_regularly())
 
     def submit(self, payload: bytes, received_us: int) -> asyncio.Future[None]:
-        """Queue one record, the bytes of a JSON object, that was stamped in this step of the loop.
+        """Queue one record, the bytes of a JSON object.
 
-        Returns the future of its batch, which resolves once the batch was synced. Raises
-        JournalFull or JournalBroken at once; the future raises DiskFull or JournalBroken.
+        `received_us` must have been read from the clock in this step of the loop. Returns the
+        future of the record's batch, which resolves once the batch is synced, or raises DiskFull
+        or JournalBroken. Raises JournalFull, JournalBroken.
         """
         if received_us < self._published_us:
             raise RuntimeError("a record was stamped before the promise of its series")
@@ -111,26 +112,27 @@ class Journal:
         return forming.durable
 
     async def await_clock(self) -> None:
-        """Wait, if the clock fell back, until the series has changed or cannot be changed.
+        """If the clock fell back, wait until somebody has tried to change the series.
 
-        Sets `clock_fell`, for the caller of `change_series` and then `release_waiting`.
+        That is the task that waits for `clock_fell`; it calls `change_series`, and then
+        `release_waiting` whether or not the series changed.
         """
         if not self._clock.has_fallen() or self._closing or self._broken:
             return
-        if self._clock_mended is None:
-            self._clock_mended = Shared()
+        if self._clock_handled is None:
+            self._clock_handled = Shared()
         self.clock_fell.set()
-        await self._clock_mended
+        await self._clock_handled
 
     def release_waiting(self) -> None:
-        """Release all that wait for the clock, whatever time it is."""
+        """Let all callers of `await_clock` continue, even if the clock is still wrong."""
         self.clock_fell.clear()
-        if self._clock_mended:
-            self._clock_mended.set_result(None)
-            self._clock_mended = None
+        if self._clock_handled:
+            self._clock_handled.set_result(None)
+            self._clock_handled = None
 
     async def change_series(self, writer: SegmentWriter, begins_us: int) -> None:
-        """Continue in a new series from `begins_us` on, and return when the old one is sealed.
+        """Continue in a new series from `begins_us` on; return once the old one is sealed.
 
         Raises JournalBroken.
         """
@@ -147,7 +149,7 @@ class Journal:
             raise JournalBroken("the log cannot be written")
 
     def closed_us(self) -> int:
-        """Return the time before which every record is sealed and none will be stamped."""
+        """Return the time before which all records are sealed and no new one will be stamped."""
         in_flight_us = self._in_flight.first_us if self._in_flight else None
         for oldest_us in (self._open_us, in_flight_us, self._forming.first_us):
             if oldest_us is not None:
@@ -155,7 +157,7 @@ class Journal:
         return self._clock.now_us()
 
     def why_not_ready(self) -> list[str]:
-        """Return the reasons for which records cannot be taken now; none when they can."""
+        """Return the reasons why no record can be stored now; empty if records can be stored."""
         if self._broken:
             return ["the log cannot be written"]
         full_lately = self._loop.time() - self._disk_full_at_s < _DISK_FULL_REMEMBERED_S
@@ -166,7 +168,7 @@ class Journal:
         return ["the disk is full"] if full else []
 
     async def close(self) -> None:
-        """Commit the forming batch, seal the open segment, end the committer."""
+        """Commit the forming batch, seal the open segment, and end the committer."""
         self._closing = True
         self._wake.set()
         await asyncio.wait([self._committer])
@@ -195,7 +197,7 @@ class Journal:
         try:
             await self._loop.run_in_executor(self._thread, self._writer.commit, batch.payloads)
         except DiskFull as error:
-            if self._disk_full_at_s == _NEVER_S:  # logged once, until a batch succeeds
+            if self._disk_full_at_s == _NEVER_S:  # once, until a batch succeeds
                 log.error("the disk refuses events", extra={"fields": {"why": str(error)}})
             self._disk_full_at_s = self._loop.time()
             self._in_flight = None
@@ -210,9 +212,9 @@ class Journal:
             self._age_timer = self._loop.call_later(self._segment_age_s, self._age_reached)
 
     async def _hand_over(self, successor: _Successor) -> None:
-        """Commit and seal the records of this series, then let the successor write.
+        """Commit and seal the records of this series, then continue with the successor's writer.
 
-        Nothing is published meanwhile: the promise of each series stays as it was.
+        No promise is published meanwhile: the clock is already that of the new series.
         """
         if successor.last.payloads:
             await self._commit(successor.last)
@@ -243,7 +245,7 @@ class Journal:
             await self._publish()
 
     async def _publish(self) -> None:
-        """Publish the promise if it has moved. A failure is retried at the next time."""
+        """Publish the promise if it has moved. After a failure, the next call publishes again."""
         if self._successor or self._broken:
             return
         closed_us = self.closed_us()

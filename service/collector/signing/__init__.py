@@ -1,4 +1,4 @@
 """Signed sales: the signature of a request, and the secrets of tenants.
 
-It offers `signatures` and `secret_store`.
+It offers `signatures`, `verifier` and `secret_store`.
 """

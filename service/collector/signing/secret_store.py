@@ -1,10 +1,10 @@
 """The secrets with which tenants sign their sales, in `signing.json` of the data folder.
 
-HMAC needs the key itself, so the file holds the secrets in plain text, readable by its owner alone.
-It is not part of the directory, which may be the database of another program. A tenant has at most
-two valid secrets, the second during a rotation. The file also lists the tenants whose unsigned
-sales do not count, as `only_signed`; a file of an older version lists none. The file is replaced
-whole under a lock, and read again whenever it has changed: a revoked secret fails at its next use.
+HMAC needs the key itself, so the file contains the secrets in plain text; only its owner may read
+it. They are not in the directory, which may be the database of another program. A tenant has at
+most two valid secrets, the second one during a rotation. `only_signed` lists the tenants whose
+unsigned sales do not count; it is missing in files of older versions. The file is replaced whole
+under a lock, and read again whenever it has changed, so a revoked secret fails at its next use.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class HasSecret(Exception):
 
 
 class NoSecret(Exception):
-    """The tenant has no secret to replace, revoke or insist on."""
+    """The tenant has no secret, or none that could be revoked."""
 
 
 class OnlySignedCount(Exception):
-    """Only signed sales of this tenant count, so without a secret none would."""
+    """Only signed sales of this tenant count, so without a secret no sale would count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class _Kept:
 
 
 class SecretStore:
-    """The secrets of one data folder. Every method raises SecretsUnavailable."""
+    """The secrets of one data folder. Every method may raise SecretsUnavailable."""
 
     def __init__(self, path: Path) -> None:
         self._file = StampedFile(path, _parsed, empty=_Kept(), error=SecretsUnavailable)
@@ -81,7 +81,7 @@ class SecretStore:
         return [secret for listed in self._file.read().by_tenant.values() for secret in listed]
 
     def why_not_ready(self) -> list[str]:
-        """Return why signatures cannot be verified; empty if the file is valid or missing."""
+        """Return the reason why signatures cannot be verified; empty if they can be."""
         try:
             self._file.read()
         except SecretsUnavailable as error:
@@ -96,7 +96,7 @@ class SecretStore:
             return self._add(tenant_id, (), now)
 
     def rotate(self, tenant_id: int, now: datetime) -> Secret:
-        """Create a secret beside the newest one, which stays valid, and revoke an older one.
+        """Create a secret and return it; the newest one before it stays valid, older are revoked.
 
         Raises NoSecret.
         """
@@ -104,7 +104,7 @@ class SecretStore:
             return self._add(tenant_id, self._of(tenant_id)[-1:], now)
 
     def retire(self, tenant_id: int) -> list[Secret]:
-        """Revoke all secrets but the newest and return them. Raises NoSecret if there is none."""
+        """Revoke all secrets but the newest, and return them. Raises NoSecret if none is older."""
         with self._file.changing():
             *old, newest = self._of(tenant_id)
             if not old:
@@ -129,7 +129,7 @@ class SecretStore:
             self._write(replace(kept, only_signed=kept.only_signed | {tenant_id}))
 
     def take_unsigned(self, tenant_id: int) -> None:
-        """Count every sale of the tenant from now on, which is the default."""
+        """Count unsigned sales of the tenant too from now on, which is the default."""
         with self._file.changing():
             kept = self._file.read()
             self._write(replace(kept, only_signed=kept.only_signed - {tenant_id}))

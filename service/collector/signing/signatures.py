@@ -1,12 +1,12 @@
-"""The signature of a request: the header, and how to verify it.
+"""The signature of a request: the format of the header, and how to verify it.
 
-`Beaconlog-Signature: t=<seconds since the epoch>,v1=<hex>` where `v1` is the HMAC-SHA-256, keyed
-with the text of the tenant's secret, of `<t>.<body>`. The body is that before any compression.
-During a rotation a sender may send several `v1`, one per secret. Elements of other names are
+`Beaconlog-Signature: t=<seconds since the epoch>,v1=<hex>`, where `v1` is the HMAC-SHA-256 of
+`<t>.<body>`, keyed with the text of the tenant's secret. The body is the one before compression.
+During a rotation a sender may send several `v1`, one per secret. Elements with other names are
 ignored, so that a later scheme can be sent beside this one.
 
-A signature is valid for five minutes around `t` by the collector's clock. It may be used again in
-that time: a sale with a transaction is counted once anyway.
+A signature is valid while the collector's clock is within five minutes of `t`. It may be used
+again in that time, because a sale with a transaction is counted once anyway.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def parse(header: str) -> Signature | None:
 
 
 def sign(secret: str, seconds: str, body: bytes) -> str:
-    """Return the `v1` of a body that is sent at a time, in hex."""
+    """Return the `v1` of a body, in hex; `seconds` is the text of `t`."""
     return hmac.new(secret.encode(), seconds.encode() + b"." + body, sha256).hexdigest()
 
 

@@ -20,7 +20,8 @@ class Verifier:
     ) -> bool | Rejection:
         """Return whether the tenant signed the event, or the rejection of its signature.
 
-        The header of a tenant without a secret is ignored. Raises SecretsUnavailable.
+        `header` is None if there is none; it is ignored if the tenant has no secret. Raises
+        SecretsUnavailable.
         """
         secrets = () if header is None else self._secrets.valid(tenant_id)
         if header is not None and secrets:

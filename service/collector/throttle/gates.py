@@ -1,15 +1,15 @@
 """The throttle of requests: gates for addresses and for tenants.
 
-A request passes the gate of its address before anything of its body is read, and that of its tenant
-once the tenant is known. At each gate it takes from two buckets at once, one of requests and one of
-bytes, or from neither. The bytes are those of the body: as received at the first gate, and those
-that decompression adds afterwards.
+A request passes the gate of its address before its body is decoded, and that of its tenant once the
+tenant is known. At a gate it takes from two buckets, one of requests and one of bytes, or from
+neither. The bytes are those of the body: first the received ones, and after decompression those
+that it added.
 
 Invariants:
 - no address and no tenant gets more than its limits, over all endpoints and collectors;
-- the limits of an address are below those of a tenant, by default a fifth: a client at its own
-  limits has taken no more than that from the other clients of its tenant;
-- a group that is off (`api`, `tenant-aware`) has no limit, of requests or of bytes;
+- by default the limits of an address are a fifth of those of a tenant, so one client can use up at
+  most a fifth of its tenant's limits;
+- a group that is off (`api`, `tenant-aware`) has no limit at all, not even of bytes;
 - a 429 names the bucket, but never reveals whether a tenant exists.
 """
 
@@ -30,7 +30,7 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Throttled(Exception):
-    """A request is over a limit. Text and headers tell the client which one, and when to retry."""
+    """A request exceeds a limit. Text and headers say which limit, and when to retry."""
 
     def __init__(self, message: str, headers: Mapping[str, str]) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class Throttled(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimits:
-    """The rates of all groups; None is no limit."""
+    """The rates of all groups; None for no limit."""
 
     api: Rate | None = None
     """Track and conversion requests of an address."""
@@ -61,7 +61,7 @@ class Buckets:
 
     @classmethod
     def shared(cls, limits: RateLimits, *, processes: int) -> Buckets:
-        """Return full buckets. Raises OSError where there is no memory for them."""
+        """Return full buckets. Raises OSError if there is no memory for them."""
         addresses = limits.api, limits.address, limits.address_bytes
         tenants = limits.tenant_aware, limits.tenant_bytes
         return cls(
@@ -72,7 +72,7 @@ class Buckets:
 
 
 class _Group(NamedTuple):
-    """A rate of a table: its name in headers, its unit, and its words in a 429."""
+    """A rate of a table: its name in headers, its unit, and `what` it limits, for a 429."""
 
     name: str
     unit: str
@@ -91,7 +91,10 @@ _TENANTS = (
 
 
 class Gate:
-    """An entrance to a table of buckets, the last of which is of bytes; no limit if `is_off`."""
+    """A limit for requests. It takes from the bucket of `group` and from that of bytes, the last.
+
+    `groups` names the rates of the table in their order. If `is_off`, there is no limit.
+    """
 
     def __init__(
         self,
@@ -110,15 +113,15 @@ class Gate:
         self._no_requests = (0,) * len(self._requests)
 
     def enter(self, key: str, size_bytes: int, cost: int = 1) -> Decision | None:
-        """Take for `cost` events of so many bytes together; return None if there is no limit.
+        """Take `cost` requests and `size_bytes` bytes; return None if there is no limit.
 
-        Raises Throttled; ValueError for more events or bytes than a bucket can ever hold.
+        Raises Throttled; ValueError for more requests or bytes than a bucket can ever hold.
         """
         requests = self._requests if cost == 1 else tuple(cost * share for share in self._requests)
         return self._take(key, (*requests, size_bytes))
 
     def add_bytes(self, key: str, size_bytes: int) -> None:
-        """Take the bytes of an event that has entered. Raises as `enter` does."""
+        """Take further bytes for a request that has entered. Raises as `enter` does."""
         self._take(key, (*self._no_requests, size_bytes))
 
     def _take(self, key: str, costs: tuple[int, ...]) -> Decision | None:
@@ -149,7 +152,7 @@ class Gates(NamedTuple):
 
     @classmethod
     def of(cls, buckets: Buckets, clock: Clock) -> Gates:
-        """Return the gates to these buckets."""
+        """Return the gates of these buckets."""
         address = partial(Gate, buckets.addresses, _ADDRESSES, clock)
         tenant = partial(Gate, buckets.tenants, _TENANTS, clock)
         is_api_off = buckets.limits.api is None
@@ -163,5 +166,5 @@ class Gates(NamedTuple):
 
 
 def quota_headers(decision: Decision | None) -> Mapping[str, str]:
-    """Return the quota headers of a response; none where there is no limit."""
+    """Return the quota headers of a response; no headers if there is no limit."""
     return NO_HEADERS if decision is None else token_bucket.quota_headers(decision)

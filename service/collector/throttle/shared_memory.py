@@ -1,27 +1,27 @@
 """Token buckets in shared memory, so that limits hold across processes.
 
-The table is made before the processes that use it are forked. They inherit the memory and the
-secret, and all decide on the same buckets. No other way shares a table, and no process falls back
-to a table of its own.
+The table is created before the processes that use it are forked. They inherit the memory and the
+secret, and all decide on the same buckets. A table cannot be shared in another way, and no process
+falls back to a table of its own.
 
-A key has one bucket per rate of its table, and a request takes from several of them at once, or
-from none, with one look-up and one lock. The table is set-associative. A key's tag is a hash under
-a secret of this run: it names the row of slots where the key may be, and tells the key from the
-others of the row. So clients cannot aim at a row or at the tag of another key. A slot holds the
+A key has one bucket per rate of its table. A request takes from several of them, or from none, with
+one look-up and one lock. The table is set-associative, as a CPU cache is: a key's tag, a hash under
+a secret of this run, determines its row, and identifies the key among the slots of the row. Without
+the secret, clients cannot choose keys of one row or with the tag of another key. A slot holds the
 tag, the moment of the last use and, per rate, the moment at which its bucket is full again: aligned
 words of 8 bytes, in the machine's byte order.
 
 Invariants, besides those of `token_bucket`:
-- one process at a time reads and writes a row. The lock is a POSIX record lock on the byte of the
-  row's number; the kernel releases it when its holder ends, however it ends. Such locks do not
-  exclude threads: a process decides in one thread, that of its event loop. A process holds one
-  lock at a time and waits for nothing meanwhile, so there is no deadlock;
-- a slot is valid after each of its stores, and each store is one aligned word: a holder that is
-  killed between two stores leaves a bucket as it was, or as it should be, or full;
+- one process at a time reads and writes a row. The lock is a POSIX record lock on the byte at the
+  row's number; the kernel releases it whenever its holder ends. Such locks do not exclude threads,
+  so a process decides in one thread, that of its event loop. A process holds one lock at a time and
+  waits for nothing else meanwhile, so there is no deadlock;
+- a slot is valid after each of its stores, and each store is one aligned word: a process that is
+  killed between two stores leaves a bucket as it was, as it should become, or full;
 - a key that is not in its row has full buckets. So a slot whose buckets are all full is evicted
-  first, and then the least recently used slot of the row, which is approximately that of the whole
-  table. A denied key is in use;
-- the latest moment is common to all rows and stored without a lock. A lost update makes a bucket
+  first, then the least recently used slot of the row, which approximates the least recently used
+  one of the table. A denied request is a use of its key;
+- the latest moment is one word for all rows, stored without a lock. A lost update makes a bucket
   look emptier, by the time that passed between the clock readings of two processes.
 """
 
@@ -48,7 +48,7 @@ _ALWAYS_FULL_S = -math.inf
 
 
 class OverLimit(Exception):
-    """A bucket holds too few tokens: its decision, its rate, and the number of that rate."""
+    """A bucket holds too few tokens. `number` is the index of its `rate` in the table."""
 
     def __init__(self, number: int, rate: Rate, decision: Decision) -> None:
         super().__init__(number, rate, decision)
@@ -58,12 +58,12 @@ class OverLimit(Exception):
 
 
 class SharedThrottle:
-    """Buckets for every process forked after it was made; as exact as within one process.
+    """A table of buckets for all processes that are forked after it was created.
 
     Each key has one bucket per rate; a rate of None is no limit. The table holds at most `keys_max`
-    keys. `processes` is how many decide at a time: a single process takes no lock, and its
-    successor inherits the buckets. `now` must be of a clock that the processes share, as
-    `time.monotonic` is within one boot of a machine.
+    keys. `processes` is the number of processes that use it at a time: a single one takes no lock,
+    and its successor inherits the buckets. `now` must come from a clock that the processes share,
+    such as `time.monotonic` until the next boot of the machine.
     """
 
     def __init__(self, *rates: Rate | None, keys_max: int = KEYS_MAX, processes: int = 2) -> None:
@@ -102,9 +102,9 @@ class SharedThrottle:
     def take(self, key: str, now: float, costs: Sequence[int]) -> Decision | None:
         """Take `costs`, one per rate, from the key's buckets at `now`, or nothing from any.
 
-        Returns the decision of the first bucket whose cost is not 0, or None if there is none.
-        Raises OverLimit for the first bucket that holds too few tokens; ValueError for a cost below
-        0 or above the burst: it could never be allowed.
+        Returns the decision of the first bucket that has a limit and a cost above 0, or None if
+        there is no such bucket. Raises OverLimit for the first bucket that holds too few tokens;
+        ValueError for a cost below 0 or above the burst, which could never be allowed.
         """
         place = self._place(key)
         if not self._is_shared:
@@ -177,7 +177,7 @@ class SharedThrottle:
 
 
 class _Place:
-    """A key's tag and row, and the slot of the row in which it was seen last."""
+    """A key's tag and row, and the slot where it was last found: a hint, because it may move."""
 
     __slots__ = ("row", "slot", "tag")
 

@@ -1,11 +1,11 @@
 """Limit the requests or bytes of a key: a token bucket per key, with time as an argument.
 
 A bucket holds `burst` tokens and refills at `per_s` tokens per second. It is stored as one number,
-the moment at which it will be full again, so a decision reads one float and writes at most one. A
+the moment at which it will be full again, so a decision reads one float and writes one at most. A
 key that is not in the table has a full bucket.
 
 Invariants:
-- over any stretch of time a key gets at most burst + per_s * elapsed;
+- in any period a key gets at most burst + per_s * seconds of the period;
 - a denied request costs nothing: it is allowed once `retry_after_s` has passed;
 - a clock that goes back adds no tokens;
 - the table never holds more than `keys_max` keys, and evicts the least recently used.
@@ -25,7 +25,7 @@ REQUESTS, BYTES = "requests", "content-bytes"
 REFILL_S_MAX = 30 * 86_400.0
 KEYS_MAX = 100_000
 
-# Above the rounding error of any sum of monotonic seconds, and far below what a client can notice.
+# More than the rounding error of any sum of monotonic seconds, and less than a client can notice.
 _TOLERANCE_S = 1e-6
 
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) */ *([a-z]+) +burst +([0-9]{1,9})")
@@ -35,7 +35,7 @@ _UNIT_S = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "h
 
 
 class RateSyntaxError(ValueError):
-    """A rate that cannot be parsed, or is out of bounds; the message is one line."""
+    """A rate cannot be parsed, or is out of bounds. The message is one line."""
 
 
 class Decision(NamedTuple):
@@ -50,7 +50,7 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Tokens per second, and the most that a bucket holds.
+    """Tokens per second, and the maximum of tokens in a bucket.
 
     Raises RateSyntaxError unless 0 < per_s <= PER_S_MAX, burst >= 1 and an empty bucket is full
     again within REFILL_S_MAX seconds.
@@ -61,7 +61,7 @@ class Rate:
 
     def __post_init__(self) -> None:
         if not 0 < self.per_s <= PER_S_MAX:
-            raise RateSyntaxError(f"a rate must be above 0 and at most {PER_S_MAX:.0f} a second")
+            raise RateSyntaxError(f"a rate must be above 0 and at most {PER_S_MAX:.0f} per second")
         if self.burst < 1:
             raise RateSyntaxError("a burst must be at least 1")
         if self.refill_s > REFILL_S_MAX:
@@ -84,7 +84,7 @@ class Rate:
             raise RateSyntaxError(f'{text!r} is not a rate such as "600/min burst 120"')
         per_s = float(match[1]) / unit_s
         if per_s > REQUESTS_PER_S_MAX:
-            raise RateSyntaxError(f"a rate must be at most {REQUESTS_PER_S_MAX:.0f} a second")
+            raise RateSyntaxError(f"a rate must be at most {REQUESTS_PER_S_MAX:.0f} per second")
         return cls(per_s=per_s, burst=int(match[3]))
 
     @classmethod
@@ -106,8 +106,8 @@ class Rate:
         """Take `cost` tokens, or none, from a bucket that is full at `full_at_s`.
 
         Returns the decision and the moment at which the bucket is full afterwards. `latest_s` is
-        the latest moment that the table has seen, at least `now`; the decision counts its seconds
-        from `now`. Raises ValueError for a cost outside 1..burst: it could never be allowed.
+        the latest moment that the table has seen, at least `now`; the seconds in the decision count
+        from `now`. Raises ValueError for a cost outside 1..burst, which could never be allowed.
         """
         full_at_s = max(full_at_s, latest_s)
         tokens = self.tokens(full_at_s - latest_s)
@@ -119,7 +119,7 @@ class Rate:
         return Decision(True, self.burst, remaining, 0.0, full_after_s), full_at_s  # noqa: FBT003
 
     def tokens(self, full_after_s: float) -> int:
-        """Return the tokens in a bucket that will be full after so many seconds."""
+        """Return the tokens in a bucket that will be full after `full_after_s` seconds."""
         tokens = int((self.burst / self.per_s + _TOLERANCE_S - full_after_s) * self.per_s)
         return self.burst if tokens > self.burst else max(0, tokens)
 
@@ -164,7 +164,7 @@ class Throttle(Protocol):
 
 
 class MemoryThrottle:
-    """A Throttle of one process. An evicted key starts again with a full bucket."""
+    """A Throttle within one process. A key that was evicted has a full bucket again."""
 
     def __init__(self, rate: Rate, keys_max: int = KEYS_MAX) -> None:
         if keys_max < 1:
@@ -200,7 +200,7 @@ class MemoryThrottle:
 
 
 def quota_headers(decision: Decision) -> dict[str, str]:
-    """Return the headers of every response: the client's limit, and how much of it is left."""
+    """Return the headers of every response: the client's limit, and the rest of it."""
     return {
         "X-RateLimit-Limit": str(decision.limit),
         "X-RateLimit-Remaining": str(decision.remaining),
@@ -212,7 +212,7 @@ def throttled_headers(
 ) -> dict[str, str]:
     """Return the headers of a 429 response; `now_unix` in Unix seconds.
 
-    The policy names a unit other than requests, as draft-ietf-httpapi-ratelimit-headers does.
+    The policy names the unit unless it is requests; see draft-ietf-httpapi-ratelimit-headers.
     """
     retry_s = max(1, math.ceil(decision.retry_after_s))
     window_s = max(1, math.ceil(rate.refill_s - _TOLERANCE_S))

@@ -1,16 +1,15 @@
-"""One client's connection: input to requests, responses to output in the order of the requests.
+"""One client's connection: read requests, and send the responses in the order of the requests.
 
 `request_reader` parses the input, `response_queue` orders and bounds the output, and `lifecycle`
-knows what the connection waits for, and until when. Everything that a client can make a
-connection hold is bounded, by `limits`.
+has the state and its deadline. All memory that a client can occupy is bounded by `limits`.
 
-An error of ours ends one connection, with one line in the log: earlier requests get their
-responses, the request that caused the error gets a 500.
+A defect ends one connection, with one line in the log: earlier requests get their responses, and
+the request that caused the error gets a 500.
 
-A connection whose last request was not read whole lingers: the response is sent, the sending half
-shut down, and input discarded for LINGER_S, because closing at once would make the kernel discard
-the response. A client that shuts down its own sending half still gets its responses. `Upgrade` is
-not offered: such a request is served as if it had not asked (RFC 9110, 7.8).
+If the last request was not read completely, the connection lingers: it sends the response, shuts
+down its sending half, and discards input for LINGER_S. Closing at once would make the kernel
+discard the response. A client that shuts down its own sending half still gets its responses.
+`Upgrade` is ignored, as RFC 9110, 7.8 allows.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Connection(asyncio.BufferedProtocol):
-    """The Peer of its exchanges, the Owner of its reader, an Evictable of its server."""
+    """A connection: the Peer of its exchanges, Owner of its reader, an Evictable of its server."""
 
     def __init__(self, manager: ConnectionManager[Connection]) -> None:
         self._manager = manager
@@ -72,12 +71,12 @@ class Connection(asyncio.BufferedProtocol):
             return
         try:
             self._reader.receive(data)
-        except Exception as error:  # noqa: BLE001 (this connection alone ends)
+        except Exception as error:  # noqa: BLE001 (only this connection ends)
             _log_error(error)
             self._reader.reject(INTERNAL_ERROR)
 
     def eof_received(self) -> bool:
-        """Drop an incomplete request; keep the transport open while responses are owed."""
+        """Drop an incomplete request; keep the transport open if responses are still to be sent."""
         if self._lifecycle.state in ENDED:
             return False
         self._lifecycle.enter(CLIENT_EOF)
@@ -85,13 +84,13 @@ class Connection(asyncio.BufferedProtocol):
         return bool(self._queue)
 
     def pause_writing(self) -> None:
-        """Stop reading from a client that reads its responses too slowly."""
+        """Stop reading, because the client reads its responses too slowly."""
         self._queue.is_stalled = True
         self._lifecycle.restart(KEEP_ALIVE_S)
         self._reader.pause()
 
     def resume_writing(self) -> None:
-        """Read on, because the client has read its responses."""
+        """Continue reading, because the client has read its responses."""
         self._queue.is_stalled = False
         self._reader.resume()
 
@@ -122,12 +121,12 @@ class Connection(asyncio.BufferedProtocol):
             self._close_or_abort()
 
     def abort_after_error(self, error: Exception) -> None:
-        """Log an error of ours and abort: it is unknown how much was sent."""
+        """Log a defect and abort, because nobody knows how much was sent."""
         _log_error(error)
         self.abort()
 
     def cut_off(self) -> None:
-        """Answer waiting requests with 503 because the process ends, and close."""
+        """Respond to waiting requests with 503, because the process is ending, and close."""
         self._lifecycle.enter(STOP)
         for exchange in self._queue:
             if exchange.response is None:
@@ -186,7 +185,7 @@ class Connection(asyncio.BufferedProtocol):
 
     @property
     def _owes_response(self) -> bool:
-        """Whether the client can only wait for us."""
+        """Whether the connection waits for a response, not for its client."""
         state = self._lifecycle.state
         if state in ENDED or self._queue.is_stalled:
             return False
@@ -194,7 +193,7 @@ class Connection(asyncio.BufferedProtocol):
         return self._reader.held is not None or (bool(self._queue) and not is_receiving)
 
     def _hang_up(self) -> None:
-        """End after the last response: close, or linger if more input may be on its way."""
+        """End after the last response: close, or linger if more input may arrive."""
         is_whole = self._lifecycle.state is LAST and not self._reader.held
         self._queue.cancel_all()
         if is_whole:
@@ -205,7 +204,7 @@ class Connection(asyncio.BufferedProtocol):
         self._reader.discard()
 
     def _close_or_abort(self) -> None:
-        """Close; abort if the client does not read what was sent."""
+        """Close, or abort if the client has not read all responses."""
         if self._transport.get_write_buffer_size():
             self.abort()
         else:
@@ -217,7 +216,7 @@ class Connection(asyncio.BufferedProtocol):
 
 
 def _log_error(error: Exception) -> None:
-    """Log one line, without the error's text, which may repeat what a client sent."""
+    """Log one line without the error's text, which may contain a client's data."""
     origin = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{origin.filename.rpartition('/')[2]}:{origin.lineno}"
     fields = {"error": type(error).__name__, "where": where}

@@ -1,10 +1,10 @@
 """How many connections a server keeps, in total and per address, and which one it evicts.
 
-A server keeps at most `connections_max`; an address (of IPv6, a /64) at most a quarter of them. At
-a limit the connection that has been idle for longest is evicted: one that sent no request, sends
-one slowly, or does not read its responses. A connection that waits for a response is never
-evicted; if all do, the new connection is rejected. A trusted proxy has no share, because it
-connects for many clients.
+A server keeps at most `connections_max` connections, and at most a quarter of them per address (per
+/64 for IPv6). At a limit, the connection that has been idle for longest is evicted. Idle is one
+that sent no request, sends one slowly, or does not read its responses. A connection that waits for
+a response is never evicted; if all connections do, the new one is rejected. A trusted proxy has no
+share, because it connects for many clients.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Evictable(Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no response is owed to it."""
+        """Whether the client waits for no response."""
 
     def evict(self) -> None:
         """End at once."""
@@ -41,14 +41,14 @@ class ConnectionLimits(Generic[C]):
     """The connections of one server."""
 
     def __init__(self, connections_max: int, share_key: Callable[[str], str | None]) -> None:
-        """`share_key` maps an address to the key of its share; None for no share."""
+        """`share_key` returns the key of an address's share, or None for no limit per address."""
         self._all: _Group[C] = _Group(connections_max)
         self._share_max = max(1, int(connections_max * SHARE))
         self._share_key = share_key
         self._by_key: dict[str, _Group[C]] = {}
 
     def __iter__(self) -> Iterator[C]:
-        """Iterate over the present connections; they may be removed meanwhile."""
+        """Iterate over a copy, so that connections may be removed meanwhile."""
         return iter(list(self._all.members))
 
     def __len__(self) -> int:
@@ -89,7 +89,7 @@ class ConnectionLimits(Generic[C]):
 
 
 class _Group(Generic[C]):
-    """Connections with a maximum; `idle` lists idle ones with their activity, the oldest last."""
+    """Connections with a maximum. `idle` are candidates for eviction, the least active last."""
 
     __slots__ = ("idle", "members", "members_max")
 
@@ -101,12 +101,12 @@ class _Group(Generic[C]):
     def remove(self, connection: C) -> None:
         del self.members[connection]
         if 2 * len(self.members) < self.members_max:
-            self.idle.clear()  # it would keep removed connections alive
+            self.idle.clear()  # it may refer to removed connections
 
     def longest_idle(self) -> C | None:
         connection = self._pop_idle()
         if connection is None:
-            # One sort serves many evictions: connections that became idle later come later.
+            # One sort serves many evictions: connections that become idle later are evicted later.
             idle = [(member.last_activity, member) for member in self.members if member.is_idle]
             self.idle = sorted(idle, key=lambda pair: -pair[0])
             connection = self._pop_idle()

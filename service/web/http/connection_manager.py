@@ -11,7 +11,7 @@ C_contra = TypeVar("C_contra", contravariant=True)
 
 
 class ConnectionManager(Protocol[C_contra]):
-    """Owns connections of type `C_contra` and the resources that they share."""
+    """The owner of connections of type `C_contra`, and of the resources that they share."""
 
     @property
     def tick(self) -> int:
@@ -23,10 +23,10 @@ class ConnectionManager(Protocol[C_contra]):
 
     @property
     def read_buffer(self) -> memoryview:
-        """A buffer that a connection empties before another one reads into it."""
+        """A buffer for all connections; each one copies its input before the next one reads."""
 
     def next_activity(self) -> int:
-        """Return a number greater than the last."""
+        """Return a number greater than all before."""
 
     def admit(self, connection: C_contra) -> bool:
         """Accept a connection; False if there are too many."""

@@ -1,4 +1,4 @@
-"""The interfaces between a connection and its exchanges: one request and its response each."""
+"""The interfaces between a connection and its exchanges; one is a request and its response."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RequestHead:
     keeps_alive: bool
     content_length: int = 0
     parsed: object = None
-    """Set by an exchange: the values it parsed from the fields, for requests with the same head."""
+    """The values that an exchange parsed from the fields, for later requests with the same head."""
 
     @property
     def path(self) -> bytes:
@@ -47,7 +47,7 @@ class Exchange(Protocol):
 
     @property
     def blocks_pipeline(self) -> bool:
-        """Whether later requests are read only after this response."""
+        """Whether later requests wait unread until this response is sent."""
 
     @property
     def is_full(self) -> bool:
@@ -57,10 +57,10 @@ class Exchange(Protocol):
         """Take a part of the body; ignore it if the response is ready."""
 
     def on_end(self) -> None:
-        """Process the request, which has arrived whole."""
+        """Process the request, which has arrived completely."""
 
     def on_disconnect(self) -> None:
-        """Give up: the request will not arrive whole, or nobody will read the response."""
+        """Cancel: the request will not arrive completely, or nobody will read the response."""
 
 
 class Peer(Protocol):
@@ -74,14 +74,14 @@ class Peer(Protocol):
         """Send `exchange.response` once the responses to earlier requests were sent."""
 
     def resume(self) -> None:
-        """Read on, because an exchange is no longer full."""
+        """Continue reading, because an exchange is no longer full."""
 
     def reject(self, exchange: Exchange, response: bytes) -> None:
         """Respond to a request that is not valid HTTP, and close the connection."""
 
 
 class ExchangeFactory(Protocol):
-    """Opens the exchanges of a server."""
+    """The factory of a server's exchanges."""
 
     def open(self, peer: Peer, head: RequestHead) -> Exchange:
         """Open the exchange of a request whose head has arrived."""

@@ -1,7 +1,7 @@
-"""The fast server: accepts connections, keeps their time, and flushes their responses.
+"""The fast server: accept connections, check their deadlines, and flush their responses.
 
 It accepts one connection per turn of the loop, so that workers that listen on one socket share the
-load; a worker with many connections accepts more per turn, because its turns are long.
+load. A worker with many connections accepts more per turn, because its turns are long.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
 _HEADS_KEPT_S = 60
-_CONNECTIONS_PER_ACCEPT = 4
+_CONNECTIONS_PER_FURTHER_ACCEPT = 4
 _BUFFER_BYTES = 16 << 10
 
 
@@ -35,7 +35,7 @@ class FastServer:
         *,
         connections_max: int,
     ) -> None:
-        """`share_key`: see ConnectionLimits."""
+        """Start the timer. For `share_key` see ConnectionLimits."""
         self._exchanges = exchanges
         self.open_exchange = exchanges.open
         self.tick = 0
@@ -72,7 +72,7 @@ class FastServer:
     async def close_all_connections(self) -> None:
         """See Server.close_all_connections."""
         self._timer.cancel()
-        # Those that are being accepted are ours, too.
+        # Connections that are still being set up must be closed too.
         await asyncio.gather(*self._accepting, return_exceptions=True)
         for connection in self._connections:
             connection.cut_off()
@@ -93,7 +93,7 @@ class FastServer:
     # -- its own ------------------------------------------------------------------------------
 
     def _accept(self, listening: socket.socket) -> None:
-        for _ in range(1 + len(self._connections) // _CONNECTIONS_PER_ACCEPT):
+        for _ in range(1 + len(self._connections) // _CONNECTIONS_PER_FURTHER_ACCEPT):
             if not self._accept_one(listening):
                 return
 
@@ -103,7 +103,7 @@ class FastServer:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return False  # another worker took it, or the client has gone
         except OSError as error:
-            log.error("no connection can be accepted", extra={"fields": {"why": str(error)}})
+            log.error("cannot accept connections", extra={"fields": {"why": str(error)}})
             self._loop.remove_reader(listening)
             self._loop.call_later(_TICK_S, self._accept_again, listening)
             return False
@@ -119,7 +119,7 @@ class FastServer:
             self._loop.add_reader(listening, self._accept, listening)
 
     def _flush(self) -> None:
-        """Send all responses of a turn together, because waking a sleeping client is costly."""
+        """Send the responses of a turn together, because waking a sleeping client is costly."""
         to_flush, self._to_flush = self._to_flush, []
         for connection in to_flush:
             try:

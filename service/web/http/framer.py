@@ -1,8 +1,8 @@
-"""Input to requests: httptools' parser (llhttp), made strict enough for a public port.
+"""Parse requests with httptools (llhttp), strictly enough for a public port.
 
-llhttp accepts some requests that RFC 9112 forbids; `head.check` rejects them. llhttp stops at an
-`Upgrade`, which is not offered here: such a request is parsed again without that field. CONNECT is
-a request without a body, and the last one of its connection.
+llhttp accepts some requests that RFC 9112 forbids; `head.check` rejects them. llhttp stops after a
+head with `Upgrade`, which is not supported here, so that head is parsed again without the field.
+A CONNECT request has no body, and is the last one of its connection.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _METHODS = frozenset(method.encode() for method in web.RequestHandler.SUPPORTED_
 
 
 class UnknownMethod(Exception):
-    """The request line is valid, but llhttp does not know its method."""
+    """The request line is valid, but llhttp does not know the method."""
 
     def __init__(self, head: RequestHead) -> None:
         super().__init__("unknown method")
@@ -34,13 +34,13 @@ class UnknownMethod(Exception):
 
 
 class Sink(Protocol):
-    """Receives the parts of requests, in order."""
+    """The receiver of the parts of requests, in order."""
 
     def on_begin(self) -> None:
-        """Start a request. Raises BadRequest if none is allowed."""
+        """Start a request. Raises BadRequest if the connection takes no further one."""
 
     def on_head(self, head: RequestHead) -> None:
-        """Take a head, whole and checked."""
+        """Take the complete, checked head."""
 
     def on_body(self, chunk: bytes) -> None:
         """Take a part of the body."""
@@ -62,7 +62,7 @@ class Framer:
         self._is_upgrading = False
         self._is_in_head = True
         self._line = b""
-        """The start of a request line that llhttp has not reported yet."""
+        """The input since the message began, until llhttp reports the target."""
         self._has_unknown_method = False
         self._clear()
 
@@ -72,7 +72,7 @@ class Framer:
         self._fields_bytes = 0
 
     def feed(self, data: bytes) -> None:
-        """Parse a part of the input, cut as `message_progress` does.
+        """Parse a part of the input; `message_progress` says where a part ends.
 
         Raises BadRequest, UnknownMethod, and the errors of the sink.
         """
@@ -109,7 +109,7 @@ class Framer:
     def _reject_method(self, data: bytes) -> None:
         """Raise UnknownMethod, so that the response is 405, as for a method without a handler.
 
-        Waits for the rest of an incomplete request line. Raises BadRequest once it is invalid.
+        Return if the request line is incomplete. Raises BadRequest if it is invalid.
         """
         self._has_unknown_method = True
         self._line = line = (self._line + data).lstrip(b"\r\n")
@@ -121,7 +121,7 @@ class Framer:
         raise UnknownMethod(RequestHead(match[1], match[2], "1.0", [], {}, 0, keeps_alive=False))
 
     def _head_without_upgrade(self) -> bytes:
-        """Return the head without its Upgrade, for a new parser: llhttp would drop the body."""
+        """Return the head without Upgrade, for a new parser: the old one would drop the body."""
         fields = [field for field in self._fields if field[0].lower() != b"upgrade"]
         line = b"%s %s HTTP/%s" % (
             self._parser.get_method(),
@@ -148,7 +148,7 @@ class Framer:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; ignore a trailer."""
         if self._is_in_head:
-            if self._fields_bytes <= HEADERS_BYTES_MAX:  # more than that gets a 431 response
+            if self._fields_bytes <= HEADERS_BYTES_MAX:  # a larger head gets a 431 response
                 self._fields.append((name, value))
             self._fields_bytes += len(name) + len(value) + 4
 

@@ -1,4 +1,4 @@
-"""Checks of a request's head beyond llhttp's (RFC 9112).
+"""Check the head of a request for violations of RFC 9112 that llhttp accepts.
 
 llhttp accepts a missing or repeated Host, transfer codings other than chunked, HTTP/0.9 and 2.0,
 and lengths of any number of digits; these functions reject them.
@@ -18,7 +18,7 @@ class BadRequest(Exception):
 
 
 def by_name(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return values by lower-case name, without surrounding blanks, repeated fields joined."""
+    """Return values by lower-case name, without surrounding blanks; join repeated fields."""
     headers = {name.lower(): value.strip() for name, value in fields}
     if len(headers) == len(fields):
         return headers
@@ -30,7 +30,7 @@ def by_name(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 def check(version: str, headers: Mapping[bytes, bytes]) -> None:
-    """Raise BadRequest if the version, Host or Transfer-Encoding is not acceptable."""
+    """Raise BadRequest if the version, Host or Transfer-Encoding is invalid."""
     host = headers.get(b"host")
     if version not in ("1.0", "1.1") or (host is None and version == "1.1"):
         raise BadRequest
@@ -41,7 +41,7 @@ def check(version: str, headers: Mapping[bytes, bytes]) -> None:
 
 
 def content_length(headers: Mapping[bytes, bytes]) -> int:
-    """Return the declared bytes of the body; 0 without a declaration. Raises BadRequest."""
+    """Return the Content-Length in bytes; 0 if there is none. Raises BadRequest."""
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit() or len(declared) > LENGTH_DIGITS_MAX:
         raise BadRequest

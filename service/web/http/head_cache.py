@@ -1,14 +1,13 @@
 """A cache of parsed request heads, looked up by their bytes.
 
-A client that keeps its connection sends the same head again and again; the same bytes are the same
-request. So a cached head and a body of its length, in one piece, are a whole request without a
-parser.
+A client that keeps its connection sends the same head again and again. If the input is exactly a
+cached head and a body of its length, it is a complete request, and needs no parser.
 
-Only heads that leave no doubt about the extent of the message are cached: those that arrived alone
-with their body, declare its length or have none, and ask nothing of the connection; and none with
-a signature, because it never repeats. The cache holds at most HEADS_MAX heads of HEAD_BYTES_MAX
-each and BYTES_MAX together, and is cleared every minute, because a head may contain personal data.
-The fields of a head that an exchange has `parsed` are dropped.
+A head is cached only if the end of its message is certain: it arrived together with its body and
+nothing else, its body has a Content-Length or is missing, and it has no field that concerns the
+connection. A head with a signature is not cached, because it never repeats. The cache holds at most
+HEADS_MAX heads of HEAD_BYTES_MAX each and BYTES_MAX together. It is cleared every minute, because a
+head may contain personal data. If an exchange has set `parsed`, the fields of the head are dropped.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ _NEVER_CACHED = (
 
 
 class HeadCache:
-    """The heads that one server has parsed; the oldest is evicted first."""
+    """The parsed heads of one server; the oldest is evicted first."""
 
     def __init__(self) -> None:
         self._entries: dict[bytes, tuple[RequestHead, int]] = {}
-        """Head and length of the whole request, by the head's bytes."""
+        """The parsed head and the length of the request, by the bytes of the head."""
         self._bytes = 0
 
     def get(self, data: bytes) -> tuple[RequestHead, bytes] | None:
@@ -46,7 +45,7 @@ class HeadCache:
         return entry[0], data[end:]
 
     def put(self, data: bytes, head: RequestHead) -> None:
-        """Cache the head if `data` is exactly one request and the head may be cached."""
+        """Cache the head if `data` is exactly one request and the head allows it."""
         end = data.find(_END) + len(_END)
         if end > HEAD_BYTES_MAX or not _may_be_cached(data, end, head):
             return

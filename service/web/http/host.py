@@ -1,6 +1,6 @@
 """The Host of a request (RFC 9112, 3.2): one field, uri-host [":" port].
 
-Code behind the parser would raise on values that are rejected here, such as a port of thousands of
+Later code would raise errors for values that are rejected here, such as a port of thousands of
 digits or a single bracket.
 """
 
@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from ipaddress import AddressValueError, IPv6Address
 
-# RFC 3986 allows a comma in a name; here it would come from joining two Host fields.
+# RFC 3986 allows a comma in a name, but here it would be the mark of two joined Host fields.
 _HOST = re.compile(r"(?:[A-Za-z0-9._~%!$&'()*+;=-]*|\[([0-9A-Fa-f:.]{2,45})\])(?::[0-9]{0,5})?")
 
 
 def is_host(text: str) -> bool:
-    """Return whether `text` is a valid value of Host; the empty string is."""
+    """Return whether `text` is a valid value of Host; an empty one is valid."""
     match = _HOST.fullmatch(text)
     if match is None:
         return False

@@ -1,4 +1,4 @@
-"""The state of one connection and the deadline that goes with it."""
+"""The state of one connection, and the deadline of that state."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TIMEOUTS_S: Mapping[State, int] = {
     LINGERING: LINGER_S,
     CLOSED: KEEP_ALIVE_S,
 }
-"""How long a client may leave its connection in a state."""
+"""The seconds that a connection may wait for its client, by state."""
 _NEXT = {
     state: {event: (entered, TIMEOUTS_S[entered]) for event, entered in row.items()}
     for state, row in TRANSITIONS.items()
@@ -46,7 +46,7 @@ class Ticker(Protocol):
 
 
 class Lifecycle:
-    """A state with a deadline, which restarts whenever a state is entered."""
+    """The state of a connection. Entering a state, even the same one, sets its deadline."""
 
     __slots__ = ("_deadline_tick", "_ticker", "state")
 
@@ -61,7 +61,7 @@ class Lifecycle:
         self._deadline_tick = self._ticker.tick + 1 + timeout_s
 
     def restart(self, timeout_s: int) -> None:
-        """Set the deadline `timeout_s` from now; it is met up to a second late."""
+        """Set the deadline `timeout_s` seconds from now; it passes up to a second late."""
         self._deadline_tick = self._ticker.tick + 1 + timeout_s
 
     @property

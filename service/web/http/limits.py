@@ -1,7 +1,7 @@
-"""The limits of a connection, the same for both servers unless noted."""
+"""The limits of a connection, for both servers unless a comment says otherwise."""
 
 HEADERS_BYTES_MAX = 8 << 10
-"""Larger headers get a 431 response."""
+"""A request with larger headers gets a 431 response."""
 HEADERS_CUT_BYTES = 64 << 10
 """A connection that sends larger headers is aborted."""
 DISCARDED_BYTES_MAX = 16 << 20
@@ -10,17 +10,17 @@ LENGTH_DIGITS_MAX = 18
 """Digits of a Content-Length, leading zeros included; the value fits in 64 bits."""
 
 HEADER_TIMEOUT_S = 10
-"""From the first byte of a head, or from the connect, to the end of the head."""
+"""From the start of a connection or the first byte of a head, to the end of the head."""
 BODY_TIMEOUT_S = 15
 KEEP_ALIVE_S = 75
-"""Between requests, and for a client that does not read its responses."""
+"""Between two requests; also the time that a client has to read its responses."""
 LINGER_S = 2
 """How long input is discarded after a response to a request that was not read whole."""
 
-# Of the fast server alone:
+# For the fast server only:
 PIPELINED_MAX = 64
 """Requests per connection that wait for a response."""
 PENDING_BYTES_MAX = 256 << 10
-"""Bytes of those requests."""
+"""The bytes of these requests, together."""
 UNREAD_BYTES_MAX = 32 << 10
-"""Response bytes the client has not read; beyond it no further request is read."""
+"""Response bytes that the client has not read. Above this, no further request is read."""

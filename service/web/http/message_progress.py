@@ -1,7 +1,7 @@
-"""How much of the current request has arrived, and where to cut the input.
+"""Count how much of the current request has arrived, and find where to cut the input.
 
-The parser gets its input in parts that end no later than a head or a body does: at each such end
-the connection decides whether it may take more.
+The parser gets the input in parts. A part does not go beyond the end of a head or body, because
+there the connection decides whether it may parse more.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _HEAD_BYTES_MIN = len(b"GET / HTTP/1.0\r\n\r\n")
 
 
 class MessageProgress:
-    """Counts the bytes of one request at a time."""
+    """The progress of one request at a time."""
 
     __slots__ = ("_last_bytes", "body_left_bytes", "received_bytes")
 
@@ -23,7 +23,7 @@ class MessageProgress:
         self.restart()
 
     def restart(self) -> None:
-        """Forget the request; the next one begins, or will."""
+        """Start to count the next request."""
         self.received_bytes = self.body_left_bytes = 0
         self._last_bytes = b""
 
@@ -33,7 +33,7 @@ class MessageProgress:
         self._last_bytes = (self._last_bytes + part[-3:])[-3:]
 
     def is_too_long(self, *, in_head: bool) -> bool:
-        """Whether the head, or the whole request, exceeds the bytes that are ever read of it."""
+        """Return whether the head, or the whole request, exceeds its maximum of bytes."""
         return self.received_bytes > (HEADERS_CUT_BYTES if in_head else _MESSAGE_BYTES_MAX)
 
     def end_of_part(self, data: bytes, start: int) -> int:
@@ -42,6 +42,7 @@ class MessageProgress:
         if self.body_left_bytes > 0:
             return min(start + self.body_left_bytes, limit)
         if not self.received_bytes:
+            # No head is shorter; an earlier match is an empty line before it.
             first = start + _HEAD_BYTES_MIN - len(_HEAD_END)
             index = data.find(_HEAD_END, first, limit)
             return limit if index < 0 else index + len(_HEAD_END)

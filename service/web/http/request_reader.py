@@ -1,7 +1,7 @@
-"""The input of one connection: bytes to requests, given to exchanges, within bounds.
+"""Parse the input of one connection, and pass the requests to exchanges, within bounds.
 
-Input is parsed as long as the queue of responses takes more; the rest is held, and reading is
-paused. So of one connection no more is held than one read of the transport.
+Input is parsed while the queue of responses has room. Otherwise the rest is held and reading is
+paused, so a connection holds no more than one read of the transport.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from service.web.http.state import (
 )
 
 _FIELD_BYTES = 128
-"""The memory that a header field takes beside its text."""
+"""The memory of a header field apart from its text."""
 
 
 class Owner(Peer, Protocol):
@@ -49,11 +49,11 @@ class Owner(Peer, Protocol):
         """Send what is ready: responses, or `100 Continue`."""
 
     def abort(self) -> None:
-        """End at once, whatever was not sent."""
+        """End at once, even if responses are not sent yet."""
 
 
 class RequestReader:
-    """The Sink of its framer."""
+    """The reader of one connection, and the Sink of its framer."""
 
     __slots__ = (
         *("_framer", "_head", "_head_cache", "_lifecycle", "_open_exchange", "_owner"),
@@ -88,7 +88,7 @@ class RequestReader:
     # -- called by the connection -------------------------------------------------------------
 
     def receive(self, data: bytes) -> None:
-        """Parse input, or hold it behind earlier input that waits."""
+        """Parse input, or hold it behind input that is held already."""
         state = self._lifecycle.state
         if self.held is not None:
             self.held += data
@@ -104,20 +104,20 @@ class RequestReader:
             self.transport.pause_reading()
 
     def resume(self) -> None:
-        """Parse the held input in the next turn of the loop, and read on."""
+        """Parse the held input in the next turn of the loop, and continue reading."""
         if self.held is not None:
             asyncio.get_running_loop().call_soon(self._receive_held)
 
     def discard(self) -> None:
-        """Drop the held input, and read on to discard more."""
+        """Drop the held input, and continue reading, to discard that too."""
         if self.held is not None:
             self.held = None
             self.transport.resume_reading()
 
     def reject(self, response: bytes) -> None:
-        """Stop reading and respond behind the earlier requests.
+        """Stop reading, and send this response after those to earlier requests.
 
-        An incomplete request whose response is ready keeps that one.
+        If an incomplete request has its response already, that one is sent instead.
         """
         receiving = self._queue.receiving
         if receiving and receiving.response is not None:
@@ -167,7 +167,7 @@ class RequestReader:
     # -- its own ------------------------------------------------------------------------------
 
     def _receive_request(self, data: bytes) -> None:
-        """Take input that starts with a request: look its head up in the cache, or parse it."""
+        """Receive input at the start of a request; parse it only if its head is not cached."""
         cached = self._head_cache.get(data)
         if cached is None:
             self._receive(data)
@@ -181,7 +181,7 @@ class RequestReader:
         self._end_request()
 
     def _receive(self, data: bytes) -> None:
-        """Parse input part by part until no more may be taken, and hold the rest."""
+        """Parse input part by part while the queue has room, and hold the rest."""
         self._owner.touch()
         start = 0
         while start < len(data) and self._lifecycle.state in READING:

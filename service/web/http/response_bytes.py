@@ -1,4 +1,4 @@
-"""The bytes of responses that are written without Tornado's handlers."""
+"""Build the bytes of responses without Tornado's handlers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STATUS_LINES: Mapping[int, bytes] = {
 
 
 def closing_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> bytes:
-    """Return a whole error response, after which the connection closes."""
+    """Return a complete error response that says that the connection closes."""
     body = orjson.dumps({"success": False, "message": message})
     fields = {
         "Content-Type": "application/json",
@@ -34,7 +34,7 @@ def header_lines(fields: Mapping[str, str]) -> bytes:
 
 
 class ResponseHeads:
-    """The constant part of response heads by status: status line, `fields` and Date."""
+    """A cache of the part of response heads that depends on the status and second alone."""
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         self._lines = header_lines(fields)
@@ -49,7 +49,7 @@ class ResponseHeads:
         return head
 
     def expire(self) -> None:
-        """Forget the heads, whose Date is a second old."""
+        """Clear the cache, because the Date of its heads is a second old."""
         self._heads.clear()
 
 

@@ -1,4 +1,4 @@
-"""The output of one connection: its exchanges in the order of their requests, bounded."""
+"""The output of one connection: a bounded queue of exchanges, in the order of their requests."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from service.web.http.limits import PENDING_BYTES_MAX, PIPELINED_MAX
 
 
 class ResponseQueue:
-    """Exchanges whose responses were not sent; the last may still receive its request.
+    """The exchanges whose responses are not sent yet; the last may still receive its request.
 
-    At most PIPELINED_MAX requests, or requests of PENDING_BYTES_MAX, wait; behind an exchange that
-    blocks the pipeline none does, nor while the client is slow to read its responses.
+    The queue is full at PIPELINED_MAX requests, above PENDING_BYTES_MAX of them, behind an exchange
+    that blocks the pipeline, and while the client reads its responses too slowly.
     """
 
     __slots__ = ("_exchanges", "append", "expecting", "is_stalled", "pending_bytes", "receiving")
@@ -51,13 +51,14 @@ class ResponseQueue:
         )
 
     def is_next(self, exchange: Exchange | None) -> bool:
-        """Return whether the response to send next is this exchange's."""
+        """Return whether the next response to send is that of this exchange."""
         return bool(self._exchanges) and self._exchanges[0] is exchange
 
     def take_ready(self) -> tuple[list[bytes], bool]:
-        """Take out the responses that can be sent now.
+        """Remove and return the responses that can be sent now.
 
-        Return them, up to the first that closes the connection, and whether there is such one.
+        They end with the first response that closes the connection; the second value says whether
+        there is one.
         """
         exchanges = self._exchanges
         ready: list[bytes] = []
@@ -73,7 +74,7 @@ class ResponseQueue:
         return ready, closes
 
     def take_continue(self) -> bool:
-        """Return, once, whether `100 Continue` can be sent now."""
+        """Return whether `100 Continue` can be sent now; at most once per request."""
         expecting = self.expecting
         if expecting is None or not self.is_next(expecting):
             return False
@@ -99,7 +100,7 @@ class ResponseQueue:
 
 
 class RejectedInput:
-    """The exchange of input that is not a request."""
+    """The exchange for input that is not a valid request."""
 
     response: bytes | None = None
     closes = True
@@ -112,4 +113,4 @@ class RejectedInput:
         """Never called: there is no request."""
 
     def on_disconnect(self) -> None:
-        """Nothing runs that could be cancelled."""
+        """Do nothing: nothing runs that could be cancelled."""

@@ -1,4 +1,4 @@
-"""The interface that both HTTP servers have."""
+"""The interface of both HTTP servers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Server(Protocol):
         """Close the listening sockets; open connections stay."""
 
     async def close_all_connections(self) -> None:
-        """Close every connection, whatever it waits for."""
+        """Close every connection, even if it waits for a response."""
 
     async def cut_off(self) -> None:
-        """Answer waiting requests with 503 as the process ends; close all connections."""
+        """Respond to waiting requests with 503, because the process is ending; close all."""

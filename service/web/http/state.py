@@ -21,13 +21,13 @@ class State(IntEnum):
     IDLE = auto()
     """The next request, or responses to the requests it has read."""
     LAST = auto()
-    """Responses only: the last request was read whole."""
+    """Responses only: the last request was read completely."""
     BROKEN_OFF = auto()
     """Responses only: reading stopped within a request."""
     LINGERING = auto()
     """The end of the input, which is discarded; all responses were sent."""
     CLOSED = auto()
-    """The transport to close."""
+    """The end of the transport."""
 
 
 class Event(IntEnum):
@@ -55,7 +55,7 @@ BEGIN, HEAD_END, REQUEST_END, STOP, CLIENT_EOF, SHUT_DOWN, CLOSE = Event
 READING = frozenset({NEW, HEAD, BODY, IDLE})
 """The states in which input is parsed; in the others it is discarded."""
 ENDED = frozenset({LINGERING, CLOSED})
-"""The states in which nothing more is sent."""
+"""The states in which nothing is sent."""
 
 _ANYWHERE = {CLIENT_EOF: LAST, SHUT_DOWN: LINGERING, CLOSE: CLOSED}
 TRANSITIONS: Mapping[State, Mapping[Event, State]] = {

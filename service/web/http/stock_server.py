@@ -1,10 +1,10 @@
 """Tornado's HTTP server within the limits of a public port.
 
 Headers above 8 KiB get a 431 from the application; above 64 KiB the connection is aborted. Input
-that is not HTTP gets a 400 and closes the connection. A new connection has HEADER_TIMEOUT_S to
-send the headers of its first request, a kept one KEEP_ALIVE_S to read its response and to send the
-next. Connections above `connections_max`, or above their address's share, evict an idle one; if
-none is idle they get a 503 and are closed.
+that is not HTTP gets a 400, and the connection is closed. A client has HEADER_TIMEOUT_S to send the
+headers of its first request, then KEEP_ALIVE_S to read each response and send the next request. A
+connection above `connections_max`, or above its address's share, evicts an idle one; if none is
+idle, it gets a 503 and is closed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class BoundedServer(HTTPServer):
             body_timeout=BODY_TIMEOUT_S,
             max_header_size=HEADERS_CUT_BYTES,
             chunk_size=_CHUNK_BYTES,
-            # The application counts bodies itself, so that it can respond.
+            # The application limits bodies itself, so that it can respond.
             max_body_size=_BODY_CUT_BYTES,
         )
         self._next_activity = itertools.count().__next__
@@ -108,7 +108,7 @@ class _Client:
         return self._stream.closed()
 
     def touch(self) -> None:
-        """Note that the client is active."""
+        """Record that the client is active."""
         self.last_activity = self._next_activity()
 
     def close_after(self, timeout_s: float) -> None:
@@ -127,7 +127,7 @@ class _Client:
 
 
 def _replace_bare_responses(stream: iostream.IOStream) -> None:
-    """Send JSON in place of the bare status line with which Tornado rejects invalid HTTP."""
+    """Send JSON instead of the bare status line with which Tornado rejects invalid HTTP."""
     write = stream.write
 
     def write_json(data: bytes | memoryview) -> Future[None]:
@@ -137,7 +137,7 @@ def _replace_bare_responses(stream: iostream.IOStream) -> None:
 
 
 class _Request(httputil.HTTPMessageDelegate):
-    """Passes a request on to the application, and keeps its client's time and activity."""
+    """A wrapper of the application's delegate that updates the client's deadline and activity."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class _Request(httputil.HTTPMessageDelegate):
     ) -> Any:
         self._client.touch()
         self._client.keep_open()
-        if self._client.is_closed:  # Tornado would serve requests it has buffered
+        if self._client.is_closed:  # Tornado would still serve the requests in its buffer
             raise httputil.HTTPInputError("the client has gone")
         if not is_host(headers.get("Host", "")):
             raise httputil.HTTPInputError("invalid Host")

@@ -1,9 +1,9 @@
 """An exchange of the fast server whose response comes from a Tornado application.
 
-It drives the interfaces of `tornado.httputil` that Tornado's own server drives: it passes the head,
-the parts of the body and the end to the application's `HTTPMessageDelegate`, whose handler writes
-to this `HTTPConnection`. The response is sent whole once the handler has finished it, so `write`
-and `flush` never wait: a handler that streams without end does not belong on this server.
+It calls the interfaces of `tornado.httputil` as Tornado's own server does: it passes the head, the
+parts of the body and the end to the application's `HTTPMessageDelegate`, whose handler writes to
+this `HTTPConnection`. The response is sent once the handler has finished it, so `write` and `flush`
+never wait. Do not use this for a handler that streams without end.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Context:
 class TornadoExchange(httputil.HTTPConnection):
     """An Exchange for the connection, an HTTPConnection for the handler.
 
-    Each takes a task and a handler, some 15 KiB, so a connection has at most one at a time.
+    Each one needs a task and a handler, some 15 KiB, so a connection has at most one at a time.
     """
 
     blocks_pipeline = True
@@ -83,7 +83,7 @@ class TornadoExchange(httputil.HTTPConnection):
     # -- HTTPConnection -----------------------------------------------------------------------
 
     def set_close_callback(self, callback: Callable[[], object] | None) -> None:
-        """Set what is called when the client disconnects before it has the response."""
+        """Set the function to call if the client disconnects before it has the response."""
         self._on_close = callback
 
     def write_headers(

@@ -1,8 +1,7 @@
 """GET /openapi.json and GET /docs of both ports: the contract for programs and for people.
 
-They need no token on the private port either: they are the same everywhere and reveal nothing
-about the installation, not even its version. They are rendered once, at the first request, and
-have an ETag.
+No token is needed, not even on the private port: the documents are the same for all installations,
+and do not reveal the version of the program. They are rendered at the first request and then kept.
 
 Use `routes`; `parts` and `schemas` to write a document, and `page` to render it.
 """
@@ -72,7 +71,7 @@ def _style() -> File:
 
 
 class FileHandler(JsonHandler):
-    """A file that `make` renders at the first request."""
+    """GET of a file that `make` renders, with an ETag."""
 
     def initialize(self, make: Callable[[], File]) -> None:
         self._make = make

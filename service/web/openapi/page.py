@@ -1,6 +1,6 @@
 """Render an OpenAPI document as one page, without scripts.
 
-Each operation is a section that opens on its own: parameters, fields of the body, an example, and
+Each operation is a section that the reader opens: parameters, fields of the body, an example, and
 the responses.
 """
 
@@ -28,7 +28,7 @@ class Line:
 
 
 class Words:
-    """Describes the schemas of a document for people."""
+    """The schemas of a document, described for people."""
 
     def __init__(self, document: Json) -> None:
         self._components: Json = document["components"]["schemas"]
@@ -38,7 +38,7 @@ class Words:
         merged = dict(schema)
         while "$ref" in merged:
             name = merged.pop("$ref").rpartition("/")[2]
-            if name == "limits":  # applies to every value; described once, at the component
+            if name == "limits":  # holds for every value; described once, at its component
                 break
             merged = {**self._components[name], **merged}
         return merged
@@ -118,7 +118,7 @@ def _joined(*sentences: str) -> str:
 
 
 def _marked(text: str) -> list[tuple[bool, str]]:
-    """Split the text; the flag tells whether a part stood between back quotes."""
+    """Split the text at its back quotes; the flag of a part says whether it was quoted."""
     return [(bool(index % 2), part) for index, part in enumerate(text.split("`")) if part]
 
 

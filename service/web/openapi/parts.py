@@ -109,7 +109,10 @@ def response(
     always: Iterable[str] = (),
     maybe: Iterable[str] = (),
 ) -> Json:
-    """Return a response: body schemas by media type; headers it always has, and may have."""
+    """Return a response. `content` maps media types to schemas.
+
+    `always` names the headers that it always has, `maybe` those that it may have.
+    """
     headers = {name: HEADERS[name] | {"required": True} for name in always}
     headers |= {name: HEADERS[name] for name in maybe}
     built: Json = {"description": description}
@@ -144,7 +147,7 @@ ANYWHERE: Mapping[int, Json] = {
     431: error(f"The headers exceed {HEADERS_BYTES_MAX >> 10} KiB."),
     503: error("Too many connections, or the service is stopping.", always=("Retry-After",)),
 }
-"""The responses that any operation may have."""
+"""The responses that every operation may have."""
 THROTTLED = error("Too many requests.", always=_THROTTLED_HEADERS)
 
 
@@ -161,7 +164,7 @@ def operation(name: str, summary: str, by_status: Json, **more: object) -> Json:
 
 
 def document(title: str, description: str, paths: Json, schemas: Json, **components: Json) -> Json:
-    """Return a document. Its version is the contract's; the program's is never revealed."""
+    """Return a document with the version of the contract, which hides that of the program."""
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": "1", "description": description},

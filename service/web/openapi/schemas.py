@@ -1,7 +1,7 @@
 """The schema files of `schemas/v1` as components of an OpenAPI document.
 
-References to definitions of `common.json` become references to components of the same name. The
-rest is unchanged, because OpenAPI 3.1 uses the same dialect of JSON Schema.
+References to definitions of `common.json` become references to components with the same name. All
+else is unchanged, because OpenAPI 3.1 uses the same dialect of JSON Schema.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Authentication and authorization of the private port.
 
-A request carries a bearer token, or the session cookie of a browser that signed in with one.
-`reports_token` and tokens without a tenant may read everything; a tenant's token may read that
-tenant and nothing else.
+A request has a bearer token, or the session cookie of a browser that signed in with a token.
+`reports_token` and tokens without a tenant may read everything; the token of a tenant may read only
+that tenant.
 
-Until a token is configured or created, the port is open, but only to this machine: it is bound to
-loopback. From then on it is open only if the setting `reports_open` says so; when the last token
-expires, is revoked or lost, the port stays closed. While the port is open, a request must have a
-loopback name as its Host, so that a page of another site cannot read the port by DNS rebinding;
-and it must not come through a proxy, which may forward for anyone.
+The port is open, which means that a request needs no token, until one is configured or created, and
+afterwards only with the setting `reports_open`. If the last token expires, is revoked or is lost,
+the port stays closed. An open port is bound to loopback. A request to it must have a loopback name
+as its Host, so that a page of another site cannot read the port by DNS rebinding; and it must not
+come through a proxy, which may forward requests from other machines.
 
 A response to a wrong token is delayed; an address that sends many is throttled.
 """
@@ -52,7 +52,7 @@ _WRONG_ADDRESSES_MAX = 10_000
 
 
 class Denied(Exception):
-    """The request may not be served; carries status, message and headers of the response."""
+    """The request may not be served. Has status, message and headers of the response."""
 
     def __init__(self, status: int, message: str, **headers: str) -> None:
         super().__init__(message)
@@ -62,8 +62,11 @@ class Denied(Exception):
 
 @dataclass(slots=True)
 class Access:
-    """The access rules of one port. `host` is the address it is bound to; `opened`, the setting
-    `reports_open`."""
+    """The access rules of one port.
+
+    `token` is the setting `reports_token`, `opened` is `reports_open`; `host` is the address that
+    the port is bound to.
+    """
 
     token: str
     store: TokenStore
@@ -86,7 +89,7 @@ class Access:
         return self.opened or not (self.token or self.store.were_made())
 
     async def reader(self, request: httputil.HTTPServerRequest) -> Reader:
-        """Return the sender of a request. Raises Denied, TokenFileError."""
+        """Return who sent a request. Raises Denied, TokenFileError."""
         self.require_same_site(request)
         token = bearer_token(request)
         if self.is_open():
@@ -141,14 +144,14 @@ class Access:
             await asyncio.to_thread(self.sessions.end, session_id)
 
     def is_https(self, request: httputil.HTTPServerRequest) -> bool:
-        """Return whether the client uses TLS, to this port or to a trusted proxy that says so."""
+        """Return whether the client uses TLS, to this port or, as it reports, a trusted proxy."""
         if self.proxies.share_key(request.remote_ip or "") is None:
             protocol = request.headers.get("X-Forwarded-Proto", "").rpartition(",")[2]
             return protocol.strip().lower() == "https"
         return request.protocol == "https"
 
     def explain(self, error: TokenFileError) -> str:
-        """Log, once, why tokens cannot be checked; return the message for the client."""
+        """Log the error, unless it is the last one logged; return the message for the client."""
         if str(error) != self._logged_error:
             self._logged_error = str(error)
             log.error("the private port is closed", extra={"fields": {"why": str(error)}})
@@ -186,12 +189,12 @@ def _host_name(host: str) -> str:
 
 
 def bearer_token(request: httputil.HTTPServerRequest) -> str:
-    """Return the token of the Authorization header; empty for none."""
+    """Return the token of the Authorization header; empty if there is none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def session_id_of(request: httputil.HTTPServerRequest) -> str:
-    """Return the session id of the cookie; empty for none."""
+    """Return the session id of the cookie; empty if there is none."""
     cookie = request.cookies.get(COOKIE)
     return cookie.value if cookie else ""

@@ -32,7 +32,7 @@ def make_app(
     metrics: WarehouseMetrics,
     why_not_ready: Callable[[], Sequence[str]],
 ) -> web.Application:
-    """Return the application; `why_not_ready` returns the reasons for a 503 of /readyz."""
+    """Return the application. `why_not_ready` returns the reasons for a 503 from /readyz."""
     private = {"access": access}
     questions = {"access": access, "pool": pool}
     measured = {"access": access, "metrics": metrics}

@@ -1,9 +1,9 @@
-"""A fair queue for questions: each reader has its own, and administrators a lane of their own.
+"""A fair queue for questions.
 
-Shops and administrators each have a lane with a maximum of threads below that of the pool, so that
-neither lane can take the last thread from the other. Within a lane readers take turns, so that a
-reader with many questions delays its own. A lane admits a bounded number of questions, and a
-reader a bounded share of them.
+Shops have one lane and administrators have another. A lane may use fewer threads than the pool has,
+so a thread always remains for the other lane. Within a lane each reader has a queue and the readers
+take turns, so a reader with many questions delays only itself. A lane admits a bounded number of
+questions, and a shop a bounded share of those of its lane.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _Key = int | str | None
 
 
 class Overloaded(Exception):
-    """The lane is full: too many questions wait."""
+    """The lane is full, because too many questions wait."""
 
 
 class Flooding(Overloaded):
@@ -35,7 +35,7 @@ class Flooding(Overloaded):
 
 
 class FairQueue:
-    """Runs questions in a pool of threads; used by one event loop."""
+    """A pool of threads that runs questions, for one event loop."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(THREADS, "reports")
@@ -45,12 +45,12 @@ class FairQueue:
 
     @property
     def admitted(self) -> int:
-        """How many questions are admitted and not answered."""
+        """The number of questions that are admitted and not answered yet."""
         return self._admins.admitted.total() + self._shops.admitted.total()
 
     @contextmanager
     def admit(self, reader: Reader) -> Iterator[None]:
-        """Admit a question, within which `run` may be called repeatedly. Raises Overloaded."""
+        """Admit a question; within this context, call `run` once or more. Raises Overloaded."""
         with self._lane(reader).admit(_key(reader)):
             yield
 
@@ -115,7 +115,7 @@ class _Lane:
         return turn
 
     def start_turn(self) -> bool:
-        """Start the next reader's turn; False if no reader waits or no thread is free."""
+        """Start the next reader's turn; return False if no reader waits or no thread is free."""
         if self.running >= _LANE_THREADS:
             return False
         while self._queues:

@@ -1,4 +1,4 @@
-"""The base of the handlers that need to know their reader."""
+"""The base class of the handlers that authenticate their requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.web.responses import JsonHandler
 
 
 class PrivateHandler(JsonHandler):
-    """A handler whose `reader` is the sender of the request, from `prepare` on."""
+    """A handler that sets `reader` in `prepare`, to who sent the request."""
 
     def initialize(self, access: Access) -> None:
         self.access = access

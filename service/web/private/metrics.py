@@ -1,7 +1,7 @@
 """The metrics of `GET /metrics`: requests, compactions, reports, the log and the lake.
 
-Counters update as things happen; gauges of the data folder are read when scraped. The collectors'
-requests are counted in shared memory, not by prometheus_client's multiprocess mode: see
+Counters update as things happen; gauges of the data folder are read at each scrape. The requests to
+the collectors are counted in shared memory, not by prometheus_client's multiprocess mode; see
 docs/decisions/metrics.md.
 """
 
@@ -35,7 +35,8 @@ _COMPACTION_BUCKETS_S = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900)
 class WarehouseMetrics:
     """The metrics of one warehouse process.
 
-    `counters` are those of collectors that run beside it, `beats` of all processes of the start.
+    `counters` are those of the collectors that run beside it, if any; `beats` are the heartbeats of
+    all processes of the start.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class WarehouseMetrics:
         self.tail.observe(_waiting(sealed, _snapshots(self._layout)))
 
     def compacted(self, result: CompactionResult, took_s: float) -> None:
-        """Count a compaction that ended, also one that stopped at a damaged series."""
+        """Count a compaction that did not fail, even if it stopped at a damaged series."""
         self._compaction_s.labels("stopped" if result.stopped else "done").observe(took_s)
         if not result.stopped:
             self._compacted_at.set(time.time())
@@ -127,7 +128,7 @@ class _Requests(Collector):
 
 
 class _Beats(Collector):
-    """Seconds since each process' last heartbeat."""
+    """Seconds since the last heartbeat of each process."""
 
     def __init__(self, beats: Heartbeats) -> None:
         self._beats = beats
@@ -144,14 +145,14 @@ class _Beats(Collector):
 
 
 class _Folder(Collector):
-    """Log, lake and disk, as they are when scraped."""
+    """Gauges of log, lake and disk, read at each scrape."""
 
     def __init__(self, layout: Layout, tail: TailAge) -> None:
         self._layout = layout
         self._tail = tail
 
     def describe(self) -> Iterator[Metric]:
-        """Return nothing, so that registering reads nothing."""
+        """Yield nothing, so that registering does not read the data folder."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
@@ -195,7 +196,7 @@ def _lake(snapshots: list[Snapshot]) -> Iterator[Metric]:
 
 
 def _tail(waiting: list[Sealed], oldest_s: float) -> Iterator[Metric]:
-    """Yield the gauges of the tail: what reports read from the log until it is compacted."""
+    """Yield the gauges of the tail: the sealed segments that are not compacted yet."""
     lines = sum(item.lines for item in waiting)
     yield _gauge("beaconlog_tail_segments", "Sealed segments that are not compacted.", len(waiting))
     yield _gauge("beaconlog_tail_lines", "Lines of these segments.", lines)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """The sender of a request.
+    """The sender of a request, as its token identifies it.
 
-    `tenant_id` is None for an administrator, who may read everything. `token_id` is None unless
-    the reader used a token of the store.
+    `tenant_id` is None for an administrator, who may read everything. `token_id` is None without a
+    token, and for `reports_token`.
     """
 
     tenant_id: int | None = None

@@ -42,7 +42,7 @@ _QUESTION_ERRORS = (
 
 
 class QuestionHandler(PrivateHandler):
-    """A handler whose response comes from the pool, or is an error that says what to do."""
+    """A handler that responds with a result of the pool, or an error that says what to do."""
 
     def initialize(self, access: Access, pool: ReportPool) -> None:  # type: ignore[override]
         super().initialize(access)
@@ -54,7 +54,7 @@ class QuestionHandler(PrivateHandler):
         self.finish(rendered.body)
 
     def send_question_error(self, error: Exception) -> None:
-        """Respond to one of _QUESTION_ERRORS."""
+        """Respond with the status and message of one of _QUESTION_ERRORS."""
         message = str(error)
         match error:
             case UnknownReport():
@@ -114,7 +114,7 @@ class ReportListHandler(PrivateHandler):
 
 
 class ReportHandler(QuestionHandler):
-    """GET /api/v1/reports/<name>: its rows, as JSON or in another `format`."""
+    """GET /api/v1/reports/<name>: the report's rows, as JSON or in another `format`."""
 
     def initialize(  # type: ignore[override]
         self, access: Access, pool: ReportPool, metrics: WarehouseMetrics
@@ -156,14 +156,14 @@ class SqlHandler(QuestionHandler):
             self.send_question_error(error)
 
     def on_connection_close(self) -> None:
-        """Cancel the query, which ends its process."""
+        """Cancel the query, which kills its process."""
         self._is_disconnected = True
         if self._running:
             self._running.cancel()
 
 
 class ExportHandler(QuestionHandler):
-    """GET /api/v1/export/events: the events a report would count, as they are stored."""
+    """GET /api/v1/export/events: the events that a report would count, as they are stored."""
 
     async def get(self) -> None:
         try:
@@ -185,7 +185,7 @@ class ExportHandler(QuestionHandler):
     head = get
 
     def _send_or_abort(self, error: Exception) -> None:
-        """Respond with the error, or abort the response if a part of it was sent."""
+        """Respond with the error, or abort the connection if a part of the export was sent."""
         if self._headers_written:
             log.error("an export was aborted", extra={"fields": {"why": str(error)}})
             self.request.connection.close()  # type: ignore[union-attr]

@@ -1,8 +1,7 @@
-"""The pool of threads that answers the private port's questions.
+"""The pool of threads that runs the questions of the private port: reports, exports and SQL.
 
-Each question runs on a live connection of its own that is locked down to the lake's folder, so a
-slow one delays neither another nor the health checks. `service.web.private.fair_queue` decides
-which question is next.
+Each question has its own DuckDB connection, which can read only the lake's folder. A slow question
+delays neither another one nor the health checks. `fair_queue` decides which question is next.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class Rendered:
 
 @dataclass(slots=True)
 class ReportPool:
-    """Runs reports, queries and exports in threads, a bounded number at a time."""
+    """The pool. It runs a bounded number of questions at a time."""
 
     view: LiveView
     timeout_s: float
@@ -53,22 +52,23 @@ class ReportPool:
 
     @property
     def pending(self) -> int:
-        """How many questions have been admitted and not answered yet."""
+        """The number of questions that are admitted and not answered yet."""
         return self._queue.admitted
 
     async def report(
         self, name: str, texts: Mapping[str, str], reader: Reader = ADMINISTRATOR
     ) -> Rendered:
-        """Run a report and render its result; `texts` are the parameters of the URL.
+        """Run a report and return its rendered result; `texts` are the parameters of the URL.
 
-        Raises Overloaded and what `etl.reports.answer` raises.
+        Raises Overloaded, and the errors of `etl.reports.answer`.
         """
         return await self.run(lambda: self._report(name, dict(texts), reader.tenant_id), reader)
 
     async def sql(self, text: str, rows_max: int, reader: Reader = ADMINISTRATOR) -> Rendered:
-        """Run an administrator's query in a process that is killed when this is cancelled.
+        """Run an administrator's query and return its result as JSON.
 
-        Raises Overloaded and what `etl.reports.sandbox.Query.run` raises.
+        The query runs in a process, which is killed if the caller is cancelled. Raises Overloaded,
+        and the errors of `etl.reports.sandbox.Query.run`.
         """
         query = self._sandbox.query(text, rows_max)
         try:
@@ -77,14 +77,14 @@ class ReportPool:
             query.cancel()
 
     def close(self) -> None:
-        """End the process that waits for the next query."""
+        """End the process that was started in advance for the next query."""
         self._sandbox.close()
 
     async def export(self, texts: Mapping[str, str], reader: Reader) -> AsyncGenerator[bytes]:
         """Yield the parts of an export.
 
-        It is admitted once, as a whole; its connection is closed when the generator ends or is
-        closed. The first part raises Overloaded and what `Export.next_part` raises.
+        The export counts as one question until its last part. The DuckDB connection is closed when
+        the generator ends or is closed. Raises Overloaded, and the errors of `Export.next_part`.
         """
         with self._queue.admit(reader), self._exporting(reader.tenant_id):
             export = Export(self.view, texts, reader_tenant=reader.tenant_id)
@@ -101,7 +101,7 @@ class ReportPool:
 
     @contextmanager
     def _exporting(self, tenant_id: int | None) -> Iterator[None]:
-        """Count an export: each holds a connection for as long as its client reads."""
+        """Limit the exports, because each one has a connection for as long as its client reads."""
         if self._exports[tenant_id] >= _EXPORTS_OF_A_READER_MAX:
             raise Flooding
         if self._exports.total() >= _EXPORTS_MAX and tenant_id is not None:
@@ -111,10 +111,10 @@ class ReportPool:
             yield
         finally:
             self._exports[tenant_id] -= 1
-            self._exports += Counter()  # forget readers at zero
+            self._exports += Counter()  # drops readers at zero
 
     def _report(self, name: str, texts: dict[str, str], reader_tenant: int | None) -> Rendered:
-        reports.load(name)  # an unknown report is the first error that a client reads
+        reports.load(name)  # reports an unknown name before any other error
         formats = [*rendering.FORMATS, _CHART]
         format_ = parameters.choice("format", texts.pop("format", "json"), formats)
         version = parameters.version(texts.pop("version", None))

@@ -1,13 +1,13 @@
 """Sessions of browsers that signed in, in `sessions.json` of the data folder.
 
-A session outlives a restart of the service. Its id is 32 random bytes that only the browser's
-cookie holds; the file holds the SHA-256, the token that began the session, and the time of expiry.
-`Access` checks at every use that this token is still valid. A token of the store is kept by its id;
-`reports_token` by a hash salted with the session id, which is not in the file, so that the token
-cannot be guessed from the file.
+A session survives a restart of the service. Its id is 32 random bytes, which only the browser's
+cookie contains. The file has the SHA-256 of the id, the token that began the session, and the time
+of expiry. `Access` checks at every use that this token is still valid. The file refers to a token
+of the store by its id. It refers to `reports_token` by a hash, salted with the session id, which is
+not in the file; so nobody can guess the token from the file.
 
-At most SESSIONS_MAX sessions are kept, OF_A_TOKEN_MAX per token; the oldest is dropped. If the file
-is damaged there are no sessions, and the next sign-in replaces it.
+There are at most SESSIONS_MAX sessions, and OF_A_TOKEN_MAX per token; the oldest is dropped. If the
+file is damaged, all sessions are lost, and the next sign-in replaces it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ID_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session as the file keeps it.
+    """A session as it is stored.
 
     `token_id` is None for a session of `reports_token`; then `token_hash` is its salted hash.
     """
@@ -45,7 +45,7 @@ class Session:
     expires_at: str
 
     def is_of(self, session_id: str, token: str) -> bool:
-        """Return whether this `reports_token` began the session."""
+        """Return whether the session began with this `reports_token`."""
         if self.token_id is not None or self.token_hash is None:
             return False
         return hmac.compare_digest(self.token_hash, _salted(session_id, token))
@@ -107,7 +107,7 @@ class SessionStore:
         except FileNotFoundError:
             self._stamp, self._sessions = None, ()
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            log.warning("no sessions: their file is damaged", extra={"fields": {"why": str(error)}})
+            log.warning("sessions are lost: damaged file", extra={"fields": {"why": str(error)}})
         return self._sessions
 
     def _write(self, sessions: Sequence[Session]) -> None:
@@ -116,7 +116,7 @@ class SessionStore:
 
 
 def _parse(content: bytes) -> tuple[Session, ...]:
-    """Raises ValueError, KeyError, TypeError, RecursionError."""
+    """Return the sessions in a file. Raises ValueError, KeyError, TypeError, RecursionError."""
     sessions = tuple(Session(**fields) for fields in json.loads(content)["sessions"])
     for session in sessions:
         bytes.fromhex(session.sha256)

@@ -1,8 +1,8 @@
-"""How long events have waited in the log for a compaction, by the monotonic clock.
+"""Measure how long sealed segments have waited in the log for a compaction.
 
-A segment waits from the moment it is first observed, because its own times are those of the wall
-clock. Compaction makes progress whenever a segment that waited no longer does. So an idle service,
-a start, and a large backlog that shrinks are not stalled.
+Times are monotonic. A segment waits from the first time it is observed, because its own times are
+those of the wall clock. Compaction makes progress when a segment stops waiting. So it is not
+stalled in an idle service, right after a start, or while a large backlog shrinks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class TailAge:
         self._progress_s = monotonic_s()
 
     def observe(self, waiting: Iterable[Sealed]) -> None:
-        """Replace the segments that wait."""
+        """Update the set of waiting segments to exactly these."""
         waiting_keys = {(item.series, item.number) for item in waiting}
         with self._lock:
             now_s = self._monotonic_s()
@@ -36,11 +36,11 @@ class TailAge:
             self._seen_s = {key: self._seen_s.get(key, now_s) for key in waiting_keys}
 
     def oldest_s(self) -> float:
-        """Return for how long the oldest segment has waited; 0 if none waits."""
+        """Return the seconds that the oldest segment has waited; 0 if none waits."""
         return self._since(0.0)
 
     def stalled_s(self) -> float:
-        """Return for how long segments have waited without progress."""
+        """Return the seconds that segments have waited without progress."""
         return self._since(self._progress_s)
 
     def _since(self, moment_s: float) -> float:

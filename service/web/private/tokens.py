@@ -1,11 +1,11 @@
 """Tokens of the private port, in `tokens.json` of the data folder.
 
-A token is shown once, when it is created; the file holds its SHA-256 (a fast hash is enough for 32
+A token is shown once, when it is created. The file has its SHA-256 (a fast hash is enough for 32
 random bytes), its tenant and its expiry. The file is replaced whole under a lock, and read again
-whenever it has changed, so that a revoked token is invalid at its next use.
+whenever it has changed, so a revoked token is invalid at its next use.
 
-The file `tokens.made`, and every process that has seen a token, remember that one was ever
-created: the loss of the tokens must not open the port.
+The loss of `tokens.json` must not open the port. So the empty file `tokens.made` marks that a token
+was ever created, and a process that has seen a token remembers it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class TokenStore:
         return self._were_made
 
     def remember(self) -> None:
-        """Write `tokens.made` if an earlier version created the tokens. Raises TokenFileError."""
+        """Write `tokens.made` if it is missing, as after an upgrade. Raises TokenFileError."""
         if self.were_made() and not self._mark.exists():
             with self._file.changing():
                 self._mark.write(b"")
@@ -85,7 +85,7 @@ class TokenStore:
         return next(matches, None)
 
     def why_not_ready(self) -> list[str]:
-        """Return why tokens cannot be checked; empty if they can."""
+        """Return the reason why tokens cannot be checked; empty if they can be."""
         try:
             self.all()
         except TokenFileError as error:

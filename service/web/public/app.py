@@ -42,7 +42,7 @@ Endpoint = Callable[[Submission], Coroutine[object, None, Reply]]
 
 @dataclass(slots=True)
 class InFlight:
-    """The requests being served, and whether the worker drains."""
+    """The requests in flight, and whether the worker drains."""
 
     requests: set[object] = field(default_factory=set)
     draining: bool = False
@@ -52,8 +52,8 @@ class InFlight:
 class IngestRoute:
     """A path that takes events; `counters` count its responses.
 
-    `unread` is the body of the 200 with which an endpoint that never disturbs a page responds to
-    a request that cannot be read.
+    `unread` is for an endpoint that must not disturb its page: a request that cannot be read gets
+    a 200 with this body. None: it gets the error.
     """
 
     path: str
@@ -64,7 +64,7 @@ class IngestRoute:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """The parts of the public port, the same for both servers."""
+    """The values that the public port needs, on either server."""
 
     routes: Sequence[IngestRoute]
     clients: ClientAddress
@@ -133,7 +133,7 @@ class IngestHandler(JsonHandler):
 
     def write_error(self, status_code: int, **details: object) -> None:
         if self._in_flight.draining and status_code == 500:
-            # The process ends: Tornado cancelled the request before its body was whole.
+            # The process is ending: Tornado cancelled the request before its body was complete.
             self.set_header("Retry-After", str(_RETRY_AFTER_S))
             self.fail(503, "The service is stopping; send the event again.")
         else:
@@ -174,6 +174,6 @@ class IngestHandler(JsonHandler):
         )
 
     def _client_ip(self, headers: httputil.HTTPHeaders) -> str:
-        # remote_ip is the peer's, because the server runs without xheaders, which trusts anyone.
+        # remote_ip is that of the peer: the server runs without xheaders, which trusts any proxy.
         peer = self.request.remote_ip or ""
         return self._clients.resolve(peer, headers.get("X-Forwarded-For"))

@@ -1,4 +1,4 @@
-"""Exchanges of the public port: ingest requests take the hot path, the rest Tornado's handlers."""
+"""Exchanges of the public port: the hot path for ingest requests, Tornado's handlers for others."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Ingest requests of the fast server: head and body to a submission, the reply to bytes.
+"""Ingest requests of the fast server: turn head and body into a submission, and a reply into bytes.
 
-The same as `app.IngestHandler`, without a handler. The endpoint's coroutine starts at once and
-continues from each future that it awaits, without a task. So it may await futures alone, and may
-not use `asyncio.wait_for` or `asyncio.timeout`, which need the current task (`asyncio.wait` takes a
-timeout without one). Coroutines that await the same future, such as that of a group commit,
-continue together.
+This does the same as `app.IngestHandler`, but without a handler and a task: the coroutine of the
+endpoint starts at once, and is continued by each future that it awaits. So it may await only
+futures, and must not use `asyncio.wait_for` or `asyncio.timeout`, which need a current task
+(`asyncio.wait` has a timeout and needs none). Coroutines that await the same future, such as that
+of a group commit, continue in the same turn of the loop.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Ingest:
         return IngestExchange(self, peer, route, head) if route else None
 
     def when_done(self, future: asyncio.Future[Any], callback: Callback) -> None:
-        """Call back when the future is done, in the same turn for all that await it."""
+        """Call `callback` once the future is done, in one turn for all callbacks of the future."""
         callbacks = self._callbacks.get(future)
         if callbacks is None:
             callbacks = self._callbacks[future] = []
@@ -64,7 +64,7 @@ class Ingest:
 
 
 class _EventHeaders(NamedTuple):
-    """The headers that matter to an event."""
+    """The headers that an event depends on."""
 
     content_type: str | None
     content_encoding: str | None
@@ -147,7 +147,7 @@ class IngestExchange:
             self._run()
 
     def on_disconnect(self) -> None:
-        """See Exchange.on_disconnect. A submission that was made is stored all the same."""
+        """See Exchange.on_disconnect. An endpoint that has started still stores its event."""
         self._port.in_flight.requests.discard(self)
 
     def _submission(self) -> Submission:
@@ -167,12 +167,12 @@ class IngestExchange:
         )
 
     def _run(self) -> None:
-        """Run the endpoint to the next future that it awaits, or to its end."""
+        """Run the endpoint up to the next future that it awaits, or to its end."""
         try:
             awaited = self._coroutine.send(None)
         except StopIteration as stop:
             reply = stop.value
-        except Exception as error:  # any error is ours, and the client gets a 500
+        except Exception as error:  # any error is a defect: respond 500
             log.error("uncaught exception", exc_info=error)
             reply = _FAILED
         else:
@@ -182,7 +182,7 @@ class IngestExchange:
         self._peer.response_ready(self)
 
     def _wait(self, awaited: Any) -> None:
-        """Await as asyncio.Task does."""
+        """Continue the endpoint once the awaited future is done, as asyncio.Task does."""
         if awaited is None:  # asyncio.sleep(0)
             asyncio.get_running_loop().call_soon(self._run)
             return
@@ -208,7 +208,7 @@ class IngestExchange:
         log_response("POST", self._route.path, reply.status, self._started_s)
 
     def _reject(self, status: int, message: str) -> None:
-        """Respond before the body was read; the connection closes."""
+        """Respond before the body is read, and close the connection."""
         self.closes = True
         if self._route.unread is None:
             self._respond(Reply(status, {"success": False, "message": message}))

@@ -27,7 +27,7 @@ _SCHEMES: Json = {
 
 @cache
 def private_document() -> Json:
-    """Return the document; do not modify it. Takes half a second, the first time."""
+    """Return the document; do not modify it. The first call takes half a second."""
     columns = report_columns.read()
     paths = {**question_paths(), **page_paths(), **on_both_ports("private")}
     rows = {row_name(name): _row(fields) for name, fields in columns.of_reports.items()}

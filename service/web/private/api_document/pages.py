@@ -1,4 +1,4 @@
-"""The operations of the dashboard's pages, of the reader, and of the metrics."""
+"""The operations for the dashboard, the reader's rights, and the metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parameters of reports and exports, in OpenAPI; `etl.reports.parameters` parses them."""
+"""The parameters of reports and exports in OpenAPI. `etl.reports.parameters` parses them."""
 
 from __future__ import annotations
 

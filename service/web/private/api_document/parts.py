@@ -1,4 +1,4 @@
-"""Parts of the operations that need a reader."""
+"""Parts of the operations that need a token."""
 
 from __future__ import annotations
 

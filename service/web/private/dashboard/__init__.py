@@ -1,9 +1,9 @@
 """The dashboard of the private port. It offers `routes`.
 
-The pages are files without data; a script fetches the numbers from the report API, with the
-reader's own rights. A browser signs in with a token and gets a session
-(service.web.private.sessions) in a cookie that no script can read and no other site can send. The
-pages load nothing from another host and contain no script.
+The pages are static files. Their scripts fetch the numbers from the report API, with the reader's
+rights. A browser signs in with a token and gets a session (service.web.private.sessions), in a
+cookie that no script can read and no other site can send. The pages load nothing from another host
+and contain no inline script.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=ut
 
 @cache
 def content(name: str) -> bytes:
-    """Return a file of the pages; a style sheet begins with the rules of all pages."""
+    """Return a file of the pages; base.css is put before a style sheet."""
     file = _STATIC / name
     return style_sheet(file) if name.endswith(".css") else file.read_bytes()
 

@@ -1,4 +1,4 @@
-"""The pages of the dashboard, and signing in and out."""
+"""The handlers of the dashboard's page, of the sign-in page, and of signing out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _POLICY = (
 
 
 class DashboardHandler(PrivateHandler):
-    """GET /: the page of all shops or of one; a reader without a session is sent to sign in."""
+    """GET /: the page of all shops or of one; without a session, a redirect to /signin."""
 
     def get(self) -> None:
         _set_page_headers(self)
@@ -41,7 +41,7 @@ class DashboardHandler(PrivateHandler):
 
 
 class SignInHandler(JsonHandler):
-    """GET /signin: a form for a token. POST: begin a session with a valid token."""
+    """GET /signin: the form for a token. POST /signin: begin a session with a valid token."""
 
     ALLOWED = ("GET", "HEAD", "POST")
     body_bytes_max = _FORM_BYTES_MAX
@@ -127,7 +127,7 @@ def _set_page_headers(handler: web.RequestHandler) -> None:
 
 
 def _local_path(target: str) -> str:
-    """Return the target if it is a path of this port, else "/": redirects never leave the port."""
+    """Return the target if it is a path, else "/", so that a redirect never leaves this port."""
     is_local = (
         target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     )

@@ -1,7 +1,7 @@
 """GET /beacon.js: the script that a shop's page loads, plain or gzipped.
 
-Both forms and their ETags are made once, at the start. The script is the same for everybody: any
-page may load it, and any cache may keep it for `MAX_AGE_S`.
+Both forms and their ETags are computed once, at the start. The script is the same for all clients:
+any page may load it, and any cache may keep it for `MAX_AGE_S`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _etag(body: bytes) -> str:
 
 
 class BeaconHandler(JsonHandler):
-    """The script, or 304 for a client that has it. Errors are JSON, as everywhere on this port."""
+    """GET /beacon.js: the script, or 304 for a client that has it. Errors are JSON."""
 
     def initialize(self, script: Script) -> None:
         self._script = script

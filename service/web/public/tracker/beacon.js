@@ -1,22 +1,23 @@
 /*
- * The tracker: counts what happens on a shop's page and sends it to where this script came from.
+ * The tracker: sends the events of a shop's page to the server that this script was loaded from.
  *
  *   <script defer src="https://stats.example/beacon.js" data-tenant="42" data-slug="la-colmena"></script>
  *
  * Invariants:
- * - The page never notices: nothing throws, whatever is missing, refused or broken.
- * - An event has its event_id from the start and is kept until the server has answered for good:
- *   with a status below 429. Until then it is sent again, which may repeat one that did arrive:
- *   the server counts an id once within 24 hours, so an event is given up before it is that old.
- * - Kept means in localStorage, one entry an event, the latest 50; each goes when its event has
- *   arrived. Under Global Privacy Control, or where the browser refuses, it means in memory.
- * - Every event of a visit, which is a tab's life, carries the visit's source: what its landing was
- *   tagged with (utm_source) and the other site that led there, until another tag replaces both.
- *   They are kept in sessionStorage, under the same conditions. A return from another site, such
- *   as a payment, is no landing.
- * - A request needs no preflight, carries no credentials to another origin, and keepalive lets it
- *   outlive its page. What is pending goes when the page is hidden; what fails then, the next page
- *   sends. It is fetch and not sendBeacon, which does not tell whether an event has arrived.
+ * - The tracker never disturbs the page: no error leaves it, even if a part of the browser is
+ *   missing, forbidden or broken.
+ * - An event gets its event_id when it is created, and is stored until the server has responded
+ *   with a status below 429, which is final. Until then it is sent again. The server may have
+ *   counted it before, but it counts an id once within 24 hours; so an event is dropped earlier.
+ * - Events are stored in localStorage, the latest 50, one entry per event. Under Global Privacy
+ *   Control, or if the browser forbids localStorage, they are stored in memory.
+ * - A visit lasts as long as its tab. Every event of the visit has its source: the tag (utm_source)
+ *   of the page where it began, and the site that linked there. A new tag replaces both. They are
+ *   stored in sessionStorage, with the same exceptions. A return from another site, such as that of
+ *   a payment, changes nothing.
+ * - A request needs no preflight, sends no credentials to another origin, and may outlive its page
+ *   (keepalive). Stored events are sent when the page is hidden; if that fails, the next page sends
+ *   them. Not sendBeacon, which does not report whether an event has arrived.
  *
  * `make tracker` writes the small form, beacon.min.js, which must be below 1 200 bytes gzipped.
  */
@@ -59,7 +60,7 @@
       });
 
   const post = guard((path, event) => {
-    // The UUID of a new blob's address: pages without TLS have no crypto.randomUUID.
+    // The URL of a blob ends in a new UUID; pages without TLS have no crypto.randomUUID.
     const event_id = URL.createObjectURL(new Blob()).slice(-36);
     const body = JSON.stringify({
       tenant_id: +tenant,
@@ -82,12 +83,12 @@
     post(/^view|_click/.test(type) ? "interactions" : "analytics/track", { type, ...given })
   );
 
-  // Whatever happens: counts the view of a URL that is new, then the click or what else it is.
+  // Handles any event of the browser: sends a view if the URL has changed, then a click's event.
   const listen = guard(({ target, button } = {}) => {
     const { pathname, search, searchParams, host } = new URL(location);
     if (seen != (seen = pathname + search)) {
       const [, , from] = document.referrer.split("/");
-      // As much of it as the collector takes: it would refuse every event of the visit.
+      // Cut to the collector's limit, which would otherwise reject every event of the visit.
       const [source] = /[^\0]{1,255}/u.exec(searchParams.get("utm_source") || "") || [];
       if (source || !visit) {
         visit = { source, referrer: from == host ? undefined : from };
@@ -97,11 +98,11 @@
         product_id: +product,
         metadata: { path: pathname },
       });
-      // It was the product of the page that was loaded, not of those navigated to within it.
+      // data-product is the product of the loaded page, not of pages that replace it by script.
       product = {};
     }
     if (button < 2)
-      // The nearest element that says what it is decides; a click counts once.
+      // The nearest element with a type decides, so that a click counts once.
       for (let type; target && !type; target = target.parentElement) {
         const { href, dataset: { beacon, product } } = target;
         type =
@@ -117,7 +118,7 @@
     else flush();
   });
 
-  // Backs off by doubling, and begins anew, lower, past 100 s.
+  // Doubles the wait; above 100 s it starts again from a short wait.
   const tick = (wait_ms) => {
     listen();
     setTimeout(tick, wait_ms, (2 * wait_ms) % 1e5);

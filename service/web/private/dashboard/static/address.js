@@ -1,4 +1,4 @@
-// The state of the page in its address: every choice of a reader is a query parameter.
+// The state of the page, kept in its address: every choice of the reader is a query parameter.
 
 import { PERIODS } from "./period.js";
 
@@ -6,7 +6,7 @@ export const SHOPS_PER_PAGE = 100;
 const DEFAULT_PERIOD = "7d";
 const DEFAULT_SORT = "-visitors";
 
-/** Return the choices in the address; a parameter that is missing or unknown has its default. */
+/** Return the choices in the address; a parameter that is missing or invalid gets its default. */
 export const readState = () => {
   const query = new URLSearchParams(location.search);
   const period = query.get("period") ?? (query.has("from") ? "custom" : DEFAULT_PERIOD);
@@ -22,7 +22,7 @@ export const readState = () => {
   };
 };
 
-/** Return the address of the state, without the parameters that have their default. */
+/** Return the address of a state; parameters with their default value are left out. */
 export const addressOf = (state) => {
   const query = new URLSearchParams();
   if (state.shop) query.set("shop", state.shop);

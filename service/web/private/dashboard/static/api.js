@@ -1,14 +1,14 @@
 // Requests to the report API, with the rights of the reader's session.
 
-/** Return the URL of a report; parameters that are empty are left out. */
+/** Return the URL of a report; empty parameters are left out. */
 export const reportUrl = (name, parameters) => {
   const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value));
   return `/api/v1/reports/${name}?${query}`;
 };
 
 /**
- * Return a report as JSON. Send the reader to the sign-in page where the session has ended.
- * Throw an Error with the message of the service, or an AbortError once the signal is aborted.
+ * Return a report as parsed JSON. If the session has ended, open the sign-in page.
+ * Throw an Error with the message of the service, or an AbortError if the signal is aborted.
  */
 export const fetchReport = async (name, parameters, signal) => {
   const headers = { Accept: "application/json" };
@@ -22,7 +22,7 @@ export const fetchReport = async (name, parameters, signal) => {
   return body;
 };
 
-/** Return the reader's rights: the one shop that may be read, or null for all of them. */
+/** Return the reader's rights: `tenant_id` is the shop that may be read, or null for all shops. */
 export const fetchReader = async () => {
   const response = await fetch("/api/v1/me");
   return response.ok ? response.json() : { tenant_id: null, signed_in: true };

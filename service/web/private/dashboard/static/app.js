@@ -1,4 +1,4 @@
-// The dashboard: all shops, or one shop. The address holds every choice, the report API every number.
+// The dashboard: all shops, or one shop. Choices are in the address; numbers are from the report API.
 
 import { pushState, readState } from "./address.js";
 import { fetchReader } from "./api.js";
@@ -26,10 +26,10 @@ const showSnapshot = ({ snapshot }) => {
 
 const showProblem = (error) => {
   const isAddress = error instanceof BadAddress;
-  const [text, way] = isAddress
+  const [text, action] = isAddress
     ? [error.message, button("Last 7 days", () => navigate({ period: "7d" }))]
     : [`The numbers cannot be shown: ${error.message}`, button("Try again", show)];
-  problem.replaceChildren(`${text} `, way);
+  problem.replaceChildren(`${text} `, action);
   problem.hidden = false;
   if (isAddress || view.querySelector(".loading")) view.replaceChildren(nothing("No numbers."));
 };
@@ -64,7 +64,7 @@ const draw = async (signal) => {
   return drawShop(view, { state: ofShop, period, signal, page });
 };
 
-/** Draw the page of the address; abort the drawing before. */
+/** Draw the page that the address chooses; abort the previous drawing. */
 const show = async () => {
   drawing.abort();
   drawing = new AbortController();

@@ -1,6 +1,6 @@
-// Draw the charts of etl/reports/charts.py: the part of Vega-Lite that is used there, as SVG and lists.
-// docs/decisions/charts.md compares this with chart libraries.
-// A chart's label is its content in words; a table beside the chart has the numbers.
+// Draw the charts of etl/reports/charts.py as SVG and lists. Only the part of Vega-Lite that is used
+// there is supported; docs/decisions/charts.md compares this with chart libraries.
+// A chart's label describes its content in words; a table below the chart has the numbers.
 
 import { element, shape } from "./dom.js";
 import { number, words } from "./messages.js";
@@ -17,14 +17,14 @@ const short = new Intl.NumberFormat("en", { notation: "compact", maximumFraction
 const pathOf = (points) =>
   points.map(([x, y], index) => `${index ? "L" : "M"}${x.toFixed(1)},${y.toFixed(1)}`).join("");
 
-/** Return a round number at or above the maximum, at least 1, whose half is whole too. */
+/** Return a round number at or above the maximum and 1; above 1, its half is an integer too. */
 const roundTop = (maximum) => {
   if (maximum <= 1) return 1;
   const unit = 10 ** Math.floor(Math.log10(maximum));
   return unit * [1, 2, 4, 6, 8, 10].find((factor) => factor * unit >= maximum);
 };
 
-/** Return the largest series, each with its values by moment and their total. */
+/** Return the SERIES_MAX largest series, each with its values by moment and their total. */
 const seriesOf = (spec) => {
   const { x, y, color } = spec.encoding;
   const byName = new Map();
@@ -38,7 +38,7 @@ const seriesOf = (spec) => {
   return [...byName.values()].sort((a, b) => b.total - a.total).slice(0, SERIES_MAX);
 };
 
-/** Return the places of moments and values in a picture. */
+/** Return the moments, the top of the y axis, and functions from a moment and a value to x and y. */
 const scalesOf = (series) => {
   const moments = [...new Set(series.flatMap(({ values }) => [...values.keys()]))].sort(
     (a, b) => a - b,
@@ -85,7 +85,7 @@ const marksOf = ({ values }, index, { moments, x, y }) => {
   ];
 };
 
-/** Return a legend, and a function that writes into it the values at a moment, or the totals. */
+/** Return a legend, and a function that shows in it the values at a moment; without one, totals. */
 const legendOf = (series, when) => {
   const title = element("li");
   const items = series.map(({ name, total, values }, index) => {
@@ -106,7 +106,7 @@ const legendOf = (series, when) => {
   return [element("ul", list, title, ...items.map(({ item }) => item)), write];
 };
 
-/** Have the pointer and the arrow keys choose a moment of the picture; `onMoment` takes it. */
+/** Let the pointer and the arrow keys choose a moment of the picture, and call `onMoment` with it. */
 const letChoose = (picture, { moments, width, x }, onMoment) => {
   const guide = shape("line", { class: "guide", y1: TOP, y2: HEIGHT - BOTTOM });
   let chosen = -1;
@@ -140,8 +140,8 @@ const letChoose = (picture, { moments, width, x }, onMoment) => {
 };
 
 /**
- * Return lines over time with their legend, from the first bucket to the last; a null is left out,
- * because its bucket has not begun. `label` names the chart, `when` writes a moment.
+ * Return a chart of lines over time, and its legend. A value of null is left out, because its bucket
+ * is in the future. `label` names the chart; `when` formats a moment.
  */
 export const lines = (spec, { label, when }) => {
   const series = seriesOf(spec);
@@ -164,7 +164,7 @@ export const lines = (spec, { label, when }) => {
   return [picture, legend];
 };
 
-/** Return bars of one quantity by name. `note` may return more text for below a row. */
+/** Return bars of one quantity by name. `note` may return a text to show below a row. */
 export const bars = (spec, { note = () => null, value = number.format } = {}) => {
   const { x, y } = spec.encoding;
   const rows = spec.data.values;
@@ -187,7 +187,7 @@ export const bars = (spec, { note = () => null, value = number.format } = {}) =>
   return element("div", { class: "bars" }, ...drawn);
 };
 
-/** Return a line without axes, of values that are the first of `count`. */
+/** Return a line without axes. The values fill the left part if there will be `count` of them. */
 export const spark = (values, label, count = values.length) => {
   const maximum = Math.max(1, ...values);
   const step = 100 / Math.max(1, count - 1);

@@ -1,4 +1,4 @@
-// Make elements of HTML and SVG.
+// Create elements of HTML and SVG.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -11,11 +11,11 @@ const fill = (node, attributes, children) => {
   return node;
 };
 
-/** Return an HTML element. An attribute that is undefined or false and a child that is null are left out. */
+/** Return an HTML element without the attributes that are undefined or false and the null children. */
 export const element = (name, attributes = {}, ...children) =>
   fill(document.createElement(name), attributes, children);
 
-/** Return an SVG element; the rest as for element(). */
+/** Return an SVG element, with the arguments of element(). */
 export const shape = (name, attributes = {}, ...children) =>
   fill(document.createElementNS(SVG, name), attributes, children);
 

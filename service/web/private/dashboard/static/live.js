@@ -1,4 +1,4 @@
-// The strip of the last minutes, refreshed while the page is open.
+// The strip with the events of the last minutes, refreshed while the page is open.
 
 import { fetchReport } from "./api.js";
 import { spark } from "./charts.js";
@@ -14,7 +14,7 @@ const EVENTS_LISTED = 6;
 
 const occurredMs = (event) => Date.parse(event.occurred_at);
 
-/** Return how many of the events each of the last minutes has, oldest first. */
+/** Return the number of events in each of the last minutes, oldest first. */
 const countPerMinute = (events, nowMs) => {
   const counts = Array(MINUTES).fill(0);
   for (const event of events) {
@@ -31,7 +31,7 @@ const eventText = (event) => {
 
 const drawEvents = (strip, events) => {
   const count = number.format(events.length) + (events.length >= EVENTS_MAX ? "+" : "");
-  // The report orders events by receipt, and some were sent late.
+  // The report is ordered by receipt, but some events were sent late.
   const latest = events.toSorted((a, b) => occurredMs(b) - occurredMs(a)).slice(0, EVENTS_LISTED);
   strip.replaceChildren(
     element("h2", {}, "Now"),
@@ -54,7 +54,7 @@ const drawEvents = (strip, events) => {
   );
 };
 
-/** Return a strip that shows the shop's latest events until the signal is aborted. `onReport` takes each report. */
+/** Return a strip that shows the shop's latest events, until the signal is aborted. `onReport` gets each report. */
 export const liveStrip = (shop, signal, onReport) => {
   const strip = element("section", { class: "live wide", "aria-label": `Last ${MINUTES} minutes` });
   let timer;

@@ -1,4 +1,4 @@
-// The texts of the page: numbers, changes, data quality, and what to do when there is nothing.
+// The texts of the page: numbers, changes, data quality, and advice if there are no events.
 
 import { element } from "./dom.js";
 
@@ -17,19 +17,19 @@ export const number = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 /** Return a count with its noun, "1 event" or "2 events". */
 const counted = (count, noun) => `${number.format(count)} ${noun}${count === 1 ? "" : "s"}`;
 
-/** Return a name of the API as words; a dash for none. */
+/** Return a name of the API as words; a dash if there is none. */
 export const words = (name) => String(name ?? "–").replaceAll("_", " ");
 
 export const shopName = ({ tenant, tenant_id }) => tenant ?? `#${tenant_id}`;
 
-/** Return a change, a ratio, as a signed percentage such as "+40%" or "−38%". */
+/** Return a change as a signed percentage, such as "+40%" for 0.4 or "−38%" for -0.38. */
 export const changeText = (change) => {
   const percent = Math.round(100 * change);
   const sign = percent > 0 ? "+" : percent < 0 ? "−" : "";
   return `${sign}${number.format(Math.abs(percent))}%`;
 };
 
-/** Return the sentence for a row of the report `quality`. */
+/** Return the sentence that explains a row of the report `quality`. */
 export const qualityText = ({ outcome, reason, events, value }) => {
   const was = events === 1 ? "was" : "were";
   switch (outcome) {
@@ -48,7 +48,7 @@ export const qualityText = ({ outcome, reason, events, value }) => {
 
 export const nothing = (text) => element("p", { class: "empty" }, text);
 
-/** Say that the period is empty, with advice and the line of HTML that it is about, if any. */
+/** Return the message for a period without events: advice and, if any, a line of HTML to copy. */
 export const emptyPeriod = (advice, line) =>
   element(
     "div",
@@ -59,7 +59,7 @@ export const emptyPeriod = (advice, line) =>
 
 const attribute = (name, value) => `${name}="${String(value).replaceAll('"', "&quot;")}"`;
 
-/** Return the line of HTML for a shop's pages. `tenant` is missing where the directory lacks the shop. */
+/** Return the line of HTML for a shop's pages. `tenant` is missing if the shop is not in the directory. */
 export const trackerLine = ({ tenant_id, tenant }) => {
   const source = attribute("src", `${location.protocol}//YOUR-PUBLIC-ADDRESS/beacon.js`);
   const slug = tenant ? ` ${attribute("data-slug", tenant)}` : "";

@@ -1,11 +1,11 @@
-// Periods: the choice in the address as dates, buckets and words, in the reader's time zone.
+// Periods: the chosen one as dates, buckets and words, in the reader's time zone.
 
 const HOUR_MS = 3600000;
 const DAY_MS = 24 * HOUR_MS;
 export const PERIODS = { today: 1, "7d": 7, "30d": 30, "90d": 90 };
 export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
-/** The address has an invalid period; the message says what is valid. */
+/** The address has an invalid period. The message says what is wrong. */
 export class BadAddress extends Error {}
 
 const formatOf = (options, locale = "en") =>
@@ -22,13 +22,13 @@ const today = () => isoDate.format(Date.now());
 export const secondText = (at) => second.format(new Date(at));
 export const momentText = (at) => full.format(new Date(at));
 
-/** Return the function that writes a moment on the axis of an interval. */
+/** Return the function that formats a moment on an axis with this interval. */
 export const axisText = (interval) => {
   const format = interval === "hour" ? minute : day;
   return (at) => format.format(at);
 };
 
-/** Return the date `count` calendar days later, however many hours those days have. */
+/** Return the date `count` calendar days later. Days of 23 or 25 hours do not matter. */
 const addDays = (date, count) =>
   new Date(Date.parse(date) + count * DAY_MS).toISOString().slice(0, 10);
 
@@ -55,8 +55,9 @@ export const periodOf = (state) => {
 export const intervalOf = ({ days }) => (days <= 2 ? "hour" : days <= 92 ? "day" : "week");
 
 /**
- * Return the period's buckets: `count` of them, of which `begun` have begun, and `place`, which
- * returns a bucket's index for its start. `since`, `until` and starts are in milliseconds.
+ * Return the period's buckets: `count` is their number, `begun` the number of those whose start is
+ * past, and `place` returns the index of a bucket from its start. `since` and `until` limit the
+ * period. They and starts are in milliseconds.
  */
 export const bucketsOf = ({ from, days }, interval, since, until) => {
   const weekday = (new Date(`${from}T00:00Z`).getUTCDay() + 6) % 7;
@@ -70,15 +71,16 @@ export const bucketsOf = ({ from, days }, interval, since, until) => {
   return {
     count,
     begun: Math.min(count, Math.floor((Date.now() - first) / step) + 1),
-    // Rounded, because a day in which clocks change is an hour off.
+    // Rounded, because a day on which the clocks change has 23 or 25 hours.
     place: (at) => Math.round((at - first) / step),
   };
 };
 
-/** Return the span that a report is compared with, in words; null without one. */
+/** Return the period that a report is compared with, in words; null if there is none. */
 export const comparedText = ({ from, compared_from, compared_to }, { to, days }) => {
   if (!compared_from || compared_from >= compared_to) return null;
   const [first, end] = [new Date(compared_from), new Date(compared_to)];
+  // The report compares a period that has not ended with an equally long part of the one before.
   const until = compared_to === from ? "" : ` until ${minute.format(end)}`;
   if (days === 1 && to === today()) return `yesterday${until}`;
   const last = new Date(end - 1);

@@ -36,7 +36,7 @@ const ratio = (part, whole) => (whole ? part / whole : null);
 
 const growth = (now, before) => (now === null || !before ? null : now / before - 1);
 
-/** Return the growth of revenue in one currency; null where there are several, which do not add up. */
+/** Return the growth of revenue; null if there are several currencies, which cannot be added up. */
 const revenueGrowth = (now, before) => {
   const currencies = new Set([...now, ...before].map((row) => row.currency));
   return currencies.size === 1 ? growth(now[0]?.value ?? 0, before[0]?.value) : null;
@@ -155,13 +155,13 @@ const qualityPanel = ({ rows }, parameters) => {
   );
 };
 
-/** Return the directory's row of a shop; of a shop that the directory lacks, its id alone. */
+/** Return the directory's row of a shop, or only its id if it is not in the directory. */
 const fetchTenant = async (shop, signal) => {
   const { rows, parameters } = await fetchReport("shops", { tenant: shop, limit: 1 }, signal);
   return rows[0] ?? { tenant_id: parameters.tenant };
 };
 
-/** Return the reports of the cards; `row` is missing where the shop has no events. */
+/** Return the reports for the cards; `row` is undefined if the shop has no events. */
 const fetchNumbers = async (parameters, { compare, period, signal }) => {
   const [summary, revenue] = await Promise.all([
     fetchReport("summary", parameters, signal),
@@ -188,7 +188,7 @@ const fetchPanels = (parameters, interval, signal) => {
   ]);
 };
 
-/** Return the numbers above the panels, and advice where the shop has no events. */
+/** Return the numbers above the panels, or advice if the shop has no events. */
 const overview = (numbers, tenant) => {
   const { row, compared } = numbers;
   const advice = "Choose a longer period, or add this line to the shop’s pages:";
@@ -200,14 +200,14 @@ const overview = (numbers, tenant) => {
 };
 
 /**
- * Draw the page of the shop `state.shop` into `view`. `page` takes the title and each snapshot.
- * Throw what fetchReport throws.
+ * Draw the page of the shop `state.shop` into `view`. `page` shows the title and each snapshot.
+ * Throw the errors of fetchReport.
  */
 export const drawShop = async (view, { state, period, signal, page }) => {
   const interval = intervalOf(period);
   const parameters = { tenant: state.shop, from: period.from, to: period.to, tz: zone };
   const panels = fetchPanels(parameters, interval, signal);
-  panels.catch(() => {}); // A failure is reported where the panels are awaited.
+  panels.catch(() => {}); // A failure is reported below, when the panels are awaited.
   const numbers = await fetchNumbers(parameters, { compare: state.compare, period, signal });
   const isEmpty = !numbers.row?.events;
   const tenant = isEmpty ? await fetchTenant(state.shop, signal) : numbers.row;

@@ -1,4 +1,4 @@
-// The page of all shops: totals, and a list that sorts, filters and grows.
+// The page of all shops: totals, and a list that can be sorted, filtered and extended.
 
 import { SHOPS_PER_PAGE, addressOf, pushState, readState, replaceState } from "./address.js";
 import { fetchReport } from "./api.js";
@@ -29,19 +29,19 @@ const sorted = (rows, sort) => {
 };
 
 /**
- * Return the shops of the list: those with events, or those whose name matches `text`, with or
- * without events. Without events in any shop, all shops of the directory.
+ * Return the shops of the list: those of the summary, or with a `text` all whose name matches it.
+ * Without a `text`, if the summary has no shop, return all shops of the directory.
  */
-const matchingShops = async (active, text, signal) => {
+const matchingShops = async (summarized, text, signal) => {
   const find = text.trim().slice(0, FIND_CHARS_MAX);
-  if (!find && active.length) return active;
+  if (!find && summarized.length) return summarized;
   const { rows } = await fetchReport("shops", { find, limit: SHOPS_MAX }, signal);
   const matching = new Set(rows.map((row) => row.tenant_id));
   const isMatch = (row) =>
     matching.has(row.tenant_id) || shopName(row).toLowerCase().includes(find.toLowerCase());
-  const activeIds = new Set(active.map((row) => row.tenant_id));
-  const silent = rows.filter((row) => !activeIds.has(row.tenant_id));
-  return [...active.filter(isMatch), ...silent.map((row) => ({ ...row, ...NO_EVENTS }))];
+  const summarizedIds = new Set(summarized.map((row) => row.tenant_id));
+  const silent = rows.filter((row) => !summarizedIds.has(row.tenant_id));
+  return [...summarized.filter(isMatch), ...silent.map((row) => ({ ...row, ...NO_EVENTS }))];
 };
 
 const sortHeading = (state, navigate, [field, title]) => {
@@ -73,7 +73,7 @@ const captionText = (count, compared) => {
   return compared ? `${text}. Change: visitors, compared with ${compared}` : text;
 };
 
-/** Return the table of the shops. `cells` has, per tenant id, the cells to fill in later. */
+/** Return the table of the shops. `cells` maps a tenant id to the cells that are filled later. */
 const shopsTable = (rows, cells, { state, page, compared }) =>
   table(
     captionText(rows.length, compared),
@@ -103,7 +103,7 @@ const emptyCells = (rows) =>
     ]),
   );
 
-/** Fill the cells with each shop's name and its events over time. */
+/** Fetch each shop's name and its events over time, and fill the cells with them. */
 const fillCells = async (cells, parameters, buckets, signal) => {
   const ids = [...cells.keys()];
   const pages = [];
@@ -153,7 +153,7 @@ const finder = (text, onText) => {
   return element("label", { class: "finder" }, "Find a shop ", field);
 };
 
-/** The list of shops under a summary, redrawn alone so that a field beside it keeps its cursor. */
+/** The list of shops. It is redrawn without the field beside it, which so keeps its cursor. */
 class ShopList {
   node = element("div");
   #options;
@@ -164,15 +164,15 @@ class ShopList {
     this.#options = options;
   }
 
-  /** Draw what the address chooses; a later drawing aborts this one. */
+  /** Draw the shops that the address chooses; a later call aborts this one. */
   draw = async (onListed = () => {}) => {
-    const { rows: active, parameters, buckets, signal: whole } = this.#options;
+    const { rows: summarized, parameters, buckets, signal: pageSignal } = this.#options;
     this.#latest.abort();
     this.#latest = new AbortController();
-    const signal = AbortSignal.any([whole, this.#latest.signal]);
+    const signal = AbortSignal.any([pageSignal, this.#latest.signal]);
     const state = readState();
     try {
-      const matching = await matchingShops(active, state.find, signal);
+      const matching = await matchingShops(summarized, state.find, signal);
       const rows = sorted(matching, state.sort).slice(0, state.shown);
       const cells = emptyCells(rows);
       this.node.replaceChildren(
@@ -203,8 +203,8 @@ class ShopList {
 }
 
 /**
- * Draw the page of all shops into `view`. `page` takes the snapshot, and what goes wrong later.
- * Throw what fetchReport throws.
+ * Draw the page of all shops into `view`. `page` shows the snapshot, and later errors.
+ * Throw the errors of fetchReport.
  */
 export const drawShops = async (view, { state, period, signal, page }) => {
   const interval = intervalOf(period);

@@ -51,7 +51,7 @@ const cell = (value) => {
 export const heading = (content, attributes = {}) =>
   element("th", { scope: "col", ...attributes }, content);
 
-/** Return a table of headings and rows of cells; a cell is a value, a node or a `td`. */
+/** Return a table of headings and of rows of cells. A cell is a value, a node or a `td`. */
 export const table = (caption, label, headings, rows) =>
   // The keyboard scrolls a table that is wider than a phone, so it takes the focus.
   element(
@@ -75,7 +75,7 @@ export const tableOfRows = (caption, columns, rows) =>
     rows.map((row) => columns.map(([field]) => row[field])),
   );
 
-/** Return the closed table of a chart's rows, without the buckets that have no events. */
+/** Return a closed table of a chart's rows; buckets without events are left out. */
 export const tableOfChart = (spec, caption) => {
   const rows = spec.data.values
     .filter((row) => !("bucket" in row) || row.events)
