@@ -160,7 +160,7 @@ def _commit(
 
 
 def _delta_of(snapshot: Snapshot) -> DeltaTable:
-    """Return the Delta table of a snapshot. Raises LakeError where it was never created."""
+    """Return the Delta table of a snapshot. Raises LakeError if it was never created."""
     if snapshot.delta is None:
         raise LakeError(f"table {snapshot.table.name} was never created")
     return snapshot.delta

@@ -198,7 +198,7 @@ def _one_pass(job: _Run) -> bool:
         job.result.stopped = taken.stopped
         if not taken.segments:
             return False
-        if job.reached.items() & taken.reached.items():
+        if job.reached.items() & taken.reached.items():  # this pass would repeat for ever
             raise LakeError("compaction: a commit did not move its watermarks")
         job.snapshots = []
         try:

@@ -193,6 +193,7 @@ def _take(rests: Sequence[_Rest], moment_us: int, held: Watermarks, chosen: Sele
     """Take the lines of a series' segments before the moment, in order."""
     series = rests[0].segment.series
     for rest in rests:
+        # Without a first line the lake holds all lines, and only the segment's watermark moves.
         is_whole = rest.first is None or rest.last.received_us < moment_us
         upto = rest.last.seq if is_whole else _last_before(rest, moment_us)
         if rest.first and upto < rest.first.seq:

@@ -158,8 +158,8 @@ def _mark_old_duplicates(
 ) -> None:
     """Mark again the duplicates of a compaction that died after its commit to `events`.
 
-    They are the lines at or below the watermarks of `events` but above those of `duplicates`, for
-    which `events` has no row.
+    They are the lines that have no row in `events`, although they lie at or below its watermarks,
+    and that lie above the watermarks of `duplicates`.
     """
     behind = [
         f"({_held(events, series)} AND NOT {_held(duplicates, series)})"

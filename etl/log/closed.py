@@ -50,7 +50,7 @@ def publish(folder: Path, closed_us: int) -> None:
 
 
 def read(folder: Path) -> int | None:
-    """Return the promise of a series; None where it is missing or unreadable."""
+    """Return the promise of a series; None if it is missing or unreadable."""
     for _ in range(_ATTEMPTS_MAX):
         try:
             data = (folder / NAME).read_bytes()

@@ -28,7 +28,7 @@ def lock_down(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
 def interrupted_after(con: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterator[None]:
     """Interrupt the connection's query after `timeout_s`.
 
-    Raises ReportTimeout; LakeError where the query exceeds the connection's memory.
+    Raises ReportTimeout; LakeError if the query exceeds the connection's memory.
     """
     timer = threading.Timer(timeout_s, con.interrupt)
     timer.start()

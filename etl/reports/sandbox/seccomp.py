@@ -94,6 +94,7 @@ def refuse_changes() -> None:
 def _instructions(machine: str) -> list[bytes]:
     refuse = _step(_RETURN, _ERRNO | errno.EPERM)
     allow = _step(_RETURN, _ALLOW)
+    # The last numbers of a comparison: instructions to skip if it is true, and if it is false.
     program = [
         _step(_LOAD, 4),
         _step(_EQUAL, _AUDIT_ARCH[machine], 1, 0),
@@ -107,6 +108,7 @@ def _instructions(machine: str) -> list[bytes]:
     ]
     for number in (*_REFUSED[machine], *_ALIKE):
         program += [_step(_EQUAL, number, 0, 1), refuse]
+    # Refuse if a bit is set in the argument's low half or, for _ANY_BIT, in its high half.
     for number, argument, bits in _REFUSED_BITS[machine]:
         high = _high(argument) if bits == _ANY_BIT else _low(argument)
         checks = [_low(argument), _step(_ANY_OF, bits, 2, 0), high, _step(_ANY_OF, bits, 0, 1)]

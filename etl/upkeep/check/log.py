@@ -38,6 +38,7 @@ def verify_numbers(
     """Verify that no number above the watermark is missing, and that none occurs twice."""
     for series, listed in sealed.items():
         watermark = min((snapshot.watermark(series) for snapshot in snapshots), default=0)
+        # Numbers up to the watermark may be missing: compacted segments are deleted.
         expected = min(listed[0].number, watermark + 1) if listed else watermark + 1
         for segment in listed:
             if segment.number > max(expected, watermark + 1):
