@@ -6,7 +6,6 @@ differs from that of the last read, so a process sees the changes of another one
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +58,7 @@ class StampedFile(Generic[T]):
             with durable.locked(self._path.with_name(self._path.name + ".lock")):
                 yield
         except OSError as error:
-            raise self._error(f"{self._path}: {error.strerror or os.strerror(0)}") from error
+            raise self._error(f"{self._path}: {error.strerror or error}") from error
 
     def _parsed(self) -> T:
         try:
@@ -73,7 +72,7 @@ class StampedFile(Generic[T]):
             status = self._path.stat()
         except FileNotFoundError:
             if self._path.is_symlink():
-                raise self._error(f"{self._path}: is a link to nothing") from None
+                raise self._error(f"{self._path}: links to a file that is missing") from None
             return None
         except OSError as error:
             raise self._error(f"{self._path}: {error.strerror}") from error

@@ -31,7 +31,7 @@ class SaltDamagedError(Exception):
     """A salt file is damaged. Remove it; the day's visitors are then counted from zero."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} is not a salt of {SALT_BYTES} bytes")
+        super().__init__(f"{path} is not a salt of {SALT_BYTES} bytes; remove it")
         self.path = path
 
 

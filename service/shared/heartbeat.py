@@ -28,7 +28,7 @@ _NEVER = 0.0
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """How long a process has been silent: since its last beat, or its start if not `has_begun`."""
+    """The time since a process's last beat, or since its start if not `has_begun`."""
 
     process: str
     age_s: float

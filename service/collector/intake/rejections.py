@@ -1,4 +1,4 @@
-"""Store rejected payloads; those rejected by a fault of ours must be stored."""
+"""Store rejected payloads. Those rejected because of our own failure must be stored."""
 
 from __future__ import annotations
 

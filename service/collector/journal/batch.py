@@ -18,7 +18,7 @@ class Shared(asyncio.Future[None]):
     """A future with many waiters. A waiter must not cancel it for the others."""
 
     def cancel(self, _: object = None) -> bool:
-        """Return False: the future goes on, and the cancelled waiter ends with it."""
+        """Return False: the future stays, and a cancelled waiter ends when it resolves."""
         return False
 
 

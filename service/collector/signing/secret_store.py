@@ -49,7 +49,7 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _Stored:
     """The content of the file."""
 
     by_tenant: Mapping[int, tuple[Secret, ...]] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class _Kept:
     def of(self, tenant_id: int) -> tuple[Secret, ...]:
         return self.by_tenant.get(tenant_id, ())
 
-    def with_secrets(self, tenant_id: int, listed: tuple[Secret, ...]) -> _Kept:
+    def with_secrets(self, tenant_id: int, listed: tuple[Secret, ...]) -> _Stored:
         return replace(self, by_tenant={**self.by_tenant, tenant_id: listed})
 
 
@@ -66,11 +66,11 @@ class SecretStore:
     """The secrets of one data folder. Every method may raise SecretsUnavailable."""
 
     def __init__(self, path: Path) -> None:
-        self._file = StampedFile(path, _parsed, empty=_Kept(), error=SecretsUnavailable)
+        self._file = StampedFile(path, _parsed, empty=_Stored(), error=SecretsUnavailable)
 
     def valid(self, tenant_id: int) -> Sequence[str]:
         """Return a tenant's valid secrets, oldest first."""
-        return [kept.secret for kept in self._file.read().of(tenant_id)]
+        return [secret.secret for secret in self._file.read().of(tenant_id)]
 
     def only_signed(self, tenant_id: int) -> bool:
         """Return whether only signed sales of the tenant count."""
@@ -125,14 +125,14 @@ class SecretStore:
         """Count only signed sales of the tenant from now on. Raises NoSecret."""
         with self._file.changing():
             self._of(tenant_id)
-            kept = self._file.read()
-            self._write(replace(kept, only_signed=kept.only_signed | {tenant_id}))
+            stored = self._file.read()
+            self._write(replace(stored, only_signed=stored.only_signed | {tenant_id}))
 
     def take_unsigned(self, tenant_id: int) -> None:
         """Count unsigned sales of the tenant too from now on, which is the default."""
         with self._file.changing():
-            kept = self._file.read()
-            self._write(replace(kept, only_signed=kept.only_signed - {tenant_id}))
+            stored = self._file.read()
+            self._write(replace(stored, only_signed=stored.only_signed - {tenant_id}))
 
     def _of(self, tenant_id: int) -> tuple[Secret, ...]:
         listed = self._file.read().of(tenant_id)
@@ -141,33 +141,33 @@ class SecretStore:
         return listed
 
     def _add(self, tenant_id: int, older: tuple[Secret, ...], now: datetime) -> Secret:
-        made = Secret(
+        secret = Secret(
             secrets.token_hex(_ID_BYTES),
             tenant_id,
             _PREFIX + secrets.token_urlsafe(_SECRET_BYTES),
             now.astimezone(UTC).isoformat(timespec="seconds"),
         )
-        self._write(self._file.read().with_secrets(tenant_id, (*older, made)))
-        return made
+        self._write(self._file.read().with_secrets(tenant_id, (*older, secret)))
+        return secret
 
-    def _write(self, kept: _Kept) -> None:
-        listed = [asdict(secret) for group in kept.by_tenant.values() for secret in group]
-        content = {"secrets": listed, "only_signed": sorted(kept.only_signed)}
+    def _write(self, stored: _Stored) -> None:
+        listed = [asdict(secret) for group in stored.by_tenant.values() for secret in group]
+        content = {"secrets": listed, "only_signed": sorted(stored.only_signed)}
         self._file.write(json.dumps(content, indent=1).encode())
 
 
-def _parsed(content: bytes) -> _Kept:
+def _parsed(content: bytes) -> _Stored:
     """Return the content of a file of secrets. Raises ValueError if it is not one."""
-    kept = _Kept()
+    stored = _Stored()
     try:
         fields = json.loads(content)
         for secret in (Secret(**each) for each in fields["secrets"]):
             if not (isinstance(secret.secret, str) and secret.secret):
                 raise ValueError
-            kept = kept.with_secrets(secret.tenant_id, (*kept.of(secret.tenant_id), secret))
+            stored = stored.with_secrets(secret.tenant_id, (*stored.of(secret.tenant_id), secret))
         only_signed = fields.get("only_signed", [])
         if not (isinstance(only_signed, list) and all(type(id_) is int for id_ in only_signed)):
             raise ValueError
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError("is not a file of secrets") from error
-    return replace(kept, only_signed=frozenset(only_signed))
+    return replace(stored, only_signed=frozenset(only_signed))

@@ -126,7 +126,7 @@ class Rate:
     def denial(self, cost: int, tokens: int, full_after_s: float) -> Decision:
         """Return the decision of a bucket that holds fewer tokens than the cost.
 
-        Raises ValueError for a cost outside 1..burst: it could never be allowed.
+        Raises ValueError for a cost outside 1..burst, which could never be allowed.
         """
         if not 1 <= cost <= self.burst:
             raise ValueError("a cost must be from 1 to the burst")
@@ -159,7 +159,7 @@ class Throttle(Protocol):
     def allow(self, key: str, now: float, cost: int = 1) -> Decision:
         """Take `cost` tokens from the key's bucket at `now` (monotonic seconds), or deny.
 
-        Raises ValueError for a cost outside 1..burst: it could never be allowed.
+        Raises ValueError for a cost outside 1..burst, which could never be allowed.
         """
 
 

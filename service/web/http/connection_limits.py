@@ -1,4 +1,4 @@
-"""How many connections a server keeps, in total and per address, and which one it evicts.
+"""Limit the connections of a server, in total and per address, and choose which one to evict.
 
 A server keeps at most `connections_max` connections, and at most a quarter of them per address (per
 /64 for IPv6). At a limit, the connection that has been idle for longest is evicted. Idle is one

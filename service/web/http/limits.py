@@ -15,7 +15,7 @@ BODY_TIMEOUT_S = 15
 KEEP_ALIVE_S = 75
 """Between two requests; also the time that a client has to read its responses."""
 LINGER_S = 2
-"""How long input is discarded after a response to a request that was not read whole."""
+"""The time for which input is discarded after the response to an incomplete request."""
 
 # For the fast server only:
 PIPELINED_MAX = 64

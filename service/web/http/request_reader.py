@@ -88,7 +88,7 @@ class RequestReader:
     # -- called by the connection -------------------------------------------------------------
 
     def receive(self, data: bytes) -> None:
-        """Parse input, or hold it behind input that is held already."""
+        """Parse input; if earlier input is held, hold this too."""
         state = self._lifecycle.state
         if self.held is not None:
             self.held += data

@@ -22,7 +22,7 @@ class ResponseQueue:
         self._exchanges: deque[Exchange] = deque()
         self.append = self._exchanges.append
         self.receiving: Exchange | None = None
-        """The exchange whose request has not arrived whole."""
+        """The exchange whose request has not arrived completely."""
         self.expecting: Exchange | None = None
         """The exchange whose client waits for `100 Continue`."""
         self.pending_bytes = 0
@@ -107,10 +107,10 @@ class RejectedInput:
     is_full = blocks_pipeline = False
 
     def on_body(self, chunk: bytes) -> None:
-        """Never called: there is no request."""
+        """Do nothing: never called, because there is no request."""
 
     def on_end(self) -> None:
-        """Never called: there is no request."""
+        """Do nothing: never called, because there is no request."""
 
     def on_disconnect(self) -> None:
         """Do nothing: nothing runs that could be cancelled."""

@@ -10,7 +10,7 @@ from enum import IntEnum, auto
 
 
 class State(IntEnum):
-    """What a connection waits for."""
+    """The states of a connection, named by what it waits for."""
 
     NEW = auto()
     """The first byte of its first request."""
@@ -31,14 +31,14 @@ class State(IntEnum):
 
 
 class Event(IntEnum):
-    """What happens to a connection."""
+    """The events of a connection."""
 
     BEGIN = auto()
     """The first byte of a request arrives."""
     HEAD_END = auto()
-    """The head of a request is whole."""
+    """The head of a request is complete."""
     REQUEST_END = auto()
-    """A request is whole."""
+    """A request is complete."""
     STOP = auto()
     """No further request will be read."""
     CLIENT_EOF = auto()

@@ -29,9 +29,9 @@
   let visit;
   let seen;
 
-  const guard = (work) => (...given) => {
+  const guard = (work) => (...args) => {
     try {
-      if (tenant > 0) work(...given);
+      if (tenant > 0) work(...args);
     } catch {}
   };
 
@@ -79,8 +79,8 @@
     flush();
   });
 
-  const track = guard((type, given) =>
-    post(/^view|_click/.test(type) ? "interactions" : "analytics/track", { type, ...given })
+  const track = guard((type, details) =>
+    post(/^view|_click/.test(type) ? "interactions" : "analytics/track", { type, ...details })
   );
 
   // Handles any event of the browser: sends a view if the URL has changed, then a click's event.
@@ -126,14 +126,14 @@
 
   self.beacon = {
     track,
-    conversion: (given) => post("analytics/conversion", given),
+    conversion: (details) => post("analytics/conversion", details),
   };
   guard(() => {
     for (const name of ["pushState", "replaceState"]) {
       const original = history[name];
-      history[name] = function (...given) {
+      history[name] = function (...args) {
         setTimeout(listen);
-        return original.apply(this, given);
+        return original.apply(this, args);
       };
     }
     for (const name of ["click", "auxclick", "popstate", "online", "visibilitychange"])

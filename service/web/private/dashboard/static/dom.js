@@ -20,7 +20,7 @@ export const shape = (name, attributes = {}, ...children) =>
   fill(document.createElementNS(SVG, name), attributes, children);
 
 export const button = (text, onClick) => {
-  const made = element("button", { type: "button" }, text);
-  made.addEventListener("click", onClick);
-  return made;
+  const node = element("button", { type: "button" }, text);
+  node.addEventListener("click", onClick);
+  return node;
 };

@@ -22,9 +22,9 @@ export const panel = (title, report, parameters, ...content) =>
   );
 
 export const widePanel = (...content) => {
-  const made = panel(...content);
-  made.classList.add("wide");
-  return made;
+  const section = panel(...content);
+  section.classList.add("wide");
+  return section;
 };
 
 export const card = (name, value, note = null) =>
