@@ -20,7 +20,8 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from etl.lake.duck import quoted
 from etl.lake.errors import LakeError, VersionNotFound, lake_errors, one_line
-from etl.lake.tables import PARTITION, Table
+from etl.lake.tables import PARTITION, TABLES, Table
+from etl.layout import Layout
 
 SIGNED = "beaconlog-signed"
 """The app id that the first commit with a signed sale sets to 1."""
@@ -145,6 +146,12 @@ class Snapshot:
 
     def _columns(self) -> Iterable[tuple[str, str]]:
         return self.table.columns.items()
+
+
+def compacted_to(layout: Layout, series_name: str) -> int:
+    """Return the last segment of a series that every table holds whole. Raises LakeError."""
+    snapshots = (Snapshot.load(layout.table(table.name), table) for table in TABLES)
+    return min(snapshot.watermark(series_name) for snapshot in snapshots)
 
 
 def newest_date(snapshots: Iterable[Snapshot]) -> date | None:

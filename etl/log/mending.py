@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +39,11 @@ class Mended:
     was_missing: bool
 
 
-def run(data: Path, series: str, number: int) -> Mended:
+def run(data: Path, series: str, number: int, compacted_to: Callable[[], int]) -> Mended:
     """Mend one segment, under the log's lock.
+
+    `compacted_to` returns the last segment of the series that every table of the lake holds: a
+    file up to there that is gone was deleted, and is not missing. Only then it is called.
 
     Raises MendRefused, DataFolderError, SeriesFormatError; OSError.
     """
@@ -52,6 +55,8 @@ def run(data: Path, series: str, number: int) -> Mended:
     with durable.locked(layout.log_lock):
         listed = segments.sealed_in(folder)
         here = [item for item in listed if item.number == number]
+        if not here and number <= compacted_to():
+            raise MendRefused(f"segment {series}/{number} is in the lake; its file was deleted")
         mended = _mend(here[0]) if here else _replace_missing(folder, listed, number)
     log.warning("mended a segment", extra={"fields": {"series": series, "segment": number}})
     return mended
@@ -67,10 +72,11 @@ def _mend(segment: Sealed) -> Mended:
     folder = segment.path.parent
     rewriting.save_broken(folder, segment.number, broken)
     if lines:
-        rewriting.write_sealed(folder, segment.number, rewriting.entries(lines))
+        mended = rewriting.write_sealed(folder, segment.number, rewriting.entries(lines))
     else:
-        _write_placeholder(folder, segments.sealed_in(folder), segment.number)
-    segment.path.unlink(missing_ok=True)
+        mended = _write_placeholder(folder, segments.sealed_in(folder), segment.number)
+    if mended.path != segment.path:  # the same lines have the same name
+        segment.path.unlink(missing_ok=True)
     durable.fsync_path(folder)
     return Mended(segment.series, segment.number, len(lines), len(broken), was_missing=False)
 
@@ -82,18 +88,21 @@ def _replace_missing(folder: Path, listed: Sequence[Sealed], number: int) -> Men
     return Mended(folder.name, number, 0, 0, was_missing=True)
 
 
-def _write_placeholder(folder: Path, listed: Sequence[Sealed], number: int) -> None:
-    """Write one line of kind `erased`.
-
-    It has the receipt of the next segment's first line, and the ordinal before that line's.
-    """
-    after = next((item for item in listed if item.number > number), None)
-    first = next(verification.scan(after), None) if after else None
-    if not isinstance(first, Line):
+def _write_placeholder(folder: Path, listed: Sequence[Sealed], number: int) -> Sealed:
+    """Write one line of kind `erased`, whose receipt and ordinal lie between its neighbours'."""
+    before = [item for item in listed if item.number < number]
+    after = [item for item in listed if item.number > number]
+    if after:
+        neighbour = next(verification.scan(after[0]), None)
+        step = -1
+    else:
+        neighbour = list(verification.scan(before[-1]))[-1] if before else None
+        step = 1
+    if not isinstance(neighbour, Line):
         raise MendRefused(
-            f"segment {folder.name}/{number} cannot be replaced: the segment after it is missing "
-            "or does not begin with a valid line; mend that one first"
+            f"segment {folder.name}/{number} cannot be replaced: the segment beside it is missing "
+            "or does not show a valid line at that end; mend that one first"
         )
-    record = rewriting.erased(json.loads(first.payload).get("received_at"))
-    seq = max(1, first.seq - 1)
-    rewriting.write_sealed(folder, number, [Entry(record, seq, seq)])
+    record = rewriting.erased(json.loads(neighbour.payload).get("received_at"))
+    seq = max(1, neighbour.seq + step)
+    return rewriting.write_sealed(folder, number, [Entry(record, seq, seq)])

@@ -9,6 +9,7 @@ The rows are not sorted, and only one part is in memory, so an export may have a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from threading import Lock
 
 import duckdb
@@ -68,11 +69,18 @@ class Export:
         format_, version = format_of(texts), parameters.version(texts.pop("version", None))
         texts.pop("format", None)
         values, _ = parameters.parse(texts, PARAMETERS)
-        con = self._con = self._view.connect(version=version)
-        limits.lock_down(con, Layout(self._view.data).lake)
-        values["tenant"] = tenants.resolve(con, values["tenant"], reader_tenant=self._reader_tenant)
-        reader = con.sql(_QUERY, params=_bound(values)).to_arrow_reader(_ROWS_PER_PART)
-        self._parts = writers.parts(reader, format_)
+        con = self._view.connect(version=version)
+        # A second call must not take a failure for an export without rows.
+        with ExitStack() as on_failure:
+            on_failure.callback(con.close)
+            limits.lock_down(con, Layout(self._view.data).lake)
+            values["tenant"] = tenants.resolve(
+                con, values["tenant"], reader_tenant=self._reader_tenant
+            )
+            reader = con.sql(_QUERY, params=_bound(values)).to_arrow_reader(_ROWS_PER_PART)
+            self._parts = writers.parts(reader, format_)
+            on_failure.pop_all()
+        self._con = con
 
 
 def format_of(texts: Mapping[str, str]) -> str:

@@ -53,14 +53,19 @@ def mend(
 
     beaconlog mend shop1-w0-5f0c8a3e/42
     """
+    from etl.lake import snapshot  # noqa: PLC0415
+    from etl.layout import Layout  # noqa: PLC0415
     from etl.log import mending as job  # noqa: PLC0415
 
     loaded = open_data(data, config)
     series, _, number = segment.rpartition("/")
     if not series or not _SEGMENT_NUMBER.fullmatch(number):
         fail("mend takes SERIES/NUMBER, such as shop1-w0-5f0c8a3e/42")
+    layout = Layout(loaded.data.absolute())
     with spinner("mending"), job_errors():
-        mended = job.run(loaded.data, series, int(number))
+        mended = job.run(
+            loaded.data, series, int(number), lambda: snapshot.compacted_to(layout, series)
+        )
     if as_json:
         print_json(asdict(mended))
     elif mended.was_missing:

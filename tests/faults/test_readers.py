@@ -21,12 +21,13 @@ Python's way gives every number, so there events are compared, not counts alone.
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -240,9 +241,18 @@ class Watch:
     def _look_at_the_log(self) -> None:
         """Add the events of newly sealed segments to what must be shown."""
         with self._lock:
-            for path in set(self.data.glob("log/*/*.ndjson")) - self.seen_sealed:
+            for path in sealed_in(self.data / "log") - self.seen_sealed:
                 self.seen_sealed.add(path)
                 self._shown |= numbers_in(path)
+
+
+def sealed_in(log: Path) -> set[Path]:
+    """The sealed segments; glob would raise where a dead series is deleted meanwhile."""
+    sealed = set[Path]()
+    for series in log.iterdir():
+        with suppress(FileNotFoundError, NotADirectoryError):
+            sealed |= {series / name for name in os.listdir(series) if name.endswith(".ndjson")}
+    return sealed
 
 
 def numbers_in(segment: Path) -> set[int]:

@@ -29,12 +29,18 @@ def search(layout: Layout, subject: Subject) -> list[Path]:
 def with_statistics(folder: Path, subject: Subject) -> Iterator[Path]:
     """Yield the entries and checkpoints of a Delta log whose statistics name the subject."""
     for path in _files(folder / delta_log.FOLDER):
-        if path.suffix == ".parquet":
-            texts = delta_log.statistics_in(path)
-        else:
-            texts = path.read_text(errors="replace").splitlines()
-        if any(map(subject.in_statistics, texts)):
+        if any(map(subject.in_statistics, _texts_in(path))):
             yield path
+
+
+def _texts_in(path: Path) -> list[str]:
+    """Return the statistics of a checkpoint, also of one that was set aside; else the lines."""
+    if ".parquet" in path.suffixes:
+        try:
+            return delta_log.statistics_in(path)
+        except (OSError, ValueError):  # torn: what is left of it is no table
+            pass
+    return path.read_text(errors="replace").splitlines()
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -26,7 +26,7 @@ JOBS: dict[str, Callable[[Shop], object]] = {
     "maintain": lambda shop: maintenance.run(shop.data, maintenance.MaintenancePlan(), 0.0),
     "erase": lambda shop: erasure.run(shop.data, SUBJECT, compaction.CompactionPlan(), 0.0),
     "backup": lambda shop: backup.run(shop.data, shop.data.with_name("copy")),
-    "mend": lambda shop: mending.run(shop.data, "h-w0-aa", 1),
+    "mend": lambda shop: mending.run(shop.data, "h-w0-aa", 1, int),
 }
 COMMANDS = [
     "serve",

@@ -3,6 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyarrow.parquet as pq
 import pytest
 from examples import examples
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from etl.log import format as log_format
 from etl.log import verification
 from etl.upkeep import check, erasure
 from etl.upkeep.erasure import EraseRefused, Subject, job
+from etl.upkeep.erasure.searching import with_statistics
 
 UUID = "3f0e6f0e-5f0e-4b5e-9d6e-2d9a6c1f4a11"
 TENANT = Subject(TenantNames(1, UUID, "la-colmena"))
@@ -109,6 +111,21 @@ def test_a_tenant_is_in_no_file_any_more_and_all_others_are(filled):
     for named in (UUID.encode(), b"la-colmena", b'"mine"', b'"tenant_id":1,'):
         assert named not in left
     assert check.run(filled.data).problems == []
+
+
+def test_a_checkpoint_that_was_set_aside_is_searched_too(filled):
+    """Its pages are packed: the bytes do not show what they hold."""
+    folder = filled.layout.table("events")
+    filled.compact()
+    version = Snapshot.load(folder, EVENTS).version
+    commits.checkpoint(folder, EVENTS, version)
+    (checkpoint,) = (folder / "_delta_log").glob("*.checkpoint.parquet")
+    aside = checkpoint.rename(f"{checkpoint}.broken")
+    pq.write_table(pq.read_table(aside), aside, compression="gzip", write_statistics=False)
+    torn = aside.with_name("00000000000000000009.checkpoint.parquet.broken")
+    torn.write_bytes(b"PAR1 torn")
+    assert list(with_statistics(folder, TENANT)).count(aside) == 1
+    assert torn not in with_statistics(folder, TENANT)
 
 
 def test_a_visitor_is_in_no_file_any_more(filled):
