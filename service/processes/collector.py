@@ -14,6 +14,7 @@ from pathlib import Path
 from etl.directory.entries import DirectoryUnavailable
 from etl.layout import DataFolderError, Layout
 from etl.log.segment_writer import SegmentWriter
+from etl.log.series import SeriesFormatError
 from service.collector.client import ClientAddress
 from service.collector.clock import Clock
 from service.collector.contract.contract import Contract
@@ -164,7 +165,7 @@ class _Collector:
             self._layout.refuse_full_disk()
             await directory.start()
             writer = self._series.claim()
-        except (DataFolderError, DirectoryUnavailable, OSError) as error:
+        except (DataFolderError, DirectoryUnavailable, SeriesFormatError, OSError) as error:
             await directory.stop()
             raise NotYet(str(error)) from error
         return directory, writer

@@ -13,6 +13,7 @@ from etl.log import claiming
 from etl.log.claiming import Claim
 from etl.log.segment_writer import SegmentWriter
 from etl.log.segments import Position
+from etl.log.series import SeriesFormatError
 from service.collector.clock import Clock
 from service.collector.journal import Journal, JournalBroken
 
@@ -40,7 +41,7 @@ class CollectorSeries:
     def claim(self) -> SegmentWriter:
         """Claim a new series, set the clock to its beginning, and return its writer.
 
-        Raises OSError.
+        Raises OSError, SeriesFormatError.
         """
         self._claim = self._new_claim()
         self.clock.restart(self._claim.begins_us)
@@ -58,7 +59,7 @@ class CollectorSeries:
             try:
                 if self.clock.has_fallen():
                     await self._change(journal, self.clock.behind_us() / 1e6)
-            except (OSError, JournalBroken) as error:
+            except (OSError, SeriesFormatError, JournalBroken) as error:
                 log.error("the series was not changed", extra={"fields": {"why": str(error)}})
             finally:
                 journal.release_waiting()

@@ -94,8 +94,8 @@ class Framer:
             return None
         try:
             self._parser.feed_data(data)
-            if self._is_in_head and not self._target:
-                self._line += data
+            if self._is_in_head and not self._target and len(self._line) < HEADERS_BYTES_MAX:
+                self._line = (self._line + data).lstrip(b"\r\n")  # llhttp skips these, too
         except httptools.HttpParserUpgrade as upgrade:
             return data[upgrade.args[0] :]
         except httptools.HttpParserInvalidMethodError:

@@ -22,8 +22,12 @@ export const fetchReport = async (name, parameters, signal) => {
   return body;
 };
 
-/** Return the reader's rights: `tenant_id` is the shop that may be read, or null for all shops. */
+/**
+ * Return the reader's rights: `tenant_id` is the shop that may be read, or null for all shops.
+ * Throw an Error if the service cannot tell.
+ */
 export const fetchReader = async () => {
   const response = await fetch("/api/v1/me");
+  if (response.status >= 500) throw new Error(`The service answered ${response.status}`);
   return response.ok ? response.json() : { tenant_id: null, signed_in: true };
 };

@@ -11,7 +11,7 @@ import { drawShops } from "./shops.js";
 const view = document.getElementById("view");
 const problem = document.getElementById("problem");
 const form = document.getElementById("period");
-const readerOnce = fetchReader();
+let readerOnce;
 let drawing = new AbortController();
 
 const showTitle = (text) => {
@@ -51,7 +51,11 @@ const page = { navigate, showTitle, showSnapshot, showProblem };
 
 const draw = async (signal) => {
   const state = readState();
-  const reader = await readerOnce;
+  readerOnce ??= fetchReader();
+  const reader = await readerOnce.catch((error) => {
+    readerOnce = undefined; // so that "Try again" does
+    throw error;
+  });
   signal.throwIfAborted();
   const own = reader.tenant_id === null ? null : String(reader.tenant_id);
   document.getElementById("signout").hidden = !reader.signed_in;

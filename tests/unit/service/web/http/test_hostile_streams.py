@@ -169,3 +169,14 @@ def test_a_request_that_breaks_off_is_lost_once() -> None:
     talk = spoken([CHUNKED + b"zz"])
     assert [one.is_lost for one in talk.manager.exchanges] == [True]
     assert talk.transport.written == BAD_REQUEST
+
+
+@pytest.mark.parametrize("nothing", [b"\r\n" * 8, b"\n", b" " * 16])
+def test_input_before_a_target_is_not_kept(nothing: bytes) -> None:
+    """Empty lines and spaces without end cost no memory, and no time that grows with them."""
+    talk = Talk()
+    talk.hear(b"" if nothing.strip(b"\r\n") == b"" else b"GET ")
+    for _ in range(2_000):
+        talk.hear(nothing)
+    kept = talk.connection._reader._framer._line if not is_over(talk) else b""
+    assert len(kept) < 8_300
