@@ -4,7 +4,7 @@ BIN := .venv/bin
 PARALLEL := -n $(shell expr $$(nproc) + $$(nproc) / 2) --dist loadfile --no-loadscope-reorder
 PIP := -m pip --quiet --disable-pip-version-check
 # Property tests run with all their examples on one Python only, in `make test`.
-FEWER_EXAMPLES := BEACONLOG_EXAMPLES=0.2
+FEWER_EXAMPLES := EXAMPLES_SHARE=0.2
 # The other Pythons of the classifiers in setup.cfg that this machine has.
 OTHERS = $(shell $(BIN)/python tools/pythons.py others)
 

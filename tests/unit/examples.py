@@ -1,8 +1,8 @@
-"""How many examples a property is tried with: all, or the share that BEACONLOG_EXAMPLES names."""
+"""How many examples a property is tried with: all, or the share that EXAMPLES_SHARE names."""
 
 import os
 
-SHARE = float(os.environ.get("BEACONLOG_EXAMPLES", "1"))
+SHARE = float(os.environ.get("EXAMPLES_SHARE", "1"))
 
 
 def examples(count: int) -> int:
