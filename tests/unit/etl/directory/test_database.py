@@ -37,16 +37,23 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
     return path
 
 
+def empty_database(beside: Path) -> DirectoryDatabase:
+    """Return a database without tables; one in memory would stay open."""
+    path = beside.with_suffix(".db")
+    path.unlink(missing_ok=True)
+    return DirectoryDatabase(f"sqlite:///{path}")
+
+
 def read_tenants(path: Path) -> list[Tenant]:
     """The tenants of a file, as an import leaves them in an empty directory."""
-    database = DirectoryDatabase("sqlite://")
+    database = empty_database(path)
     import_directory(database, path)
     return database.tenants()
 
 
 def read_products(path: Path) -> list[Product]:
     """The products of a file, all of them SHOP's, as `read_tenants`."""
-    database = DirectoryDatabase("sqlite://")
+    database = empty_database(path)
     tenants = written(path.parent, "tenants.csv", f"{TENANTS_HEADER}1,,shop,Shop,active\n")
     import_directory(database, tenants, path)
     return sorted(database.products(), key=lambda product: product.id)
