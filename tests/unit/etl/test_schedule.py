@@ -5,6 +5,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from manual_clock import ManualClock
 
 from etl.schedule import Every, MonotonicTime, Schedule
 
@@ -107,19 +108,9 @@ def test_stopping_waits_for_the_run_under_way(schedule):
     assert ended.wait(WAIT_S)
 
 
-class Clock:
-    """A clock that a test moves by hand."""
-
-    def __init__(self, now_s: float) -> None:
-        self.now_s = now_s
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 def test_every_time_is_read_from_the_clock_that_is_passed_in():
     """A job is due by that clock alone; the scheduler itself is only woken."""
-    clock = Clock(1000.0)
+    clock = ManualClock(1000.0)
     schedule = Schedule(clock)
     runs = threading.Semaphore(0)
     schedule.every(60, "job", runs.release)
@@ -138,7 +129,7 @@ def test_every_time_is_read_from_the_clock_that_is_passed_in():
 @pytest.mark.parametrize("wall_s", [0, 1_795_407_000, 4_000_000_000])
 def test_the_wall_clock_is_never_asked(wall_s):
     """Whatever it says, the zone's time is the passed-in clock's, and so is that of its `now`."""
-    zone = MonotonicTime(Clock(1000.0))
+    zone = MonotonicTime(ManualClock(1000.0))
     assert zone.fromutc(datetime.fromtimestamp(wall_s, UTC).replace(tzinfo=zone)) == zone.now()
     assert datetime.now(zone) == zone.now()
     assert zone.now() - datetime(1970, 1, 1, tzinfo=UTC) == timedelta(seconds=1000)
@@ -146,7 +137,7 @@ def test_the_wall_clock_is_never_asked(wall_s):
 
 def test_missed_times_are_skipped_without_listing_them():
     """After 56 years the next time is one interval away, found in one step."""
-    zone = MonotonicTime(Clock(0.0))
+    zone = MonotonicTime(ManualClock(0.0))
     trigger, first = Every(60), zone.now()
     assert trigger.get_next_fire_time(None, first) == first
     assert trigger.get_next_fire_time(first, first) == first + timedelta(seconds=60)

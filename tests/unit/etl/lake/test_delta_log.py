@@ -1,40 +1,21 @@
 """The Delta log after a power cut: torn entries are set aside."""
 
 import os
-from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
 from log_tools import DAY_S, Shop, event, rejection
+from table_tools import FIRST, LOG, SECOND, compacted, folder, held
 
 from etl import durable
 from etl.lake import commits, delta_log
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS, REJECTED
 
-LOG = delta_log.FOLDER
-FIRST, SECOND = "00000000000000000000.json", "00000000000000000001.json"
-
 
 @pytest.fixture
 def shop(tmp_path) -> Shop:
     return Shop(tmp_path / "data")
-
-
-def folder(shop: Shop, name: str = "events") -> Path:
-    return shop.layout.table(name)
-
-
-def compacted(shop: Shop) -> None:
-    """Two series, two days, both tables; and more in the log."""
-    shop.seal(event(0), event(1), rejection(2))
-    shop.seal(event(DAY_S), series="h-w1-aa")
-    shop.compact()
-
-
-def held(shop: Shop) -> list[str]:
-    """The events that the lake itself holds."""
-    return sorted(DeltaTable(folder(shop)).to_pyarrow_table()["event_id"].to_pylist())
 
 
 def line_ends(data: bytes) -> list[int]:

@@ -7,33 +7,20 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
-from log_tools import DAY_S, Shop, event, rejection
+from log_tools import DAY_S, Shop, event
+from table_tools import LOG, SECOND, compacted, folder
 
 from etl import lake
-from etl.lake import commits, delta_log
+from etl.lake import commits
 from etl.lake import snapshot as snapshot_module
 from etl.lake.errors import LakeError, VersionNotFound
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS
 
-LOG = delta_log.FOLDER
-FIRST, SECOND = "00000000000000000000.json", "00000000000000000001.json"
-
 
 @pytest.fixture
 def shop(tmp_path) -> Shop:
     return Shop(tmp_path / "data")
-
-
-def folder(shop: Shop, name: str = "events") -> Path:
-    return shop.layout.table(name)
-
-
-def compacted(shop: Shop) -> None:
-    """Two series, two days, both tables; and more in the log."""
-    shop.seal(event(0), event(1), rejection(2))
-    shop.seal(event(DAY_S), series="h-w1-aa")
-    shop.compact()
 
 
 def test_a_table_that_is_not_there_is_an_empty_snapshot(tmp_path):

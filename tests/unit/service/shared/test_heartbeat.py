@@ -4,29 +4,20 @@ import asyncio
 import os
 
 import pytest
+from manual_clock import ManualClock
 
 from service.shared.heartbeat import BEAT_S, SLOW_START_S, Heartbeats, Silence, Watch
 
 WORKERS = {"worker-0": 10.0, "worker-1": 10.0, "warehouse": 30.0}
 
 
-class Clock:
-    """A monotonic clock that a test moves by hand."""
-
-    def __init__(self) -> None:
-        self.now_s = 5000.0
-
-    def __call__(self) -> float:
-        return self.now_s
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def beats(clock: Clock) -> Heartbeats:
+def beats(clock: ManualClock) -> Heartbeats:
     """Of three processes that were started and serve."""
     beats = Heartbeats(WORKERS, clock)
     for process in WORKERS:
@@ -35,7 +26,9 @@ def beats(clock: Clock) -> Heartbeats:
     return beats
 
 
-def go_on(clock: Clock, beats: Heartbeats, watch: Watch, seconds: int, *beating: str) -> list[str]:
+def go_on(
+    clock: ManualClock, beats: Heartbeats, watch: Watch, seconds: int, *beating: str
+) -> list[str]:
     """Let time pass, watched, while some processes beat; who hangs at the end."""
     hung: list[Silence] = []
     for _ in range(seconds):

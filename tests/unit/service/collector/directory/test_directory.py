@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 
 import pytest
+from manual_clock import ManualClock
 
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import ID_MAX, DirectoryUnavailable, Product, Tenant
@@ -55,14 +56,6 @@ class FakeDatabase:
         self.may_answer.wait(DEADLINE_S)
         if self.is_down:
             raise DirectoryUnavailable("the database is down")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def run(database, scenario, **options):
@@ -170,7 +163,7 @@ def test_what_is_imported_during_a_run_is_found_at_once(stored):
 
 def test_a_tenant_made_public_is_found_after_the_negative_answer(stored):
     """A no stands for its time to live and no longer."""
-    clock = Clock()
+    clock = ManualClock(100.0)
 
     async def scenario(directory):
         assert await directory.tenant_by_slug("closed") is None
@@ -214,7 +207,7 @@ def test_a_hit_asks_nothing_and_a_miss_once():
             assert await directory.has_product(1, 7)
             assert not await directory.has_product(1, 8)
 
-    run(database, scenario, monotonic_s=Clock())
+    run(database, scenario, monotonic_s=ManualClock(100.0))
     assert database.queries == {"all": 1, "new": 1, "nobody": 1, (1, 8): 1}
 
 
@@ -324,7 +317,7 @@ def test_negative_answers_are_bounded_oldest_out():
         assert directory.peek_slug("b") is None
         assert directory.peek_slug("c") is None
 
-    run(database, scenario, bounds=LookupBounds(negative_max=2), monotonic_s=Clock())
+    run(database, scenario, bounds=LookupBounds(negative_max=2), monotonic_s=ManualClock(100.0))
 
 
 def test_a_miss_while_the_database_is_down_is_unavailable_and_not_remembered():
@@ -348,7 +341,7 @@ def test_a_miss_while_the_database_is_down_is_unavailable_and_not_remembered():
 def test_the_last_snapshot_serves_an_outage_which_is_logged_once(caplog):
     """One warning an outage, however many refreshes fail; the age tells the rest."""
     database = FakeDatabase(SHOP)
-    clock = Clock()
+    clock = ManualClock(100.0)
     caplog.set_level(logging.WARNING)
 
     async def scenario(directory):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from manual_clock import ManualClock
 
 from etl.log.segments import Sealed
 from service.web.private.tail_age import TailAge
@@ -10,23 +11,13 @@ from service.web.private.tail_age import TailAge
 INTERVAL_S = 60.0
 
 
-class Clock:
-    """A monotonic clock that a test moves by hand."""
-
-    def __init__(self) -> None:
-        self.now_s = 5000.0
-
-    def __call__(self) -> float:
-        return self.now_s
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def tail(clock: Clock) -> TailAge:
+def tail(clock: ManualClock) -> TailAge:
     return TailAge(clock)
 
 
