@@ -1,1 +1,1 @@
-"""What `make bench` measures: ratios between programs that take turns on one machine in one run."""
+"""The benchmarks of `make bench`: ratios of programs that take turns on one machine in one run."""

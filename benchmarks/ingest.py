@@ -34,7 +34,7 @@ _UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of wrk told."""
+    """The result of one run of wrk."""
 
     events_per_s: float
     p99_ms: float

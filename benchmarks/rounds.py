@@ -52,7 +52,7 @@ def markdown(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def machine() -> str:
-    """What the figures were measured on, in one line."""
+    """Return the machine and its load, in one line."""
     model = next(
         (
             line.partition(":")[2].strip()

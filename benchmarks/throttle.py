@@ -1,4 +1,4 @@
-"""What a decision of the throttle costs: within one process, shared, and shared by two at once.
+"""The cost of a decision of the throttle: in one process, shared, and shared by two at once.
 
 Run by `python benchmarks/throttle.py`. Prints microseconds a decision, reading the clock included,
 as medians of interleaved rounds: of processor time, and of the time that passed, which is longer
@@ -75,7 +75,7 @@ def addresses(first: int, count: int) -> list[str]:
 
 
 def cases() -> dict[str, Callable[[int], Cost]]:
-    """What is measured, by the number of the round."""
+    """Return the measurement for the number of the round."""
     memory = MemoryThrottle(RATE, KEYS_MAX).allow
     buckets = SharedThrottle(RATE, BYTES_RATE, keys_max=KEYS_MAX)
     known = addresses(0, KNOWN_KEYS) * (DECISIONS // KNOWN_KEYS)

@@ -1,1 +1,1 @@
-"""What people would pick instead: the smallest honest program of each kind for the same job."""
+"""The alternatives: the smallest honest program of each kind for the same job."""

@@ -118,7 +118,7 @@ class Visit:
         return page
 
     def events(self) -> list[dict[str, Any]]:
-        """What was counted and can be seen already, oldest first."""
+        """Return the events that can be seen so far, oldest first."""
         tenant, limit = str(self.tenant), "1000"
         rows = self.service.report("recent", tenant=tenant, limit=limit)["rows"]
         for row in rows:

@@ -1,4 +1,4 @@
-"""What a page with the tracker in it counts, in a real Chromium, against a real collector."""
+"""The events that a page with the tracker sends, in a real Chromium, to a real collector."""
 
 from __future__ import annotations
 
@@ -337,7 +337,7 @@ def test_a_tab_closed_right_after_a_click_loses_nothing(visit: Visit) -> None:
 
 
 def test_an_offline_spell_loses_nothing(visit: Visit) -> None:
-    """What happens meanwhile is kept, and sent when the browser is online again."""
+    """Events are kept while the browser is offline, and sent once it is online again."""
     visit.context.clock.install()
     page = visit.open(f"{STAY}<a href='tel:504'>t</a>")
     delivered(visit, page)

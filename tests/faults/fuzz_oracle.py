@@ -1,4 +1,4 @@
-"""What the row of an accepted payload must be, told from the payload alone.
+"""The row that an accepted payload must become, derived from the payload alone.
 
 Written from the contract and the design, with nothing of the service in it.
 """
@@ -25,7 +25,7 @@ FUTURE = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class World:
-    """What the service knows and the payload does not say."""
+    """The facts that the service knows and the payload does not contain."""
 
     tenants: Mapping[str, int]
     """By id, UUID and slug, as text in lower case."""

@@ -183,7 +183,7 @@ def outranked(numbers: Iterable[int], load: Load) -> set[int]:
 
 
 def disagreements(stored: Iterable[tuple[int, str]], load: Load) -> list[str]:
-    """What counts and the clients know nothing of, or the other way round.
+    """Return where the counted events and the clients' ledger disagree.
 
     `stored`: (number, event id) of every event that counts. Ask when no client is sending.
     """
@@ -229,7 +229,7 @@ def reports_url(service: Service) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a read showed; `numbers` only where the reader is given them."""
+    """The result of a read; `numbers` only if the reader gets them."""
 
     version: int | None
     tail: int

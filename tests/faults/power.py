@@ -1,4 +1,4 @@
-"""What a power cut needs: a filesystem that can lose it, and processes that die with it.
+"""Power cuts: a filesystem that loses its power, and processes that die with it.
 
 The filesystem is an image, mounted through a loop device. FS_IOC_SHUTDOWN stops it at once: from
 then on nothing more reaches the image, so what the kernel still held is lost as in a power cut.
@@ -40,7 +40,7 @@ _KILLED_CODE = -int(signal.SIGKILL)
 
 
 class Flush(IntEnum):
-    """What still reaches the disk as the power goes."""
+    """The data that still reaches the disk as the power goes."""
 
     ALL = 0
     NAMES = 1  # the journal: names without the contents that nobody synced
@@ -48,7 +48,7 @@ class Flush(IntEnum):
 
     @property
     def loses(self) -> str:
-        """What is lost, for the figures."""
+        """Describe the loss, for the figures."""
         return {"ALL": "nothing", "NAMES": "contents", "NOTHING": "all"}[self.name]
 
 

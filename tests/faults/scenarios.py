@@ -1,4 +1,4 @@
-"""What is struck at every call: ingest, recovery, compaction, maintenance, erasure; each in a fork.
+"""The jobs to strike at every call: ingest, recovery, compaction, maintenance, erasure; in forks.
 
 Run as a process with `faultshim.so` preloaded: `scenarios.py NAME MODE FOLDER [FIRST STEP]`. It
 imports everything once, then for each ordinal makes a fresh copy of the scenario's data, forks,
@@ -273,7 +273,7 @@ def synced_again(calls: list[str]) -> list[str]:
 
 
 def differences(scenario: Scenario, shop: Shop, acked: set[str]) -> list[str]:
-    """What the lake holds that it must not, or lacks. Asked in a fork: DuckDB starts threads."""
+    """Return the lake's surplus and missing rows. Call it in a fork: DuckDB starts threads."""
     told = shop.data.parent / "facts"
 
     def ask() -> None:

@@ -1,4 +1,4 @@
-"""What schemas/v1 says of each endpoint's properties, as values at its bounds and as strategies.
+"""The properties of each endpoint by schemas/v1: values at their bounds, and strategies.
 
 Nothing of the contract is written here a second time: a property or a limit that is added to the
 schemas is attacked from then on.

@@ -67,7 +67,7 @@ class File:
     unsynced: list[Write | Truncate] = field(default_factory=list)
 
     def content(self) -> bytes:
-        """What a process reads now."""
+        """Return the bytes that a process reads now."""
         return os.pread(self.fd, os.fstat(self.fd).st_size, 0)
 
     def sync(self) -> None:
@@ -108,7 +108,7 @@ def _changed(entries: dict[str, Node], changed: dict[str, Node | None]) -> dict[
 
 
 class _Fate:
-    """What survives of the unsynced: everything, nothing, or any part. 0 is always survival."""
+    """Choose how much unsynced data survives: all, nothing, or any part. 0 is always survival."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -267,7 +267,7 @@ class _Calls:
         self._left = dies_before
 
     def named(self, name: str) -> Callable[..., Any]:
-        """What stands for `os.<name>`."""
+        """Return the replacement of `os.<name>`."""
         if name in _NAME_CALLS:
             return lambda *paths, **options: self._rename(_REAL[name], paths, options)
         return getattr(self, f"_{name}")  # type: ignore[no-any-return]

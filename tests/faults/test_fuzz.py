@@ -61,7 +61,7 @@ STREET = World(
 
 @dataclass
 class Answered:
-    """What became of the requests: the numbers of those accepted, how many had each status."""
+    """The result of the requests: the numbers of those accepted, and the count per status."""
 
     accepted: set[int] = field(default_factory=set)
     event_ids: set[str] = field(default_factory=set)

@@ -121,7 +121,7 @@ class Seen:
 
 @dataclass
 class Clients:
-    """What was sent, and what was acked under which number.
+    """The events that were sent, and the ordinals under which they were acked.
 
     `names` has the name of what each record is about: an event or a rejected payload. One that was
     not acked is sent again now and then, as a record of its own. Every sale is told twice, signed
@@ -253,7 +253,7 @@ class Log(RuleBasedStateMachine):
     @precondition(lambda self: self.left_open())
     @rule(dies_before=deaths(24))
     def recover(self, dies_before: int) -> None:
-        """What nobody writes any more is sealed, as at the begin of a compaction."""
+        """Seal segments without a writer, as a compaction does when it begins."""
         left = {path: path.stat().st_size for path in self.left_open()}
         done: list[Recovered] = []
 
@@ -286,7 +286,7 @@ class Log(RuleBasedStateMachine):
     # -- how ----------------------------------------------------------------------------------
 
     def incarnation(self, _: int) -> str:
-        """What a new series is called; a run that is repeated makes the same names."""
+        """Return the name of a new series; a repeated run makes the same names."""
         self.incarnations += 1
         return f"{zlib.crc32(b'%d' % self.incarnations):08x}"
 
@@ -347,7 +347,7 @@ class Log(RuleBasedStateMachine):
             assert found.get((series, seq), self.deleted(payload)) == payload
 
     def deleted(self, payload: bytes) -> bytes | None:
-        """What stands for a line that is not in the log any more: nothing may be missing."""
+        """Return the replacement of a line that left the log: no line may be missing."""
         return None
 
     def lines_in(self, folder: Path) -> Iterator[Line]:

@@ -55,7 +55,7 @@ DIRECTORY = {
 
 @pytest.mark.parametrize("filesystem", FILESYSTEMS, ids=str)
 def test_a_cut_is_one(tmp_path: Path, filesystem: Filesystem) -> None:
-    """What was synced is there after it, what was not is gone: else these tests attack nothing."""
+    """Synced data is there afterwards, other data is gone: else these tests attack nothing."""
     with power.plugged(tmp_path / "data", filesystem) as disk:
         synced = disk.folder / "synced"
         synced.write_bytes(b"kept")
@@ -109,7 +109,7 @@ class Load(ledger.Load):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What a command took when it was let alone."""
+    """The duration of a command that nobody disturbs."""
 
     steps: int
     took_s: float
@@ -194,7 +194,7 @@ class History:
                 kill_all(service)
 
     def _verify_view(self, known: frozenset[int]) -> None:
-        """What was acked before this start is seen at once; nothing is seen twice."""
+        """Every event acked before this start is seen at once; none is seen twice."""
         times = Counter(number for number, _ in self._query("events"))
         assert known - times.keys() == set()
         assert [number for number, count in times.items() if count > 1] == []

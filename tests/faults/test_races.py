@@ -53,7 +53,7 @@ class Racers:
             process.stdin.flush()
 
     def answers(self) -> Answers:
-        """What they did, once all of them have."""
+        """Return their results once all of them have ended."""
         found = []
         for process in self._processes:
             assert process.stdout

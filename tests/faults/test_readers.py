@@ -132,7 +132,7 @@ def read_on(watch: Watch, reader: Reader, chance: random.Random, over: threading
 
 @dataclass
 class Watch:
-    """What is known from outside, and every read held against it."""
+    """The facts known from outside; every read is compared with them."""
 
     data: Path
     load: Load = field(default_factory=Load)
@@ -147,7 +147,7 @@ class Watch:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def counts(self) -> dict[str, int]:
-        """What was done, for the figures."""
+        """Count the reads, for the figures."""
         return {
             "reads": self.reads,
             "pinned_reads": self.pinned_reads,

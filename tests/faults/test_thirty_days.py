@@ -29,7 +29,7 @@ COMMITS_AN_HOUR = 60 if is_soak() else 15
 
 @dataclass(frozen=True)
 class DayEnd:
-    """What one day ended with; times are medians of its last hour."""
+    """The state at the end of a day; times are medians of its last hour."""
 
     commit_ms: float
     load_ms: float
@@ -38,7 +38,7 @@ class DayEnd:
 
 
 def test_a_month_of_minutely_commits_stays_flat(tmp_path: Path) -> None:
-    """What a day leaves behind does not add up."""
+    """Nothing that a day leaves behind accumulates."""
     shop = Shop(tmp_path / "data")
     days = rounds(3, 30)
     with figures("thirty days of minutely commits") as counts:

@@ -32,7 +32,7 @@ Step = bytes | Until | HalfClose
 
 @dataclass(frozen=True)
 class Conversation:
-    """What a client does. Then, unless `is_cut_short`, it asks whether the connection goes on."""
+    """The steps of a client. Then, unless `is_cut_short`, it checks that the connection is open."""
 
     steps: tuple[Step, ...]
     is_cut_short: bool = False
@@ -48,7 +48,7 @@ class Answer(NamedTuple):
 
 
 class Transcript(NamedTuple):
-    """What a server said, and whether it would have listened to more."""
+    """The responses of a server, and whether it would have read more."""
 
     answers: tuple[Answer, ...]
     goes_on: bool

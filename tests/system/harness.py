@@ -49,7 +49,7 @@ _POLL_S = 0.02
 
 
 def eventually(check: Callable[[], T | None], timeout_s: float = 10.0) -> T:
-    """What `check` returns once that is true, asked again and again; fails after `timeout_s`."""
+    """Call `check` until it returns a true value, and return that; fail after `timeout_s`."""
     deadline_s = time.monotonic() + timeout_s
     while not (result := check()):
         assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {check}"
@@ -155,7 +155,7 @@ class Service:
         return [pid for pid in group(self.pid) if pid != self.pid]
 
     def log(self) -> str:
-        """What it wrote to stdout and stderr since its last start."""
+        """Return its stdout and stderr since its last start."""
         with self._log_path.open("rb") as file:
             file.seek(self._log_start)
             return file.read().decode(errors="replace")

@@ -1,4 +1,4 @@
-"""What administrators' SQL must never do, one attempt a line: the status and words of the refusal.
+"""Attempts that administrators' SQL must refuse, one per line, with status and words of the error.
 
 `{data}` stands for the data folder, `{port}` for the private port. Add a line to add an attempt.
 """

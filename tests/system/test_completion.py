@@ -17,7 +17,7 @@ COMMAND = Path(sys.executable).with_name("beaconlog")
 
 @pytest.fixture(scope="module")
 def script() -> str:
-    """What --install-completion adds to bash."""
+    """Return the lines that --install-completion adds to bash."""
     return output([COMMAND], {"_BEACONLOG_COMPLETE": "source_bash"})
 
 
@@ -49,7 +49,7 @@ def test_every_report_is_completed(script: str) -> None:
 
 
 def completed(script: str, typed: str) -> list[str]:
-    """What bash offers after these words and a TAB."""
+    """Return the completions that bash offers after these words and a TAB."""
     words = [*shlex.split(typed), ""] if typed.endswith(" ") else shlex.split(typed)
     code = f"""
         {script}
@@ -62,7 +62,7 @@ def completed(script: str, typed: str) -> list[str]:
 
 
 def output(command: list[str | Path], settings: dict[str, str]) -> str:
-    """What it prints, `beaconlog` being that of this environment."""
+    """Return its output, with the `beaconlog` of this environment."""
     env = {**os.environ, **settings, "PATH": f"{COMMAND.parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
         command, env=env, capture_output=True, text=True, check=False, timeout=TIMEOUT_S

@@ -210,8 +210,8 @@ CONVERSATIONS = {
 
 
 class Decided(NamedTuple):
-    """What Tornado's server says, what the fast one does, and why that is as it should be. None:
-    what it says depends on the moment."""
+    """The different responses of Tornado's server and the fast one, and why both are right. None:
+    the response depends on timing."""
 
     stock: str | None
     fast: str

@@ -63,7 +63,7 @@ def with_ports(commands: str, ports: dict[str, str]) -> str:
 
 
 def pasted(commands: str, folder: Path, ports: dict[str, str]) -> str:
-    """What bash prints when it is given these; the service it leaves running is ended."""
+    """Run these lines in bash and return its output; end the service that they start."""
     env = {name: text for name, text in os.environ.items() if not name.startswith("BEACONLOG_")}
     shell = subprocess.Popen(
         ["bash", "--norc", "-e"],

@@ -1,4 +1,4 @@
-"""What every response of the private port tells a browser, whatever the route and the status."""
+"""The headers of every response of the private port, whatever the route and the status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a hostile or broken client sends, over a socket, and what it gets.
+"""Hostile and broken clients over a socket, and the responses that they get.
 
 One service takes all of it; the last tests look at what is left: no traceback, no worker lost,
 nothing in the lake that was not accepted.

@@ -46,7 +46,7 @@ def test_every_notebook_is_listed() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_kept_without_outputs(name: str) -> None:
-    """What a run leaves in the notebook is not committed."""
+    """No output of a run is committed in a notebook."""
     code = [cell for cell in committed(name).cells if cell.cell_type == "code"]
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
 
@@ -105,13 +105,13 @@ def shown_steps(table: str) -> dict[str, tuple[int, int]]:
 
 
 def output(notebook: Any, cell_id: str, kind: str) -> str:
-    """What a cell shows, in one of its forms."""
+    """Return the output of a cell in one of its forms."""
     (shown,) = [o.data[kind] for o in cell(notebook, cell_id).outputs if kind in o.get("data", {})]
     return str(shown)
 
 
 def streamed(notebook: Any, cell_id: str) -> str:
-    """What a cell prints."""
+    """Return the printed output of a cell."""
     return "".join(o.text for o in cell(notebook, cell_id).outputs if o.output_type == "stream")
 
 

@@ -89,7 +89,7 @@ def test_every_problem_that_check_knows_is_on_the_page() -> None:
 
 
 def test_every_command_on_the_page_is_one() -> None:
-    """What is told to type exists."""
+    """Every command that the documentation names exists."""
     known = tools.run("--help").stdout
     told = set(re.findall(r"beaconlog ([a-z]+)", PAGE))
     assert {"check", "mend", "backup", "maintain", "erase", "serve"} <= told

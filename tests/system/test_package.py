@@ -1,4 +1,4 @@
-"""What is installed from the package alone has all it needs."""
+"""An installation from the package alone is complete."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_fresh_environment_needs_the_wheel_alone(wheel: Path, tmp_path: Path) 
 
 
 def run(*command: str | Path) -> str:
-    """What it printed; fails where it does."""
+    """Run a command and return its output; fail if it fails."""
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=INSTALL_TIMEOUT_S
     )

@@ -1,4 +1,4 @@
-"""What a stranger or a shop tries at the private port: to lead people away, to learn secrets."""
+"""Attacks of strangers and shops on the private port: open redirects, and leaks of secrets."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def half_sent(service: Service) -> Iterator[socket.socket]:
 
 
 def is_ready(kept: socket.socket) -> bool:
-    """What /readyz says on a connection that is kept."""
+    """Return the response of /readyz on a connection that stays open."""
     kept.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
     return kept.recv(65536).startswith(b"HTTP/1.1 200 ")
 

@@ -130,7 +130,7 @@ def on_command_line(data: Path) -> Ask:
 def test_a_replayed_day_gives_the_same_numbers_before_during_and_after_compaction(
     rows: list[rees46.Row], truth: dict[str, Rows], data: Path, tmp_path: Path
 ) -> None:
-    """What `replay` sent is counted to the cent, at every moment of a compaction in many passes."""
+    """Replayed events are counted to the cent, at every moment of a compaction in many passes."""
     with tools.running("warehouse", data) as warehouse:
         _await_first_compaction(data)
         _replay_a_day(rows, data, tmp_path)

@@ -128,7 +128,7 @@ def replay(file: Path, url: str, *options: str) -> subprocess.CompletedProcess[s
 
 
 def replay_on_a_terminal(file: Path, url: str) -> tuple[str, str]:
-    """What a terminal shows of stderr, and stdout."""
+    """Return stderr as a terminal shows it, and stdout."""
     terminal, stderr = pty.openpty()
     with subprocess.Popen(
         tools.command("replay", file, "--url", url),

@@ -1,4 +1,4 @@
-"""What stops a start: one line on stderr that names it, exit code 2, no traceback, at once."""
+"""A failing start: one line on stderr that names the cause, exit code 2, no traceback, at once."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ BAD_PATHS: dict[str, tuple[str, Spoil]] = {
 
 @pytest.mark.parametrize("name", BAD_PATHS)
 def test_a_bad_path_under_data_is_named(tmp_path: Path, name: str) -> None:
-    """What lies there is left as it is."""
+    """The existing content stays unchanged."""
     where, spoil = BAD_PATHS[name]
     data = tmp_path / "data"
     data.mkdir()

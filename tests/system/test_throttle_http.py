@@ -1,4 +1,4 @@
-"""What one client or one shop may ask, and how it is told, over HTTP."""
+"""The rates of one client and one shop over HTTP, and the headers that state them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ask(service: Service, path: str, body: object, client: str | None = None) ->
 
 
 def statuses(service: Service, *clients: str | None) -> list[int]:
-    """What a call gets from each client in turn."""
+    """Return the response of a call to each client in turn."""
     return [ask(service, TRACK, CALL, client).status for client in clients]
 
 
@@ -116,7 +116,7 @@ def test_of_a_chain_of_proxies_the_last_stranger_is_the_client(
 
 
 def test_a_client_cannot_hide_behind_rubbish(start_service: StartService) -> None:
-    """What is no address leaves the proxy's, and that is one client too."""
+    """A text that is no address leaves the proxy's address, which counts as one client."""
     service = start_service(role="collect", throttle_api=SCARCE, trusted_proxies=PROXY)
     assert statuses(service, "unknown", "300.1.1.1", "1.2.3.4, _hidden") == [202, 202, 429]
 
@@ -207,7 +207,7 @@ def test_many_connections_to_two_workers_get_one_burst(start_service: StartServi
 
 
 def sent_at_once(service: Service, *asked: tuple[str, object, str]) -> list[Reply]:
-    """What each (path, body, client) got, on many connections."""
+    """Return the status for each (path, body, client), over many connections."""
     with ThreadPoolExecutor(16) as clients:
         return list(clients.map(lambda one: ask(service, *one), asked))
 

@@ -72,7 +72,7 @@ def asked(service: Service, *command: str) -> Rows:
 
 
 def expected(data: Path, when: str) -> dict[str, tuple[list[str], Rows]]:
-    """What the earlier version said: name -> (command, rows)."""
+    """The output of the earlier version: name -> (command, rows)."""
     said = json.loads((data.parent / "expected.json").read_text())[when]
     return {name: (one["command"], one["rows"]) for name, one in said.items()}
 
@@ -183,7 +183,7 @@ def test_its_token_opens_what_it_opened(folder: Path, start_service: "StartServi
 
 
 def test_a_backup_of_it_says_the_same(folder: Path, tmp_path: Path) -> None:
-    """What was sealed is in it."""
+    """It holds every sealed event."""
     backup = tmp_path / "backup"
     run(folder, "backup", str(backup))
     run(backup, "check")

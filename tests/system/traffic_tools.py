@@ -1,4 +1,4 @@
-"""What the traffic tests share: the commands as processes, clients, and their ledger of acks.
+"""Tools of the traffic tests: commands as processes, clients, and their ledger of acks.
 
 Nothing of beaconlog is imported: processes, HTTP and files are all there is.
 """
@@ -104,7 +104,7 @@ def report(name: str, *options: object, data: Path) -> Any:
 
 
 def check(data: Path) -> Any:
-    """What `beaconlog check` finds; it must be nothing wrong."""
+    """Run `beaconlog check`, which must find no problem, and return its findings."""
     found = run_json("check", "--json", data=data)
     assert found["ok"], found
     return found
@@ -201,7 +201,7 @@ def import_directory(*files: Path, data: Path) -> None:
 
 @dataclass(slots=True)
 class Ledger:
-    """What clients sent and what they were promised, by the key an event counts once under."""
+    """The clients' sent and acked events, by the key under which an event counts once."""
 
     sent_at_s: dict[str, float] = field(default_factory=dict)
     acked_at_s: dict[str, float] = field(default_factory=dict)

@@ -122,7 +122,7 @@ requests_of_a_client = st.lists(requests(), min_size=1, max_size=4)
 
 @st.composite
 def streams(draw: st.DrawFn) -> bytes:
-    """What one client sends."""
+    """Return the bytes that one client sends."""
     sent = b"".join(draw(requests_of_a_client))
     for start, size, new in draw(mutations):
         at = start % (len(sent) + 1)

@@ -1,4 +1,4 @@
-"""What the tests of the log and the lake share: records, sealed segments, one data folder."""
+"""Tools of the tests of log and lake: records, sealed segments, one data folder."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Question:
 
 @dataclass
 class Shops:
-    """What the directory knows."""
+    """The content of the directory."""
 
     slugs: dict[int, str] = field(default_factory=dict)
     products: dict[tuple[int, int], str] = field(default_factory=dict)

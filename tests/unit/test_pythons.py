@@ -32,7 +32,7 @@ def test_the_classifiers_say_which(tmp_path: Path) -> None:
 
 
 def test_the_oldest_is_the_one_that_the_package_requires() -> None:
-    """What is promised is tested."""
+    """Every promised version is tested."""
     oldest = pythons.classified(pythons.SETUP)[0]
     assert f"python_requires = >={oldest}\n" in pythons.SETUP.read_text()
 

@@ -201,7 +201,7 @@ def test_configuring_again_replaces_the_handler() -> None:
 @pytest.mark.parametrize("name", NOISY)
 @pytest.mark.parametrize("log_level", ["debug", "info"])
 def test_noisy_libraries_speak_from_warning_up(name: str, log_level: str) -> None:
-    """What clients or the clock can repeat for ever stays out at info and debug."""
+    """Lines that clients or the clock can repeat for ever are not logged at info and debug."""
     with configured(log_level=log_level) as stream:
         logging.getLogger(name).info("Malformed HTTP message")
         logging.getLogger(name).warning("worth reading")

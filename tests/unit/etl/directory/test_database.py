@@ -251,7 +251,7 @@ def test_an_applications_tables_are_never_written(application):
     ],
 )
 def test_a_wrong_query_is_one_clear_line(database, query, why):
-    """What the database says, without the statement around it."""
+    """The message of the database, without the statement around it."""
     wrong = DirectoryDatabase(str(database._engine.url), tenants_query=query)
     with pytest.raises(DirectoryUnavailable, match=why) as caught:
         wrong.tenants()

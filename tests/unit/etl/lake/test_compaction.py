@@ -461,7 +461,7 @@ def test_a_failure_of_duckdb_is_an_error_of_the_lake(shop, monkeypatch, error):
 
 
 def test_a_file_with_too_few_rows_is_never_committed(shop, monkeypatch):
-    """What DuckDB wrote is counted before it is believed."""
+    """The rows that DuckDB wrote are counted before the file is committed."""
     shop.seal(event(0))
     with monkeypatch.context() as patch:
         patch.setattr(parquet, "count", lambda con, relation: len(relation))

@@ -76,7 +76,7 @@ def kept_by_rule(con, lake: Iterable[Arrival], arrivals: Sequence[Arrival]) -> s
 
 
 def compacted(con, passes: Iterable[Sequence[Arrival]]) -> set[Arrival]:
-    """What the lake holds after these passes."""
+    """Return the rows of the lake after these passes."""
     lake: set[Arrival] = set()
     for taken in passes:
         lake |= kept_by_rule(con, lake, taken)

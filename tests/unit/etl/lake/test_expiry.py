@@ -100,7 +100,7 @@ def test_a_series_that_never_held_a_line_goes_once_its_writer_is_gone(shop):
 
 
 def test_a_folder_that_is_a_link_stays(shop, tmp_path):
-    """What it points to lies elsewhere, and is not ours to delete."""
+    """The target of a link lies elsewhere, and is not ours to delete."""
     shop.layout.prepare()
     shop.folder("elsewhere").rename(tmp_path / "elsewhere")
     (shop.layout.log / "linked").symlink_to(tmp_path / "elsewhere")
@@ -130,7 +130,7 @@ def test_what_one_table_does_not_hold_stays(shop, monkeypatch):
 
 
 def test_other_files_of_a_series_stay(shop):
-    """What recovery set aside is for people to look at."""
+    """Bytes that recovery set aside are for people to look at."""
     shop.seal(event(0))
     shop.seal(event(1))
     for name in ("000000000001.broken", "000000000003.open"):

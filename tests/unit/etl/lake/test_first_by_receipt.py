@@ -236,7 +236,7 @@ class History:
         writer.unsealed_us.append(self.now_us)
 
     def die(self, slot: int) -> None:
-        """What is unsealed stays for a recovery; the promise is as it was."""
+        """Unsealed lines wait for a recovery; the closed timestamp stays."""
         writer = self.writers.pop(slot, None)
         if writer:
             if writer.writer._fd >= 0:

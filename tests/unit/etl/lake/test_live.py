@@ -103,7 +103,7 @@ def test_a_compaction_at_any_moment_changes_no_count(shop, monkeypatch, moment):
 
 
 def test_segments_are_listed_before_the_snapshot_is_loaded(shop, monkeypatch):
-    """What is compacted and deleted in between is in the snapshot."""
+    """A segment that is compacted and deleted in between is in the snapshot."""
     filled(shop)
     load = Snapshot.load
     steps = []
@@ -156,7 +156,7 @@ def test_a_connection_is_one_moment(shop):
 
 
 def test_one_view_opens_any_number_of_connections(shop):
-    """What it keeps between them is no older answer."""
+    """The lines that it keeps between reports never lead to an older answer."""
     view = LiveView(shop.data)
     for number in range(4):
         with view.connect() as con:

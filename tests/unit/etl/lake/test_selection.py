@@ -45,7 +45,7 @@ def test_without_a_bound_everything_is_taken_whole(shop):
 
 
 def test_a_segment_is_cut_at_the_safe_time(shop):
-    """What is received at it is not taken."""
+    """A line received exactly then is not taken."""
     chosen = choose(shop, before_s=4)
     assert taken(chosen) == {(A, 1): Part(0, 2), (B, 1): None}
     assert chosen.reached == {A: Watermarks(0, 2), B: Watermarks(1, 2)}

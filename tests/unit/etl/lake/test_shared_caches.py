@@ -1,4 +1,4 @@
-"""What two reports share of the log's tail: one forgets while the other adds."""
+"""Two reports share the log's tail: one evicts while the other adds."""
 
 from __future__ import annotations
 

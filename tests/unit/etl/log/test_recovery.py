@@ -84,7 +84,7 @@ def test_a_last_batch_torn_at_any_byte_leaves_every_acked_batch(shop, unsynced):
 
 
 def test_a_torn_first_batch_leaves_no_segment(shop):
-    """What was torn is kept aside."""
+    """The torn bytes are set aside."""
     shop.seal(event(0), event(1))
     path = left_open(shop, 2)
     data = path.read_bytes()

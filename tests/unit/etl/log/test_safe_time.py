@@ -37,7 +37,7 @@ def test_the_smallest_promise_of_a_writer_bounds_what_is_settled(shop):
 
 
 def test_segments_are_listed_after_the_promises_are_read(shop, monkeypatch):
-    """What a promise says is sealed may be sealed the moment before it is published."""
+    """Lines below a closed timestamp may be sealed the moment before it is published."""
     read = closed.read
 
     def sealed_just_before(folder: Path) -> int | None:

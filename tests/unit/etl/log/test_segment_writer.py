@@ -279,7 +279,7 @@ def test_a_failed_sync_is_no_less_final_when_truncating_fails_too(folder, disk):
 
 
 def test_a_full_disk_that_cannot_be_truncated_ends_the_writer(folder, disk):
-    """What the file holds is unknown then."""
+    """The content of the file is unknown then."""
     writer = writer_in(folder)
     disk.failures["write", 1] = errno.ENOSPC
     disk.failures["ftruncate", 1] = errno.EIO

@@ -20,7 +20,7 @@ def test_names_that_are_no_segments_are_left_alone(tmp_path):
 
 
 def test_a_series_is_a_folder_with_a_description(tmp_path):
-    """What a killed claim left without one is none."""
+    """A folder that a killed claim left without it is no series."""
     (tmp_path / "b").mkdir()
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "series.json").touch()

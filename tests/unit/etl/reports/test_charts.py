@@ -52,7 +52,7 @@ def drawn(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
 
 def values(spec: dict[str, Any], field: str) -> list[tuple[str, Any]]:
-    """What is drawn of each bucket."""
+    """Return the values that are drawn for each bucket."""
     return [(row["bucket"], row[field]) for row in spec["data"]["values"]]
 
 

@@ -460,7 +460,7 @@ def test_a_shop_that_fell_to_zero_is_listed(shop):
 
 
 def test_sales_mean_one_thing(shop):
-    """What a page calls a purchase is a step of the funnel, and no sale in any report."""
+    """A purchase that a page reports is a step of the funnel, and no sale in any report."""
     sale = SALE | {"product_id": 7, "currency": "HNL", "visitor_id": "ann"}
     claim = {"type": "purchase", "product_id": 7, "visitor_id": "ann"}
     shop.seal(event(0, **sale, value=0.5), event(1, **sale, value=2), event(2, **claim))
@@ -554,7 +554,7 @@ def test_visitors(filled):
 
 
 def test_sources(shop):
-    """What the page says it was reached by, else the page before, else nothing."""
+    """The source that the page states, else the page before, else nothing."""
     shop.seal(
         event(0, metadata={"source": "instagram", "referrer": "a.example"}, visitor_id="ann"),
         event(1, metadata={"referrer": "a.example"}, visitor_id="ann"),
@@ -844,7 +844,7 @@ def locked(shop) -> duckdb.DuckDBPyConnection:
 
 
 def test_a_locked_connection_still_answers(locked):
-    """What is in the lake's folder, and what was read before."""
+    """It reads the lake's folder, and the tables that were loaded before."""
     assert locked.execute("SELECT count(*) FROM events").fetchone() == (2,)
 
 

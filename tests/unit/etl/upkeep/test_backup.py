@@ -68,7 +68,7 @@ def test_the_directory_is_copied_and_the_salts_are_not(shop, copy):
 
 
 def test_tokens_are_copied(shop, copy):
-    """What opened the original opens the copy."""
+    """The tokens that open the original open the copy."""
     fill(shop)
     shop.layout.tokens.write_text('{"tokens": []}')
     backup.run(shop.data, copy.data)

@@ -299,7 +299,7 @@ def test_what_is_being_written_for_too_long_is_named(shop):
 
 
 def test_an_orphan_is_recovered_and_erased(shop):
-    """What a dead worker left open holds the tenant too."""
+    """A segment that a dead worker left open holds the tenant too."""
     shop.writer().commit([event(1, tenant_id=1), event(2, tenant_id=2)])
     assert run(shop, TENANT).rows == 1
     assert [row[0] for row in shop.query("SELECT tenant_id FROM events")] == [2]

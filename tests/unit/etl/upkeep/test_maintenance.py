@@ -244,7 +244,7 @@ def test_an_older_version_answers_until_it_is_past_its_retention(filled):
 
 
 def test_the_lakes_log_is_cleaned_behind_a_checkpoint(filled):
-    """What is older than the retention goes; the table, its rows and watermarks stay."""
+    """Days older than the retention go; the table, its other rows and watermarks stay."""
     before = filled.query(ALL)
     age(filled, hours=30)
     now_s = time.time() - START_S

@@ -18,7 +18,7 @@ ROWS: list[Row] = [
 
 
 def printed(columns: list[str], rows: list[Row], width: int | None = None) -> str:
-    """What appears: in a terminal of that width, or in a pipe."""
+    """Return the output in a terminal of that width, or in a pipe."""
     out = io.StringIO()
     terminal = {"force_terminal": True, "width": width, "no_color": True, "legacy_windows": False}
     console = Console(file=out, **(terminal if width else {}))  # type: ignore[arg-type]

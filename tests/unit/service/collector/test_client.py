@@ -154,5 +154,5 @@ def test_throttled_by_subscriber(ip: str, key: str) -> None:
 
 @given(HEADERS)
 def test_every_client_has_a_key(header: str) -> None:
-    """What resolve returns can always be throttled."""
+    """Every result of resolve can be throttled."""
     assert throttle_key(ClientAddress(PROXIES).resolve("10.0.0.1", header))

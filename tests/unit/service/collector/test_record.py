@@ -112,7 +112,7 @@ def test_an_order_value_is_written_plainly(value: str, text: bytes) -> None:
 def test_a_transaction_outranks_an_event_id(
     transaction_id: str | None, event_id: str | None, key: str | None
 ) -> None:
-    """What makes two sendings one event; an id that the server made does not."""
+    """The client's key makes two sendings one event; an id that the server made does not."""
     stored = event(transaction_id=transaction_id, event_id=event_id)
     assert stored.get("dedupe_key") == key
 
@@ -169,7 +169,7 @@ def test_any_body_is_kept_as_bounded_text(body: bytes) -> None:
 
 
 def test_text_within_the_limit_is_kept_whole() -> None:
-    """What is valid and short enough can be sent again as it was."""
+    """A valid body that is short enough can be sent again unchanged."""
     body = ("ñ" * (record.REJECTED_BODY_BYTES_MAX // 2)).encode()
     assert refused(body)["body"] == body.decode()
     assert refused(body + b"x")["body"] == body.decode()

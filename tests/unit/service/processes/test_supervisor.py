@@ -255,7 +255,7 @@ def test_a_process_that_crashes_is_restarted_ever_later() -> None:
 
 
 def test_a_bug_is_printed_and_restarted() -> None:
-    """What a process raised is seen with its traceback."""
+    """An exception of a process is logged with its traceback."""
     with supervised("raising") as program:
         program.started()
         program.started()

@@ -317,7 +317,7 @@ class TestTheRun:
             send([], "http://127.0.0.1:1", concurrency=0)
 
     def test_failed_means_an_error_or_a_5xx(self) -> None:
-        """What the server refused as the client's mistake is not a failure."""
+        """A response that rejects the client's mistake is not a failure."""
         assert not Summary(statuses=Counter({202: 1, 404: 2, 422: 3, 429: 4})).failed
         assert Summary(statuses=Counter({202: 1, 500: 1})).failed
         assert Summary(transport_errors=Counter({"timeout": 1})).failed

@@ -35,7 +35,7 @@ def test_lines_become_requests_in_order(tmp_path: Path) -> None:
 def test_any_json_body_survives(
     tmp_path_factory: pytest.TempPathFactory, body: dict[str, object]
 ) -> None:
-    """What the file says is what is sent."""
+    """The requests of the file are sent unchanged."""
     path = tmp_path_factory.mktemp("replay") / "one.ndjson"
     path.write_text(json.dumps({"path": PATH, "body": body}))
     (only,) = read_requests(path)

@@ -258,7 +258,7 @@ def test_given_file_must_exist(folder: Path) -> None:
 
 
 def test_folder_in_place_of_the_file_is_refused(folder: Path) -> None:
-    """What cannot be read is an error, also where it need not exist."""
+    """An unreadable file is an error, even if it need not exist."""
     (folder / "beaconlog.toml").mkdir()
     assert refusal() == "file beaconlog.toml: cannot be read: Is a directory"
 

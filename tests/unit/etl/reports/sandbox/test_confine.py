@@ -29,7 +29,7 @@ print(json.dumps({"said": said}, default=str))
 
 
 def locked_in(lake: Path, query: str) -> object:
-    """What a query, or Python after `py:`, comes to in a process that may read `lake`."""
+    """Return the result of a query, or of Python after `py:`, in a process that may read `lake`."""
     command = [sys.executable, "-c", PROGRAM, str(lake), query]
     # As etl.reports.sandbox.process starts it: an arena per thread would use the address space up.
     environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}

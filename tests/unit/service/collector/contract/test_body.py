@@ -106,7 +106,7 @@ def test_gzip_of_several_members_is_one_body() -> None:
     ids=["plain", "cut", "cut-early", "header", "trailing", "crc", "zlib", "deflate"],
 )
 def test_broken_gzip_is_refused(raw: bytes) -> None:
-    """What is not whole, valid gzip is 400."""
+    """A body that is no whole, valid gzip gets 400."""
     assert refusal(read(raw, content_encoding="gzip")) == ("gzip-broken", 400)
 
 

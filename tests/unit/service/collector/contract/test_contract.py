@@ -245,7 +245,7 @@ def test_a_tracked_tenant_is_an_id_or_a_text(sent: object, tenant: object) -> No
 
 @pytest.mark.parametrize("sent", ["", None, 1.5, True, [], {}, 2**53, "a\0", "a" * 8193])
 def test_a_tracked_tenant_of_another_form_is_refused(sent: object) -> None:
-    """What is neither text nor an integer within the limits is refused."""
+    """A value that is neither text nor an integer within the limits is refused."""
     rejection = refused("track", tenant_id=sent)
     assert (rejection.slug, list(rejection.errors)) == ("payload-invalid", ["tenant_id"])
 
@@ -351,7 +351,7 @@ def test_a_timestamp_is_read_to_the_microsecond(name: str, sent: str, timestamp_
     ],
 )
 def test_a_text_that_is_no_time_is_refused(name: str, sent: str) -> None:
-    """What is not ISO 8601, or outside the years 1 to 9999 in UTC, is refused as such."""
+    """A time that is not ISO 8601, or outside the years 1 to 9999 in UTC, is refused as such."""
     rejection = refused(name, timestamp=sent)
     assert (rejection.slug, list(rejection.errors)) == ("timestamp-invalid", ["timestamp"])
     assert not sent or sent not in rejection.message
@@ -433,7 +433,7 @@ def test_a_value_is_exact_to_four_decimals(sent: object, value: str) -> None:
     ],
 )
 def test_a_value_of_another_form_is_refused(sent: object) -> None:
-    """What is no decimal number, or is out of bounds, is refused."""
+    """A value that is no decimal number, or is out of bounds, is refused."""
     rejection = refused("conversion", value=sent)
     assert (rejection.slug, list(rejection.errors)) == ("payload-invalid", ["value"])
 
@@ -545,7 +545,7 @@ def test_aliases_are_of_conversions_alone(name: str) -> None:
     ],
 )
 def test_the_limits_hold_at_any_depth(name: str, fields: dict[str, object], where: str) -> None:
-    """What is beyond a limit is named by its dotted path, the name of a property by its owner."""
+    """A value beyond a limit is named by its dotted path, the name of a property by its owner."""
     rejection = refused(name, **fields)
     assert (rejection.slug, list(rejection.errors)) == ("payload-invalid", [where])
 
@@ -756,7 +756,7 @@ def test_a_schema_that_cannot_be_used_is_named(
 
 
 def test_shared_definitions_without_currencies_are_named(folder: Path) -> None:
-    """What the service takes from the shared definitions must be there."""
+    """The shared definitions that the service uses must be there."""
     path = folder / "common.json"
     document = orjson.loads(path.read_bytes())
     del document["$defs"]["currency"]["enum"]

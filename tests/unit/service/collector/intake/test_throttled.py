@@ -174,7 +174,7 @@ def test_a_tenant_has_a_budget_of_bytes(tmp_path: Path, endpoint: str) -> None:
 
 
 def test_a_refusal_by_bytes_costs_no_request(tmp_path: Path) -> None:
-    """What is refused takes nothing from any bucket of the address."""
+    """A refused request takes nothing from any bucket of the address."""
     limits = generous(api=scarce(2), address_bytes=Rate(per_s=1, burst=1000))
     collector = Collector(tmp_path, **limits)
     assert collector.send("track", padded("track", 900)).headers["X-RateLimit-Remaining"] == "1"

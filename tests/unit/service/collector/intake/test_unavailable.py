@@ -83,7 +83,7 @@ def test_a_beacon_is_kept_while_the_directory_is_down(
 
 @pytest.mark.parametrize("endpoint", ["conversion", "interactions"])
 def test_a_beacon_that_came_compressed_is_kept_too(collector: Collector, endpoint: str) -> None:
-    """What is answered as kept can be replayed."""
+    """An event that is answered as kept can be replayed."""
     collector.directory.cold = collector.directory.down = True
     packed = gzip.compress(json.dumps(VALID[endpoint]).encode())
     collector.send(endpoint, packed, content_encoding="gzip")
@@ -131,7 +131,7 @@ def test_a_product_that_cannot_be_looked_up_is_our_fault(collector: Collector) -
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_the_database_is_asked_only_on_a_miss(collector: Collector, endpoint: str) -> None:
-    """What memory answers costs no question; what it does not is asked once."""
+    """A look-up in memory costs no query; a miss costs one."""
     body = VALID[endpoint] | {"product_id": 1042}
     collector.send(endpoint, body)
     assert collector.directory.questions == 0

@@ -73,7 +73,7 @@ class Time:
 
 
 class Meter:
-    """What has passed a bucket; `check` that it was never more than burst and rate allow."""
+    """The requests that passed a bucket; `check` that burst and rate allow them."""
 
     def __init__(self, rate: Rate) -> None:
         self._rate = rate
@@ -134,8 +134,8 @@ def test_nobody_gets_more_than_its_limits(limits: RateLimits, events: list[Sent]
 
 @given(LIMITS, EVENTS)
 def test_nobody_is_hurt_by_others(limits: RateLimits, events: list[Sent]) -> None:
-    """What an address is refused it would be without the others; so is a tenant, by those whose
-    address lets them through."""
+    """An address is refused exactly what it would be refused alone; so is a tenant, by the requests
+    that pass their address."""
     time = Time()
     crowd = Gates.of(Buckets.shared(limits, processes=1), time.clock)
     alone = defaultdict(lambda: Gates.of(Buckets.shared(limits, processes=1), time.clock))

@@ -91,7 +91,7 @@ def forked(work: Callable[[], object]) -> Iterator[Any]:
 
 
 def results_of(count: int, work: Callable[[], Any]) -> list[Any]:
-    """What `count` processes, all at once, make of the same work."""
+    """Return the results of `count` processes that do the same work at once."""
     if count == 0:
         return []
     with forked(work) as process:

@@ -162,7 +162,7 @@ def test_admits_at_most_burst_and_rate(
 
 @given(RATES, STARTS_S, GAPS_S)
 def test_remaining_is_within_the_limit(rate: Rate, start_s: float, gaps_s: list[float]) -> None:
-    """What is told always makes sense, and what remains may be taken at once."""
+    """The stated quota is always consistent, and the remainder may be taken at once."""
     throttle = MemoryThrottle(rate)
     now = start_s
     for gap_s in gaps_s:

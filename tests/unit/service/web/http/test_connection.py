@@ -188,7 +188,7 @@ def test_nothing_is_begun_behind_a_last_request(talk: Talk) -> None:
 
 
 def test_an_answer_before_the_body_ends_the_connection_slowly(talk: Talk) -> None:
-    """What still comes is dropped, and then the connection is closed."""
+    """Further input is dropped, and then the connection is closed."""
     talk.hear(b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc")
     talk.manager.exchanges[0].closes = True
     talk.reply(0, b"too large")

@@ -36,7 +36,7 @@ class Errors(logging.Handler):
 
 @pytest.fixture(scope="module")
 def errors() -> Iterator[Errors]:
-    """What the connections logged."""
+    """Return the log lines of the connections."""
     handler = Errors()
     logger = logging.getLogger("service.web.http.connection")
     logger.addHandler(handler)
@@ -68,7 +68,7 @@ def spoken(stream: Iterable[bytes]) -> Talk:
 
 
 def outcome(talk: Talk) -> tuple[object, ...]:
-    """What does not depend on the time at which bytes came."""
+    """Return the facts that do not depend on when bytes arrived."""
     exchanges = [
         (one.head.method, one.head.target, one.head.fields, one.body, one.has_ended)
         for one in talk.manager.exchanges

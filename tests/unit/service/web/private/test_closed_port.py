@@ -157,7 +157,7 @@ async def test_without_its_tokens_the_port_stays_closed(
 def test_it_stays_closed_after_a_restart(
     store: TokenStore, clock: Clock, layout: Layout, lost: Callable[..., None]
 ) -> None:
-    """What was made is marked beside the tokens."""
+    """A mark beside the tokens says that one was made."""
     made(store, days=1)
     lost(store, clock, layout)
     assert not Access("", TokenStore(layout.tokens)).is_open()

@@ -58,7 +58,7 @@ def shop(tmp_path: Path) -> Shop:
 
 
 def test_the_folder_as_it_is(shop: Shop) -> None:
-    """What is compacted, and what waits."""
+    """Compacted and waiting events are counted apart."""
     metrics = WarehouseMetrics(shop.data, None)
     shop.layout.prepare()
     empty = scraped(metrics)

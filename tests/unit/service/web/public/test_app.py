@@ -188,7 +188,7 @@ async def test_a_reply_is_sent_as_it_is(worker: Worker, send: Send, status: int)
 async def test_a_bug_is_a_500_without_its_text(
     worker: Worker, send: Send, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What was raised is in the log; the client gets JSON and may read it from any origin."""
+    """The exception is in the log; the client gets JSON and may read it from any origin."""
     worker.intake.failure = RuntimeError(SECRET)
     response = await send("POST", PATHS["track"])
     assert response.code == 500
