@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,19 +91,16 @@ def _replace_missing(folder: Path, listed: Sequence[Sealed], number: int) -> Men
 
 def _write_placeholder(folder: Path, listed: Sequence[Sealed], number: int) -> Sealed:
     """Write one line of kind `erased`, whose receipt and ordinal lie between its neighbours'."""
-    before = [item for item in listed if item.number < number]
-    after = [item for item in listed if item.number > number]
-    if after:
-        neighbour = next(verification.scan(after[0]), None)
-        step = -1
-    else:
-        neighbour = list(verification.scan(before[-1]))[-1] if before else None
-        step = 1
-    if not isinstance(neighbour, Line):
-        raise MendRefused(
-            f"segment {folder.name}/{number} cannot be replaced: the segment beside it is missing "
-            "or does not show a valid line at that end; mend that one first"
-        )
-    record = rewriting.erased(json.loads(neighbour.payload).get("received_at"))
-    seq = max(1, neighbour.seq + step)
-    return rewriting.write_sealed(folder, number, [Entry(record, seq, seq)])
+    after = next((item for item in listed if item.number > number), None)
+    before = next((item for item in reversed(listed) if item.number < number), None)
+    following = next(verification.scan(after), None) if after else None
+    previous = deque(verification.scan(before), maxlen=1) if before else ()
+    for neighbour, step in ((following, -1), *((item, 1) for item in previous)):
+        if isinstance(neighbour, Line):
+            record = rewriting.erased(json.loads(neighbour.payload).get("received_at"))
+            seq = max(1, neighbour.seq + step)
+            return rewriting.write_sealed(folder, number, [Entry(record, seq, seq)])
+    raise MendRefused(
+        f"segment {folder.name}/{number} cannot be replaced: no segment beside it shows a valid "
+        "line at that end; mend one of them first"
+    )

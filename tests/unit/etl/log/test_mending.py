@@ -83,6 +83,18 @@ def test_the_last_segment_of_a_series_is_replaced_too(shop):
     assert shop.compact().stopped == []
 
 
+def test_two_lost_segments_at_the_end_are_mended_in_order(shop):
+    """The first follows the segment before it, because the second shows no line."""
+    for damaged in shop.sealed()[1:]:
+        damaged.path.write_bytes(b"")
+    with pytest.raises(MendRefused, match="mend one of them first"):
+        mend(shop, 3)
+    mend(shop, 2)
+    mend(shop, 3)
+    assert shop.compact().stopped == []
+    assert len(shop.event_ids()) == 4
+
+
 def test_a_deleted_segment_is_not_missing(shop):
     """A segment that the lake holds needs no replacement once its file is gone."""
     shop.compact()
