@@ -59,8 +59,14 @@ class Ingest:
         callbacks.append(callback)
 
     def _call_back(self, future: asyncio.Future[Any]) -> None:
-        for callback in self._callbacks.pop(future):
-            callback()
+        callbacks = iter(self._callbacks.pop(future))
+        try:
+            for callback in callbacks:
+                callback()
+        finally:
+            # Only after an error are some left: a defect on one connection must not hang the rest.
+            for callback in callbacks:
+                asyncio.get_running_loop().call_soon(callback)
 
 
 class _EventHeaders(NamedTuple):

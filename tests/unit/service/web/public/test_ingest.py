@@ -76,6 +76,31 @@ def test_an_endpoint_may_ask_the_database(
     assert orjson.loads(body) == {"found": bool(imported)}
 
 
+def test_a_callback_that_fails_does_not_stop_the_others() -> None:
+    """They belong to other clients of the same group commit, and are called all the same."""
+    called: list[str] = []
+
+    def failing() -> None:
+        called.append("failing")
+        raise RuntimeError("a defect")
+
+    async def scenario() -> None:
+        errors: list[object] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: errors.append(context.get("exception")))
+        last = asyncio.Event()
+        committed: asyncio.Future[None] = loop.create_future()
+        ingest = Ingest(port())
+        for callback in (lambda: called.append("first"), failing, failing, last.set):
+            ingest.when_done(committed, callback)
+        committed.set_result(None)
+        await asyncio.wait_for(last.wait(), 20)
+        assert [str(error) for error in errors] == ["a defect", "a defect"]
+
+    asyncio.run(scenario())
+    assert called == ["first", "failing", "failing"]
+
+
 def response_to(endpoint: Any) -> asyncio.Future[bytes]:
     """Return the response to a POST to this endpoint."""
     route = IngestRoute(PATH, endpoint, RequestCounters([PATH], 1).route(PATH, 0))
