@@ -65,10 +65,10 @@ class FairQueue:
             if turn.done() and not turn.cancelled():
                 self._end_turn(lane)
             raise
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, function)
-        finally:
-            self._end_turn(lane)
+        running = asyncio.get_running_loop().run_in_executor(self._pool, function)
+        # A caller that is cancelled does not stop the thread, so the turn ends with the thread.
+        running.add_done_callback(lambda _: self._end_turn(lane))
+        return await asyncio.shield(running)
 
     def _lane(self, reader: Reader) -> _Lane:
         return self._admins if reader.is_admin else self._shops

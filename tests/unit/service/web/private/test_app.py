@@ -466,6 +466,29 @@ async def test_a_turn_that_is_given_up_is_the_next_ones() -> None:
     assert queue.admitted == 0
 
 
+async def test_a_thread_that_cannot_be_stopped_keeps_its_turn() -> None:
+    """Or a reader that cancels slow questions would take the threads of all others."""
+    queue, gate, shop = FairQueue(), threading.Event(), Reader(tenant_id=1)
+    started = threading.Semaphore(0)
+
+    async def run_one() -> None:
+        with queue.admit(shop):
+            await queue.run(shop, lambda: (started.release(), gate.wait(20)))
+
+    cancelled = [asyncio.ensure_future(run_one()) for _ in range(2)]
+    assert await asyncio.to_thread(lambda: all(started.acquire(timeout=20) for _ in range(2)))
+    for question in cancelled:
+        question.cancel()
+    assert len(await asyncio.gather(*cancelled, return_exceptions=True)) == 2
+    third = asyncio.ensure_future(run_one())
+    await asyncio.sleep(0)
+    with queue.admit(ADMINISTRATOR):  # the pool's third thread
+        assert await queue.run(ADMINISTRATOR, lambda: not started.acquire(blocking=False))
+    gate.set()
+    await asyncio.wait_for(third, 20)
+    assert queue.admitted == 0
+
+
 class CountedView:
     """A live view that counts the connections that are open."""
 
