@@ -49,6 +49,11 @@ class _Child:
     is_killed: bool = False
     is_slow_logged: bool = False
 
+    def back_off(self, now_s: float) -> None:
+        """Start again later: after a pause that doubles with each failure in a row."""
+        self.pid, self.start_at_s = 0, now_s + self.backoff_s
+        self.backoff_s = min(2 * self.backoff_s, _BACKOFF_MAX_S)
+
 
 @contextmanager
 def signals_held() -> Iterator[None]:
@@ -110,7 +115,11 @@ class Supervisor:
                 child.started_at_s = now_s
                 child.is_killed = child.is_slow_logged = False
                 self._heartbeats.started(child.spec.name)
-                child.pid = self._fork(child.spec)
+                try:
+                    child.pid = self._fork(child.spec)
+                except OSError as error:  # the limit of processes, or no memory
+                    _log_restart("cannot start a process", child, why=error.strerror)
+                    child.back_off(now_s)
 
     def _fork(self, spec: ProcessSpec) -> int:
         pid = os.fork()
@@ -157,11 +166,8 @@ class Supervisor:
             now_s = time.monotonic()
             if now_s - child.started_at_s > _STEADY_AFTER_S:
                 child.backoff_s = _BACKOFF_FIRST_S
-            fields = {"process": child.spec.name, "pid": child.pid, "exit": code}
-            fields["restart_in_s"] = child.backoff_s
-            log.error("process ended", extra={"fields": fields})
-            child.pid, child.start_at_s = 0, now_s + child.backoff_s
-            child.backoff_s = min(2 * child.backoff_s, _BACKOFF_MAX_S)
+            _log_restart("process ended", child, pid=child.pid, exit=code)
+            child.back_off(now_s)
 
     @staticmethod
     def _exit_code(child: _Child) -> int | None:
@@ -188,6 +194,11 @@ class Supervisor:
             os.kill(child.pid, signal.SIGKILL)
             os.waitpid(child.pid, 0)
         return 1 if failed or running else 0
+
+
+def _log_restart(event: str, child: _Child, **why: object) -> None:
+    fields = {"process": child.spec.name, **why, "restart_in_s": child.backoff_s}
+    log.error(event, extra={"fields": fields})
 
 
 def _log_silence(level: int, event: str, child: _Child, silence: Silence) -> None:

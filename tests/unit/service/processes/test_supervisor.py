@@ -4,6 +4,7 @@ A process says what it does in lines on the standard output that all of them sha
 that output is the end of the last of them.
 """
 
+import errno
 import logging
 import os
 import signal
@@ -100,6 +101,7 @@ def hanging(_lifeline: int) -> int:
 
 ROLES = {
     "hanging": hanging,
+    "lacking": listener,
     "listener": listener,
     "obedient": obedient(0),
     "failing": obedient(1),
@@ -111,7 +113,22 @@ ROLES = {
 }
 
 
+def lacking_processes() -> Callable[[], int]:
+    """Return a fork that fails twice, as at the limit of processes."""
+    fork, failures = os.fork, [1, 2]
+
+    def limited() -> int:
+        if failures:
+            failures.pop()
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return fork()
+
+    return limited
+
+
 def program(names: list[str]) -> int:
+    if "lacking" in names:
+        os.fork = lacking_processes()
     logging.basicConfig(format="%(message)s %(fields)s")
     drain_timeout_s = 0.2 if {"deaf", "hanging"} & set(names) else PATIENCE_S
     roles = [ProcessSpec(f"{name}-{slot}", ROLES[name]) for slot, name in enumerate(names)]
@@ -252,6 +269,18 @@ def test_a_process_that_crashes_is_restarted_ever_later() -> None:
     pauses = [float(line.partition("'restart_in_s': ")[2].rstrip("}")) for line in told]
     assert pauses == [0.1, 0.2, 0.4]
     assert all("'exit': 3" in line for line in told)
+
+
+def test_a_process_that_cannot_be_forked_is_started_later() -> None:
+    """The others go on meanwhile, and the log says why."""
+    with supervised("lacking") as program:
+        program.started()
+        program.process.terminate()
+        code, _, err = program.end()
+    assert code == 0
+    first, second = [line for line in err.splitlines() if "cannot start a process" in line]
+    assert "'why': 'Resource temporarily unavailable', 'restart_in_s': 0.1" in first
+    assert "'restart_in_s': 0.2" in second
 
 
 def test_a_bug_is_printed_and_restarted() -> None:
