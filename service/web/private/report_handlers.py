@@ -157,6 +157,7 @@ class SqlHandler(QuestionHandler):
 
     def on_connection_close(self) -> None:
         """Cancel the query, which kills its process."""
+        super().on_connection_close()
         self._is_disconnected = True
         if self._running:
             self._running.cancel()

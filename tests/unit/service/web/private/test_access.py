@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -248,6 +249,27 @@ async def test_what_is_no_query_says_what_one_is(fetch: Fetch, body: object) -> 
     answer = await fetch(SQL, body if body is not None else "text")
     assert answer.code == 422
     assert json.loads(answer.body)["errors"]
+
+
+@pytest.mark.gen_test
+async def test_a_client_that_leaves_in_its_query_leaves_no_handler(
+    app: Application, http_server: object, http_port: int
+) -> None:
+    """A handler that waited for the rest of the body would wait for ever."""
+
+    def handlers() -> int:
+        tasks = [task.get_coro() for task in asyncio.all_tasks()]
+        return sum(getattr(coro, "__name__", "") == "_execute" for coro in tasks)
+
+    _, writer = await asyncio.open_connection("127.0.0.1", http_port)
+    head = f"POST {SQL} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n"
+    writer.write(head.encode() + b'{"sql": ')
+    async with asyncio.timeout(20):
+        while not handlers():
+            await asyncio.sleep(0.01)
+        writer.close()
+        while handlers():
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.gen_test
