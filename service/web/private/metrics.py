@@ -151,10 +151,6 @@ class _Folder(Collector):
         self._layout = layout
         self._tail = tail
 
-    def describe(self) -> Iterator[Metric]:
-        """Yield nothing, so that registering does not read the data folder."""
-        return iter(())
-
     def collect(self) -> Iterator[Metric]:
         sealed = segments.sealed_everywhere(self._layout.log)
         try:
