@@ -3,7 +3,7 @@
 HEADERS_BYTES_MAX = 8 << 10
 """A request with larger headers gets a 431 response."""
 HEADERS_CUT_BYTES = 64 << 10
-"""A connection that sends larger headers is aborted."""
+"""A connection that sends larger headers, or a larger trailer, is aborted."""
 DISCARDED_BYTES_MAX = 16 << 20
 """Bytes of an oversized body that are read and dropped, so that the client reads the response."""
 LENGTH_DIGITS_MAX = 18

@@ -17,24 +17,34 @@ _HEAD_BYTES_MIN = len(b"GET / HTTP/1.0\r\n\r\n")
 class MessageProgress:
     """The progress of one request at a time."""
 
-    __slots__ = ("_last_bytes", "body_left_bytes", "received_bytes")
+    __slots__ = ("_fields_bytes", "_last_bytes", "body_left_bytes", "received_bytes")
 
     def __init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
         """Start to count the next request."""
-        self.received_bytes = self.body_left_bytes = 0
+        self.received_bytes = self.body_left_bytes = self._fields_bytes = 0
         self._last_bytes = b""
 
     def count(self, part: bytes) -> None:
         """Count a part of the request."""
         self.received_bytes += len(part)
+        self._fields_bytes += len(part)
         self._last_bytes = (self._last_bytes + part[-3:])[-3:]
 
-    def is_too_long(self, *, in_head: bool) -> bool:
-        """Return whether the head, or the whole request, exceeds its maximum of bytes."""
-        return self.received_bytes > (HEADERS_CUT_BYTES if in_head else _MESSAGE_BYTES_MAX)
+    def count_body(self, chunk: bytes) -> None:
+        """Count a part of the body, which ends a head or the extensions of a chunk."""
+        self.body_left_bytes -= len(chunk)
+        self._fields_bytes = 0
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the head, the trailer or the whole request exceeds its maximum of bytes.
+
+        httptools collects a field until its end, and copies it for every part.
+        """
+        return self._fields_bytes > HEADERS_CUT_BYTES or self.received_bytes > _MESSAGE_BYTES_MAX
 
     def end_of_part(self, data: bytes, start: int) -> int:
         """Return the index at which the part of `data` from `start` ends."""

@@ -150,7 +150,7 @@ class RequestReader:
 
     def on_body(self, chunk: bytes) -> None:
         """See Sink.on_body."""
-        self._progress.body_left_bytes -= len(chunk)
+        self._progress.count_body(chunk)
         self._queue.pending_bytes += len(chunk)
         if self._queue.receiving:
             self._queue.receiving.on_body(chunk)
@@ -202,10 +202,9 @@ class RequestReader:
         except BadRequest:
             if lifecycle.state in READING:
                 self.reject(BAD_REQUEST)
-        in_head = lifecycle.state is HEAD
-        if in_head or lifecycle.state is BODY:
+        if lifecycle.state is HEAD or lifecycle.state is BODY:
             self._progress.count(part)
-            if self._progress.is_too_long(in_head=in_head):
+            if self._progress.is_too_long:
                 self._owner.abort()
 
     def _open(self, head: RequestHead) -> Exchange:

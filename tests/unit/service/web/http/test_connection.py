@@ -312,6 +312,26 @@ def test_a_head_without_end_is_cut(talk: Talk) -> None:
     assert talk.transport.calls == ["abort"]
 
 
+@pytest.mark.parametrize("field", [b"X: ", b"X"])
+def test_a_trailer_without_end_is_cut(talk: Talk, field: bytes) -> None:
+    """The parser collects it, and copies all of it for every piece."""
+    talk.hear(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    talk.hear(b"5\r\nhello\r\n0\r\n" + field)
+    for _ in range(70):
+        talk.hear(b"y" * 1024)
+    assert talk.transport.calls[-1] == "abort"
+
+
+def test_a_body_in_chunks_may_be_larger_than_a_head(talk: Talk) -> None:
+    """Only the bytes between two parts of the body are bounded like a head."""
+    talk.hear(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(100):
+        talk.hear(b"400\r\n" + b"y" * 1024 + b"\r\n")
+    talk.hear(b"0\r\nX: y\r\n\r\n")
+    assert talk.manager.exchanges[0].has_ended
+    assert "abort" not in talk.transport.calls
+
+
 def test_a_connection_above_the_limit_gets_503() -> None:
     """And its input is ignored."""
     talk = Talk(is_open=False)
