@@ -161,13 +161,24 @@ def _parsed(content: bytes) -> _Stored:
     stored = _Stored()
     try:
         fields = json.loads(content)
-        for secret in (Secret(**each) for each in fields["secrets"]):
-            if not (isinstance(secret.secret, str) and secret.secret):
-                raise ValueError
+        listed, only_signed = fields["secrets"], fields.get("only_signed", [])
+        if not (isinstance(listed, list) and isinstance(only_signed, list)):
+            raise TypeError
+        for secret in (Secret(**each) for each in listed):
+            _check(secret)
             stored = stored.with_secrets(secret.tenant_id, (*stored.of(secret.tenant_id), secret))
-        only_signed = fields.get("only_signed", [])
-        if not (isinstance(only_signed, list) and all(type(id_) is int for id_ in only_signed)):
-            raise ValueError
+        if not all(type(tenant_id) is int for tenant_id in only_signed):
+            raise TypeError
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError("is not a file of secrets") from error
     return replace(stored, only_signed=frozenset(only_signed))
+
+
+def _check(secret: Secret) -> None:
+    """Raise TypeError or ValueError if the secret could not be used, or is no tenant's."""
+    texts = (secret.id, secret.secret, secret.created_at)
+    if type(secret.tenant_id) is not int or not all(isinstance(text, str) for text in texts):
+        raise TypeError
+    "".join(texts).encode()  # a lone surrogate raises UnicodeEncodeError
+    if not secret.secret:
+        raise ValueError

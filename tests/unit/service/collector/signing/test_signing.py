@@ -139,7 +139,10 @@ def test_another_process_sees_a_change_at_once(store: SecretStore, tmp_path: Pat
     ["", "{", "[]", '{"secrets": [{"id": 1}]}', '{"secrets": [1]}',
      '{"secrets": [{"id": "a", "tenant_id": 17, "secret": "", "created_at": ""}]}',
      '{"secrets": [], "only_signed": 17}', '{"secrets": [], "only_signed": ["17"]}',
-     '{"secrets": [], "only_signed": [true]}'],
+     '{"secrets": [], "only_signed": [true]}', '{"secrets": {}}', '{"secrets": ""}',
+     '{"secrets": [{"id": "a", "tenant_id": "17", "secret": "s", "created_at": ""}]}',
+     '{"secrets": [{"id": "a", "tenant_id": true, "secret": "s", "created_at": ""}]}',
+     '{"secrets": [{"id": "a", "tenant_id": 17, "secret": "\\ud800", "created_at": ""}]}'],
 )  # fmt: skip
 def test_a_damaged_file_is_not_a_file_without_secrets(
     store: SecretStore, tmp_path: Path, content: str
