@@ -51,18 +51,13 @@ class Superseded:
         """
         self._stage_files(con, events)
         _stage_tail(con, events)
-        rest = "ANTI JOIN superseded USING (series, seq)" if count(con, "superseded") else ""
-        con.execute(f"CREATE OR REPLACE TEMP VIEW counted_events AS FROM every_event {rest}")
+        counted, outranked = "every_event", "lake_duplicates LIMIT 0"
+        if count(con, "superseded"):
+            counted = "every_event ANTI JOIN superseded USING (series, seq)"
+            outranked = "every_event SEMI JOIN superseded USING (series, seq)"
         columns = ", ".join(DUPLICATES.columns)
-        con.execute(
-            f"CREATE OR REPLACE TEMP VIEW outranked AS SELECT {columns} FROM "
-            + (
-                "every_event SEMI JOIN superseded USING (series, seq)"
-                if rest
-                else "lake_duplicates"
-            )
-            + ("" if rest else " LIMIT 0")
-        )
+        con.execute(f"CREATE OR REPLACE TEMP VIEW counted_events AS FROM {counted}")
+        con.execute(f"CREATE OR REPLACE TEMP VIEW outranked AS SELECT {columns} FROM {outranked}")
 
     def _stage_files(self, con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
         """Make the tables `signed_sales` and `superseded` from the snapshot's files."""
@@ -92,14 +87,13 @@ def _read_files(con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
 
 
 def _stage_tail(con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
-    """Add to both tables the sales of the tail, and the sales in files that they outrank."""
+    """Add the outranked sales of the tail, and those in files that sales of the tail outrank."""
     _supersede(con, _STAGED, "signed_sales")
     con.execute(f"CREATE OR REPLACE TEMP TABLE signed_now AS {_signed_in(_STAGED)}")
     if not count(con, "signed_now"):
         return
     _supersede(con, _near(con, events, "signed_now"), "signed_now")
     _supersede(con, _STAGED, "signed_now")
-    con.execute("INSERT INTO signed_sales FROM signed_now")
 
 
 def _signed_in(relation: str) -> str:
