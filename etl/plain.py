@@ -12,7 +12,7 @@ def plain(value: object) -> str:
         return ""
     if isinstance(value, datetime):
         return iso(value)
-    return f"{exact(value)}" if isinstance(value, Decimal) else str(value)
+    return exact(value) if isinstance(value, Decimal) else str(value)
 
 
 def exact(value: Decimal) -> str:

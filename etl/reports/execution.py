@@ -17,6 +17,7 @@ import duckdb
 
 from etl.lake.live.view import LiveView
 from etl.layout import Layout
+from etl.plain import iso
 from etl.reports import catalogue, inputs, limits, parameters, tenants
 from etl.reports.catalogue import Report
 from etl.reports.result import Result, labelled
@@ -86,9 +87,7 @@ def _execute(
             values |= inputs.compared_span(con, values, zone, now)
         bound = {key: value for key, value in values.items() if f"${key}" in report.sql}
         table = con.sql(report.sql, params=bound).to_arrow_table()
-    parsed = {key: _json_value(value) for key, value in values.items()}
+    parsed = {
+        key: iso(value) if isinstance(value, datetime) else value for key, value in values.items()
+    }
     return Result(report.name, parsed, labelled(table, zone.key), version, tail_events, zone)
-
-
-def _json_value(value: object) -> object:
-    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value

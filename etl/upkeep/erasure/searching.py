@@ -58,7 +58,7 @@ def _has_line(path: Path, subject: Subject) -> bool:
 def _with_rows(
     con: duckdb.DuckDBPyConnection, folder: Path, table: Table, subject: Subject
 ) -> Iterator[Path]:
-    snapshot = Snapshot(table, None, (), None)
+    snapshot = Snapshot.empty(table)
     for path in sorted(folder.glob(f"{PARTITION}=*/*.parquet")):
         relation = snapshot.relation([str(path)])
         if count(con, f"{relation} WHERE {subject.condition(con, table, relation)}"):
