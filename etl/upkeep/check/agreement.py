@@ -26,32 +26,47 @@ _REPORTED_MAX = 100
 
 def compare(compacted: Sequence[Sealed], snapshots: Sequence[Snapshot], findings: Findings) -> None:
     """Compare the segments that every table holds with the tables; add problems to `findings`."""
-    for batch in _batches(compacted):
-        _compare(batch, snapshots, findings)
+    for con in _staged(compacted, findings):
+        for tables in ((EVENTS, DUPLICATES), (REJECTED,)):
+            split = [snapshot for snapshot in snapshots if snapshot.table in tables]
+            try:
+                findings.compared_lines += _compare_kind(con, split, findings)
+            except duckdb.Error as error:
+                detail = f"{tables[0].name}: {error}"
+                findings.problems.append(Problem("lake-unreadable", detail))
 
 
 def read_tail(tail: Sequence[Sealed], findings: Findings) -> None:
     """Read segments as the next compaction will; add those that it could not read to `findings`."""
-    for batch in _batches(tail):
+    for _ in _staged(tail, findings):
+        pass
+
+
+def _staged(sealed: Sequence[Sealed], findings: Findings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection per batch, with the lines of its segments that can be read."""
+    for batch in _batches(sealed):
         present = [segment for segment in batch if segment.path.exists()]
         with duckdb.connect() as con:
             con.execute("SET TimeZone = 'UTC'")
-            _stage_readable(con, present, findings)
+            if _stage_readable(con, present, findings):
+                yield con
 
 
 def _stage_readable(
     con: duckdb.DuckDBPyConnection, present: list[Sealed], findings: Findings
-) -> None:
+) -> bool:
+    """Stage the segments that can be read, add the others to `findings`; return whether any can."""
     while present:
         try:
             staging.stage_lines(con, present)
-            return
+            return True
         except duckdb.IOException:
-            return  # compacted, and deleted since it was listed
+            return False  # a segment was compacted, and deleted since it was listed
         except staging.SegmentUnreadable as error:
             where = (error.segment.series, error.segment.number)
             findings.problems.append(Problem("segment-refused", error.reason, *where))
             present = [segment for segment in present if segment != error.segment]
+    return False
 
 
 def _batches(sealed: Sequence[Sealed]) -> Iterator[list[Sealed]]:
@@ -66,27 +81,6 @@ def _batches(sealed: Sequence[Sealed]) -> Iterator[list[Sealed]]:
         total += size
     if batch:
         yield batch
-
-
-def _compare(batch: list[Sealed], snapshots: Sequence[Snapshot], findings: Findings) -> None:
-    present = [segment for segment in batch if segment.path.exists()]
-    with duckdb.connect() as con:
-        con.execute("SET TimeZone = 'UTC'")
-        try:
-            staging.stage_lines(con, present)
-        except duckdb.IOException:
-            return  # deleted since it was listed: its grace period is over
-        except staging.SegmentUnreadable as error:
-            where = (error.segment.series, error.segment.number)
-            findings.problems.append(Problem("segment-refused", error.reason, *where))
-            return
-        for tables in ((EVENTS, DUPLICATES), (REJECTED,)):
-            split = [snapshot for snapshot in snapshots if snapshot.table in tables]
-            try:
-                findings.compared_lines += _compare_kind(con, split, findings)
-            except duckdb.Error as error:
-                detail = f"{tables[0].name}: {error}"
-                findings.problems.append(Problem("lake-unreadable", detail))
 
 
 def _compare_kind(

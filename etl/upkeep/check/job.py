@@ -61,10 +61,9 @@ def _verify(layout: Layout, findings: Findings) -> None:
         if lake.verify_table(layout.table(snapshot.table.name), snapshot, findings)
     ]
     if len(whole) == len(TABLES):
-        compacted = [segment for segment in intact if _is_compacted(segment, snapshots)]
-        agreement.compare(compacted, snapshots, findings)
-        tail = set(intact) - set(compacted)
-        agreement.read_tail([segment for segment in intact if segment in tail], findings)
+        compacted = {segment for segment in intact if _is_compacted(segment, snapshots)}
+        agreement.compare([item for item in intact if item in compacted], snapshots, findings)
+        agreement.read_tail([item for item in intact if item not in compacted], findings)
 
 
 def _is_compacted(segment: Sealed, snapshots: Sequence[Snapshot]) -> bool:

@@ -244,6 +244,18 @@ def test_lines_of_an_unknown_kind_are_found(shop):
     assert ("segment-refused", 4) in [(item.what, item.segment) for item in problems(shop)]
 
 
+def test_a_segment_that_cannot_be_read_hides_no_loss_in_the_others(shop):
+    """The segments that are read together with it are compared with the lake all the same."""
+    filled(shop)
+    DeltaTable(shop.layout.table("events")).delete("event_id = 'e86401'")
+    shop.seal(record(kind="dream", received_at="2026-11-25T00:00:00Z"))
+    for table in TABLES:
+        folder = shop.layout.table(table.name)
+        commits.commit(folder, Snapshot.load(folder, table), [], {"h-w0-aa": 4}, {})
+    places = [(item.what, item.segment) for item in problems(shop)]
+    assert {("segment-refused", 4), ("line-not-in-lake", 2)} <= set(places)
+
+
 # -- the lake ---------------------------------------------------------------------------------
 
 
