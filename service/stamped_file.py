@@ -28,8 +28,8 @@ class StampedFile(Generic[T]):
         self, path: Path, parse: Callable[[bytes], T], *, empty: T, error: type[Exception]
     ) -> None:
         self._path, self._parse, self._empty, self._error = path, parse, empty, error
-        self._content = empty
-        self._stamp: _Stamp | None = None
+        # One value, because a thread may read the file while another one does.
+        self._last: tuple[_Stamp | None, T] = (None, empty)
 
     def exists(self) -> bool:
         """Return whether the file exists now. A dangling link is an error, not a missing file."""
@@ -37,15 +37,16 @@ class StampedFile(Generic[T]):
 
     def was_there(self) -> bool:
         """Return whether the file existed at the last `read`."""
-        return self._stamp is not None
+        return self._last[0] is not None
 
     def read(self) -> T:
         """Return the content, parsed again only if the file has changed."""
         stamp = self._stamp_now()
-        if stamp != self._stamp:
-            self._content = self._parsed() if stamp else self._empty
-            self._stamp = stamp
-        return self._content
+        last_stamp, content = self._last
+        if stamp != last_stamp:
+            content = self._parsed() if stamp else self._empty
+            self._last = stamp, content
+        return content
 
     def write(self, content: bytes) -> None:
         """Replace the file; only its owner may read it. Use within `changing`. Raises OSError."""

@@ -131,14 +131,14 @@ class Access:
     async def sign_in(self, token: str, request: httputil.HTTPServerRequest) -> str:
         """Create a session for a token and return its id.
 
-        Raises Denied, TokenFileError, OSError.
+        Raises Denied, TokenFileError, SessionFileError.
         """
         self.require_same_site(request)
         reader = await self.authenticate(token, request)
         return await asyncio.to_thread(self.sessions.begin, token, reader.token_id, self.now())
 
     async def sign_out(self, request: httputil.HTTPServerRequest) -> None:
-        """End the request's session. Raises OSError."""
+        """End the request's session. Raises SessionFileError."""
         session_id = session_id_of(request)
         if session_id:
             await asyncio.to_thread(self.sessions.end, session_id)

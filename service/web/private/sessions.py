@@ -7,7 +7,8 @@ of the store by its id. It refers to `reports_token` by a hash, salted with the 
 not in the file; so nobody can guess the token from the file.
 
 There are at most SESSIONS_MAX sessions, and OF_A_TOKEN_MAX per token; the oldest is dropped. If the
-file is damaged, all sessions are lost, and the next sign-in replaces it.
+file is damaged, all sessions are lost, and the next sign-in replaces it. If it cannot be read,
+nobody has a session until it can.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-from etl import durable
+from service.stamped_file import StampedFile
 
 log = logging.getLogger(__name__)
 
@@ -51,19 +52,27 @@ class Session:
         return hmac.compare_digest(self.token_hash, _salted(session_id, token))
 
 
+class SessionFileError(Exception):
+    """The file cannot be read or written; the text has its path and the reason."""
+
+
 class SessionStore:
     """The sessions of one data folder; `begin` and `end` write and sync the file."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._sessions: tuple[Session, ...] = ()
-        self._stamp: tuple[int, int, int] | None = None
+        none: tuple[Session, ...] = ()
+        self._file = StampedFile(path, _parse, empty=none, error=SessionFileError)
 
     def find(self, session_id: str, now: datetime) -> Session | None:
         """Return the session with this id, unless it has expired."""
         digest = _digest(session_id)
         match = None
-        for session in self._read():
+        try:
+            sessions = self._file.read()
+        except SessionFileError as error:
+            log.error("sessions cannot be read", extra={"fields": {"why": str(error)}})
+            return None
+        for session in sessions:
             if hmac.compare_digest(session.sha256, digest) and _is_valid(session, now):
                 match = session
         return match
@@ -71,7 +80,7 @@ class SessionStore:
     def begin(self, token: str, token_id: str | None, now: datetime) -> str:
         """Begin a session of a token and return the session's id.
 
-        `token_id` is None for `reports_token`. Raises OSError.
+        `token_id` is None for `reports_token`. Raises SessionFileError.
         """
         session_id = secrets.token_urlsafe(_ID_BYTES)
         session = Session(
@@ -80,8 +89,8 @@ class SessionStore:
             None if token_id else _salted(session_id, token),
             (now + timedelta(days=DAYS)).astimezone(UTC).isoformat(timespec="seconds"),
         )
-        with durable.locked(self._path.with_name(self._path.name + ".lock")):
-            valid = [other for other in self._read() if _is_valid(other, now)]
+        with self._file.changing():
+            valid = [other for other in self._file.read() if _is_valid(other, now)]
             of_token = [other for other in valid if other.token_id == token_id]
             dropped = set(of_token[: -(OF_A_TOKEN_MAX - 1)])
             kept = [other for other in valid if other not in dropped]
@@ -89,33 +98,29 @@ class SessionStore:
         return session_id
 
     def end(self, session_id: str) -> None:
-        """End a session, if there is one with this id. Raises OSError."""
+        """End a session, if there is one with this id. Raises SessionFileError."""
         digest = _digest(session_id)
-        with durable.locked(self._path.with_name(self._path.name + ".lock")):
-            sessions = self._read()
+        with self._file.changing():
+            sessions = self._file.read()
             kept = [session for session in sessions if session.sha256 != digest]
             if len(kept) != len(sessions):
                 self._write(kept)
 
-    def _read(self) -> tuple[Session, ...]:
-        try:
-            status = self._path.stat()
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-            if stamp != self._stamp:
-                self._stamp, self._sessions = stamp, ()
-                self._sessions = _parse(self._path.read_bytes())
-        except FileNotFoundError:
-            self._stamp, self._sessions = None, ()
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            log.warning("sessions are lost: damaged file", extra={"fields": {"why": str(error)}})
-        return self._sessions
-
     def _write(self, sessions: Sequence[Session]) -> None:
         content = json.dumps({"sessions": [asdict(session) for session in sessions]})
-        durable.write_file(self._path, content.encode())
+        self._file.write(content.encode())
 
 
 def _parse(content: bytes) -> tuple[Session, ...]:
+    """Return the sessions in a file; none, and a warning in the log, if it is damaged."""
+    try:
+        return _sound(content)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        log.warning("sessions are lost: damaged file", extra={"fields": {"why": str(error)}})
+        return ()
+
+
+def _sound(content: bytes) -> tuple[Session, ...]:
     """Return the sessions in a file. Raises ValueError, KeyError, TypeError, RecursionError."""
     sessions = tuple(Session(**fields) for fields in json.loads(content)["sessions"])
     for session in sessions:

@@ -11,7 +11,7 @@ from tornado.template import Template
 from service.web.private.access import COOKIE, Access, Denied
 from service.web.private.dashboard.files import content
 from service.web.private.handler import PrivateHandler
-from service.web.private.sessions import DAYS
+from service.web.private.sessions import DAYS, SessionFileError
 from service.web.private.tokens import TokenFileError
 from service.web.responses import JsonHandler
 
@@ -69,7 +69,7 @@ class SignInHandler(JsonHandler):
         except TokenFileError as error:
             self.set_status(503)
             self._send_form(self.access.explain(error), target)
-        except OSError as error:
+        except SessionFileError as error:
             log.error("cannot save a session", extra={"fields": {"why": str(error)}})
             self.set_status(503)
             self._send_form("Nobody can sign in now. The log of the service has the cause.", target)
@@ -102,7 +102,7 @@ class SignOutHandler(PrivateHandler):
     async def post(self) -> None:
         try:
             await self.access.sign_out(self.request)
-        except OSError as error:
+        except SessionFileError as error:
             log.error("cannot end a session", extra={"fields": {"why": str(error)}})
             self.fail(503, "The session cannot end now. The log of the service has the cause.")
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator
@@ -21,7 +22,7 @@ from service.web.private.access import COOKIE, Access
 from service.web.private.app import make_app
 from service.web.private.metrics import WarehouseMetrics
 from service.web.private.report_pool import ReportPool
-from service.web.private.sessions import DAYS, OF_A_TOKEN_MAX, SessionStore
+from service.web.private.sessions import DAYS, OF_A_TOKEN_MAX, SessionFileError, SessionStore
 from service.web.private.tokens import TokenFileError, TokenStore
 
 Fetch = Callable[..., Awaitable[HTTPResponse]]
@@ -357,6 +358,24 @@ def test_a_damaged_file_is_no_session(layout: Layout, content: str) -> None:
     assert sessions.find(before, NOW) is None
     after = sessions.begin("token", "id", NOW)
     assert sessions.find(after, NOW)
+
+
+def test_a_file_that_cannot_be_read_loses_no_session(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody signs in meanwhile; afterwards all sessions are there."""
+    before = SessionStore(layout.sessions).begin("token", "id", NOW)
+    sessions = SessionStore(layout.sessions)
+
+    def failing(path: Path) -> bytes:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", failing)
+        assert sessions.find(before, NOW) is None
+        with pytest.raises(SessionFileError, match=r"sessions\.json: too many open files"):
+            sessions.begin("token", "id", NOW)
+    assert sessions.find(before, NOW)
 
 
 def test_sessions_are_bounded(layout: Layout) -> None:
