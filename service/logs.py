@@ -19,12 +19,32 @@ libraries pass through formatters of `logging` anyway, and its import adds 0.1 s
 import json
 import logging
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TextIO
 
 # These loggers write every run of a job and every malformed request at level info.
 _NOISY_LOGGERS = ("apscheduler", "tornado.access", "tornado.general")
+_REPEATED_EVERY_S = 60.0
+
+
+@dataclass(slots=True)
+class Repeats:
+    """The limit for a failure that every request meets: one line per minute, or a new text."""
+
+    monotonic_s: Callable[[], float] = field(default=time.monotonic)
+    _text: str | None = None
+    _due_s: float = 0.0
+
+    def is_due(self, text: str) -> bool:
+        """Return whether to log the text now; if so, count it as logged."""
+        now_s = self.monotonic_s()
+        if text == self._text and now_s < self._due_s:
+            return False
+        self._text, self._due_s = text, now_s + _REPEATED_EVERY_S
+        return True
 
 
 def configure(*, log_format: str, log_level: str, role: str, stream: TextIO) -> None:

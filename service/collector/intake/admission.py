@@ -17,6 +17,7 @@ from service.collector.directory.directory import MISS, Directory, Miss
 from service.collector.intake.submission import Unavailable
 from service.collector.signing.signatures import SecretsUnavailable
 from service.collector.signing.verifier import Verifier
+from service.logs import Repeats
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class Admission:
     def __init__(self, directory: Directory, verifier: Verifier) -> None:
         self._directory = directory
         self._verifier = verifier
+        self._failures = Repeats()
 
     def verified(
         self, admitted: Admitted | Rejection, body: bytes, header: str | None
@@ -95,7 +97,8 @@ class Admission:
         try:
             signed = self._verifier.verify(tenant_id, event_type, body, header)
         except SecretsUnavailable as error:
-            log.error("cannot verify a signature", extra={"fields": {"why": str(error)}})
+            if self._failures.is_due(str(error)):
+                log.error("cannot verify signatures", extra={"fields": {"why": str(error)}})
             raise Unavailable("Signatures cannot be verified now; send the sale again.") from error
         if isinstance(signed, Rejection):
             return signed

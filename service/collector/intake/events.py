@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DAY_US = 86_400_000_000
+_SALT_RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class EventStream:
         self._clock = clock
         self._salts = salts
         self._bounds = bounds
+        self._salt_due_s: float | None = None
         # Seeded in this process: forked processes with a common state would make the same ids.
         self._random_bits = Random().getrandbits  # noqa: S311 (unique is enough: no id is secret)
 
@@ -86,10 +88,14 @@ class EventStream:
     def _visitor_id(self, tenant_id: int, submission: Submission, received_us: int) -> str | None:
         if submission.wants_privacy:
             return None
+        # After a failure wait, because each try syncs a folder on the event loop.
+        if self._salt_due_s is not None and self._clock.monotonic_s() < self._salt_due_s:
+            return None
         day = date.fromordinal(_EPOCH_DAY + received_us // _DAY_US)
         try:
             salt = self._salts.salt(day)
         except (OSError, SaltDamagedError) as error:
-            log.error("an event has no visitor id: no salt", extra={"fields": {"why": str(error)}})
+            self._salt_due_s = self._clock.monotonic_s() + _SALT_RETRY_S
+            log.error("events have no visitor id: no salt", extra={"fields": {"why": str(error)}})
             return None
         return visitor_id(salt, tenant_id, submission.ip, submission.user_agent)

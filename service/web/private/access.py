@@ -29,6 +29,7 @@ from tornado import httputil
 
 from service.collector.client import ClientAddress, throttle_key
 from service.collector.throttle.token_bucket import MemoryThrottle, Rate, Throttle
+from service.logs import Repeats
 from service.web.http.host import is_host
 from service.web.private.reader import ADMINISTRATOR, Reader
 from service.web.private.sessions import SessionStore
@@ -79,7 +80,7 @@ class Access:
     )
     wrong_delay_s: float = _WRONG_DELAY_S
     sessions: SessionStore = field(init=False)
-    _logged_error: str = ""
+    _failures: Repeats = field(default_factory=Repeats)
 
     def __post_init__(self) -> None:
         self.sessions = SessionStore(self.store.sessions)
@@ -151,9 +152,8 @@ class Access:
         return request.protocol == "https"
 
     def explain(self, error: TokenFileError) -> str:
-        """Log the error, unless it is the last one logged; return the message for the client."""
-        if str(error) != self._logged_error:
-            self._logged_error = str(error)
+        """Log the error, at most once per minute; return the message for the client."""
+        if self._failures.is_due(str(error)):
             log.error("the private port is closed", extra={"fields": {"why": str(error)}})
         return "Tokens cannot be checked now; the service's log says why."
 

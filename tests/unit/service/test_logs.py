@@ -70,6 +70,18 @@ def failure() -> Callable[[str], tuple[object, ...]]:
     return make
 
 
+def test_a_repeated_text_is_due_once_a_minute() -> None:
+    """Another text is due at once, and so is the first one after it."""
+    now_s = [1000.0]
+    repeats = logs.Repeats(monotonic_s=lambda: now_s[0])
+    assert [repeats.is_due(text) for text in "aabba"] == [True, False, True, False, True]
+    now_s[0] += 59.9
+    assert not repeats.is_due("a")
+    now_s[0] += 0.1
+    assert repeats.is_due("a")
+    assert not repeats.is_due("a")
+
+
 def test_text_line_reads_time_level_role_message_and_fields() -> None:
     """A text record is time in UTC, level, role, message, then key=value."""
     made = record("segment sealed", fields={"series": "h-w0-ab", "segment": 42})

@@ -115,6 +115,20 @@ def test_a_damaged_salt_costs_the_visitor_and_not_the_event(
     assert len(collector.events) == 1
 
 
+def test_a_missing_salt_is_tried_again_after_a_second(
+    collector: Collector, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not at every event: each try syncs a folder on the event loop, and logs a line."""
+    salt = tmp_path / "salts" / "2026-11-23"
+    salt.write_bytes(b"short")
+    assert [visitor(collector) for _ in range(3)] == [None] * 3
+    salt.unlink()
+    assert visitor(collector) is None
+    collector.monotonic_s += 1
+    assert visitor(collector)
+    assert [line.message for line in caplog.records] == ["events have no visitor id: no salt"]
+
+
 @pytest.mark.parametrize(
     ("user_agent", "bot"), [(CHROME, False), ("", False), ("Googlebot/2.1", True)]
 )

@@ -232,7 +232,7 @@ def test_a_tenant_without_a_secret_is_served_as_ever(collector: Collector, tmp_p
 
 
 def test_a_sale_that_cannot_be_verified_now_stays_with_its_sender(
-    collector: Collector, tmp_path: Path
+    collector: Collector, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A damaged file is our own fault: 503, nothing stored. Unsigned sales wait too, because the
     file says of which tenants they count; all else goes on."""
@@ -243,6 +243,8 @@ def test_a_sale_that_cannot_be_verified_now_stays_with_its_sender(
     assert collector.journal.lines == []
     assert collector.send("conversion", SALE | {"type": "call"}).body["status"] == "ok"
     assert collector.send("track", {"tenant_id": 17, "type": "call"}).status == 202
+    # Once per endpoint.
+    assert [line.message for line in caplog.records] == ["cannot verify signatures"] * 2
 
 
 @pytest.fixture
