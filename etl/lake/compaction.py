@@ -44,7 +44,7 @@ from etl.lake import commits, duck, expiry, passes, selection
 from etl.lake.errors import LakeError
 from etl.lake.passes import PassCounts
 from etl.lake.selection import UNBOUNDED_US, PassLimits, Selection, Watermarks
-from etl.lake.snapshot import Snapshot
+from etl.lake.snapshot import Snapshot, held_whole, of_table
 from etl.lake.staging import SegmentUnreadable
 from etl.lake.tables import EVENTS, TABLES
 from etl.layout import Layout
@@ -112,7 +112,7 @@ def run_with_lock(layout: Layout, plan: CompactionPlan, now_s: float) -> Compact
     result.deleted_segments = expiry.delete_compacted(
         layout, snapshots, before_s=now_s - plan.segment_grace_s
     )
-    result.version = next(item.version for item in snapshots if item.table is EVENTS)
+    result.version = of_table(snapshots, EVENTS).version
     for stopped in result.stopped:
         log.error("compaction stopped a series", extra={"fields": _fields(stopped)})
     return result
@@ -223,7 +223,7 @@ def _watermarks(job: _Run, snapshots: Sequence[Snapshot]) -> dict[str, Watermark
     """Return the watermarks up to which every table holds each series."""
     return {
         series: Watermarks(
-            min(item.watermark(series) for item in snapshots),
+            held_whole(snapshots, series),
             min(item.lines(series) for item in snapshots),
         )
         for series in job.settled.sealed

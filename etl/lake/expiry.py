@@ -16,7 +16,7 @@ from pathlib import Path
 from etl import durable
 from etl.lake import delta_log
 from etl.lake.errors import VersionNotFound
-from etl.lake.snapshot import Snapshot
+from etl.lake.snapshot import Snapshot, held_whole
 from etl.layout import Layout
 from etl.log import segments, series
 from etl.log.segments import Sealed
@@ -36,7 +36,7 @@ def delete_compacted(layout: Layout, snapshots: Sequence[Snapshot], *, before_s:
 
 
 def _delete_in(folder: Path, aged: Sequence[Snapshot], dead: set[str]) -> int:
-    watermark = min(item.watermark(folder.name) for item in aged)
+    watermark = held_whole(aged, folder.name)
     listed = _deletable(segments.sealed_in(folder), dead)
     held = [item for item in listed if item.number <= watermark]
     for segment in held:
@@ -52,7 +52,7 @@ def _deletable(listed: list[Sealed], dead: set[str]) -> list[Sealed]:
 
 def _any_candidate(layout: Layout, snapshots: Sequence[Snapshot], dead: set[str]) -> bool:
     return any(
-        segment.number <= min(item.watermark(series) for item in snapshots)
+        segment.number <= held_whole(snapshots, series)
         for series, listed in segments.sealed_everywhere(layout.log).items()
         for segment in _deletable(listed, dead)[:1]
     )

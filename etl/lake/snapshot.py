@@ -148,10 +148,22 @@ class Snapshot:
         return self.table.columns.items()
 
 
-def compacted_to(layout: Layout, series_name: str) -> int:
-    """Return the last segment of a series that every table holds whole. Raises LakeError."""
-    snapshots = (Snapshot.load(layout.table(table.name), table) for table in TABLES)
-    return min(snapshot.watermark(series_name) for snapshot in snapshots)
+def compacted_to(layout: Layout, series: str) -> int:
+    """Return the last segment of a series that the lake holds whole. Raises LakeError."""
+    return held_whole([Snapshot.load(layout.table(table.name), table) for table in TABLES], series)
+
+
+def held_whole(snapshots: Iterable[Snapshot], series: str) -> int:
+    """Return the last segment of a series that each of the tables holds whole; 0 for none.
+
+    Raises LakeError as `Snapshot.watermark` does.
+    """
+    return min((snapshot.watermark(series) for snapshot in snapshots), default=0)
+
+
+def of_table(snapshots: Iterable[Snapshot], table: Table) -> Snapshot:
+    """Return the snapshot of a table."""
+    return next(snapshot for snapshot in snapshots if snapshot.table is table)
 
 
 def newest_date(snapshots: Iterable[Snapshot]) -> date | None:

@@ -14,8 +14,8 @@ import duckdb
 import pyarrow as pa
 
 from etl.lake.duck import one_value, quoted
-from etl.lake.snapshot import Snapshot
-from etl.lake.tables import DUPLICATES, EVENTS, PARTITION, REJECTED, TABLES, Table
+from etl.lake.snapshot import Snapshot, of_table
+from etl.lake.tables import DUPLICATES, EVENTS, PARTITION, REJECTED, TABLES
 from etl.log.format import ERASED_KIND
 from etl.log.segments import Sealed
 
@@ -139,7 +139,7 @@ def stage_tables(con: duckdb.DuckDBPyConnection, snapshots: Sequence[Snapshot]) 
 
     `staged_events` includes the duplicates until `mark_duplicates` has moved them.
     """
-    _mark_old_duplicates(con, *(_of(snapshots, table) for table in (EVENTS, DUPLICATES)))
+    _mark_old_duplicates(con, of_table(snapshots, EVENTS), of_table(snapshots, DUPLICATES))
     for snapshot in snapshots:
         table = snapshot.table
         con.execute(f"""
@@ -147,10 +147,6 @@ def stage_tables(con: duckdb.DuckDBPyConnection, snapshots: Sequence[Snapshot]) 
             SELECT {", ".join(table.columns)} FROM lines
             WHERE {" AND ".join([f"kind = {quoted(table.kind)}", *_unseen(con, snapshot)])}
         """)
-
-
-def _of(snapshots: Sequence[Snapshot], table: Table) -> Snapshot:
-    return next(snapshot for snapshot in snapshots if snapshot.table is table)
 
 
 def _mark_old_duplicates(

@@ -218,7 +218,7 @@ MUTANTS = (
         "tests/unit/etl/lake/test_duplicates.py::test_a_key_counts_for_its_window",
         (
             "etl/lake/live/view.py",
-            "        mark_duplicates(con, _events_of(snapshots))\n",
+            "        mark_duplicates(con, of_table(snapshots, EVENTS))\n",
             "",
         ),
     ),

@@ -28,7 +28,7 @@ from etl.lake.duplicates import mark_duplicates
 from etl.lake.errors import LakeError, VersionNotFound
 from etl.lake.live import pinned
 from etl.lake.live.tail import Tail
-from etl.lake.snapshot import Snapshot
+from etl.lake.snapshot import Snapshot, held_whole, of_table
 from etl.lake.superseded import Superseded
 from etl.lake.tables import EVENTS, TABLES
 from etl.layout import DataFolderError, Layout
@@ -140,7 +140,7 @@ class LiveView:
     def _view_tables(
         self, con: duckdb.DuckDBPyConnection, snapshots: list[Snapshot], *, is_pinned: bool
     ) -> None:
-        events = _events_of(snapshots)
+        events = of_table(snapshots, EVENTS)
         rows = {item.table.name: item.relation() for item in snapshots}
         read_at = "(SELECT NULL::TIMESTAMPTZ AS received_at LIMIT 0)"
         if is_pinned:
@@ -163,12 +163,10 @@ class LiveView:
         sealed: dict[str, list[segments.Sealed]],
         snapshots: list[Snapshot],
     ) -> list[backlog.Stopped]:
-        watermarks = {
-            series: min(snapshot.watermark(series) for snapshot in snapshots) for series in sealed
-        }
+        watermarks = {series: held_whole(snapshots, series) for series in sealed}
         stopped = self._stage_lines(con, sealed, watermarks)
         staging.stage_tables(con, snapshots)
-        mark_duplicates(con, _events_of(snapshots))
+        mark_duplicates(con, of_table(snapshots, EVENTS))
         return stopped
 
     def _stage_lines(
@@ -197,17 +195,13 @@ class LiveView:
         con.execute(
             "CREATE TEMP TABLE snapshot AS SELECT $version::BIGINT AS version, "
             "(SELECT count(*) FROM staged_events) AS tail_events",
-            {"version": _events_of(snapshots).version},
+            {"version": of_table(snapshots, EVENTS).version},
         )
         con.execute("CREATE TEMP TABLE stopped (series VARCHAR, segment BIGINT, reason VARCHAR)")
         for item in stopped:
             con.execute(
                 "INSERT INTO stopped VALUES (?, ?, ?)", [item.series, item.segment, item.reason]
             )
-
-
-def _events_of(snapshots: list[Snapshot]) -> Snapshot:
-    return next(item for item in snapshots if item.table is EVENTS)
 
 
 def _add_names(con: duckdb.DuckDBPyConnection, names: Names) -> None:

@@ -14,15 +14,13 @@ loaded, as for the live view.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from etl.lake.errors import LakeError
-from etl.lake.snapshot import Snapshot
+from etl.lake.snapshot import held_whole
 from etl.lake.tables import TABLES
 from etl.layout import Layout
 from etl.log import segments
-from etl.log.segments import Sealed
 from etl.upkeep.check import agreement, lake, log, names
 from etl.upkeep.check.findings import Findings, Problem
 
@@ -54,17 +52,15 @@ def _verify(layout: Layout, findings: Findings) -> None:
     findings.problems += names.problems(layout)
     snapshots = list(lake.load_tables(layout, findings))
     intact = list(log.verify(layout, sealed, findings))
-    log.verify_numbers(sealed, snapshots, findings)
+    watermarks = {series: held_whole(snapshots, series) for series in sealed}
+    log.verify_numbers(sealed, watermarks, findings)
     whole = [
         snapshot
         for snapshot in snapshots
         if lake.verify_table(layout.table(snapshot.table.name), snapshot, findings)
     ]
     if len(whole) == len(TABLES):
-        compacted = {segment for segment in intact if _is_compacted(segment, snapshots)}
-        agreement.compare([item for item in intact if item in compacted], snapshots, findings)
-        agreement.read_tail([item for item in intact if item not in compacted], findings)
-
-
-def _is_compacted(segment: Sealed, snapshots: Sequence[Snapshot]) -> bool:
-    return all(segment.number <= snapshot.watermark(segment.series) for snapshot in snapshots)
+        compacted = [item for item in intact if item.number <= watermarks[item.series]]
+        agreement.compare(compacted, snapshots, findings)
+        tail = [item for item in intact if item.number > watermarks[item.series]]
+        agreement.read_tail(tail, findings)

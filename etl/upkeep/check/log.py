@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from etl.lake.snapshot import Snapshot
 from etl.layout import Layout
 from etl.log import recovery_record, segments, verification
 from etl.log.segments import Sealed
@@ -33,11 +32,11 @@ def verify(
 
 
 def verify_numbers(
-    sealed: Mapping[str, Sequence[Sealed]], snapshots: Sequence[Snapshot], findings: Findings
+    sealed: Mapping[str, Sequence[Sealed]], watermarks: Mapping[str, int], findings: Findings
 ) -> None:
-    """Verify that no number above the watermark is missing, and that none occurs twice."""
+    """Verify that no number above the series' watermark is missing, and that none occurs twice."""
     for series, listed in sealed.items():
-        watermark = min((snapshot.watermark(series) for snapshot in snapshots), default=0)
+        watermark = watermarks[series]
         # Numbers up to the watermark may be missing: compacted segments are deleted.
         expected = min(listed[0].number, watermark + 1) if listed else watermark + 1
         for segment in listed:

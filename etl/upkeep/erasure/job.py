@@ -24,6 +24,7 @@ from deltalake.exceptions import CommitFailedError
 from etl import durable
 from etl.lake import compaction, duck
 from etl.lake.errors import LakeError
+from etl.lake.snapshot import held_whole
 from etl.lake.tables import TABLES
 from etl.layout import Layout
 from etl.log import compatibility, recovery, segments
@@ -107,7 +108,6 @@ def _erase(
         from_log = LogErasure(subject, from_lake.keys(con), outcome)
         snapshots = [from_lake.erase_rows(con, table) for table in TABLES]
     for folder in segments.series_folders(layout.log):
-        watermark = min(snapshot.watermark(folder.name) for snapshot in snapshots)
-        from_log.run(folder, watermark)
+        from_log.run(folder, held_whole(snapshots, folder.name))
     for snapshot in snapshots:
         from_lake.delete_older_versions(snapshot)

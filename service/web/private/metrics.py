@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from etl.lake.compaction import CompactionResult
 from etl.lake.errors import LakeError
-from etl.lake.snapshot import Snapshot
+from etl.lake.snapshot import Snapshot, held_whole
 from etl.lake.tables import TABLES
 from etl.layout import Layout
 from etl.log import segments
@@ -175,8 +175,8 @@ def _snapshots(layout: Layout) -> list[Snapshot]:
 
 def _waiting(sealed: dict[str, list[Sealed]], snapshots: list[Snapshot]) -> Iterator[Sealed]:
     for series, listed in sealed.items():
-        mark = min(snapshot.watermark(series) for snapshot in snapshots)
-        yield from (item for item in listed if item.number > mark)
+        watermark = held_whole(snapshots, series)
+        yield from (item for item in listed if item.number > watermark)
 
 
 def _lake(snapshots: list[Snapshot]) -> Iterator[Metric]:

@@ -19,7 +19,7 @@ def refusal(segment: Sealed) -> SegmentCorrupt:
 
 
 def test_a_flipped_bit_in_any_byte_makes_a_sealed_segment_corrupt(tmp_path):
-    """`verify` tells series, number and where the damaged line begins; `matches_name` sees it."""
+    """`verify` tells series, number and where the damaged line begins; `matches_crc` sees it."""
     lines = encoded(1, 1)
     data = b"".join(lines)
     segment = placed(tmp_path, data)
