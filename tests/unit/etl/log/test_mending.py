@@ -1,13 +1,16 @@
 """Mending a sealed segment: what is valid is kept, what is lost is said, the series goes on."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from log_tools import Shop, event, flip
+from log_tools import Killed, Shop, event, flip, killed_before
 
+from etl import durable
 from etl.lake import snapshot
-from etl.log import mending, verification
+from etl.log import mending, segments, verification
 from etl.log.mending import Mended, MendRefused
+from etl.upkeep import check
 
 SERIES = "h-w0-aa"
 
@@ -93,6 +96,81 @@ def test_two_lost_segments_at_the_end_are_mended_in_order(shop):
     mend(shop, 3)
     assert shop.compact().stopped == []
     assert len(shop.event_ids()) == 4
+
+
+MISDIRECTED = {
+    "repeated": (18, lambda here, before, after: here[:3] + here[1:3] + here[3:]),
+    "swapped": (15, lambda here, before, after: here[:1] + here[3:5] + here[1:3] + here[5:]),
+    "from before": (17, lambda here, before, after: here[:2] + before[1:4] + here[2:]),
+    "from after": (17, lambda here, before, after: here[:2] + after[1:4] + here[2:]),
+}
+"""The events that are left, and the lines of the second segment."""
+
+
+@pytest.mark.parametrize("place", MISDIRECTED)
+def test_lines_written_to_a_wrong_place_count_once(tmp_path, place):
+    """The chain starts again behind damage, so copies of whole lines look valid there."""
+    shop = Shop(tmp_path / "data")
+    for number in range(3):
+        shop.seal(*(event(10 * number + line) for line in range(6)))
+    before, here, after = (
+        item.path.read_bytes().splitlines(keepends=True) for item in shop.sealed()
+    )
+    left, lines = MISDIRECTED[place]
+    shop.sealed()[1].path.write_bytes(b"".join(lines(here, before, after)))
+    mend(shop, 2)
+    kept = shop.event_ids()
+    assert len(kept) == len(set(kept)) == left
+    assert (shop.compact().stopped, shop.event_ids()) == ([], kept)
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_a_series_without_any_valid_line_can_be_mended(tmp_path, lost):
+    """Nobody knows when its lines were received; the series goes on all the same."""
+    shop = Shop(tmp_path / "data")
+    for number in range(lost):
+        shop.seal(event(number))
+    shop.seal(event(99), series="h-w1-bb")
+    for damaged in shop.sealed():
+        damaged.path.write_bytes(b"\0" * 200)
+    for number in range(1, lost + 1):
+        assert mend(shop, number).lines == 0
+    assert (shop.compact().stopped, shop.event_ids()) == ([], ["e99"])
+    assert check.run(shop.data).ok
+
+
+@pytest.mark.parametrize("names_reversed", [False, True])
+@pytest.mark.parametrize("is_whole_lost", [False, True])
+def test_a_mending_that_is_killed_can_be_run_again(
+    shop, tmp_path, monkeypatch, is_whole_lost, names_reversed
+):
+    """Whatever step it had reached, and whichever of two files of one number is listed first."""
+    names_in = segments.names_in
+    monkeypatch.setattr(
+        segments, "names_in", lambda folder: sorted(names_in(folder), reverse=names_reversed)
+    )
+    damaged = shop.sealed()[1].path
+    flip(damaged, damaged.stat().st_size - 10)
+    if is_whole_lost:
+        damaged.write_bytes(b"\0" * 50)
+    steps = [(durable, "write_file"), (Path, "replace"), (Path, "unlink"), (durable, "fsync_path")]
+    step, ended = 0, False
+    while not ended:
+        step += 1
+        copy = Shop(tmp_path / f"killed-{step}")
+        shop.copy_to(copy)
+        try:
+            with killed_before(step, steps):
+                mend(copy, 2)
+                ended = True
+        except Killed:
+            with suppress(MendRefused):
+                mend(copy, 2)
+        assert [item.number for item in copy.sealed()] == [1, 2, 3]
+        assert copy.compact().stopped == []
+        assert len(copy.event_ids()) == (8 if is_whole_lost else 11)
+        assert (copy.folder() / "000000000002.broken").stat().st_size in (50, 199)
+    assert step > len(steps)
 
 
 def test_a_deleted_segment_is_not_missing(shop):
