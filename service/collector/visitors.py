@@ -16,6 +16,8 @@ from hashlib import blake2b
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from etl import durable
+
 SALT_BYTES = 32
 SALT_LIFETIME = timedelta(hours=48)
 
@@ -62,7 +64,7 @@ class DailySalts:
         expired = [path for path in self._folder.iterdir() if self._is_expired(path, now)]
         removed = sorted(path.name for path in expired if _unlink(path))
         if removed:
-            _sync_folder(self._folder)
+            durable.fsync_path(self._folder)
         return removed
 
     def _load(self, day: date) -> bytes:
@@ -70,7 +72,7 @@ class DailySalts:
         if not path.exists():
             self._create(path)
         # Another process may have linked the file, but not synced the folder yet.
-        _sync_folder(self._folder)
+        durable.fsync_path(self._folder)
         salt = path.read_bytes()
         if len(salt) != SALT_BYTES:
             raise SaltDamagedError(path)
@@ -131,11 +133,3 @@ def _unlink(path: Path) -> bool:
     except FileNotFoundError:
         return False  # another process was first
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

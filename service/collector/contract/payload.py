@@ -7,12 +7,13 @@ order value sent as text is within the schema's bounds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, NamedTuple, TypeAlias
 
 from etl.directory.tenant_reference import sent_tenant
 from service.collector.contract.explain import fault_of, rejection
+from service.collector.identifiers import us_of
 
 CONVERSION_TYPE_DEFAULT = "purchase"
 CURRENCY_DEFAULT = "HNL"
@@ -20,8 +21,6 @@ CURRENCY_DEFAULT = "HNL"
 _TRANSACTION_CHARACTERS_MAX = 255
 _INTEGER_MAX = 2**53 - 1
 _VALUE_STEP = Decimal("0.0001")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _TRACK_TIMESTAMP = ("timestamp",)
 
 Body: TypeAlias = dict[str, Any]
@@ -154,6 +153,6 @@ def _moment(body: Body, fields: tuple[str, ...]) -> tuple[int | None, str | None
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        return (moment.astimezone(UTC) - _EPOCH) // _MICROSECOND, text
+        return us_of(moment.astimezone(UTC)), text
     except (ValueError, OverflowError) as error:
         raise RuleBroken(field, "timestamp-invalid", "must be an ISO 8601 time") from error

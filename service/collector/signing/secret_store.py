@@ -19,8 +19,6 @@ from pathlib import Path
 from service.collector.signing.signatures import SecretsUnavailable
 from service.stamped_file import StampedFile
 
-SECRETS_PER_TENANT_MAX = 2
-
 _PREFIX = "bls_"
 _SECRET_BYTES = 32
 _ID_BYTES = 4
