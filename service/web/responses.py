@@ -35,11 +35,13 @@ class JsonHandler(web.RequestHandler):
     `ALLOWED` lists the methods of a subclass; another method gets a 405 with `Allow`. Bodies are
     streamed, so that no large body is in memory: `body` holds up to `body_bytes_max`, and the rest
     is dropped. The rest is read, up to DISCARDED_BYTES_MAX, so that the client reads the response.
+    With an `etag`, Tornado sends it, or a 304 if the client has it.
     The application's setting `port_headers` is a mapping of headers for all of its responses.
     """
 
     ALLOWED: tuple[str, ...] = ("GET", "HEAD")
     body_bytes_max = 0
+    etag: str | None = None
 
     def set_default_headers(self) -> None:
         self.clear_header("Server")
@@ -86,7 +88,7 @@ class JsonHandler(web.RequestHandler):
         return False
 
     def compute_etag(self) -> str | None:
-        return None
+        return self.etag
 
     def write_error(self, status_code: int, **_: object) -> None:
         if status_code == 405:

@@ -82,11 +82,7 @@ class FileHandler(JsonHandler):
             self.set_header(name, text)
         self.set_header("Content-Type", file.content_type)
         self.set_header("Cache-Control", "no-cache")
-        self.set_header("ETag", file.etag)
-        if self.check_etag_header():
-            self.set_status(304)
-            self.finish()
-        else:
-            self.finish(file.body)
+        self.etag = file.etag
+        self.finish(file.body)
 
     head = get

@@ -31,11 +31,7 @@ class AssetHandler(JsonHandler):
         self.set_header("Content-Type", _TYPES[suffix])
         self.set_header("Cache-Control", "no-cache")
         body = content(name)
-        self.set_header("ETag", f'"{sha256(body).hexdigest()[:16]}"')
-        if self.check_etag_header():
-            self.set_status(304)
-            self.finish()
-        else:
-            self.finish(body)
+        self.etag = f'"{sha256(body).hexdigest()[:16]}"'
+        self.finish(body)
 
     head = get

@@ -68,18 +68,13 @@ class BeaconHandler(JsonHandler):
         self._script = script
 
     def get(self) -> None:
+        accepted = self.request.headers.get("Accept-Encoding", "")
+        form = self._script.gzipped if accepts_gzip(accepted) else self._script.plain
         for name, text in _HEADERS.items():
             self.set_header(name, text)
-        if self._form.encoding:
-            self.set_header("Content-Encoding", self._form.encoding)
-        self.finish(self._form.body)
+        if form.encoding:
+            self.set_header("Content-Encoding", form.encoding)
+        self.etag = form.etag
+        self.finish(form.body)
 
     head = get
-
-    def compute_etag(self) -> str | None:
-        return self._form.etag
-
-    @property
-    def _form(self) -> Form:
-        accepted = self.request.headers.get("Accept-Encoding", "")
-        return self._script.gzipped if accepts_gzip(accepted) else self._script.plain
