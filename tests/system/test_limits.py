@@ -106,24 +106,19 @@ def http_status(stream: BinaryIO) -> int:
 def test_workers_share_few_connections(start_service: StartService) -> None:
     """None is left idle by another that takes all."""
     service = start_service(role="collect", workers=2, throttle_api="off")
-
-    def lines_per_worker() -> Counter[str]:
-        lines = Counter[str]()
-        for segment in service.data.glob("log/*/0*"):
-            lines[segment.parent.name] += segment.read_bytes().count(b"\n")
-        return lines
-
-    def both_had_connections() -> bool:
-        before = lines_per_worker()
-        with ExitStack() as stack:
-            for _ in range(12):
-                peer = stack.enter_context(closing(connect(service.url, PATIENCE_S)))
-                for _ in range(5):
-                    peer.sendall(raw_post(TRACK, BODY))
-                    assert read_next(peer).status == 202
-        return len(lines_per_worker() - before) == 2
-
-    assert eventually(both_had_connections)  # once the second worker has started, too
+    eventually(lambda: service.log().count(" collecting ") == 2)
+    with ExitStack() as stack:
+        for _ in range(12):
+            peer = stack.enter_context(closing(connect(service.url, PATIENCE_S)))
+            for _ in range(5):
+                peer.sendall(raw_post(TRACK, BODY))
+                assert read_next(peer).status == 202
+        assert service.stop() == 0
+    lines = Counter[str]()
+    for segment in service.data.glob("log/*/*.ndjson"):
+        lines[segment.parent.name] += segment.read_bytes().count(b"\n")
+    assert sum(lines.values()) == 60
+    assert len(lines) == 2
 
 
 def test_each_port_is_for_its_own_alone(start_service: StartService) -> None:
