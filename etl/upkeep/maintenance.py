@@ -196,15 +196,14 @@ class _TableMaintenance:
         # delta-rs measures ages by the wall clock, which may be ahead of the trusted time.
         ahead_s = max(0.0, time.time() - self._versions_now_s() - STEP_S)
         hours = self.plan.snapshot_retention_hours + math.ceil(ahead_s / 3600)
-        deleted = vacuum.delete_files(self.folder, self.snapshot, retention_hours=hours)
+        deleted = vacuum.delete_files(self.folder, self.snapshot.table, retention_hours=hours)
         self.outcome.deleted_files += deleted
-        self.snapshot = Snapshot.load(self.folder, self.snapshot.table)
 
     def _clean_log(self) -> None:
         hours = self.plan.snapshot_retention_hours
         now_s = self._versions_now_s()
         self.outcome.deleted_log_entries += vacuum.delete_log_entries(
-            self.folder, self.snapshot, retention_hours=hours, now_s=now_s
+            self.folder, self.snapshot.table, retention_hours=hours, now_s=now_s
         )
 
     def _versions_now_s(self) -> float:

@@ -67,16 +67,15 @@ class LakeErasure:
         elif table is REJECTED:
             self.outcome.rejected += rows
 
-    def delete_older_versions(self, snapshot: Snapshot) -> None:
+    def delete_older_versions(self, table: Table) -> None:
         """Delete the files of older versions, and the Delta log entries that name the subject."""
-        folder = self.layout.table(snapshot.table.name)
+        folder = self.layout.table(table.name)
         parquet.sweep(folder)
-        self.outcome.deleted_files += vacuum.delete_files(folder, snapshot, retention_hours=0)
+        self.outcome.deleted_files += vacuum.delete_files(folder, table, retention_hours=0)
         # The commit that added a file names its smallest and largest tenant.
         naming = list(with_statistics(folder, self.subject))
         if naming:
-            newest = Snapshot.load(folder, snapshot.table)
-            vacuum.delete_log_entries(folder, newest, retention_hours=0, now_s=math.inf)
+            vacuum.delete_log_entries(folder, table, retention_hours=0, now_s=math.inf)
         for path in naming:
             if path.suffix == delta_log.SET_ASIDE:
                 path.unlink()

@@ -109,5 +109,5 @@ def _erase(
         snapshots = [from_lake.erase_rows(con, table) for table in TABLES]
     for folder in segments.series_folders(layout.log):
         from_log.run(folder, held_whole(snapshots, folder.name))
-    for snapshot in snapshots:
-        from_lake.delete_older_versions(snapshot)
+    for table in TABLES:
+        from_lake.delete_older_versions(table)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 from examples import examples
@@ -12,14 +13,17 @@ from log_tools import UNTIMED, Killed, Shop, event, killed_before, record
 
 from etl import durable
 from etl.directory.tenant_reference import TenantNames
-from etl.lake import commits, compaction, delta_log
+from etl.lake import commits, compaction, delta_log, rewrite
+from etl.lake.commits import Change
 from etl.lake.errors import VersionNotFound
+from etl.lake.rewrite import Rewrite
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS
 from etl.log import format as log_format
 from etl.log import verification
 from etl.upkeep import check, erasure
 from etl.upkeep.erasure import EraseRefused, Subject, job
+from etl.upkeep.erasure.from_log import LogErasure
 from etl.upkeep.erasure.searching import with_statistics
 
 UUID = "3f0e6f0e-5f0e-4b5e-9d6e-2d9a6c1f4a11"
@@ -316,6 +320,25 @@ def test_what_came_meanwhile_is_said(filled, monkeypatch):
     monkeypatch.setattr(job, "search", after_one_more)
     outcome = run(filled, TENANT)
     assert [Path(path).name[:12] for path in outcome.remaining] == ["000000000003"]
+
+
+def test_a_version_that_another_writer_commits_meanwhile_keeps_its_files(filled, monkeypatch):
+    """Such as a merge by another program, which does not know the lake's lock."""
+    others = filled.query("SELECT * FROM events WHERE tenant_id != 1 ORDER BY series, seq")
+    folder, erase_from_log = filled.layout.table("events"), LogErasure.run
+
+    def after_a_rewrite(*arguments: object) -> None:
+        monkeypatch.setattr(LogErasure, "run", erase_from_log)
+        newest = Snapshot.load(folder, EVENTS)
+        replaced = newest.listed()[:1]
+        with duckdb.connect() as con:
+            written = rewrite.run(con, folder, newest, Rewrite(replaced))
+        commits.replace(folder, newest, Change([written], replaced, is_rewrite=True, books={}))
+        erase_from_log(*arguments)
+
+    monkeypatch.setattr(LogErasure, "run", after_a_rewrite)
+    run(filled, TENANT)
+    assert rows(filled) == others
 
 
 def test_lines_that_the_lake_does_not_hold_yet_are_erased_in_their_segments(shop):

@@ -232,11 +232,7 @@ def test_an_older_version_answers_until_it_is_past_its_retention(filled):
     assert filled.query(ALL, version=old) == before
     for path in files(filled):
         os.utime(path, (0, 0))
-    vacuum.delete_files(
-        filled.layout.table("events"),
-        Snapshot.load(filled.layout.table("events"), EVENTS),
-        retention_hours=0,
-    )
+    vacuum.delete_files(filled.layout.table("events"), EVENTS, retention_hours=0)
     assert len(files(filled)) == 1
     assert filled.query(ALL) == before
     with pytest.raises(VersionNotFound):
@@ -326,4 +322,23 @@ def test_a_file_that_does_not_hold_its_rows_is_never_committed(filled, monkeypat
     monkeypatch.setattr(rewrite, "_fingerprint", lambda con, relation: next(fingerprints))
     with pytest.raises(rewrite.RewriteMismatch):
         keep_up(filled)
+    assert filled.query(ALL) == before
+
+
+def test_after_a_conflict_no_file_of_the_other_process_is_deleted(filled, monkeypatch):
+    """Its commit is newer than the snapshot of the run, and so are its files."""
+    before, run = filled.query(ALL), rewrite.run
+
+    def overtaken(con, folder, snapshot, chosen):
+        monkeypatch.setattr(rewrite, "run", run)
+        other = Snapshot.load(folder, snapshot.table)
+        replaced = chosen.files[:2]
+        written = run(con, folder, other, Rewrite(replaced))
+        commits.replace(folder, other, Change([written], replaced, is_rewrite=True, books={}))
+        return run(con, folder, snapshot, chosen)
+
+    monkeypatch.setattr(rewrite, "run", overtaken)
+    plan = MaintenancePlan(snapshot_retention_hours=0)
+    outcome = maintenance.run(filled.data, plan, time.time() + HOUR_S)
+    assert [conflict.partition(":")[0] for conflict in outcome.conflicts] == ["events"]
     assert filled.query(ALL) == before
