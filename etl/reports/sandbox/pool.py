@@ -40,6 +40,7 @@ class Sandbox:
         self.timeout_s = timeout_s
         self._spares_max = spares_max
         self._spares: list[WorkerProcess] = []
+        self._is_closed = False
         self._lock = threading.Lock()
         weakref.finalize(self, _end_all, self._spares)
 
@@ -58,14 +59,15 @@ class Sandbox:
         return WorkerProcess()
 
     def start_spare(self) -> None:
-        """Start a spare worker, unless `spares_max` are ready."""
+        """Start a spare worker, unless `spares_max` are ready or the pool is closed."""
         with self._lock:
-            if len(self._spares) < self._spares_max:
+            if not self._is_closed and len(self._spares) < self._spares_max:
                 self._spares.append(WorkerProcess())
 
     def close(self) -> None:
-        """End the spare workers."""
+        """End the spare workers, and start no more: a query that still runs may end later."""
         with self._lock:
+            self._is_closed = True
             _end_all(self._spares)
 
 
