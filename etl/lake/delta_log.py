@@ -30,7 +30,7 @@ FOLDER = "_delta_log"
 SET_ASIDE = ".broken"
 _BOOKS_PREFIX = "beaconlog."
 _LAST_CHECKPOINT = "_last_checkpoint"
-_UNSYNCED_MAX = 3
+_UNSYNCED_MAX = 2
 """The largest number of commits that one step makes before it syncs: a vacuum makes two."""
 
 
@@ -179,12 +179,18 @@ def repair(table: Path) -> list[str]:
 
 
 def _from_first_torn(commits: list[Path]) -> list[Path]:
-    """Return the newest commits, from the first torn or missing one on; none of them was synced."""
-    newest = commits[-_UNSYNCED_MAX:]
-    for index, path in enumerate(newest):
-        is_next = index == 0 or int(path.stem) == int(newest[index - 1].stem) + 1
-        if not is_next or not _is_whole_commit(path):
-            return newest[index:]
+    """Return the commits from the first torn or missing one on, of those that may be unsynced.
+
+    An older commit was synced. If it cannot be read it is damaged, not torn, and its segments may
+    be deleted already: only a reader's error tells the operator.
+    """
+    versions = [_version(path) for path in commits]
+    for index, version in enumerate(versions):
+        if version <= versions[-1] - _UNSYNCED_MAX:
+            continue
+        is_after_gap = index > 0 and version != versions[index - 1] + 1
+        if is_after_gap or not _is_whole_commit(commits[index]):
+            return commits[index:]
     return []
 
 

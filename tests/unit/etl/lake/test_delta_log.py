@@ -166,3 +166,15 @@ def test_all_commits_of_a_torn_vacuum_are_set_aside(shop, damage):
     assert Snapshot.load(folder, EVENTS).version == before.version
     shop.seal(event(2))
     assert shop.compact().rows == 1
+
+
+def test_a_damaged_older_commit_is_not_a_torn_one(shop):
+    """It was synced and its segments may be deleted: those after it are no less needed."""
+    for number in range(4):
+        shop.seal(event(number))
+        shop.compact()
+    log_folder = folder(shop) / LOG
+    newest = sorted(log_folder.glob("*.json"))
+    newest[-3].write_bytes(newest[-3].read_bytes()[:-5])
+    assert delta_log.repair(folder(shop)) == []
+    assert sorted(log_folder.glob("*.json")) == newest
