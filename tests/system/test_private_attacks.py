@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
@@ -59,6 +61,17 @@ def test_a_page_that_asked_for_a_sign_in_is_come_back_to(service: Service) -> No
     form = urlencode({"token": TOKEN, "next": "/?tenant=1&period=today"})
     reply = service.request("POST", "/signin", form, FORM, base=service.reports_url)
     assert reply.headers["Location"] == "/?tenant=1&period=today"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_connection_that_closes_says_so(service: Service, method: str) -> None:
+    """A 401 is sent before the body is read; else a client would send its next request in vain."""
+    target = urlsplit(service.reports_url)
+    with closing(HTTPConnection(target.netloc, timeout=15)) as connection:
+        connection.request(method, "/api/v1/sql", b"{}" if method == "POST" else None)
+        response = connection.getresponse()
+        response.read()
+        assert (response.status, response.getheader("Connection")) == (401, "close")
 
 
 def test_a_token_is_in_no_log_no_metric_and_no_argument(service: Service, shop_token: str) -> None:

@@ -147,6 +147,9 @@ class _Request(httputil.HTTPMessageDelegate):
     ) -> None:
         self._delegate = delegate
         self._client = client
+        self._is_read = False
+        self._start_response = connection.write_headers
+        connection.write_headers = self._response_started  # type: ignore[method-assign]
         self._finish_response = connection.finish
         self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
         connection.finish = self._response_finished  # type: ignore[method-assign]
@@ -170,7 +173,19 @@ class _Request(httputil.HTTPMessageDelegate):
 
     def finish(self) -> None:
         self._client.is_idle = False
+        self._is_read = True
         self._delegate.finish()
+
+    def _response_started(
+        self,
+        start_line: httputil.RequestStartLine | httputil.ResponseStartLine,
+        headers: httputil.HTTPHeaders,
+        chunk: bytes | None = None,
+    ) -> Future[None]:
+        """Announce the end of the connection if the body is unread: Tornado closes it silently."""
+        if not self._is_read:
+            headers["Connection"] = "close"
+        return self._start_response(start_line, headers, chunk)
 
     def _response_finished(self) -> None:
         self._client.touch()
