@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Generator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate
+from itertools import islice
 from pathlib import Path
-from uuid import UUID
 
+from benchmarks import users
 from benchmarks.rounds import tell
 from etl.layout import Layout
 from etl.log import claiming
@@ -17,111 +18,87 @@ from etl.log.segment_writer import SegmentWriter
 from etl.log.segments import Position
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
-SERIES = 2
 BATCH_LINES = 500
-SEGMENT_BYTES_MAX = 64 << 20
-TENANTS = 5_000
-SALES_SHARE = 0.01
-TYPES = ("view",) * 44 + ("whatsapp_click",) * 3 + ("cart_add", "call_click", "maps_click")
-SOURCES = ("google", "facebook", "instagram", "newsletter", "tiktok")
-REFERRERS = ("www.google.com", "l.facebook.com", "l.instagram.com", "duckduckgo.com")
-VISITS_OPEN = 2_000
-EVENTS_PER_VISIT = 2.9
-"""As in the public set of REES46: 5,019 events of 1,755 visitors."""
+_SEGMENT_BYTES_MAX = 64 << 20
+_DISK_FREE_BYTES_MIN = 1 << 30
 
 
-def fill(data: Path, events: int, *, days: float = 1.0, tenants: int = TENANTS) -> None:
-    """Events of `days` days, alternately in two series, sealed at 64 MiB."""
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Which events a backlog has. It has `series` series, which take turns."""
+
+    events: int
+    start: datetime = START
+    lasts: timedelta = timedelta(days=1)
+    shops: int = users.SHOPS
+    series: int = 2
+
+
+def fill(data: Path, backlog: Backlog) -> None:
+    """Write the events, sealed at 64 MiB and at the end, in new series."""
     layout = Layout(data)
     layout.prepare()
     claims = [
         claiming.claim(layout.log, layout.log_lock, host="bench", slot=slot, now_us=0)
-        for slot in range(SERIES)
+        for slot in range(backlog.series)
     ]
     writers = [
         SegmentWriter(
             claim.folder,
             Position(),
-            segment_bytes_max=SEGMENT_BYTES_MAX,
-            disk_free_bytes_min=1 << 30,
+            segment_bytes_max=_SEGMENT_BYTES_MAX,
+            disk_free_bytes_min=_DISK_FREE_BYTES_MIN,
         )
         for claim in claims
     ]
-    chance = random.Random(events)
-    users = _events(chance, tenants)
-    next(users)
-    step = timedelta(days=days) / events
-    for number, first in enumerate(range(0, events, BATCH_LINES)):
-        last = min(first + BATCH_LINES, events)
-        writer = writers[number % SERIES]
-        writer.commit([users.send(START + i * step) for i in range(first, last)])
+    written = 0
+    records = _records(backlog)
+    while batch := list(islice(records, BATCH_LINES)):
+        writer = writers[written // BATCH_LINES % len(writers)]
+        writer.commit(batch)
+        written += len(batch)
         if writer.is_full:
             writer.seal()
-            tell(f"  {last} of {events} events written")
+            tell(f"  {written} of {backlog.events} events written")
     for claim, writer in zip(claims, writers, strict=True):
         writer.seal()
         claim.release()
 
 
-@dataclass(slots=True)
-class _Visit:
-    """A visit of a shop. `late`: how long its events travel, and how far its clock is behind."""
-
-    tenant: int
-    visitor_id: str
-    source: str
-    late: timedelta
+def _records(backlog: Backlog) -> Iterator[bytes]:
+    chance = random.Random(f"{backlog.events} {backlog.start}")
+    step = backlog.lasts / backlog.events
+    listed = users.events(chance, shops=backlog.shops)
+    for number, event in enumerate(islice(listed, backlog.events)):
+        yield record(event, backlog.start + (number + chance.random()) * step)
 
 
-def _events(chance: random.Random, tenants: int) -> Generator[bytes, datetime, None]:
-    """Return the record of an event received at the moment that is sent in.
-
-    Every event has the random id of a tracker. The k-th shop has 1/k of the first shop's visits.
-    """
-    shares = list(accumulate(1 / rank for rank in range(1, tenants + 1)))
-    shops = range(1, tenants + 1)
-
-    def visit() -> _Visit:
-        (tenant,) = chance.choices(shops, cum_weights=shares)
-        late = timedelta(milliseconds=chance.randrange(20, 3_000))
-        return _Visit(tenant, f"{chance.getrandbits(64):016x}", _source(chance), late)
-
-    visits = [visit() for _ in range(VISITS_OPEN)]
-    record = b""
-    while True:
-        moment = yield record
-        place = chance.randrange(VISITS_OPEN)
-        record = _event(visits[place], moment, chance)
-        if chance.random() < 1 / EVENTS_PER_VISIT:
-            visits[place] = visit()
-
-
-def _source(chance: random.Random) -> str:
-    kind = chance.random()
-    if kind < 0.3:
-        return f'"source":"{chance.choice(SOURCES)}",'
-    return f'"referrer":"{chance.choice(REFERRERS)}",' if kind < 0.7 else ""
-
-
-def _event(visit: _Visit, moment: datetime, chance: random.Random) -> bytes:
-    received, occurred = _iso(moment), _iso(moment - visit.late)[:-4] + "000Z"
-    product = 1 + int(300 * chance.random() ** 2)
-    event_id = UUID(int=chance.getrandbits(128), version=4)
-    what, key = f'"interactions","type":"{chance.choice(TYPES)}"', f"id:{event_id}"
-    if chance.random() < SALES_SHARE:
-        sale = f"T-{chance.getrandbits(40)}"
-        what = (
-            f'"conversion","type":"purchase","transaction_id":"{sale}",'
-            f'"value":{chance.randrange(100, 100_000) / 100},"currency":"HNL"'
-        )
-        key = f"tx:{sale}"
-    return (
-        f'{{"kind":"event","event_id":"{event_id}","received_at":"{received}",'
-        f'"occurred_at":"{occurred}","tenant_id":{visit.tenant},"endpoint":{what},'
-        f'"product_id":{product},"visitor_id":"{visit.visitor_id}","bot":false,'
-        f'"metadata":{{{visit.source}"path":"/producto/{product}","product_id":{product}}},'
-        f'"dedupe_key":"{key}"}}'
-    ).encode()
+def record(event: users.Event, received: datetime) -> bytes:
+    """Return the log's record of an event."""
+    late_ms = event.visit.behind_ms + event.travel_ms
+    occurred = received - timedelta(milliseconds=late_ms)
+    fields: dict[str, object] = {
+        "kind": "event",
+        "event_id": event.event_id,
+        "received_at": _iso(received),
+        "occurred_at": _iso(occurred)[:-4] + "000Z",  # browsers send milliseconds
+        "tenant_id": event.visit.shop,
+        "endpoint": users.ENDPOINTS[event.type],
+        "type": event.type,
+    }
+    metadata: dict[str, object] = dict(event.metadata)
+    if event.product_id is not None:
+        fields["product_id"] = metadata["product_id"] = event.product_id
+    key = f"id:{event.event_id}"
+    if sale := event.sale:
+        fields |= {"transaction_id": sale.transaction_id, "value": sale.value}
+        fields["currency"] = users.CURRENCY
+        key = f"{'stx' if sale.is_signed else 'tx'}:{sale.transaction_id}"
+    fields |= {"visitor_id": event.visit.visitor_id, "bot": False, "metadata": metadata}
+    fields["dedupe_key"] = key
+    if sale and sale.is_signed:
+        fields["signed"] = True
+    return json.dumps(fields, separators=(",", ":")).encode()
 
 
 def _iso(moment: datetime) -> str:

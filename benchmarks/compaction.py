@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.backlog import fill
+from benchmarks.backlog import Backlog, fill
 from benchmarks.rounds import Result, interleaved, markdown, measured_process, tell
 
 EVENTS = 1_000_000
@@ -67,7 +67,7 @@ def run(events: int, rounds: int) -> str:
     with TemporaryDirectory(prefix="beaconlog-bench-") as folder:
         data = Path(folder) / "data"
         tell(f"compaction of {events} events")
-        fill(data, events)
+        fill(data, Backlog(events))
         candidates: dict[str, Callable[[], float]] = {
             name: partial(_events_per_s, name, code, data, events, peaks)
             for name, (code, _, module) in WHAT.items()

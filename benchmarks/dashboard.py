@@ -19,7 +19,8 @@ from statistics import median
 
 from playwright.sync_api import sync_playwright
 
-from benchmarks.reports import DAYS, FIRST_DAY, SHOP, fill
+from benchmarks.lakes import SHOP, Lake, fill
+from benchmarks.reports import SHOP_EVENTS
 from benchmarks.rounds import markdown, tell
 from benchmarks.servers import Command, Server, running
 
@@ -34,8 +35,9 @@ def run(events: int) -> str:
     """The table: a row a page."""
     if not (chromium := shutil.which("chromium")):
         return "Chromium is missing: apt-get install chromium\n"
-    last_day = FIRST_DAY + timedelta(days=DAYS - 1)
-    period = f"from={FIRST_DAY}&to={last_day + timedelta(days=1)}"
+    lake = Lake(events, of_shop=SHOP_EVENTS)
+    last_day = lake.first_day + timedelta(days=lake.days - 1)
+    period = f"from={lake.first_day}&to={last_day + timedelta(days=1)}"
     week = f"from={last_day - timedelta(days=6)}&to={last_day + timedelta(days=1)}"
     asked = {
         "one shop, 7 days": f"?shop=shop-{SHOP}&{week}",
@@ -43,17 +45,16 @@ def run(events: int) -> str:
         "all shops, 7 days": f"?{week}",
         "all shops, 30 days": f"?{period}",
     }
-    with _warehouse(events) as url:
+    with _warehouse(lake) as url:
         rows = [(name, *_measured(chromium, f"{url}/{query}")) for name, query in asked.items()]
     return markdown(("ms", "first content", "whole page"), rows)
 
 
 @contextmanager
-def _warehouse(events: int) -> Iterator[str]:
+def _warehouse(lake: Lake) -> Iterator[str]:
     def commands(port: int, folder: Path) -> Sequence[Command]:
         data = folder / "data"
-        tell(f"a lake of {events} events for the dashboard")
-        fill(data, events)
+        fill(data, lake)
         tenants = folder / "tenants.csv"
         tenants.write_text(
             "id,uuid,slug,name,status\n"
