@@ -7,11 +7,10 @@ record, the payload is dropped; the reply is the same.
 
 from __future__ import annotations
 
-from etl.log.segment_writer import DiskFull
 from service.collector import record
 from service.collector.clock import Clock
 from service.collector.contract.rejection import Rejection
-from service.collector.journal import Journal, JournalBroken, JournalFull
+from service.collector.journal import Batch, Journal, JournalBroken, JournalFull
 from service.collector.throttle.token_bucket import MemoryThrottle, Rate
 
 _BYTES_PER_TOKEN = 1024
@@ -58,10 +57,11 @@ class RejectedStream:
         self._budget = budget
         self._schema_version = schema_version
 
-    async def keep(self, endpoint: str, rejection: Rejection, body: bytes, address: str) -> bool:
-        """Store a rejected payload, cut to its maximum, and return whether it is on disk."""
-        if self._clock.has_fallen():
-            await self._journal.await_clock()
+    def keep(self, endpoint: str, rejection: Rejection, body: bytes, address: str) -> Batch | None:
+        """Submit a rejected payload, cut to its maximum; return its batch, None if dropped.
+
+        Call it in a step of the loop that may stamp records: see `Journal.clock_wait`.
+        """
         received_us = self._clock.now_us()
         payload = record.rejected(
             endpoint=endpoint,
@@ -72,9 +72,8 @@ class RejectedStream:
             received_us=received_us,
         )
         if not self._budget.take(len(payload), address, self._clock.monotonic_s()):
-            return False
+            return None
         try:
-            await self._journal.submit(payload, received_us)
-        except (JournalFull, JournalBroken, DiskFull):
-            return False
-        return True
+            return self._journal.submit(payload, received_us)
+        except (JournalFull, JournalBroken):
+            return None

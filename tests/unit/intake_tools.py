@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,12 +15,15 @@ from service.collector.directory.directory import MISS, Miss
 from service.collector.identifiers import us_of
 from service.collector.intake import (
     EventStream,
+    Outcome,
     Parts,
     Reply,
     Submission,
     TimeBounds,
     make_endpoints,
+    reply_of,
 )
+from service.collector.journal import Batch
 from service.collector.rejected import ByteBudget, RejectedStream
 from service.collector.signing.signatures import Secrets
 from service.collector.signing.verifier import Verifier
@@ -101,20 +104,22 @@ class FakeJournal:
         self.raw: list[bytes] = []
         self.refuses_at_once: Exception | None = None
         self.fails_later: Exception | None = None
+        self.clock_waits: list[asyncio.Future[None] | None] = []
 
-    def submit(self, payload: bytes, received_us: int) -> asyncio.Future[None]:
+    def clock_wait(self) -> asyncio.Future[None] | None:
+        return self.clock_waits.pop(0) if self.clock_waits else None
+
+    def submit(self, payload: bytes, received_us: int) -> Batch:
         received_at = json.loads(payload)["received_at"]
         assert us_of(datetime.fromisoformat(received_at)) == received_us
         if self.refuses_at_once:
             raise self.refuses_at_once
-        waiter = asyncio.get_running_loop().create_future()
-        if self.fails_later:
-            waiter.set_exception(self.fails_later)
-        else:
+        if not self.fails_later:
             self.raw.append(payload)
             self.lines.append(json.loads(payload, parse_float=Decimal))
-            waiter.set_result(None)
-        return waiter
+        batch = Batch()
+        asyncio.get_running_loop().call_soon(batch.settle, self.fails_later)
+        return batch
 
 
 class NoSecrets:
@@ -165,10 +170,10 @@ class Collector:
     def send(self, endpoint: str, body: object, **changes: Any) -> Reply:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         submission = SUBMISSION._replace(body=raw, **changes)
-        ask: Callable[[Submission], Awaitable[Reply]] = getattr(self.endpoints, endpoint)
+        ask: Callable[[Submission], Outcome] = getattr(self.endpoints, endpoint)
 
         async def asked() -> Reply:
-            return await ask(submission)
+            return await reply_of(ask(submission))
 
         return asyncio.run(asked())
 

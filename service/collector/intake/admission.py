@@ -1,23 +1,26 @@
 """Admit a payload if its tenant is public, its signature is valid and its product exists.
 
-Each step takes the result of the step before, and returns a rejection unchanged. The coroutines
-wait only if the directory must query the database.
+Each step takes the result of the step before, and returns a rejection unchanged. A step is Waiting
+only if the directory must query the database.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from etl.directory.entries import DirectoryUnavailable, Tenant
 from service.collector.contract.payload import Payload
 from service.collector.contract.rejection import Rejection
 from service.collector.directory.directory import MISS, Directory, Miss
-from service.collector.intake.submission import Unavailable
+from service.collector.intake.outcome import Unavailable, Waiting
 from service.collector.signing.signatures import SecretsUnavailable
 from service.collector.signing.verifier import Verifier
 from service.logs import Repeats
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,9 @@ class Admitted(NamedTuple):
         return f"tenant:{self.tenant.id}"
 
 
+Verdict: TypeAlias = Admitted | Rejection
+
+
 class TenantLookup(NamedTuple):
     """The look-up of a payload's tenant: `peek` in memory; after a MISS, `fetch`.
 
@@ -63,17 +69,15 @@ class TenantLookup(NamedTuple):
         """Return the look-up by slug."""
         return cls(directory.peek_slug, directory.tenant_by_slug)
 
-    async def tenant(self, payload: Payload | Rejection, address: str) -> Admitted | Rejection:
+    def tenant(self, payload: Payload | Rejection, address: str) -> Verdict | Waiting[Verdict]:
         """Admit the payload if its tenant is public."""
         if isinstance(payload, Rejection):
             return payload
         tenant = self.peek(payload.tenant)
         if tenant is MISS:
-            try:
-                tenant = await self.fetch(payload.tenant, address)
-            except DirectoryUnavailable:
-                return DIRECTORY_UNAVAILABLE
-        return Admitted(payload, tenant) if tenant else TENANT_NOT_FOUND
+            fetched = _available(self.fetch(payload.tenant, address))
+            return Waiting(fetched, partial(_of_tenant, payload))
+        return _of_tenant(payload, tenant)
 
 
 class Admission:
@@ -84,9 +88,7 @@ class Admission:
         self._verifier = verifier
         self._failures = Repeats()
 
-    def verified(
-        self, admitted: Admitted | Rejection, body: bytes, header: str | None
-    ) -> Admitted | Rejection:
+    def verified(self, admitted: Verdict, body: bytes, header: str | None) -> Verdict:
         """Mark a payload as signed; reject an invalid signature, or a missing one if required.
 
         Raises Unavailable.
@@ -104,15 +106,33 @@ class Admission:
             return signed
         return admitted._replace(signed=True) if signed else admitted
 
-    async def with_product(self, admitted: Admitted, address: str) -> Admitted | Rejection:
+    def with_product(self, admitted: Verdict, address: str) -> Verdict | Waiting[Verdict]:
         """Reject a payload whose product does not exist for this tenant."""
-        tenant_id, product_id = admitted.tenant.id, admitted.payload.product_id
-        if product_id is None:
+        if isinstance(admitted, Rejection) or admitted.payload.product_id is None:
             return admitted
+        tenant_id, product_id = admitted.tenant.id, admitted.payload.product_id
         exists = self._directory.peek_product(tenant_id, product_id)
         if exists is MISS:
-            try:
-                exists = await self._directory.has_product(tenant_id, product_id, address)
-            except DirectoryUnavailable:
-                return DIRECTORY_UNAVAILABLE
-        return admitted if exists else PRODUCT_NOT_FOUND
+            fetched = _available(self._directory.has_product(tenant_id, product_id, address))
+            return Waiting(fetched, partial(_of_product, admitted))
+        return _of_product(admitted, exists)
+
+
+async def _available(fetched: Awaitable[T]) -> T | Rejection:
+    """Return the result of a query, or the rejection if the directory cannot be read."""
+    try:
+        return await fetched
+    except DirectoryUnavailable:
+        return DIRECTORY_UNAVAILABLE
+
+
+def _of_tenant(payload: Payload, tenant: Tenant | Rejection | None) -> Verdict:
+    if isinstance(tenant, Rejection):
+        return tenant
+    return Admitted(payload, tenant) if tenant else TENANT_NOT_FOUND
+
+
+def _of_product(admitted: Admitted, exists: bool | Rejection) -> Verdict:  # noqa: FBT001
+    if isinstance(exists, Rejection):
+        return exists
+    return admitted if exists else PRODUCT_NOT_FOUND

@@ -2,68 +2,69 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar
 
-from service.collector.client import throttle_key
 from service.collector.contract.payload import Payload
 from service.collector.contract.rejection import Rejection
 from service.collector.intake import reading
-from service.collector.intake.admission import Admission, Admitted, TenantLookup
+from service.collector.intake.admission import Admission, Admitted, TenantLookup, Verdict
+from service.collector.intake.endpoint import Endpoint
+from service.collector.intake.events import Stored
+from service.collector.intake.outcome import Outcome, Waiting
 from service.collector.intake.parts import Parts
-from service.collector.intake.submission import (
-    Reply,
-    Submission,
-    Unavailable,
-    throttled,
-    unavailable,
-)
-from service.collector.throttle.gates import NO_HEADERS, Throttled, quota_headers
+from service.collector.intake.submission import Request
+from service.collector.throttle.gates import quota_headers
 
 
-class ApiEndpoint(ABC):
-    """An endpoint that is limited by address. Subclasses process the decompressed submission."""
+class ApiEndpoint(Endpoint):
+    """An endpoint that is limited by address. Every reply but a 429 has the address's quota."""
 
-    def __init__(self, parts: Parts, lookup: TenantLookup) -> None:
-        self._lookup = lookup
+    NAME: ClassVar[str]
+    TAKES_SIGNATURE: ClassVar[bool]
+
+    def __init__(
+        self,
+        parts: Parts,
+        lookup: TenantLookup,
+        check: Callable[[object], Payload | Rejection],
+    ) -> None:
+        super().__init__(parts)
         self._gates = parts.gates
         self._body_bytes_max = parts.body_bytes_max
+        self._check = check
+        self._lookup = lookup
         self._admission = Admission(parts.directory, parts.verifier)
         self._events = parts.events
         self._rejected = parts.rejected
 
-    async def reply(self, submission: Submission) -> Reply:
-        """Reply to one request. Every reply but a 429 has the quota of its address."""
-        gate, headers = self._gates.api, NO_HEADERS
-        address = throttle_key(submission.ip)
-        try:
-            headers = quota_headers(gate.enter(address, len(submission.body)))
-            plain = reading.plain(submission, gate, address, bytes_max=self._body_bytes_max)
-            status, body, _ = await self._reply_to(plain, address)
-        except Throttled as error:
-            return throttled(error)
-        except Unavailable as error:
-            return unavailable(str(error), headers)
-        return Reply(status, body, headers)
-
     @abstractmethod
-    async def _reply_to(self, submission: Submission, address: str) -> Reply:
-        """Reply to a submission whose body is decompressed. Raises Throttled, Unavailable."""
+    def _reply_to(self, request: Request, verdict: Verdict) -> Outcome:
+        """Store an admitted or rejected payload. Raises Throttled, Unavailable."""
 
-    async def _admit(
-        self, payload: Payload | Rejection, body: bytes, signature: str | None, address: str
-    ) -> Admitted | Rejection:
-        """Admit a payload; `signature` is the header that signs `body`. Raises Unavailable."""
-        admitted = await self._lookup.tenant(payload, address)
-        admitted = self._admission.verified(admitted, body, signature)
-        if isinstance(admitted, Rejection) or admitted.payload.product_id is None:
-            return admitted  # most events: save a coroutine
-        return await self._admission.with_product(admitted, address)
+    def _receive(self, request: Request) -> Outcome:
+        gate = self._gates.api
+        request.quota = quota_headers(gate.enter(request.address, len(request.submission.body)))
+        reading.decompress(request, gate, bytes_max=self._body_bytes_max)
+        payload = reading.payload(request, self._check)
+        found = self._lookup.tenant(payload, request.address)
+        if isinstance(found, Waiting):
+            return found.then(partial(self._tenant_found, request))
+        return self._tenant_found(request, found)
 
-    def _store(self, endpoint: str, admitted: Admitted, submission: Submission) -> Awaitable[str]:
-        """Take the bytes from the tenant's limit, store the event durably and return its id.
+    def _tenant_found(self, request: Request, found: Verdict) -> Outcome:
+        submission = request.submission
+        signature = submission.signature if self.TAKES_SIGNATURE else None
+        verified = self._admission.verified(found, submission.body, signature)
+        admitted = self._admission.with_product(verified, request.address)
+        if isinstance(admitted, Waiting):
+            return admitted.then(partial(self._reply_to, request))
+        return self._reply_to(request, admitted)
 
-        Raises Throttled; the awaitable raises Unavailable.
-        """
+    def _store(self, admitted: Admitted, request: Request) -> Stored:
+        """Take the bytes from the tenant's limit and store the event. Raises as `_reply_to`."""
+        submission = request.submission
         self._gates.api_tenant.add_bytes(admitted.throttle_key, len(submission.body))
-        return self._events.store(endpoint, admitted, submission)
+        return self._events.store(self.NAME, admitted, submission)

@@ -7,28 +7,30 @@ from __future__ import annotations
 
 from service.collector.contract.payload import transaction_id_of
 from service.collector.contract.rejection import Rejection
-from service.collector.intake import reading, rejections
-from service.collector.intake.admission import TenantLookup
+from service.collector.intake import rejections
+from service.collector.intake.admission import TenantLookup, Verdict
 from service.collector.intake.api import ApiEndpoint
+from service.collector.intake.outcome import Outcome, Reply
 from service.collector.intake.parts import Parts
-from service.collector.intake.submission import Reply, Submission
+from service.collector.intake.submission import Request
 
 
 class ConversionEndpoint(ApiEndpoint):
     """The endpoint. Replies: 200 `ok` or `skipped`; 429, 503."""
 
-    def __init__(self, parts: Parts) -> None:
-        super().__init__(parts, TenantLookup.by_slug(parts.directory))
-        self._check = parts.contract.conversion
+    NAME = "conversion"
+    TAKES_SIGNATURE = True
 
-    async def _reply_to(self, submission: Submission, address: str) -> Reply:
-        body = reading.json_body(submission)
-        payload = reading.payload(body, self._check)
-        admitted = await self._admit(payload, submission.body, submission.signature, address)
-        if isinstance(admitted, Rejection):
-            await rejections.keep(self._rejected, "conversion", admitted, submission.body, address)
-            status = "skipped"
-        else:
-            await self._store("conversion", admitted, submission)
-            status = "ok"
-        return Reply(200, {"status": status, "transaction_id": transaction_id_of(body)})
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts, TenantLookup.by_slug(parts.directory), parts.contract.conversion)
+
+    def _reply_to(self, request: Request, verdict: Verdict) -> Outcome:
+        if isinstance(verdict, Rejection):
+            reply = _reply("skipped", request)
+            return rejections.keep(self._rejected, self.NAME, verdict, request, reply)
+        return self._store(verdict, request).owe(_reply("ok", request))
+
+
+def _reply(status: str, request: Request) -> Reply:
+    fields = {"status": status, "transaction_id": transaction_id_of(request.content)}
+    return Reply(200, fields, request.quota)

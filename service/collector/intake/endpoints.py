@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 from service.collector.intake.conversion import ConversionEndpoint
 from service.collector.intake.interactions import InteractionsEndpoint
+from service.collector.intake.outcome import Outcome, Reply, unavailable
 from service.collector.intake.parts import Parts
-from service.collector.intake.submission import Reply, Submission, unavailable
+from service.collector.intake.submission import Submission
 from service.collector.intake.track import TrackEndpoint
 
-Endpoint = Callable[[Submission], Coroutine[Any, Any, Reply]]
+EndpointFunction: TypeAlias = Callable[[Submission], Outcome]
 
 
 class Endpoints(NamedTuple):
-    """The endpoints. Each is a coroutine function that takes a submission and returns the reply."""
+    """The endpoints. Each is a function that takes a submission and returns the outcome."""
 
-    track: Endpoint
-    conversion: Endpoint
-    interactions: Endpoint
+    track: EndpointFunction
+    conversion: EndpointFunction
+    interactions: EndpointFunction
 
 
 def make_endpoints(parts: Parts) -> Endpoints:
     """Return endpoints that store events, for the event loop of one collector."""
-    return Endpoints(
-        TrackEndpoint(parts).reply,
-        ConversionEndpoint(parts).reply,
-        InteractionsEndpoint(parts).reply,
-    )
+    return Endpoints(TrackEndpoint(parts), ConversionEndpoint(parts), InteractionsEndpoint(parts))
 
 
 def closed_endpoints() -> Endpoints:
@@ -36,5 +33,5 @@ def closed_endpoints() -> Endpoints:
     return Endpoints(_closed, _closed, _closed)
 
 
-async def _closed(_: Submission) -> Reply:
+def _closed(_: Submission) -> Reply:
     return unavailable("The service is not ready; send the event again.")

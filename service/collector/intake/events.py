@@ -6,16 +6,17 @@ import logging
 from dataclasses import dataclass
 from datetime import date
 from random import Random
+from typing import NamedTuple
 
-from etl.log.segment_writer import DiskFull
 from service.collector import record
 from service.collector.bots import is_bot
 from service.collector.clock import Clock
 from service.collector.contract.payload import Payload
 from service.collector.identifiers import uuid7
 from service.collector.intake.admission import Admitted
-from service.collector.intake.submission import Submission, Unavailable
-from service.collector.journal import Journal, JournalBroken, JournalFull
+from service.collector.intake.outcome import Owed, Reply, Unavailable
+from service.collector.intake.submission import Submission
+from service.collector.journal import Batch, Journal, JournalBroken, JournalFull
 from service.collector.record import Visit
 from service.collector.visitors import DailySalts, SaltDamagedError, visitor_id
 
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DAY_US = 86_400_000_000
 _SALT_RETRY_S = 1.0
+_NOT_STORED = "The event could not be stored; send it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,17 @@ class TimeBounds:
     future_max_us: int = 300_000_000
 
 
+class Stored(NamedTuple):
+    """An event whose record is in a batch of the log."""
+
+    event_id: str
+    batch: Batch
+
+    def owe(self, reply: Reply) -> Owed:
+        """Return the reply, owed once the event is durable; a 503 if it is lost."""
+        return Owed(self.batch, reply, _NOT_STORED)
+
+
 class EventStream:
     """The events of one collector, on its event loop."""
 
@@ -41,6 +54,7 @@ class EventStream:
         self, journal: Journal, clock: Clock, salts: DailySalts, bounds: TimeBounds
     ) -> None:
         self._journal = journal
+        self.clock_wait = journal.clock_wait
         self._clock = clock
         self._salts = salts
         self._bounds = bounds
@@ -48,19 +62,20 @@ class EventStream:
         # Seeded in this process: forked processes with a common state would make the same ids.
         self._random_bits = Random().getrandbits  # noqa: S311 (unique is enough: no id is secret)
 
-    async def store(self, endpoint: str, admitted: Admitted, submission: Submission) -> str:
-        """Store the event durably and return its id. Raises Unavailable."""
-        if self._clock.has_fallen():
-            await self._journal.await_clock()
+    def store(self, endpoint: str, admitted: Admitted, submission: Submission) -> Stored:
+        """Stamp the event and submit its record to the journal. Raises Unavailable.
+
+        `clock_wait` must have returned None, or its future be done, in this step of the loop.
+        """
         received_us = self._clock.now_us()
         visit = self._visit(endpoint, admitted, submission, received_us)
         try:
-            await self._journal.submit(record.event(admitted.payload, visit), received_us)
+            batch = self._journal.submit(record.event(admitted.payload, visit), received_us)
         except JournalFull as error:
             raise Unavailable("Overloaded; send the event again.") from error
-        except (DiskFull, JournalBroken) as error:
-            raise Unavailable("The event could not be stored; send it again.") from error
-        return visit.event_id
+        except JournalBroken as error:
+            raise Unavailable(_NOT_STORED) from error
+        return Stored(visit.event_id, batch)
 
     def _visit(
         self, endpoint: str, admitted: Admitted, submission: Submission, received_us: int

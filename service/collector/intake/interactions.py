@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from service.collector.client import throttle_key
+from functools import partial
+
 from service.collector.contract.rejection import Rejection
 from service.collector.intake import reading, rejections
 from service.collector.intake.admission import (
@@ -12,26 +13,29 @@ from service.collector.intake.admission import (
     Admission,
     Admitted,
     TenantLookup,
+    Verdict,
 )
+from service.collector.intake.endpoint import Endpoint
+from service.collector.intake.outcome import Outcome, Reply, Waiting, rejected
 from service.collector.intake.parts import Parts
-from service.collector.intake.submission import (
-    Reply,
-    Submission,
-    Unavailable,
-    rejected,
-    throttled,
-    unavailable,
-)
-from service.collector.throttle.gates import NO_HEADERS, Throttled, quota_headers
+from service.collector.intake.submission import Request
+from service.collector.throttle.gates import quota_headers
 from service.collector.throttle.token_bucket import Decision
 
+_NAME = "interactions"
 _SILENT = (TENANT_NOT_FOUND, DIRECTORY_UNAVAILABLE)
+_ACCEPTED = {"status": "accepted"}
+_SUCCESS = {"status": "success"}
 
 
-class InteractionsEndpoint:
-    """The endpoint. Replies: 201 `success`; 202 `accepted` (no tenant); 400 to 422, 429, 503."""
+class InteractionsEndpoint(Endpoint):
+    """The endpoint. Replies: 201 `success`; 202 `accepted` (no tenant); 400 to 422, 429, 503.
+
+    Every reply but a 429 has the quota of its tenant.
+    """
 
     def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
         self._address_gate = parts.gates.interactions
         self._tenant_gate = parts.gates.interactions_tenant
         self._body_bytes_max = parts.body_bytes_max
@@ -41,42 +45,36 @@ class InteractionsEndpoint:
         self._events = parts.events
         self._rejected = parts.rejected
 
-    async def reply(self, submission: Submission) -> Reply:
-        """Reply to one request. Every reply but a 429 has the quota of its tenant."""
-        gate, headers = self._address_gate, NO_HEADERS
-        address = throttle_key(submission.ip)
-        try:
-            gate.enter(address, len(submission.body))
-            plain = reading.plain(submission, gate, address, bytes_max=self._body_bytes_max)
-            payload = reading.payload(reading.json_body(plain), self._check)
-            admitted = await self._lookup.tenant(payload, address)
-            headers = quota_headers(self._enter_tenant(admitted, len(plain.body), address))
-            status, body, _ = await self._reply_to(admitted, plain, address)
-        except Throttled as error:
-            return throttled(error)
-        except Unavailable as error:
-            return unavailable(str(error), headers)
-        return Reply(status, body, headers)
+    def _receive(self, request: Request) -> Outcome:
+        gate = self._address_gate
+        gate.enter(request.address, len(request.submission.body))
+        reading.decompress(request, gate, bytes_max=self._body_bytes_max)
+        payload = reading.payload(request, self._check)
+        found = self._lookup.tenant(payload, request.address)
+        if isinstance(found, Waiting):
+            return found.then(partial(self._tenant_found, request))
+        return self._tenant_found(request, found)
 
-    def _enter_tenant(
-        self, admitted: Admitted | Rejection, size_bytes: int, address: str
-    ) -> Decision | None:
+    def _tenant_found(self, request: Request, found: Verdict) -> Outcome:
+        request.quota = quota_headers(self._enter_tenant(request, found))
+        checked = self._admission.with_product(found, request.address)
+        if isinstance(checked, Waiting):
+            return checked.then(partial(self._reply_to, request, found))
+        return self._reply_to(request, found, checked)
+
+    def _enter_tenant(self, request: Request, found: Verdict) -> Decision | None:
         """Pass the tenant's gate. Rejected payloads share one key per address instead."""
-        if isinstance(admitted, Rejection):
-            return self._tenant_gate.enter(f"ip:{address}", 0)
-        return self._tenant_gate.enter(admitted.throttle_key, size_bytes)
+        if isinstance(found, Rejection):
+            return self._tenant_gate.enter(f"ip:{request.address}", 0)
+        return self._tenant_gate.enter(found.throttle_key, len(request.submission.body))
 
-    async def _reply_to(
-        self, admitted: Admitted | Rejection, submission: Submission, address: str
-    ) -> Reply:
-        checked = admitted
-        if isinstance(admitted, Admitted) and admitted.payload.product_id is not None:
-            checked = await self._admission.with_product(admitted, address)
-            if checked is PRODUCT_NOT_FOUND:
-                checked = admitted._replace(payload=admitted.payload._replace(product_id=None))
+    def _reply_to(self, request: Request, found: Verdict, checked: Verdict) -> Outcome:
+        """Store the payload, without a product that does not exist."""
+        if checked is PRODUCT_NOT_FOUND and isinstance(found, Admitted):
+            checked = found._replace(payload=found.payload._replace(product_id=None))
         if isinstance(checked, Rejection):
-            await rejections.keep(self._rejected, "interactions", checked, submission.body, address)
-            silent = checked in _SILENT
-            return Reply(202, {"status": "accepted"}) if silent else rejected(checked)
-        await self._events.store("interactions", checked, submission)
-        return Reply(201, {"status": "success"})
+            accepted = Reply(202, _ACCEPTED, request.quota)
+            reply = accepted if checked in _SILENT else rejected(checked, request.quota)
+            return rejections.keep(self._rejected, _NAME, checked, request, reply)
+        stored = self._events.store(_NAME, checked, request.submission)
+        return stored.owe(Reply(201, _SUCCESS, request.quota))

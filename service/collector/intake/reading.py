@@ -7,18 +7,19 @@ from collections.abc import Callable
 from service.collector.contract.body import json_value, plain_body
 from service.collector.contract.payload import Payload
 from service.collector.contract.rejection import Rejection
-from service.collector.intake.submission import Submission
+from service.collector.intake.submission import Request
 from service.collector.throttle.gates import Gate
 
 
-def plain(submission: Submission, gate: Gate, address: str, *, bytes_max: int) -> Submission:
-    """Return the submission with its body decompressed, or with the rejection of its body.
+def decompress(request: Request, gate: Gate, *, bytes_max: int) -> None:
+    """Decompress the body of the submission, or set its rejection.
 
-    The bytes that decompression adds are taken from the limit of `address` at `gate`. Raises
-    Throttled.
+    The bytes that decompression adds are taken from the limit of the request's address at `gate`.
+    Raises Throttled.
     """
+    submission = request.submission
     if submission.rejection:
-        return submission
+        return
     body = plain_body(
         submission.body,
         content_type=submission.content_type,
@@ -28,20 +29,19 @@ def plain(submission: Submission, gate: Gate, address: str, *, bytes_max: int) -
     if isinstance(body, Rejection):
         # Compressed bytes would be unreadable in the stored payload, so none are stored.
         unread = b"" if submission.content_encoding else submission.body
-        return submission._replace(body=unread, rejection=body)
-    if body is submission.body:
-        return submission
-    gate.add_bytes(address, max(0, len(body) - len(submission.body)))
-    return submission._replace(body=body)
-
-
-def json_body(submission: Submission) -> object | Rejection:
-    """Return the JSON value of a decompressed submission, or its rejection."""
-    return submission.rejection or json_value(submission.body)
+        request.submission = submission._replace(body=unread, rejection=body)
+    elif body is not submission.body:
+        gate.add_bytes(request.address, max(0, len(body) - len(submission.body)))
+        request.submission = submission._replace(body=body)
 
 
 def payload(
-    body: object | Rejection, check: Callable[[object], Payload | Rejection]
+    request: Request, check: Callable[[object], Payload | Rejection]
 ) -> Payload | Rejection:
-    """Return the payload of a body, or the rejection; `check` is a method of the contract."""
-    return body if isinstance(body, Rejection) else check(body)
+    """Parse the decompressed body, and return its payload, or the rejection.
+
+    `check` is a method of the contract.
+    """
+    submission = request.submission
+    content = request.content = submission.rejection or json_value(submission.body)
+    return content if isinstance(content, Rejection) else check(content)

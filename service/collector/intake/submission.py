@@ -1,14 +1,12 @@
-"""The values exchanged with the HTTP servers: a Submission per request, a Reply per response."""
+"""A submission: one request, as a server passes it to an endpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
+from service.collector.client import throttle_key
 from service.collector.contract.rejection import Rejection
-from service.collector.throttle.gates import NO_HEADERS, Throttled
-
-_RETRY_AFTER_S = 2
+from service.collector.throttle.gates import NO_HEADERS
 
 
 class Submission(NamedTuple):
@@ -28,32 +26,17 @@ class Submission(NamedTuple):
     signature: str | None = None
 
 
-class Reply(NamedTuple):
-    """A response: HTTP status, JSON body and headers."""
+class Request:
+    """A submission on its way through the steps of an endpoint.
 
-    status: int
-    body: Mapping[str, object]
-    headers: Mapping[str, str] = NO_HEADERS
+    `address` is the client's key in the throttle. `content` is the JSON value of the body, or the
+    rejection of the body, and `quota` are the quota headers of the response, once they are known.
+    """
 
+    __slots__ = ("address", "content", "quota", "submission")
 
-class Unavailable(Exception):
-    """The event could not be stored. The client still has it, and should send it again."""
-
-
-def throttled(error: Throttled) -> Reply:
-    """Return a 429."""
-    return Reply(429, {"success": False, "message": str(error)}, error.headers)
-
-
-def unavailable(message: str, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
-    """Return a 503 with these headers and Retry-After."""
-    body = {"success": False, "message": message}
-    return Reply(503, body, {**headers, "Retry-After": str(_RETRY_AFTER_S)})
-
-
-def rejected(rejection: Rejection) -> Reply:
-    """Return the reply to a rejected payload: its status, and its messages by field."""
-    body: dict[str, object] = {"success": False, "message": rejection.message}
-    if rejection.errors:
-        body["errors"] = {name: list(messages) for name, messages in rejection.errors.items()}
-    return Reply(rejection.status, body)
+    def __init__(self, submission: Submission) -> None:
+        self.submission = submission
+        self.address = throttle_key(submission.ip)
+        self.content: object = None
+        self.quota = NO_HEADERS

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from service.collector.contract.rejection import Rejection
-from service.collector.intake import reading
-from service.collector.intake.admission import DIRECTORY_UNAVAILABLE, TenantLookup
+from service.collector.intake import rejections
+from service.collector.intake.admission import DIRECTORY_UNAVAILABLE, TenantLookup, Verdict
 from service.collector.intake.api import ApiEndpoint
+from service.collector.intake.outcome import Outcome, Reply, Unavailable, rejected
 from service.collector.intake.parts import Parts
-from service.collector.intake.submission import Reply, Submission, Unavailable, rejected
+from service.collector.intake.submission import Request
 
 
 class TrackEndpoint(ApiEndpoint):
     """The endpoint. Replies: 202 with the event's id; 400 to 422, 429, 503."""
 
-    def __init__(self, parts: Parts) -> None:
-        super().__init__(parts, TenantLookup.by_id(parts.directory))
-        self._check = parts.contract.track
+    NAME = "track"
+    TAKES_SIGNATURE = False
 
-    async def _reply_to(self, submission: Submission, address: str) -> Reply:
-        payload = reading.payload(reading.json_body(submission), self._check)
-        admitted = await self._admit(payload, submission.body, None, address)
-        if admitted is DIRECTORY_UNAVAILABLE:
-            raise Unavailable(admitted.message)
-        if isinstance(admitted, Rejection):
-            await self._rejected.keep("track", admitted, submission.body, address)
-            return rejected(admitted)
-        event_id = await self._store("track", admitted, submission)
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts, TenantLookup.by_id(parts.directory), parts.contract.track)
+
+    def _reply_to(self, request: Request, verdict: Verdict) -> Outcome:
+        if verdict is DIRECTORY_UNAVAILABLE:
+            raise Unavailable(verdict.message)
+        if isinstance(verdict, Rejection):
+            reply = rejected(verdict, request.quota)
+            return rejections.keep(self._rejected, self.NAME, verdict, request, reply)
+        stored = self._store(verdict, request)
         message = "Event accepted for processing"
-        return Reply(202, {"success": True, "message": message, "event_id": event_id})
+        fields = {"success": True, "message": message, "event_id": stored.event_id}
+        return stored.owe(Reply(202, fields, request.quota))

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Payee: TypeAlias = Callable[[Exception | None], object]
+"""A function to call once a batch is durable, or with the error because of which it is lost."""
 
 
 class JournalFull(Exception):
@@ -14,26 +19,36 @@ class JournalBroken(Exception):
     """This process can no longer write the log."""
 
 
-class Shared(asyncio.Future[None]):
-    """A future with many waiters. A waiter must not cancel it for the others."""
-
-    def cancel(self, _: object = None) -> bool:
-        """Return False: the future stays, and a cancelled waiter ends when it resolves."""
-        return False
-
-
 @dataclass(slots=True)
 class Batch:
-    """Records in the order of their receipt. `durable` resolves once all of them are synced."""
+    """Records in the order of their receipt, and the payees of those who wait for them."""
 
     payloads: list[bytes] = field(default_factory=list)
     size_bytes: int = 0
     first_us: int | None = None
     """The receipt of the oldest record."""
-    durable: Shared = field(default_factory=Shared)
+    owe: Callable[[Payee], None] = field(init=False)
+    """Register a payee. Call it in the step of the loop that submitted the record."""
+    _payees: list[Payee] = field(default_factory=list)
 
-    def fail(self, error: Exception) -> None:
-        """Raise the error in every waiter; do nothing if the batch is done."""
-        if not self.durable.done():
-            self.durable.set_exception(error)
-            self.durable.exception()  # read once, so that asyncio logs nothing if no waiter is left
+    def __post_init__(self) -> None:
+        self.owe = self._payees.append
+
+    def settle(self, error: Exception | None) -> None:
+        """Pay all payees in the next turn of the loop, in the order of `owe`; each one only once.
+
+        None for a batch that is durable, or the error because of which it is lost.
+        """
+        payees, self._payees = self._payees, []
+        if payees:
+            asyncio.get_running_loop().call_soon(_pay, iter(payees), error)
+
+
+def _pay(payees: Iterator[Payee], error: Exception | None) -> None:
+    try:
+        for pay in payees:
+            pay(error)
+    except Exception:
+        # The defect of one payee must not keep the others from being paid.
+        asyncio.get_running_loop().call_soon(_pay, payees, error)
+        raise

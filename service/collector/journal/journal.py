@@ -1,7 +1,7 @@
-"""Group commit: `submit` returns a future that resolves once the record is on disk.
+"""Group commit: `submit` returns the batch of a record, which says when the record is on disk.
 
 Records wait in one bounded buffer, the forming batch. One committer takes the batch, writes and
-syncs it in a thread, then resolves the future that its records share. Meanwhile the next batch
+syncs it in a thread, then pays all that is owed once it is durable. Meanwhile the next batch
 forms, so no timer is needed, and there is no delay when the disk is idle. The committer also seals
 the segment on size, on age and on close, so the writer never has two users at once.
 
@@ -29,7 +29,7 @@ from dataclasses import dataclass
 
 from etl.log.segment_writer import DiskFull, SegmentWriter
 from service.collector.clock import Clock
-from service.collector.journal.batch import Batch, JournalBroken, JournalFull, Shared
+from service.collector.journal.batch import Batch, JournalBroken, JournalFull
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,14 @@ BUFFER_LINES_MAX = 20_000
 _DISK_FULL_REMEMBERED_S = 5.0
 _PUBLISH_EVERY_S = 0.5
 _NEVER_S = float("-inf")
+
+
+class _Shared(asyncio.Future[None]):
+    """A future with many waiters. A waiter must not cancel it for the others."""
+
+    def cancel(self, _: object = None) -> bool:
+        """Return False: the future stays, and a cancelled waiter ends when it resolves."""
+        return False
 
 
 @dataclass(slots=True)
@@ -79,7 +87,7 @@ class Journal:
         self._published_us = clock.latest_us
         self._successor: _Successor | None = None
         self.clock_fell = asyncio.Event()
-        self._clock_handled: Shared | None = None
+        self._clock_handled: _Shared | None = None
 
     def start(self) -> None:
         """Start the committer on the running loop."""
@@ -89,12 +97,11 @@ class Journal:
         self._committer.add_done_callback(self._committer_ended)
         self._publisher = self._loop.create_task(self._publish_regularly())
 
-    def submit(self, payload: bytes, received_us: int) -> asyncio.Future[None]:
-        """Queue one record, the bytes of a JSON object.
+    def submit(self, payload: bytes, received_us: int) -> Batch:
+        """Queue one record, the bytes of a JSON object, and return its batch.
 
-        `received_us` must have been read from the clock in this step of the loop. Returns the
-        future of the record's batch, which resolves once the batch is synced, or raises DiskFull
-        or JournalBroken. Raises JournalFull, JournalBroken.
+        `received_us` must have been read from the clock in this step of the loop. A batch that is
+        lost pays with DiskFull or JournalBroken. Raises JournalFull, JournalBroken.
         """
         if received_us < self._published_us:
             raise RuntimeError("a record was stamped before the promise of its series")
@@ -109,23 +116,23 @@ class Journal:
             self._wake.set()
         forming.size_bytes = bytes_after
         forming.payloads.append(payload)
-        return forming.durable
+        return forming
 
-    async def await_clock(self) -> None:
-        """If the clock fell back, wait until somebody has tried to change the series.
+    def clock_wait(self) -> asyncio.Future[None] | None:
+        """Return the future to await before a record is stamped; None, unless the clock fell back.
 
-        That is the task that waits for `clock_fell`; it calls `change_series`, and then
+        The task that waits for `clock_fell` resolves it: it calls `change_series`, and then
         `release_waiting` whether or not the series changed.
         """
         if not self._clock.has_fallen() or self._closing or self._broken:
-            return
+            return None
         if self._clock_handled is None:
-            self._clock_handled = Shared()
+            self._clock_handled = _Shared()
         self.clock_fell.set()
-        await self._clock_handled
+        return self._clock_handled
 
     def release_waiting(self) -> None:
-        """Let all callers of `await_clock` continue, even if the clock is still wrong."""
+        """Let all who wait for the clock continue, even if it is still wrong."""
         self.clock_fell.clear()
         if self._clock_handled:
             self._clock_handled.set_result(None)
@@ -201,13 +208,13 @@ class Journal:
                 log.error("the disk refuses events", extra={"fields": {"why": str(error)}})
             self._disk_full_at_s = self._loop.time()
             self._in_flight = None
-            batch.fail(error)
+            batch.settle(error)
             return
         self._disk_full_at_s = _NEVER_S
         if self._open_us is None:
             self._open_us = batch.first_us
         self._in_flight = None
-        batch.durable.set_result(None)
+        batch.settle(None)
         if self._age_timer is None:
             self._age_timer = self._loop.call_later(self._segment_age_s, self._age_reached)
 
@@ -268,5 +275,5 @@ class Journal:
             batches.append(self._successor.last)
         for batch in batches:
             if batch:
-                batch.fail(JournalBroken("the log cannot be written"))
+                batch.settle(JournalBroken("the log cannot be written"))
         self._on_broken()

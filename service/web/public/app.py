@@ -1,18 +1,18 @@
 """The Tornado application of the public port: ingest endpoints, tracker and health.
 
-A handler turns a request into a `Submission`, calls the endpoint, and sends its `Reply`.
+A handler turns a request into a `Submission`, calls the endpoint, and awaits its `Reply`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tornado import httputil, web
 
 from service.collector.client import ClientAddress
 from service.collector.contract.rejection import Rejection
-from service.collector.intake import Endpoints, Reply, Submission
+from service.collector.intake import EndpointFunction, Endpoints, Submission, reply_of
 from service.collector.signing import signatures
 from service.collector.visitors import wants_privacy
 from service.shared.request_counters import RequestCounters, RouteCounters
@@ -37,8 +37,6 @@ RESPONSE_HEADERS = {
 }
 _RETRY_AFTER_S = 2
 
-Endpoint = Callable[[Submission], Coroutine[object, None, Reply]]
-
 
 @dataclass(slots=True)
 class InFlight:
@@ -57,7 +55,7 @@ class IngestRoute:
     """
 
     path: str
-    endpoint: Endpoint
+    endpoint: EndpointFunction
     counters: RouteCounters
     unread: Mapping[str, object] | None = None
 
@@ -154,7 +152,7 @@ class IngestHandler(JsonHandler):
         self.set_status(204)
 
     async def post(self) -> None:
-        reply = await self._route.endpoint(self._submission())
+        reply = await reply_of(self._route.endpoint(self._submission()))
         for name, value in reply.headers.items():
             self.set_header(name, value)
         self.respond(reply.status, reply.body)

@@ -1,10 +1,8 @@
 """Ingest requests of the fast server: turn head and body into a submission, and a reply into bytes.
 
-This does the same as `app.IngestHandler`, but without a handler and a task: the coroutine of the
-endpoint starts at once, and is continued by each future that it awaits. So it may await only
-futures, and must not use `asyncio.wait_for` or `asyncio.timeout`, which need a current task
-(`asyncio.wait` has a timeout and needs none). Coroutines that await the same future, such as that
-of a group commit, continue in the same turn of the loop.
+This does the same as `app.IngestHandler`, but without a handler, a coroutine and a task: a reply
+that is owed is sent by the callback that settles the batch of the log, for all requests of a batch
+in one turn of the loop. Only an endpoint that waits for the directory or the clock costs a task.
 """
 
 from __future__ import annotations
@@ -13,11 +11,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
 
-from service.collector.intake import Reply, Submission
+from service.collector.intake import Outcome, Owed, Reply, Submission, Waiting
 from service.collector.signing import signatures
 from service.collector.visitors import wants_privacy
 from service.web.http.exchange import Peer, RequestHead
@@ -33,8 +32,6 @@ _CLOSE = b"Connection: close\r\n\r\n"
 _KEEP_ALIVE = b"Connection: Keep-Alive\r\n\r\n"
 _FAILED = Reply(500, {"success": False, "message": "Internal Server Error"})
 
-Callback = Callable[[], None]
-
 
 class Ingest:
     """The ingest routes of one server, and the state that their exchanges share."""
@@ -43,30 +40,11 @@ class Ingest:
         self.port = port
         self.response_heads = ResponseHeads(RESPONSE_HEADERS)
         self._routes = {route.path.encode(): route for route in port.routes}
-        self._callbacks: dict[asyncio.Future[Any], list[Callback]] = {}
 
     def open(self, peer: Peer, head: RequestHead) -> IngestExchange | None:
         """Return the exchange of a POST to one of the routes; None for another request."""
         route = self._routes.get(head.path) if head.method == b"POST" else None
         return IngestExchange(self, peer, route, head) if route else None
-
-    def when_done(self, future: asyncio.Future[Any], callback: Callback) -> None:
-        """Call `callback` once the future is done, in one turn for all callbacks of the future."""
-        callbacks = self._callbacks.get(future)
-        if callbacks is None:
-            callbacks = self._callbacks[future] = []
-            future.add_done_callback(self._call_back)
-        callbacks.append(callback)
-
-    def _call_back(self, future: asyncio.Future[Any]) -> None:
-        callbacks = iter(self._callbacks.pop(future))
-        try:
-            for callback in callbacks:
-                callback()
-        finally:
-            # Only after an error are some left: a defect on one connection must not hang the rest.
-            for callback in callbacks:
-                asyncio.get_running_loop().call_soon(callback)
 
 
 class _EventHeaders(NamedTuple):
@@ -98,13 +76,14 @@ class IngestExchange:
     __slots__ = (
         "_body",
         "_body_bytes",
-        "_coroutine",
         "_head",
         "_ingest",
+        "_owed",
         "_peer",
         "_port",
         "_route",
         "_started_s",
+        "_waiting",
         "closes",
         "response",
     )
@@ -149,8 +128,7 @@ class IngestExchange:
     def on_end(self) -> None:
         """See Exchange.on_end."""
         if self.response is None:
-            self._coroutine = self._route.endpoint(self._submission())
-            self._run()
+            self._run(self._route.endpoint, self._submission())
 
     def on_disconnect(self) -> None:
         """See Exchange.on_disconnect. An endpoint that has started still stores its event."""
@@ -172,28 +150,34 @@ class IngestExchange:
             headers.signature,
         )
 
-    def _run(self) -> None:
-        """Run the endpoint up to the next future that it awaits, or to its end."""
+    def _run(self, step: Callable[[Any], Outcome], value: Any) -> None:
+        """Run the endpoint, or a later step of it, and deal with the outcome."""
+        outcome: Outcome
         try:
-            awaited = self._coroutine.send(None)
-        except StopIteration as stop:
-            reply = stop.value
+            outcome = step(value)
         except Exception as error:  # any error is a defect: respond 500
             log.error("uncaught exception", exc_info=error)
-            reply = _FAILED
+            outcome = _FAILED
+        if isinstance(outcome, Owed):
+            self._owed = outcome
+            outcome.batch.owe(self._settle)
+        elif isinstance(outcome, Waiting):
+            self._waiting = asyncio.ensure_future(outcome.awaited)
+            self._waiting.add_done_callback(partial(self._resume, outcome.resume))
         else:
-            self._wait(awaited)
-            return
+            self._send(outcome)
+
+    def _settle(self, error: Exception | None) -> None:
+        """Send the owed reply, whose batch is durable, or lost because of `error`."""
+        self._send(self._owed.settled(error))
+
+    def _resume(self, step: Callable[[Any], Outcome], waiting: asyncio.Future[Any]) -> None:
+        if not waiting.cancelled():  # the process is ending
+            self._run(lambda done: step(done.result()), waiting)
+
+    def _send(self, reply: Reply) -> None:
         self._respond(reply)
         self._peer.response_ready(self)
-
-    def _wait(self, awaited: Any) -> None:
-        """Continue the endpoint once the awaited future is done, as asyncio.Task does."""
-        if awaited is None:  # asyncio.sleep(0)
-            asyncio.get_running_loop().call_soon(self._run)
-            return
-        awaited._asyncio_future_blocking = False
-        self._ingest.when_done(awaited, self._run)
 
     def _respond(self, reply: Reply) -> None:
         self._port.in_flight.requests.discard(self)

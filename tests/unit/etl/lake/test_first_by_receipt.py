@@ -15,6 +15,7 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_tools import START, UNTIMED, Shop, at, event
+from receipts import receipt
 
 from etl.lake import compaction
 from etl.lake.compaction import CompactionPlan
@@ -76,7 +77,8 @@ class Worker:
         """Store a sale that is received then."""
         self.now_s = after_s
         stamp = self.clock.now_us()
-        await self.journal.submit(sale((stamp - START_US) / 1e6, transaction, value), stamp)
+        record = sale((stamp - START_US) / 1e6, transaction, value)
+        await receipt(self.journal.submit(record, stamp))
 
     async def end(self, after_s: float) -> None:
         """Seal and go."""

@@ -1,4 +1,4 @@
-"""Group commit: what a resolved future promises, and what becomes of records that fail."""
+"""Group commit: what a durable batch promises, and what becomes of records that fail."""
 
 import asyncio
 import logging
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from receipts import receipt
 
 from etl.log import format as log_format
 from etl.log import segments, verification
@@ -103,7 +104,7 @@ async def held(
     """Submit a record whose commit has begun and does not return."""
     writer.gate.clear()
     writer.began.clear()
-    waiter = journal.submit(payload, stamp_us)
+    waiter = receipt(journal.submit(payload, stamp_us))
     assert await asyncio.to_thread(writer.began.wait, HANG_S)
     return waiter
 
@@ -115,7 +116,7 @@ def payload(number: int) -> bytes:
 # -- receipts ---------------------------------------------------------------------------------
 
 
-def test_a_future_resolves_only_after_its_commit_returned() -> None:
+def test_a_batch_is_settled_only_after_its_commit_returned() -> None:
     """While the writer has not returned there is no receipt."""
 
     async def scenario() -> None:
@@ -140,7 +141,7 @@ def test_records_that_come_during_a_sync_form_the_next_batch() -> None:
         journal = journal_of(writer)
         journal.start()
         first = await held(writer, journal, payload(0))
-        rest = [journal.submit(payload(number), NOW_US) for number in range(1, 100)]
+        rest = [receipt(journal.submit(payload(number), NOW_US)) for number in range(1, 100)]
         writer.gate.set()
         await asyncio.gather(first, *rest)
         assert [len(batch) for batch in writer.batches] == [1, 99]
@@ -158,26 +159,8 @@ def test_a_lone_record_is_committed_at_once() -> None:
         journal = journal_of(writer)
         journal.start()
         for number in range(3):
-            await journal.submit(payload(number), NOW_US)
+            await receipt(journal.submit(payload(number), NOW_US))
         assert [len(batch) for batch in writer.batches] == [1, 1, 1]
-        await journal.close()
-
-    run(scenario)
-
-
-def test_a_client_that_went_away_harms_no_other() -> None:
-    """A cancelled future is passed over, its record is stored all the same."""
-
-    async def scenario() -> None:
-        writer = FakeWriter()
-        journal = journal_of(writer)
-        journal.start()
-        gone = await held(writer, journal)
-        stays = journal.submit(payload(1), NOW_US)
-        gone.cancel()
-        writer.gate.set()
-        await stays
-        assert writer.stored == [b"{}", payload(1)]
         await journal.close()
 
     run(scenario)
@@ -193,7 +176,7 @@ def test_records_are_written_in_the_order_they_were_submitted(bursts: list[list[
         journal.start()
         waiters = []
         for burst in bursts:
-            waiters += [journal.submit(payload(number), NOW_US) for number in burst]
+            waiters += [receipt(journal.submit(payload(number), NOW_US)) for number in burst]
             await asyncio.sleep(0)
         await journal.close()
         assert all(waiter.done() and waiter.exception() is None for waiter in waiters)
@@ -218,12 +201,12 @@ def test_a_full_buffer_refuses_at_once_and_takes_again_when_written(
         journal = journal_of(writer, **bounds)
         journal.start()
         first = await held(writer, journal)
-        taken = [journal.submit(payload(number), NOW_US) for number in range(3)]
+        taken = [receipt(journal.submit(payload(number), NOW_US)) for number in range(3)]
         with pytest.raises(JournalFull):
             journal.submit(payload(3), NOW_US)
         writer.gate.set()
         await asyncio.gather(first, *taken)
-        await journal.submit(payload(4), NOW_US)
+        await receipt(journal.submit(payload(4), NOW_US))
         assert writer.stored[1:] == [payload(n) for n in (0, 1, 2, 4)]
         await journal.close()
 
@@ -243,7 +226,7 @@ def test_a_full_disk_fails_that_batch_alone() -> None:
         journal.start()
         writer.failures = [DiskFull("none left")]
         refused = await held(writer, journal, payload(0))
-        later = journal.submit(payload(1), NOW_US)
+        later = receipt(journal.submit(payload(1), NOW_US))
         writer.gate.set()
         with pytest.raises(DiskFull):
             await refused
@@ -265,9 +248,9 @@ def test_not_ready_after_a_refusal_until_a_batch_is_stored() -> None:
         assert journal.why_not_ready() == []
         writer.failures = [DiskFull("none left")]
         with pytest.raises(DiskFull):
-            await journal.submit(payload(0), NOW_US)
+            await receipt(journal.submit(payload(0), NOW_US))
         assert journal.why_not_ready() == ["the disk is full"]
-        await journal.submit(payload(1), NOW_US)
+        await receipt(journal.submit(payload(1), NOW_US))
         assert journal.why_not_ready() == []
         await journal.close()
 
@@ -283,7 +266,7 @@ def test_a_refusal_is_forgotten_when_nothing_comes(monkeypatch: pytest.MonkeyPat
         journal.start()
         writer.failures = [DiskFull("none left")]
         with pytest.raises(DiskFull):
-            await journal.submit(payload(0), NOW_US)
+            await receipt(journal.submit(payload(0), NOW_US))
         loop = asyncio.get_running_loop()
         later_s = loop.time() + 60.0
         with monkeypatch.context() as patched:
@@ -343,7 +326,7 @@ def test_a_broken_writer_fails_all_that_wait(
         journal.start()
         writer.failures = [failure]
         in_flight = await held(writer, journal, payload(0))
-        waiting = journal.submit(payload(1), NOW_US)
+        waiting = receipt(journal.submit(payload(1), NOW_US))
         writer.gate.set()
         results = await asyncio.gather(in_flight, waiting, return_exceptions=True)
         assert [type(result) for result in results] == [JournalBroken, JournalBroken]
@@ -367,7 +350,7 @@ def test_a_seal_that_fails_breaks_the_journal(caplog: pytest.LogCaptureFixture) 
         journal = journal_of(writer, on_broken=broken)
         journal.start()
         writer.seal_failure = WriterBroken("rename failed")
-        await journal.submit(payload(0), NOW_US)
+        await receipt(journal.submit(payload(0), NOW_US))
         await journal.close()
         assert broken.calls == 1
         with pytest.raises(JournalBroken):
@@ -385,7 +368,7 @@ def test_a_failure_to_seal_on_close_is_told(caplog: pytest.LogCaptureFixture) ->
         broken = Broken()
         journal = journal_of(writer, on_broken=broken)
         journal.start()
-        await journal.submit(payload(0), NOW_US)
+        await receipt(journal.submit(payload(0), NOW_US))
         writer.seal_failure = WriterBroken("sync failed")
         await journal.close()
         assert broken.calls == 1
@@ -405,7 +388,7 @@ def test_a_full_segment_is_sealed() -> None:
         journal = journal_of(writer)
         journal.start()
         for number in range(3):
-            await journal.submit(payload(number), NOW_US)
+            await receipt(journal.submit(payload(number), NOW_US))
         await journal.close()
         assert writer.events == ["commit 1", "commit 1", "seal", "commit 1", "seal"]
 
@@ -419,10 +402,10 @@ def test_a_segment_is_sealed_at_its_age() -> None:
         writer = FakeWriter()
         journal = journal_of(writer, segment_age_s=0.001)
         journal.start()
-        await journal.submit(payload(0), NOW_US)
+        await receipt(journal.submit(payload(0), NOW_US))
         while "seal" not in writer.events:
             await asyncio.sleep(0.001)
-        await journal.submit(payload(1), NOW_US)
+        await receipt(journal.submit(payload(1), NOW_US))
         await journal.close()
         assert writer.events == ["commit 1", "seal", "commit 1", "seal"]
 
@@ -452,7 +435,7 @@ def test_close_commits_what_is_buffered_and_seals_it() -> None:
         journal = journal_of(writer)
         journal.start()
         first = await held(writer, journal)
-        second = journal.submit(payload(1), NOW_US)
+        second = receipt(journal.submit(payload(1), NOW_US))
         closing = asyncio.create_task(journal.close())
         await asyncio.sleep(0)
         with pytest.raises(JournalBroken):
@@ -480,7 +463,7 @@ def test_what_was_acked_is_in_sealed_segments(tmp_path: Path) -> None:
         journal.start()
         for number in range(0, 500, 50):
             await asyncio.gather(
-                *(journal.submit(payload(n), NOW_US) for n in range(number, number + 50))
+                *(receipt(journal.submit(payload(n), NOW_US)) for n in range(number, number + 50))
             )
         await journal.close()
 
@@ -525,7 +508,7 @@ def test_the_promise_is_the_oldest_record_that_is_not_sealed() -> None:
         wall.now_us = 10
         first = await held(writer, journal, stamp_us=clock.now_us())
         wall.now_us = 20
-        second = journal.submit(payload(2), clock.now_us())
+        second = receipt(journal.submit(payload(2), clock.now_us()))
         assert journal.closed_us() == NOW_US + 10
         writer.gate.set()
         await asyncio.gather(first, second)
@@ -547,7 +530,7 @@ def test_what_the_disk_refused_is_not_waited_for() -> None:
         journal = journal_of(writer, clock=Clock(NOW_US, wall_ns=wall))
         journal.start()
         with pytest.raises(DiskFull):
-            await journal.submit(payload(0), NOW_US)
+            await receipt(journal.submit(payload(0), NOW_US))
         wall.now_us = 5
         assert journal.closed_us() == NOW_US + 5
         await journal.close()
@@ -627,11 +610,11 @@ def test_a_journal_goes_on_in_a_new_series_between_two_records() -> None:
         journal = journal_of(old, clock=clock)
         journal.start()
         first = await held(old, journal, payload(1), stamp_us=clock.now_us())
-        second = journal.submit(payload(2), clock.now_us())
+        second = receipt(journal.submit(payload(2), clock.now_us()))
         wall.now_us = 10
         going = asyncio.ensure_future(journal.change_series(new, NOW_US + 10))  # type: ignore[arg-type]
         await asyncio.sleep(0)
-        third = journal.submit(payload(3), clock.now_us())
+        third = receipt(journal.submit(payload(3), clock.now_us()))
         assert clock.latest_us == NOW_US + 10
         old.gate.set()
         await asyncio.gather(first, second, going)
@@ -653,7 +636,7 @@ def test_a_journal_goes_on_while_nothing_was_stored() -> None:
         journal = journal_of(old)
         journal.start()
         await journal.change_series(new, NOW_US)  # type: ignore[arg-type]
-        await journal.submit(payload(0), NOW_US)
+        await receipt(journal.submit(payload(0), NOW_US))
         assert (old.stored, new.stored) == ([], [payload(0)])
         await journal.close()
         with pytest.raises(JournalBroken):
@@ -687,15 +670,17 @@ def test_records_wait_for_the_new_series_where_the_clock_fell() -> None:
         clock = Clock(NOW_US, wall_ns=wall)
         journal = journal_of(old, clock=clock)
         journal.start()
-        await journal.submit(payload(1), clock.now_us())
-        await journal.await_clock()
+        await receipt(journal.submit(payload(1), clock.now_us()))
+        assert journal.clock_wait() is None
         assert not journal.clock_fell.is_set()
         wall.now_us = 0
 
         async def take(number: int) -> int:
-            await journal.await_clock()
+            clock_wait = journal.clock_wait()
+            assert clock_wait is not None
+            await clock_wait
             stamp = clock.now_us()
-            await journal.submit(payload(number), stamp)
+            await receipt(journal.submit(payload(number), stamp))
             return stamp
 
         taking = [asyncio.ensure_future(take(number)) for number in (2, 3)]

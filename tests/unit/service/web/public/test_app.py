@@ -36,8 +36,8 @@ class FakeIntake:
         self.failure: Exception | None = None
         self.while_asked: Callable[[], None] = lambda: None
 
-    def __getattr__(self, endpoint: str) -> Callable[[Submission], Awaitable[Reply]]:
-        async def ask(submission: Submission) -> Reply:
+    def __getattr__(self, endpoint: str) -> Callable[[Submission], Reply]:
+        def ask(submission: Submission) -> Reply:
             self.calls.append((endpoint, submission))
             self.while_asked()
             if self.failure:

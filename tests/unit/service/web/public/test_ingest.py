@@ -1,4 +1,4 @@
-"""An ingest request of the fast server: its endpoint runs in no task, whatever it waits for."""
+"""An ingest request of the fast server: every outcome of its endpoint becomes a response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from port_tools import port
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import Product, Tenant
 from service.collector.directory.directory import Directory
-from service.collector.intake import Reply, Submission
+from service.collector.intake import Outcome, Owed, Reply, Submission, Waiting
+from service.collector.journal import Batch
 from service.shared.request_counters import RequestCounters
 from service.web.http.exchange import Exchange, RequestHead
 from service.web.public.app import IngestRoute
@@ -60,8 +61,9 @@ def test_an_endpoint_may_ask_the_database(
         directory = Directory(database, refresh_s=REFRESH_NEVER_S)
         await directory.start()
 
-        async def endpoint(submission: Submission) -> Reply:
-            return Reply(200, {"found": bool(await getattr(directory, method)(*key))})
+        def endpoint(submission: Submission) -> Outcome:
+            looked_up = getattr(directory, method)(*key)
+            return Waiting(looked_up, lambda found: Reply(200, {"found": bool(found)}))
 
         try:
             if imported:
@@ -76,29 +78,48 @@ def test_an_endpoint_may_ask_the_database(
     assert orjson.loads(body) == {"found": bool(imported)}
 
 
-def test_a_callback_that_fails_does_not_stop_the_others() -> None:
-    """They belong to other clients of the same group commit, and are called all the same."""
-    called: list[str] = []
+STORED, LOST = (b"HTTP/1.1 202 ", b'{"n":1}'), (b"HTTP/1.1 503 ", b"send it again")
 
-    def failing() -> None:
-        called.append("failing")
-        raise RuntimeError("a defect")
 
-    async def scenario() -> None:
-        errors: list[object] = []
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: errors.append(context.get("exception")))
-        last = asyncio.Event()
-        committed: asyncio.Future[None] = loop.create_future()
-        ingest = Ingest(port())
-        for callback in (lambda: called.append("first"), failing, failing, last.set):
-            ingest.when_done(committed, callback)
-        committed.set_result(None)
-        await asyncio.wait_for(last.wait(), 20)
-        assert [str(error) for error in errors] == ["a defect", "a defect"]
+@pytest.mark.parametrize(
+    ("lost", "error", "expected"),
+    [
+        ("send it again", None, STORED),
+        ("send it again", OSError("no space"), LOST),
+        (None, OSError("no space"), STORED),
+    ],
+)
+def test_an_owed_reply_waits_for_its_batch(
+    lost: str | None, error: Exception | None, expected: tuple[bytes, bytes]
+) -> None:
+    """Durable or not: a lost event is a 503, a rejection stays what it is."""
 
-    asyncio.run(scenario())
-    assert called == ["first", "failing", "failing"]
+    async def scenario() -> bytes:
+        batch = Batch()
+        response = response_to(lambda _: Owed(batch, Reply(202, {"n": 1}), lost))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not response.done()
+        batch.settle(error)
+        return await asyncio.wait_for(response, 20)
+
+    head, body = asyncio.run(scenario()).split(b"\r\n\r\n")
+    assert head.startswith(expected[0])
+    assert expected[1] in body
+    assert b"no space" not in body
+
+
+def test_a_wait_that_fails_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
+    """As any defect of an endpoint."""
+
+    async def scenario() -> bytes:
+        waited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        response = response_to(lambda _: Waiting(waited, lambda _: Reply(200, {})))
+        waited.set_exception(RuntimeError("a defect"))
+        return await asyncio.wait_for(response, 20)
+
+    assert asyncio.run(scenario()).startswith(b"HTTP/1.1 500 ")
+    assert [record.message for record in caplog.records] == ["uncaught exception", "request"]
 
 
 def response_to(endpoint: Any) -> asyncio.Future[bytes]:
