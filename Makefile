@@ -1,7 +1,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
+CORES := $(shell nproc)
 # Three tests per two cores, because a system test mostly waits.
-PARALLEL := -n $(shell expr $$(nproc) + $$(nproc) / 2) --dist loadfile --no-loadscope-reorder
+WORKERS := $(shell expr $(CORES) + $(CORES) / 2)
+PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PIP := -m pip --quiet --disable-pip-version-check
 # Property tests run with all their examples on one Python only, in `make test`.
 FEWER_EXAMPLES := EXAMPLES_SHARE=0.2
@@ -12,7 +14,7 @@ OTHERS = $(shell $(BIN)/python tools/pythons.py others)
 unexport PYTHONDONTWRITEBYTECODE
 COMPILE := -m compileall -q service etl
 
-.PHONY: install help demo fmt unit lint test soak bench tracker clean
+.PHONY: install help demo fmt unit lint test test-default test-others soak bench tracker clean
 .PRECIOUS: .venv-%/bin/python .venv-%/.dev
 
 install: .venv/.installed  ## install beaconlog into .venv (what make does without a target)
@@ -28,9 +30,9 @@ help:  ## list the targets
 	$(BIN)/python $(PIP) install -e .
 	@touch $@
 
-.venv/.dev: .venv/.installed
+.venv/.dev: .venv/bin/python setup.cfg pyproject.toml
 	$(BIN)/python $(PIP) install -e ".[dev,notebook]"
-	@touch $@
+	@touch $@ .venv/.installed
 
 .venv-%/bin/python:
 	python=$$($(BIN)/python tools/pythons.py path $*) && $$python -m venv .venv-$*
@@ -39,11 +41,21 @@ help:  ## list the targets
 	.venv-$*/bin/python $(PIP) install -e ".[dev,notebook]"
 	@touch $@
 
-test: lint  ## run lint and all tests, then unit and system tests on every other Python
+test: lint  ## run lint, then all tests and, beside them, unit and system tests on other Pythons
+	@$(MAKE) --no-print-directory --jobs 2 test-default test-others
+	@$(BIN)/python tools/pythons.py summary
+
+test-default: .venv/.dev
 	$(BIN)/python $(COMPILE)
 	$(BIN)/python -m pytest $(PARALLEL)
-	@set -e; for version in $(OTHERS); do $(MAKE) --no-print-directory test-$$version; done
-	@$(BIN)/python tools/pythons.py summary
+
+# What a version printed follows when it has ended: two pytests would print into one another.
+test-others: .venv/.dev
+	@for version in $(OTHERS); do \
+		printed=$$($(MAKE) --no-print-directory WORKERS=$(CORES) test-$$version 2>&1); ended=$$?; \
+		printf '\n%s\n' "$$printed"; \
+		test $$ended = 0 || exit $$ended; \
+	done
 
 test-%: .venv/.dev .venv-%/.dev  ## run the unit and system tests on another Python: make test-3.12
 	.venv-$*/bin/python $(COMPILE)

@@ -244,7 +244,7 @@ def environment(code: Path, settings: Mapping[str, object]) -> dict[str, str]:
         name: text for name, text in os.environ.items() if not name.startswith("BEACONLOG_")
     }
     given = {f"BEACONLOG_{key.upper()}": str(value) for key, value in settings.items()}
-    return {**inherited, **given, "PYTHONPATH": str(code), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**inherited, **given, "PYTHONPATH": str(code)}
 
 
 def run_command(
