@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILE := -m compileall -q service etl
 
 .PHONY: install help demo fmt unit lint test test-default test-others soak bench tracker clean
-.PRECIOUS: .venv-%/bin/python .venv-%/.dev
+.PRECIOUS: .venv-%/bin/python .venv-%/.test
 
 install: .venv/.installed  ## install beaconlog into .venv (what make does without a target)
 
@@ -37,8 +37,8 @@ help:  ## list the targets
 .venv-%/bin/python:
 	python=$$($(BIN)/python tools/pythons.py path $*) && $$python -m venv .venv-$*
 
-.venv-%/.dev: .venv-%/bin/python setup.cfg pyproject.toml
-	.venv-$*/bin/python $(PIP) install -e ".[dev,notebook]"
+.venv-%/.test: .venv-%/bin/python setup.cfg pyproject.toml
+	.venv-$*/bin/python $(PIP) install -e ".[test,notebook]"
 	@touch $@
 
 test: lint  ## run lint, then all tests and, beside them, unit and system tests on other Pythons
@@ -57,7 +57,7 @@ test-others: .venv/.dev
 		test $$ended = 0 || exit $$ended; \
 	done
 
-test-%: .venv/.dev .venv-%/.dev  ## run the unit and system tests on another Python: make test-3.12
+test-%: .venv/.dev .venv-%/.test  ## run the unit and system tests on another Python: make test-3.12
 	.venv-$*/bin/python $(COMPILE)
 	$(FEWER_EXAMPLES) .venv-$*/bin/python -m pytest tests/system tests/unit $(PARALLEL)
 
