@@ -284,6 +284,7 @@ def test_an_axis_spans_the_period(page: Page, shop: Shop) -> None:
 def test_a_chart_is_read_by_pointer_and_by_keys(page: Page, shop: Shop) -> None:
     """The legend shows the values of the bucket that is pointed at, otherwise the totals."""
     opened(page, f"{shop.url}/?shop=la-colmena")
+    page.get_by_role("list", name="Latest events").wait_for()  # moves the charts when it comes
     chart = page.get_by_role("img", name="Events over time:")
     assert legend(page)[:2] == ["Total", "view 30"]
     box = chart.bounding_box()
