@@ -3,8 +3,9 @@
 delta-rs links a commit into `_delta_log` without syncing it. So every writer syncs its own commit
 (`sync`), and before it builds on a commit that a killed process may have left unsynced, it syncs
 that commit too (`sync_newest`). A power cut can therefore tear only the newest entries (one, or the
-two of a vacuum), and nothing depends on those: segments are deleted only after a synced commit.
-`repair` sets aside a torn entry and those after it, and the next compaction writes the rows again.
+two of an earlier version's vacuum), and nothing depends on those: segments are deleted only after a
+synced commit. `repair` sets aside a torn entry and those after it, and the next compaction writes
+the rows again.
 
 Our commits record in their metadata how many files they add and remove and how many watermarks they
 move, so a truncated commit is recognised even if it ends between two lines.
@@ -31,7 +32,7 @@ SET_ASIDE = ".broken"
 _BOOKS_PREFIX = "beaconlog."
 _LAST_CHECKPOINT = "_last_checkpoint"
 _UNSYNCED_MAX = 2
-"""The largest number of commits that one step makes before it syncs: a vacuum makes two."""
+"""The largest number of commits before a sync: the vacuum of earlier versions made two."""
 
 
 def metadata(books: Mapping[str, int], *, files: int, removed: int, series: int) -> dict[str, str]:

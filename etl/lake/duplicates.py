@@ -2,59 +2,105 @@
 
 Compaction and the live view both apply it, so a number never changes because a job ran. An event id
 counts for 24 hours, a transaction for 30 days.
+
+The staged keys are looked up in the key files of the lake (`etl.lake.keys`), so the price hardly
+depends on the size of the lake. A Parquet file is read only if its key file holds the hash of a
+staged key, and then for such keys alone, or if it has no usable key file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files as package_files
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from etl.lake.duck import count, one_value
+from etl.lake.keys import lookup
+from etl.lake.keys.format import FIRST_SALE
+from etl.lake.keys.lookup import Answer, Question
+from etl.lake.keys.making import HASH
 from etl.lake.snapshot import Snapshot
-from etl.lake.tables import EVENTS, PARTITION
+from etl.lake.tables import EVENTS
 
-_KEY_WINDOWS = {
-    "id:": timedelta(days=1),
-    "tx:": timedelta(days=30),
-    "stx:": timedelta(days=30),
-}
+_STAGED = f"staged_{EVENTS.name}"
+_ID_WINDOW, _SALE_WINDOW = timedelta(days=1), timedelta(days=30)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_KEYS = (
+    "SELECT NULL::BIGINT AS tenant_id, NULL::VARCHAR AS dedupe_key, "
+    "NULL::TIMESTAMPTZ AS received_at LIMIT 0"
+)
 
 
-def mark_duplicates(con: duckdb.DuckDBPyConnection, events: Snapshot) -> int:
-    """Move the duplicates among `staged_events` to `staged_duplicates`; return their number.
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """The number of duplicates; the Parquet files without a usable key file, with the reason."""
 
-    A duplicate has the key of a row in the lake or of an earlier staged row.
+    duplicates: int
+    unusable: dict[str, str]
+
+
+def mark_duplicates(con: duckdb.DuckDBPyConnection, events: Snapshot) -> Marked:
+    """Move the duplicates among `staged_events` to `staged_duplicates`.
+
+    A duplicate has the key of a row in the lake or of an earlier staged row. Raises LakeError if a
+    file of the snapshot was deleted meanwhile.
     """
-    if not one_value(con, f"SELECT count(dedupe_key) FROM staged_{EVENTS.name}"):
-        return 0
-    keys = _keys_in_lake(con, events)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE lake_keys AS {keys}")
-    con.execute(package_files("etl.lake").joinpath("duplicates.sql").read_text())
-    return count(con, "dropped")
-
-
-def _keys_in_lake(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> str:
-    parts = list(_keys_by_kind(con, snapshot))
-    return " UNION ALL ".join(parts) or (
-        "SELECT NULL::BIGINT AS tenant_id, NULL::VARCHAR AS dedupe_key, "
-        "NULL::TIMESTAMPTZ AS received_at LIMIT 0"
+    if not one_value(con, f"SELECT count(dedupe_key) FROM {_STAGED}"):
+        return Marked(0, {})
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE asked AS SELECT tenant_id, dedupe_key, {HASH} AS hash, "
+        f"received_at FROM {_STAGED} WHERE dedupe_key IS NOT NULL"
     )
+    questions = list(_questions(con))
+    first_us = min(question.first_us for question in questions)
+    first_day = (_EPOCH + timedelta(microseconds=first_us)).date()
+    answer = lookup.ask(events.files_since(str(first_day)), questions)
+    _stage_lake_keys(con, events, answer)
+    con.execute(package_files("etl.lake").joinpath("duplicates.sql").read_text())
+    return Marked(count(con, "dropped"), answer.unusable)
 
 
-def _keys_by_kind(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[str]:
-    for prefix, window in _KEY_WINDOWS.items():
-        earliest = one_value(
-            con,
-            f"SELECT min({PARTITION}) FROM staged_{EVENTS.name} "
-            f"WHERE starts_with(dedupe_key, '{prefix}')",
+def _questions(con: duckdb.DuckDBPyConnection) -> Iterator[Question]:
+    """Yield a question per window, about the keys in `asked`."""
+    for hashes_of, window in (
+        (f"hash < {FIRST_SALE}", _ID_WINDOW),
+        (f"hash >= {FIRST_SALE}", _SALE_WINDOW),
+    ):
+        first_us, last_us = con.execute(
+            "SELECT min(epoch_us(received_at)), max(epoch_us(received_at)) "
+            f"FROM asked WHERE {hashes_of}"
+        ).fetchall()[0]
+        if first_us is None:
+            continue
+        query = f"SELECT DISTINCT hash FROM asked WHERE {hashes_of} ORDER BY hash"
+        hashes = con.sql(query).to_arrow_table().column("hash").combine_chunks()
+        window_us = window // timedelta(microseconds=1)
+        yield Question(hashes, first_us - window_us, last_us + window_us)
+
+
+def _stage_lake_keys(con: duckdb.DuckDBPyConnection, events: Snapshot, answer: Answer) -> None:
+    """Make the table `lake_keys` of the rows of the lake that have a key in `asked`."""
+    con.register("suspects", _suspects(answer.suspects))
+    parts = [
+        f"SELECT tenant_id, dedupe_key, received_at FROM {events.relation(files)} "
+        f"SEMI JOIN ({keys}) USING (tenant_id, dedupe_key)"
+        for files, keys in (
+            (answer.suspected, "FROM asked SEMI JOIN suspects USING (hash)"),
+            (list(answer.unusable), "FROM asked"),
         )
-        files = snapshot.files_since(str(earliest - window)) if isinstance(earliest, date) else []
-        if files:
-            yield f"""
-                SELECT tenant_id, dedupe_key, received_at FROM {snapshot.relation(files)}
-                SEMI JOIN (SELECT tenant_id, dedupe_key FROM staged_{EVENTS.name}
-                           WHERE starts_with(dedupe_key, '{prefix}')) USING (tenant_id, dedupe_key)
-            """
+        if files
+    ]
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE lake_keys AS {' UNION ALL '.join(parts) or _NO_KEYS}"
+    )
+    con.unregister("suspects")
+
+
+def _suspects(found: Sequence[pa.UInt64Array]) -> pa.Table:
+    hashes = pc.unique(pa.chunked_array(found, pa.uint64()))
+    return pa.table({"hash": hashes})

@@ -1,5 +1,7 @@
 """Writing the lake's Parquet files: under a temporary name, checked, synced, then linked.
 
+Beside each file of `events` its key file (`etl.lake.keys`) is written and synced before the commit.
+
 The final name is made from `key`, which stands for the content: equal keys mean equal rows. So an
 attempt that ended before its commit leaves the file that the next attempt would write, and no
 attempt overwrites a file that a concurrent attempt has committed.
@@ -18,6 +20,7 @@ from etl import durable
 from etl.lake.commits import DataFile
 from etl.lake.duck import count, quoted
 from etl.lake.errors import LakeError
+from etl.lake.keys import making as keys
 from etl.lake.tables import PARTITION, Table
 
 _TEMPORARY = ".tmp"
@@ -74,6 +77,8 @@ def write_file(
     except FileExistsError:
         _check_rows(con, final, expected)
     temporary.unlink()
+    if rows.table.is_keyed:
+        keys.write(con, final, rows.relation)
     durable.fsync_path(partition)
     return DataFile(final, rows.event_date, expected, _stats(con, rows.table, rows.relation))
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import duckdb
 
 from etl.lake import commits, duck, parquet, staging
-from etl.lake.duplicates import mark_duplicates
+from etl.lake.duplicates import Marked, mark_duplicates
+from etl.lake.keys import upkeep
 from etl.lake.selection import Selection
 from etl.lake.snapshot import SIGNED, Snapshot, lines_of
 from etl.lake.superseded import has_signed
 from etl.lake.tables import EVENTS, REJECTED
 from etl.layout import Layout
+
+_REMADE_MAX = 8
+"""The largest number of key files that a pass makes again; maintenance makes the others."""
 
 
 @dataclass(slots=True)
@@ -59,14 +64,16 @@ def _write_table(
     if table is EVENTS and not snapshot.watermark(SIGNED) and has_signed(con):
         moved[SIGNED] = 1
     staged = duck.count(con, f"staged_{table.name}")
-    duplicates = mark_duplicates(con, snapshot) if table is EVENTS else 0
+    marked = mark_duplicates(con, snapshot) if table is EVENTS else Marked(0, {})
     files = parquet.write(con, layout.table(table.name), table, _key(snapshot, taken))
     rows = sum(file.rows for file in files)
-    books = {"lines": staged, "rows": rows, "duplicates": duplicates}
+    books = {"lines": staged, "rows": rows, "duplicates": marked.duplicates}
     commits.commit(layout.table(table.name), snapshot, files, moved, books)
     if table is EVENTS:
         counts.rows += rows
-        counts.duplicates += duplicates
+        counts.duplicates += marked.duplicates
+        for path, reason in islice(marked.unusable.items(), _REMADE_MAX):
+            upkeep.remake(con, path, snapshot.relation([path]), reason)
     elif table is REJECTED:
         counts.rejected += rows
 

@@ -48,6 +48,11 @@ class Table:
     gained: tuple[frozenset[str], ...] = ()
 
     @property
+    def is_keyed(self) -> bool:
+        """Whether the table's files have key files: see `etl.lake.keys`."""
+        return "dedupe_key" in self.fields
+
+    @property
     def columns(self) -> dict[str, str]:
         return {**self.fields, **_PROVENANCE}
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from etl import durable
 from etl.lake import delta_log
 from etl.lake.errors import LakeError
+from etl.lake.keys.format import path_of
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import TABLES
 from etl.layout import Layout
@@ -101,6 +102,8 @@ def _copy_table(source: Layout, target: Layout, snapshot: Snapshot) -> Snapshot:
         _copy(path, into / delta_log.FOLDER)
     for file in snapshot.listed():
         _copy(folder / file.path, (into / file.path).parent)
+        with suppress(FileNotFoundError):  # of an earlier version; maintenance makes it
+            shutil.copy2(path_of(folder / file.path), path_of(into / file.path))
     return Snapshot.load(into, snapshot.table)
 
 

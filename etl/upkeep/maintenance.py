@@ -5,8 +5,9 @@ One run, under the lake's lock, does this for each table:
 1. retention: drop the partitions older than `MaintenancePlan.days_kept`;
 2. merge: rewrite the small files of a partition into few large sorted ones, in commits that change
    no data (`etl.upkeep.merging`);
-3. vacuum: delete the files that no version of the last `snapshot_retention_hours` uses;
-4. log clean-up: write and sync a checkpoint, then delete the entries of `_delta_log` that no
+3. key files: make those of the events that are missing or damaged (`etl.lake.keys`);
+4. vacuum: delete the files that no version of the last `snapshot_retention_hours` uses;
+5. log clean-up: write and sync a checkpoint, then delete the entries of `_delta_log` that no
    version of these hours needs, oldest first (`etl.upkeep.vacuum`).
 
 A clock that is ahead must not delete data. So today is at most one day after the newest receipt in
@@ -23,6 +24,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -34,6 +36,7 @@ from etl import durable
 from etl.lake import commits, delta_log, duck, parquet, rewrite
 from etl.lake.commits import Change, DataFile
 from etl.lake.errors import LakeError
+from etl.lake.keys import upkeep as keys
 from etl.lake.rewrite import Rewrite
 from etl.lake.snapshot import RETAINED_FROM, ListedFile, Snapshot, newest_date
 from etl.lake.tables import EVENTS, REJECTED, TABLES, Table
@@ -77,6 +80,7 @@ class MaintenanceOutcome:
     dropped_rows: int = 0
     merged_files: int = 0
     written_files: int = 0
+    written_key_files: int = 0
     deleted_files: int = 0
     deleted_log_entries: int = 0
     version: int | None = None
@@ -138,6 +142,8 @@ class _TableMaintenance:
                 "another process changed the table during maintenance",
                 extra={"fields": {"why": str(error)}},
             )
+        if self.snapshot.table.is_keyed:
+            self._make_key_files()
         self._vacuum()
         self._clean_log()
 
@@ -165,20 +171,31 @@ class _TableMaintenance:
         )
 
     def _merge(self, group: Sequence[ListedFile]) -> None:
+        with self._connected("merging") as con:
+            written = rewrite.run(con, self.folder, self.snapshot, Rewrite(group))
+        added = [written] if written else []
+        books = {"merged_rows": sum(file.rows for file in group)}
+        self._replace(added, group, is_rewrite=True, books=books)
+        self.outcome.merged_files += len(group)
+        self.outcome.written_files += len(added)
+
+    def _make_key_files(self) -> None:
+        for path, reason in list(keys.unusable(self.snapshot.files)):
+            with self._connected("key files of") as con:
+                keys.remake(con, path, self.snapshot.relation([path]), reason)
+            self.outcome.written_key_files += 1
+
+    @contextmanager
+    def _connected(self, doing: str) -> Iterator[duckdb.DuckDBPyConnection]:
         with duck.connect(
             self.layout.spill,
             memory_bytes_max=self.plan.memory_bytes_max,
             threads_max=self.plan.threads_max,
         ) as con:
             try:
-                written = rewrite.run(con, self.folder, self.snapshot, Rewrite(group))
+                yield con
             except duckdb.Error as error:
-                raise LakeError(f"merging {self.snapshot.table.name}: {error}") from error
-        added = [written] if written else []
-        books = {"merged_rows": sum(file.rows for file in group)}
-        self._replace(added, group, is_rewrite=True, books=books)
-        self.outcome.merged_files += len(group)
-        self.outcome.written_files += len(added)
+                raise LakeError(f"{doing} {self.snapshot.table.name}: {error}") from error
 
     def _replace(
         self,

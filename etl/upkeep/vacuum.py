@@ -1,37 +1,52 @@
-"""Deleting the data files and Delta log entries that no kept version of a table needs."""
+"""Deleting the data files and Delta log entries that no kept version of a table needs.
+
+delta-rs lists the files to delete; they are deleted here, because delta-rs would also delete the
+key files of the files that it keeps. A key file is deleted with its Parquet file.
+"""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
+from etl import durable
 from etl.lake import commits, delta_log
+from etl.lake.errors import lake_errors
+from etl.lake.keys import format as key_format
 from etl.lake.snapshot import Snapshot
-from etl.lake.tables import PARTITION, Table
-
-_DATA_FILES = f"{PARTITION}=*/*.parquet"
+from etl.lake.tables import Table
 
 
 def delete_files(folder: Path, table: Table, *, retention_hours: int) -> int:
-    """Delete the files that no version of the last `retention_hours` uses; return their number.
+    """Delete the files that no version of the last `retention_hours` uses, durably.
 
-    The newest version is loaded here: from an older one, delta-rs would delete files of the newest.
+    Return the number of data files. The newest version is loaded here: from an older one, delta-rs
+    would list files of the newest.
     """
     delta = Snapshot.load(folder, table).delta
     if delta is None:
         return 0
-    before = len(list(folder.glob(_DATA_FILES)))
-    vacuum = partial(
-        delta.vacuum,
-        retention_hours=retention_hours,
-        enforce_retention_duration=False,
-        full=True,
-    )
-    if not vacuum(dry_run=True):
-        return 0
-    with commits.synced(folder, table):
-        vacuum(dry_run=False)
-    return before - len(list(folder.glob(_DATA_FILES)))
+    with lake_errors(table):
+        listed = delta.vacuum(
+            retention_hours=retention_hours,
+            dry_run=True,
+            enforce_retention_duration=False,
+            full=True,
+        )
+    unused = [folder / path for path in listed]
+    data_files = [path for path in unused if path.suffix != key_format.SUFFIX and path.exists()]
+    key_files = {key_format.path_of(path) for path in data_files}
+    for path in data_files:
+        path.unlink()
+    key_files |= {
+        path
+        for path in unused
+        if path.suffix == key_format.SUFFIX and not key_format.data_file_of(path).exists()
+    }
+    for path in key_files:
+        path.unlink(missing_ok=True)
+    for partition in {path.parent for path in key_files}:
+        durable.fsync_path(partition)
+    return len(data_files)
 
 
 def delete_log_entries(folder: Path, table: Table, *, retention_hours: int, now_s: float) -> int:

@@ -51,6 +51,7 @@ def maintain(config: Config = None, data: Data = None, as_json: AsJson = False) 
     print_line(
         f"{outcome.dropped_partitions} partitions dropped, "
         f"{outcome.merged_files} files merged into {outcome.written_files}, "
+        f"{outcome.written_key_files} key files made, "
         f"{outcome.deleted_files} files and {outcome.deleted_log_entries} log entries deleted; "
         f"lake version {outcome.version}"
     )

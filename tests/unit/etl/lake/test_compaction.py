@@ -563,10 +563,10 @@ def test_what_a_killed_process_committed_is_synced_before_it_is_relied_upon(shop
 
 
 def test_everything_is_synced_before_it_is_committed(shop, monkeypatch):
-    """The folder's name, the file, the file's name; then the commit, and its sync."""
+    """The folder's name, the file, its key file, their names; then the commit, and its sync."""
     shop.seal(event(0))
     steps, fsync_path = [], durable.fsync_path
-    commit, link = DeltaTable.create_write_transaction, os.link
+    commit, link, replace = DeltaTable.create_write_transaction, os.link, Path.replace
 
     def noted(path):
         fsync_path(path)
@@ -575,6 +575,10 @@ def test_everything_is_synced_before_it_is_committed(shop, monkeypatch):
     def committed(self, files, *arguments, **named):
         steps.append(("commit", [file.path for file in files]))
         commit(self, files, *arguments, **named)
+
+    def replaced(self, target):
+        steps.append(("replace", target.name))
+        return replace(self, target)
 
     def linked(source, target):
         steps.append(("link", target.name))
@@ -585,16 +589,22 @@ def test_everything_is_synced_before_it_is_committed(shop, monkeypatch):
     monkeypatch.setattr(durable, "fsync_path", noted)
     monkeypatch.setattr(DeltaTable, "create_write_transaction", committed)
     monkeypatch.setattr(os, "link", linked)
+    monkeypatch.setattr(Path, "replace", replaced)
     shop.compact()
     added = adds(shop)[-1]["path"]
     (at_commit,) = [i for i, step in enumerate(steps) if step == ("commit", [added])]
     day = added.partition("/")[0]
     before = [what for what in steps[:at_commit] if what[0] != "sync" or "rejected" not in what[1]]
-    (_, written), *named = before[-3:]
-    assert before[-4] == ("sync", "events")
+    name = added.partition("/")[2]
+    keys = name.removesuffix("parquet") + "keys"
+    folder_made, (_, written), linked_, (_, keys_written), *named = before[-6:]
+    assert folder_made == ("sync", "events")
     assert written.startswith(f"events/{added.removesuffix('g2.parquet')}")
+    assert linked_ == ("link", name)
+    assert keys_written.startswith(f"events/{day}/{keys}.")
     assert written.endswith(".tmp")
-    assert named == [("link", added.partition("/")[2]), ("sync", f"events/{day}")]
+    assert keys_written.endswith(".tmp")
+    assert named == [("replace", keys), ("sync", f"events/{day}")]
     assert steps[at_commit + 1 : at_commit + 3] == [
         ("sync", "events/_delta_log/00000000000000000002.json"),
         ("sync", "events/_delta_log"),
