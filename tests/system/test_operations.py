@@ -119,6 +119,7 @@ def test_every_file_of_a_data_folder_is_on_the_page(service: Service, data: Path
         r"(log|lake)/lock",
         r"log/[^/]+/(series\.json|lock|closed|\d{12}-n\d+-c[0-9a-f]{8}\.ndjson)",
         r"lake/(events|rejected|duplicates)/(_delta_log/.*|event_date=[0-9-]+/[^/]+\.parquet)",
+        r"lake/events/event_date=[0-9-]+/[^/]+\.keys",
     ]
     left = [
         name
