@@ -5,7 +5,7 @@ CORES := $(shell nproc)
 WORKERS := $(shell expr $(CORES) + $(CORES) / 2)
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PIP := -m pip --quiet --disable-pip-version-check
-# Property tests run with all their examples on one Python only, in `make test`.
+# Tests with many examples run with all of them on one Python only, in `make test`.
 FEWER_EXAMPLES := EXAMPLES_SHARE=0.2
 # The other Pythons of the classifiers in setup.cfg that this machine has.
 OTHERS = $(shell $(BIN)/python tools/pythons.py others)

@@ -14,11 +14,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from examples import share
 from harness import Service, StartService, eventually
 from sql_attempts import ATTEMPTS, ENDLESS
 from wire import Reply
 
 SQL = "/api/v1/sql"
+TRIED = share(ATTEMPTS)
 TIMEOUT_S = 8
 MEMORY_BYTES_MAX = 256 << 20
 MEMORY_KEPT_MAX = 1.10
@@ -86,7 +88,7 @@ def guarded(start_shared_service: StartService) -> Iterator[Guarded]:
     yield Guarded(service)
 
 
-@pytest.mark.parametrize(("query", "says"), ATTEMPTS, ids=range(len(ATTEMPTS)))
+@pytest.mark.parametrize(("query", "says"), TRIED, ids=range(len(TRIED)))
 def test_an_attempt_is_refused(guarded: Guarded, query: str, says: str) -> None:
     """With 422 and why; nothing changes."""
     reply = guarded.ask(query)

@@ -1,10 +1,19 @@
-"""How many examples a property is tried with: all, or the share that EXAMPLES_SHARE names."""
+"""How many examples a test is tried with: all, or the share that EXAMPLES_SHARE names."""
 
 import os
+from collections.abc import Sequence
+from typing import TypeVar
 
 SHARE = float(os.environ.get("EXAMPLES_SHARE", "1"))
+
+T = TypeVar("T")
 
 
 def examples(count: int) -> int:
     """Return the share of `count`; at least one."""
     return max(1, round(count * SHARE))
+
+
+def share(cases: Sequence[T]) -> Sequence[T]:
+    """Return the share of listed cases: every fifth of them, for example."""
+    return cases[:: round(1 / SHARE)]
