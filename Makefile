@@ -81,9 +81,12 @@ soak: .venv/.dev  ## run the long form of the fault tests; SCALE=0.1 for a tenth
 		$(BIN)/python -m pytest tests/faults --timeout 0 --durations 0
 	@cat .soak.ndjson
 
+BENCH ?=
 bench: .venv/.installed  ## measure, beside other servers, and write benchmarks/RESULTS.md
 	$(BIN)/python $(PIP) install -e ".[bench]"
-	$(BIN)/python -m benchmarks.run
+	@! command -v npm > /dev/null || npm install --no-audit --no-fund --silent --prefix benchmarks/peers/fastify
+	@$(BIN)/python -m benchmarks.candidates
+	$(BIN)/python -m benchmarks.run $(BENCH)
 
 tracker: .venv/.dev  ## make beacon.min.js from beacon.js
 	$(BIN)/python tools/minify_tracker.py

@@ -1,23 +1,22 @@
-"""Compaction beside what else makes Parquet of the same segments.
+"""Compaction beside other programs that make Parquet of the same segments.
 
-`python -m benchmarks.compaction [EVENTS] [ROUNDS]`. What each does: beaconlog verifies every
-segment's CRC, drops duplicates, sorts, syncs and commits; the others read and write, no more.
+beaconlog verifies every segment's CRC, drops duplicates, sorts, syncs and commits; the others read
+and write, no more. Ratios are to DuckDB's plain COPY.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.backlog import Backlog, fill
-from benchmarks.rounds import Result, interleaved, markdown, measured_process, tell
+from benchmarks.rounds import Measured, interleaved, markdown, measured_process, tell
+from benchmarks.size import Size, run_alone
 
 EVENTS = 1_000_000
-ROUNDS = 5
 
 BEACONLOG = """
 import shutil
@@ -53,54 +52,60 @@ lines = spark.read.json(f"{sys.argv[1]}/log/*/*.ndjson")
 lines.write.mode("overwrite").option("compression", "zstd").parquet(f"{sys.argv[1]}/spark.parquet")
 took_s = time.perf_counter() - started
 """
-WHAT = {
+PLAIN = "DuckDB COPY"
+WORK = {
     "beaconlog compact": (BEACONLOG, "CRC, duplicates, sort, fsync, commit", None),
-    "DuckDB COPY": (DUCKDB, "no more than that", None),
-    "Polars": (POLARS, "no more than that", "polars"),
-    "Spark, local": (SPARK, "no more than that", "pyspark"),
+    PLAIN: (DUCKDB, "none", None),
+    "Polars": (POLARS, "none", "polars"),
+    "Spark, local": (SPARK, "none", "pyspark"),
 }
 
 
-def run(events: int, rounds: int) -> str:
-    """The table of one size of backlog."""
-    peaks: dict[str, float] = {}
+def run(size: Size) -> str:
+    """Return the table: a row per program."""
+    events = size.events(EVENTS)
+    peaks_mib: dict[str, float] = {}
     with TemporaryDirectory(prefix="beaconlog-bench-") as folder:
         data = Path(folder) / "data"
-        tell(f"compaction of {events} events")
+        tell(f"compaction of {events:,} events")
         fill(data, Backlog(events))
         candidates: dict[str, Callable[[], float]] = {
-            name: partial(_events_per_s, name, code, data, events, peaks)
-            for name, (code, _, module) in WHAT.items()
+            name: partial(_events_per_s, name, code, data, events, peaks_mib)
+            for name, (code, _, module) in WORK.items()
             if module is None or importlib.util.find_spec(module)
         }
-        results = interleaved(candidates, rounds)
-    plain = next(result for result in results if result.name == "DuckDB COPY")
-    missing = [name for name in WHAT if name not in candidates]
-    return _table(results, plain, peaks) + "".join(
-        f"\n{name}: not installed.\n" for name in missing
+        measured = interleaved(candidates, size.rounds)
+    missing = [name for name in WORK if name not in candidates]
+    return (
+        f"## Compaction of {events:,} events\n\nRatios are to DuckDB's plain COPY.\n\n"
+        + _table(measured, peaks_mib)
+        + measured.note()
+        + "".join(f"\n{name}: not installed; `pip install {WORK[name][2]}`.\n" for name in missing)
     )
 
 
-def _events_per_s(name: str, code: str, data: Path, events: int, peaks: dict[str, float]) -> float:
-    found = measured_process(code, data, events)
-    peaks[name] = max(peaks.get(name, 0), found["peak_mib"])
-    return events / found["took_s"]
+def _events_per_s(
+    name: str, code: str, data: Path, events: int, peaks_mib: dict[str, float]
+) -> float:
+    process = measured_process(code, data, events)
+    peaks_mib[name] = max(peaks_mib.get(name, 0), process["peak_mib"])
+    return events / process["took_s"]
 
 
-def _table(results: list[Result], plain: Result, peaks: dict[str, float]) -> str:
+def _table(measured: Measured, peaks_mib: dict[str, float]) -> str:
+    plain = measured.results[PLAIN]
     rows = [
         (
-            result.name,
-            WHAT[result.name][1],
-            f"{result.median:,.0f}",
-            f"{result.ratio_to(plain):.2f}",
-            f"{peaks[result.name]:.0f}",
+            name,
+            WORK[name][1],
+            result.figure.text(),
+            result.ratio_to(plain).text(2),
+            f"{peaks_mib[name]:.0f}",
         )
-        for result in results
+        for name, result in measured.results.items()
     ]
     return markdown(("", "beside reading and writing", "events/s", "ratio", "peak MiB"), rows)
 
 
 if __name__ == "__main__":
-    given = [int(text) for text in sys.argv[1:]]
-    print(run(*(given + [EVENTS, ROUNDS][len(given) :])))
+    run_alone(__doc__, run)

@@ -1,97 +1,112 @@
 """The dashboard over a large lake, in a real browser.
 
-`python -m benchmarks.dashboard [EVENTS]`. A lake of 30 days as in `benchmarks.reports`, served by
-a warehouse; each page is loaded in a new tab of headless Chromium, on the same cores. Told are
-medians in milliseconds: until the browser painted its first content, and until every number and
-chart of the page is there.
+A lake of 30 days as in `benchmarks.reports`, served by a warehouse with 5,001 shops; each page is
+loaded in a new tab of headless Chromium, on the same cores. Milliseconds until the browser painted
+its first content, and until every number and chart of the page is there.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from statistics import median
+from typing import TYPE_CHECKING
 
-from playwright.sync_api import sync_playwright
-
-from benchmarks.lakes import SHOP, Lake, fill
+from benchmarks import directory, lakes
+from benchmarks.figures import Figure
+from benchmarks.lakes import SHOP, Lake
 from benchmarks.reports import SHOP_EVENTS
-from benchmarks.rounds import markdown, tell
+from benchmarks.rounds import BenchmarkFailed, interleaved, markdown
 from benchmarks.servers import Command, Server, running
+from benchmarks.size import Size, millions, run_alone
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 EVENTS = 10_000_000
-ROUNDS = 7
 _TIMEOUT_MS = 60_000
 _FIRST_CONTENT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 _WHOLE = "#view:not([aria-busy])"
 
 
-def run(events: int) -> str:
-    """The table: a row a page."""
-    if not (chromium := shutil.which("chromium")):
-        return "Chromium is missing: apt-get install chromium\n"
-    lake = Lake(events, of_shop=SHOP_EVENTS)
+def run(size: Size) -> str:
+    """Return the table: a row per page."""
+    lake = Lake(size.events(EVENTS), of_shop=size.events(SHOP_EVENTS))
+    title = f"## Dashboard over {millions(lake.events)} events\n\n"
+    chromium = shutil.which("chromium")
+    if not chromium or not importlib.util.find_spec("playwright"):
+        needs = "`apt-get install chromium` and `pip install '.[bench]'`"
+        return f"{title}A browser is not installed; {needs}\n"
+    return title + _table(lake, size, chromium)
+
+
+def _table(lake: Lake, size: Size, chromium: str) -> str:
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  (may be absent)
+
+    first_ms: dict[str, list[float]] = {name: [] for name in _pages(lake)}
+    server = Server("beaconlog", _warehouse(lake), cpus=2)
+    with running(server) as at_work, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+
+        def measure(name: str, url: str) -> float:
+            first, whole = _loaded_ms(browser, url)
+            first_ms[name].append(first)
+            return whole
+
+        measured = interleaved(
+            {
+                name: partial(measure, name, f"{at_work.url}/{query}")
+                for name, query in _pages(lake).items()
+            },
+            size.rounds,
+        )
+        browser.close()
+    rows = [
+        (name, Figure.of(first_ms[name][1:]).text(), result.figure.text())
+        for name, result in measured.results.items()
+    ]
+    return markdown(("ms", "first content", "whole page"), rows) + measured.note()
+
+
+def _pages(lake: Lake) -> dict[str, str]:
+    """Return the queries of the pages by their names."""
     last_day = lake.first_day + timedelta(days=lake.days - 1)
     period = f"from={lake.first_day}&to={last_day + timedelta(days=1)}"
     week = f"from={last_day - timedelta(days=6)}&to={last_day + timedelta(days=1)}"
-    asked = {
-        "one shop, 7 days": f"?shop=shop-{SHOP}&{week}",
-        "one shop, 30 days": f"?shop=shop-{SHOP}&{period}",
+    shop = directory.slug_of(SHOP)
+    return {
+        "one shop, 7 days": f"?shop={shop}&{week}",
+        "one shop, 30 days": f"?shop={shop}&{period}",
         "all shops, 7 days": f"?{week}",
         "all shops, 30 days": f"?{period}",
     }
-    with _warehouse(lake) as url:
-        rows = [(name, *_measured(chromium, f"{url}/{query}")) for name, query in asked.items()]
-    return markdown(("ms", "first content", "whole page"), rows)
 
 
-@contextmanager
-def _warehouse(lake: Lake) -> Iterator[str]:
+def _warehouse(lake: Lake) -> Callable[[int, Path], Sequence[Command]]:
     def commands(port: int, folder: Path) -> Sequence[Command]:
         data = folder / "data"
-        fill(data, lake)
-        tenants = folder / "tenants.csv"
-        tenants.write_text(
-            "id,uuid,slug,name,status\n"
-            f"{SHOP},6f1c7f3e-95a1-4a5f-8d53-2b0c4c6f9a07,shop-{SHOP},Shop {SHOP},active\n"
-        )
-        beaconlog = [sys.executable, "-m", "service"]
-        imported = [*beaconlog, "directory", "import", tenants, "--data", data]
-        subprocess.run([str(word) for word in imported], check=True, capture_output=True)
-        return [
-            Command(
-                port,
-                [*beaconlog, "warehouse", "--data", data],
-                {"BEACONLOG_REPORTS_PORT": port},
-            )
-        ]
+        directory.prepared().copy_to(data)
+        lakes.fill(data, lake)
+        line = [sys.executable, "-m", "service", "warehouse", "--data", data]
+        return [Command(port, line, {"BEACONLOG_REPORTS_PORT": port})]
 
-    server = Server("beaconlog", validates=True, durable=True, commands=commands, cpus=2, path="")
-    with running(server) as at_work:
-        yield at_work.url
+    return commands
 
 
-def _measured(chromium: str, url: str) -> tuple[str, str]:
-    times_ms = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for _ in range(ROUNDS + 1):
-            page = browser.new_page()
-            page.goto(url)
-            page.wait_for_selector(_WHOLE, timeout=_TIMEOUT_MS)
-            assert page.locator(".card, table").count(), url
-            times_ms.append(page.evaluate(f"[{_FIRST_CONTENT}, performance.now()]"))
-            page.close()
-        browser.close()
-    first, whole = (median(column) for column in zip(*times_ms[1:], strict=True))
-    tell(f"  {url}: {first:.0f} and {whole:.0f} ms")
-    return f"{first:.0f}", f"{whole:.0f}"
+def _loaded_ms(browser: Browser, url: str) -> tuple[float, float]:
+    page = browser.new_page()
+    page.goto(url)
+    page.wait_for_selector(_WHOLE, timeout=_TIMEOUT_MS)
+    if not page.locator(".card, table").count():
+        raise BenchmarkFailed(f"{url} shows neither a card nor a table")
+    first, whole = page.evaluate(f"[{_FIRST_CONTENT}, performance.now()]")
+    page.close()
+    return first, whole
 
 
 if __name__ == "__main__":
-    print(run(int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS))
+    run_alone(__doc__, run)

@@ -1,48 +1,61 @@
-"""Freshness: from the ack of an event to the report that shows it, while others pour in.
+"""Freshness: from the response to an event until a report shows it, while others pour in.
 
-`python -m benchmarks.freshness [EVENTS_PER_S] [SECONDS]`. One service with a worker and its
-warehouse compacting every 10 s. A marker a tenth of a second goes to a shop of its own, whose
-`recent` report is asked again and again; its age when it is first seen is what is told.
+One service with a worker and its warehouse, which compacts every 10 s. Ten markers per second go to
+a shop of their own, and its report `recent` is requested again and again. Load, service and reports
+share the cores.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
+import random
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from io import BufferedReader
 from pathlib import Path
 from statistics import quantiles
+from uuid import UUID, uuid4
 
-from benchmarks.rounds import markdown, tell
-from benchmarks.servers import EVENT, Command, Server, free_port, import_directory, running
+from benchmarks import directory, lakes, loads
+from benchmarks.candidates import UNLIMITED
+from benchmarks.rounds import BenchmarkFailed, markdown, tell
+from benchmarks.servers import Command, Server, free_port, running
+from benchmarks.size import Size, run_alone
 
 EVENTS_PER_S = 5_000
-SECONDS = 60
+FULL_SECONDS = 60
+QUICK_SECONDS = 10
 _TICK_S = 0.02
 _MARKER_S = 0.1
 _CONNECTIONS = 8
+_PIPELINED_MAX = 60
 _SHOWN = 500
 _PATH = "/api/v1/interactions"
 
 
-def run(events_per_s: int, seconds: int) -> str:
-    """The table: one row."""
+class MarkerLost(BenchmarkFailed):
+    """A report never showed an event that the service had accepted."""
+
+
+def run(size: Size) -> str:
+    """Return the table: one row."""
+    seconds = FULL_SECONDS if size.scale >= 1 else QUICK_SECONDS
+    tell(f"freshness for {seconds} s")
     reports_port = free_port()
-    server = Server(
-        "beaconlog", validates=True, durable=True, commands=_service(reports_port), cpus=2
-    )
+    ring = [request.wire(int(time.time())) for request in loads.browsers_kept()]
+    server = Server("beaconlog", _service(reports_port), cpus=2)
     ages_s: list[float] = []
     asked_ms: list[float] = []
     with running(server) as at_work:
-        port = int(at_work.url.rpartition(":")[2].partition("/")[0])
+        port = int(at_work.url.rpartition(":")[2])
         ends_s = time.monotonic() + seconds
         sent = [0] * _CONNECTIONS
         load = [
-            threading.Thread(target=_pour, args=(port, events_per_s, ends_s, sent, index))
+            threading.Thread(target=_pour, args=(port, ring, ends_s, sent, index))
             for index in range(_CONNECTIONS)
         ]
         acked: dict[str, float] = {}
@@ -53,24 +66,27 @@ def run(events_per_s: int, seconds: int) -> str:
         for thread in (*load, markers):
             thread.join()
     if len(ages_s) < len(acked):
-        raise RuntimeError(f"{len(acked) - len(ages_s)} of {len(acked)} markers were never seen")
+        raise MarkerLost(f"{len(acked) - len(ages_s)} of {len(acked)} markers were never seen")
     cuts = quantiles(ages_s, n=100)
-    row = [f"{sum(sent) / seconds:,.0f}", f"{len(ages_s)}"]
+    row = ["", f"{sum(sent) / seconds:,.0f}", f"{len(ages_s)}"]
     row += [f"{cuts[at - 1]:.2f}" for at in (50, 95, 99)]
     row.append(f"{quantiles(asked_ms, n=100)[49]:.0f}")
-    heads = ["events/s", "markers", "median s", "95th s", "99th s", "a report's median ms"]
-    return markdown(heads, [row])
+    heads = ["", "events/s", "markers", "median s", "95th s", "99th s", "median ms of a report"]
+    return (
+        f"## Freshness at {EVENTS_PER_S:,} events/s\n\nSeconds from an event's response to the "
+        "first report that shows it, with a compaction every 10 s.\n\n"
+    ) + markdown(heads, [row])
 
 
 def _service(reports_port: int) -> Callable[[int, Path], Sequence[Command]]:
     def commands(port: int, folder: Path) -> Sequence[Command]:
-        import_directory(folder)
+        directory.prepared().copy_to(folder / "data")
         settings = {
             "BEACONLOG_HOST": "127.0.0.1",
             "BEACONLOG_PORT": port,
             "BEACONLOG_REPORTS_PORT": reports_port,
-            "BEACONLOG_THROTTLE_TENANT_AWARE": "off",
             "BEACONLOG_COMPACT_INTERVAL_S": 10,
+            **UNLIMITED,
         }
         line = [sys.executable, "-m", "service", "serve", "--data", folder / "data"]
         return [Command(port, line, settings)]
@@ -83,10 +99,10 @@ def _request(body: bytes) -> bytes:
     return head.encode() + body
 
 
-def _pour(port: int, events_per_s: int, ends_s: float, sent: list[int], index: int) -> None:
-    """This connection's share, a pipelined handful a tick; ticks that are late are caught up."""
-    one = _request(EVENT.encode())
-    share_per_s = events_per_s / _CONNECTIONS
+def _pour(port: int, ring: Sequence[str], ends_s: float, sent: list[int], index: int) -> None:
+    """Send this connection's share, a few pipelined requests per tick; late ticks catch up."""
+    chance = random.Random(index)
+    share_per_s = EVENTS_PER_S / _CONNECTIONS
     began_s = time.monotonic()
     with socket.create_connection(("127.0.0.1", port)) as peer:
         stream = peer.makefile("rb")
@@ -95,35 +111,38 @@ def _pour(port: int, events_per_s: int, ends_s: float, sent: list[int], index: i
             if due <= 0:
                 time.sleep(_TICK_S)
                 continue
-            due = min(due, 60)
-            peer.sendall(one * due)
+            due = min(due, _PIPELINED_MAX)
+            peer.sendall("".join(_with_id(chance, ring) for _ in range(due)).encode())
             for _ in range(due):
-                _read_answer(stream)
+                _read_response(stream)
             sent[index] += due
 
 
-def _read_answer(stream: object) -> int:
+def _with_id(chance: random.Random, ring: Sequence[str]) -> str:
+    event_id = str(UUID(int=chance.getrandbits(128), version=4))
+    return ring[chance.randrange(len(ring))].replace(loads.ID, event_id)
+
+
+def _read_response(stream: BufferedReader) -> int:
     status, length = 0, 0
-    for line in iter(stream.readline, b"\r\n"):  # type: ignore[attr-defined]
+    for line in iter(stream.readline, b"\r\n"):
         if not status:
             status = int(line.split()[1])
         elif line.startswith(b"Content-Length"):
             length = int(line.partition(b":")[2])
-    stream.read(length)  # type: ignore[attr-defined]
+    stream.read(length)
     return status
 
 
 def _mark(port: int, ends_s: float, acked: dict[str, float]) -> None:
     with socket.create_connection(("127.0.0.1", port)) as peer:
         stream = peer.makefile("rb")
-        number = 0
         while time.monotonic() < ends_s:
-            name = f"00000000-0000-0000-0000-{number:012d}"
-            body = {"tenant_id": 2, "type": "call_click", "event_id": name}
+            name = str(uuid4())
+            body = {"tenant_id": lakes.SHOP, "type": "call_click", "event_id": name}
             peer.sendall(_request(json.dumps(body).encode()))
-            if _read_answer(stream) == 201:
+            if _read_response(stream) == 201:
                 acked[name] = time.monotonic()
-            number += 1
             time.sleep(_MARKER_S)
 
 
@@ -132,9 +151,10 @@ def _watch(
 ) -> None:
     seen: set[str] = set()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    path = f"/api/v1/reports/recent?tenant={lakes.SHOP}&limit={_SHOWN}"
     while time.monotonic() < ends_s:
         began_s = time.monotonic()
-        connection.request("GET", f"/api/v1/reports/recent?tenant=2&limit={_SHOWN}")
+        connection.request("GET", path)
         rows = json.loads(connection.getresponse().read())["rows"]
         now_s = time.monotonic()
         asked_ms.append(1000 * (now_s - began_s))
@@ -146,5 +166,4 @@ def _watch(
 
 
 if __name__ == "__main__":
-    given = [int(text) for text in sys.argv[1:]]
-    print(run(*(given + [EVENTS_PER_S, SECONDS][len(given) :])))
+    run_alone(__doc__, run)

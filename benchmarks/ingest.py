@@ -1,118 +1,115 @@
-"""Events a second: beaconlog beside what people would pick instead, in turn, in one run.
+"""Events per second: beaconlog beside the programs that people would use instead, in turn.
 
-`python -m benchmarks.ingest [ROUNDS] [SECONDS]`. A body of 127 bytes by wrk, from one core; the
-server has another one (with two workers, both). Every answer must be a success.
+One event per request. The load has the machine's last core, the server the first (two workers:
+both). Every response must be a success, and beaconlog and FastAPI must have stored every event.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import median
-from typing import TypeAlias
 
-from benchmarks.rounds import Result, interleaved, markdown, tell
-from benchmarks.servers import SERVERS, Server, running
+from benchmarks import browsers, candidates, loads, pages, wrk
+from benchmarks.loads import Request
+from benchmarks.rounds import Measured, interleaved, markdown, tell
+from benchmarks.servers import Server, running
+from benchmarks.size import Size, run_alone
+from benchmarks.wrk import Load, Sent
 
-CONNECTIONS = (64, 256)
-ROUNDS = 5
-SECONDS = 5
-_SCRIPT = Path(__file__).parent / "peers" / "post.lua"
-_YES_NO = {True: "yes", False: "no"}
-Measured: TypeAlias = tuple[list[Result], dict[str, list[tuple[float, float]]]]
-"""Events a second, and beside them p99 in ms and processor time in µs an event, by round."""
-
-_UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+WARM_UP_S = 1
+YES_NO = {True: "yes", False: "no"}
+_SOME = (candidates.BEACONLOG, candidates.FASTAPI, candidates.FASTIFY)
+HEADS = (
+    "",
+    "validates",
+    "on disk before it answers",
+    "events/s",
+    "ratio",
+    "p99 ms",
+    "CPU µs per event",
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """The result of one run of wrk."""
+class Case:
+    """A load, and the servers that get it."""
 
-    events_per_s: float
-    p99_ms: float
-    events: int
-
-
-def run(rounds: int, seconds: int) -> str:
-    """The table: a row a server."""
-    if not shutil.which("wrk"):
-        return "wrk is missing: apt-get install wrk\n"
-    present = [server for server in SERVERS if server.is_there()]
-    missing = [server for server in SERVERS if not server.is_there()]
-    measured = {count: _measured(present, count, rounds, seconds) for count in CONNECTIONS}
-    heads = ["", "validates", "on disk before it answers"]
-    for count in CONNECTIONS:
-        heads += [f"events/s at {count}", "ratio", "p99 ms", "CPU µs an event"]
-    rows = [
-        [server.name, *(_YES_NO[does] for does in (server.validates, server.durable))]
-        + [cell for count in CONNECTIONS for cell in _cells(measured[count], server.name)]
-        for server in present
-    ]
-    absent = "".join(f"\n{server.name}: not installed; `{server.needs}`.\n" for server in missing)
-    return markdown(heads, rows) + absent
+    title: str
+    requests: Callable[[], Sequence[Request]]
+    connections: int
+    servers: Sequence[Server]
 
 
-def _measured(servers: list[Server], connections: int, rounds: int, seconds: int) -> Measured:
-    tell(f"ingest with {connections} connections")
-    beside: dict[str, list[tuple[float, float]]] = {}
+CASES = (
+    Case("Ingest, 64 connections", loads.one_client, 64, candidates.EVERY),
+    Case("Ingest, 256 connections", loads.one_client, 256, candidates.EVERY),
+    Case("Ingest, no request head twice, 256 connections", loads.new_heads, 256, _SOME),
+    Case(
+        f"Ingest, {browsers.COUNT} browsers, 256 connections",
+        loads.browsers_kept,
+        256,
+        (candidates.BEACONLOG, candidates.TWO_WORKERS, candidates.FASTAPI, candidates.FASTIFY),
+    ),
+    Case("Ingest, one request per connection, 64 at once", loads.browsers_short, 64, _SOME),
+)
+
+
+def run(size: Size) -> str:
+    """Return a table per load, with a row per server."""
+    intro = (
+        "Events of users, one per request: all three endpoints, 1 % of them signed sales, a new "
+        f"random event_id in each. {pages.describe()} Ratios are to beaconlog.\n"
+    )
+    if wrk.NEEDS:
+        return f"## Ingest\n\n{wrk.NEEDS}\n"
+    absent = "".join(f"\n{line}.\n" for line in candidates.missing())
+    tables = [f"## {case.title}\n\n{_table(case, size)}" for case in CASES]
+    return "\n".join([intro, *tables]) + absent
+
+
+def _table(case: Case, size: Size) -> str:
+    tell(case.title)
+    present = [server for server in case.servers if server.is_there()]
+    sent: dict[str, list[Sent]] = {server.name: [] for server in present}
 
     def measure(server: Server) -> float:
-        with running(server) as at_work:
-            before_s = at_work.cpu_s()
-            asked = {"BODY": server.body} | ({"NEW_HEADS": "1"} if server.is_sent_new_heads else {})
-            load = wrk(at_work.url, asked, connections, seconds)
-            cpu_us = 1e6 * (at_work.cpu_s() - before_s) / load.events
-        beside.setdefault(server.name, []).append((load.p99_ms, cpu_us))
-        return load.events_per_s
+        sent[server.name].append(once(server, case, size.seconds))
+        return sent[server.name][-1].per_s
 
-    return interleaved({one.name: partial(measure, one) for one in servers}, rounds), beside
-
-
-def _cells(measured: Measured, name: str) -> list[str]:
-    results, beside = measured
-    result = next(one for one in results if one.name == name)
-    p99_ms, cpu_us = (median(values) for values in zip(*beside[name][1:], strict=True))
-    return [
-        f"{result.median:,.0f}",
-        f"{result.ratio_to(results[0]):.2f}",
-        f"{p99_ms:.1f}",
-        f"{cpu_us:.0f}",
-    ]
-
-
-def wrk(url: str, asked: Mapping[str, str], connections: int, seconds: int) -> Load:
-    """One run of wrk, on the machine's last core. `asked`: what peers/post.lua reads."""
-    line = [
-        "taskset",
-        "-c",
-        str(len(os.sched_getaffinity(0)) - 1),
-        "wrk",
-        "--latency",
-        "--timeout",
-        "30s",
-    ]
-    line += ["-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_SCRIPT), url]
-    done = subprocess.run(
-        line, env=os.environ | dict(asked), capture_output=True, text=True, check=True
+    measured = interleaved(
+        {server.name: partial(measure, server) for server in present},
+        size.rounds,
+        warm_up_rounds=0,  # each server is warmed up when it has started
     )
-    if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
-        raise RuntimeError(f"{url} did not take every event:\n{done.stdout}")
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
-    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", done.stdout)
-    events = re.search(r"(\d+) requests in", done.stdout)
-    if not rate or not p99 or not events:
-        raise RuntimeError(f"wrk said:\n{done.stdout}")
-    return Load(float(rate[1]), float(p99[1]) * _UNITS_MS[p99[2]], int(events[1]))
+    rows = [_row(server, measured, sent[server.name]) for server in present]
+    return markdown(HEADS, rows) + measured.note()
+
+
+def once(server: Server, case: Case, seconds: int) -> Sent:
+    """Start a server, warm it up, and return its result. Raises LoadFailed, EventLost."""
+    requests = [server.adapt(request) for request in case.requests()]
+    with running(server) as at_work:
+        file = wrk.prepare(at_work, requests)
+        warm_up = wrk.send(at_work, Load(file, case.connections, WARM_UP_S))
+        result = wrk.send(at_work, Load(file, case.connections, seconds))
+        candidates.check_stored(server, at_work, warm_up.requests + result.requests)
+    return result
+
+
+def _row(server: Server, measured: Measured, sent: Sequence[Sent]) -> list[str]:
+    first, own = next(iter(measured.results.values())), measured.results[server.name]
+    return [
+        server.name,
+        YES_NO[server.validates],
+        YES_NO[server.durable],
+        own.figure.text(),
+        own.ratio_to(first).text(2),
+        f"{median(one.p99_ms for one in sent):.1f}",
+        f"{median(one.cpu_us for one in sent):.1f}",
+    ]
 
 
 if __name__ == "__main__":
-    given = [int(text) for text in sys.argv[1:]]
-    print(run(*(given + [ROUNDS, SECONDS][len(given) :])))
+    run_alone(__doc__, run)

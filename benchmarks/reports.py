@@ -1,66 +1,117 @@
-"""Reports over lakes that grow: the same shop asks, and the platform.
+"""Reports over lakes that grow, over a year, and while events pour in.
 
-`python -m benchmarks.reports [EVENTS ...]`. Each lake holds 30 days, one sorted file a day as
-maintenance leaves them. The shop asked about has as many events in every lake: what it waits for
-should not grow with what the other shops have. Told is the median of the seconds from the question
-to the answer, the live view's opening included, in milliseconds.
+One shop asks, and the platform. The shop has as many events in every lake: its time should not grow
+with the events of others. Milliseconds from the question to the answer, with the opening of the
+live view. Questions take turns.
 """
 
 from __future__ import annotations
 
-import sys
 import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import partial
+from itertools import count
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
-from benchmarks.lakes import SHOP, Lake, fill
-from benchmarks.rounds import markdown, tell
+from benchmarks import backlog, lakes
+from benchmarks.backlog import Backlog
+from benchmarks.lakes import SHOP, Lake
+from benchmarks.rounds import BenchmarkFailed, interleaved, markdown, tell
+from benchmarks.size import Size, millions, run_alone
 from etl import reports
 from etl.lake.live.view import LiveView
 
-SIZES = (1_000_000, 10_000_000, 50_000_000)
-ROUNDS = 7
 SHOP_EVENTS = 50_000
+PERIODS = ((10_000_000, 30), (50_000_000, 30), (14_600_000, 365))
+"""The events of each lake, and its days; each day is one file."""
+TAIL_EVENTS = 600_000
+TAIL_LAKE_EVENTS = 1_000_000
+TAIL_SHOP = 50
+"""A shop of the tail: the fiftieth, with about 0.2 % of the events."""
+SEGMENT_EVENTS = 5_000
 REPORTS = ("summary", "timeseries", "funnel", "top-products", "revenue", "recent")
 
 
-def run(sizes: list[int]) -> str:
-    """The table: a row a report, a pair of columns a size."""
-    columns = [_measured(size) for size in sizes]
+def run(size: Size) -> str:
+    """Return the tables: one per lake, and one of a tail."""
+    tables = [
+        _table(Lake(size.events(events), days=days, of_shop=size.events(SHOP_EVENTS)), size)
+        for events, days in PERIODS
+    ]
+    return "\n".join([*tables, _tail_table(size)])
+
+
+def _table(lake: Lake, size: Size) -> str:
+    with TemporaryDirectory(prefix="beaconlog-bench-") as folder:
+        data = Path(folder)
+        lakes.fill(data, lake)
+        view = LiveView(data)
+        asked = {"one shop": {"tenant": str(SHOP)}, "all shops": {}}
+        measured = interleaved(
+            {
+                f"{name} of {whose}": partial(answer_ms, view, name, parameters)
+                for name in REPORTS
+                for whose, parameters in asked.items()
+            },
+            size.rounds,
+        )
     rows = [
-        (name, *(f"{column[name, whose]:.0f}" for whose in ("shop", "all") for column in columns))
+        (name, *(measured.results[f"{name} of {whose}"].figure.text() for whose in asked))
         for name in REPORTS
     ]
-    heads = [f"{whose}, {size // 1_000_000} M" for whose in ("one shop", "all") for size in sizes]
-    return markdown(("ms", *heads), rows)
+    title = f"Reports over {millions(lake.events)} events of {lake.days} days"
+    intro = f"One file per day; one shop has {lake.of_shop:,} events.\n\n"
+    return f"## {title}\n\n{intro}" + markdown(("ms", *asked), rows) + measured.note()
 
 
-def _measured(events: int) -> dict[tuple[str, str], float]:
+def answer_ms(view: LiveView, name: str, parameters: Mapping[str, str]) -> float:
+    """Return the milliseconds of a report, with the opening of the live view."""
+    began_s = time.perf_counter()
+    with view.connect() as con:
+        rows = reports.run(con, name, **parameters).rows
+    took_ms = 1000 * (time.perf_counter() - began_s)
+    if not rows:
+        raise BenchmarkFailed(f"the report {name} has no rows for {dict(parameters)}")
+    return took_ms
+
+
+def _tail_table(size: Size) -> str:
+    """Return the table of one shop's reports over everybody's tail, which grows by a segment."""
+    events = size.events(TAIL_EVENTS)
+    tell(f"a tail of {events:,} events")
     with TemporaryDirectory(prefix="beaconlog-bench-") as folder:
-        data = Path(folder) / "data"
-        fill(data, Lake(events, of_shop=SHOP_EVENTS))
-        view = LiveView(data)
-        return {
-            (name, whose): _median_ms(view, name, tenant)
-            for name in REPORTS
-            for whose, tenant in (("shop", str(SHOP)), ("all", None))
-        }
+        data = Path(folder)
+        day_before = backlog.START.date() - timedelta(days=1)
+        lakes.fill(data, Lake(size.events(TAIL_LAKE_EVENTS), first_day=day_before, days=1))
+        backlog.fill(data, Backlog(events, lasts=timedelta(minutes=10)))
+        view, grow = LiveView(data), new_segment(data, SEGMENT_EVENTS)
+
+        def measure(name: str) -> float:
+            grow()
+            return answer_ms(view, name, {"tenant": str(TAIL_SHOP)})
+
+        measured = interleaved({name: partial(measure, name) for name in REPORTS}, size.rounds)
+    rows = [(name, result.figure.text()) for name, result in measured.results.items()]
+    return (
+        f"## Reports of one shop, with {events:,} events of all shops in the tail\n\n"
+        f"Before each question a new segment of {SEGMENT_EVENTS:,} events is sealed.\n\n"
+        + markdown(("ms", "one shop"), rows)
+        + measured.note()
+    )
 
 
-def _median_ms(view: LiveView, name: str, tenant: str | None) -> float:
-    took_ms = []
-    asked = {} if tenant is None else {"tenant": tenant}
-    for number in range(ROUNDS + 1):
-        began_s = time.perf_counter()
-        with view.connect() as con:
-            rows = reports.run(con, name, **asked).rows
-        if number:
-            took_ms.append(1000 * (time.perf_counter() - began_s))
-    assert rows, name
-    tell(f"  {name} of {tenant or 'all'}: {median(took_ms):.0f} ms")
-    return median(took_ms)
+def new_segment(data: Path, events: int) -> Callable[[], None]:
+    """Return a function that adds a sealed segment, received later than all before it."""
+    numbers = count(1)
+
+    def grow() -> None:
+        start = backlog.START + timedelta(hours=1, minutes=next(numbers))
+        backlog.fill(data, Backlog(events, start, timedelta(seconds=2), series=1))
+
+    return grow
 
 
 if __name__ == "__main__":
-    print(run([int(text) for text in sys.argv[1:]] or list(SIZES)))
+    run_alone(__doc__, run)

@@ -1,20 +1,26 @@
-"""Candidates that take turns, and the table of what they did.
+"""Candidates that take turns, and the table of their figures.
 
 On a machine whose speed changes from minute to minute a figure alone says little. So every round
-runs every candidate, and what is told beside a median is its ratio to the first candidate's, taken
-round by round.
+runs every candidate; a ratio to another candidate is taken round by round; and each round begins
+with a fixed calculation, the calibration, whose spread is the noise of the machine.
 """
 
 from __future__ import annotations
 
-import os
-import platform
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from statistics import median
+
+from benchmarks.figures import Figure
+
+CALIBRATION = "Calibration: "
+_LOOP = 1_000_000
+
+
+class BenchmarkFailed(Exception):
+    """A benchmark could not measure; the message says what failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,50 +31,69 @@ class Result:
     rounds: Sequence[float]
 
     @property
-    def median(self) -> float:
-        return median(self.rounds)
+    def figure(self) -> Figure:
+        """The median and the spread of the rounds."""
+        return Figure.of(self.rounds)
 
-    def ratio_to(self, other: Result) -> float:
-        """The median of the rounds' ratios."""
-        return median(mine / theirs for mine, theirs in zip(self.rounds, other.rounds, strict=True))
+    def ratio_to(self, other: Result) -> Figure:
+        """Return the ratio to another candidate, round by round."""
+        pairs = zip(self.rounds, other.rounds, strict=True)
+        return Figure.of([mine / theirs for mine, theirs in pairs])
 
 
-def interleaved(candidates: Mapping[str, Callable[[], float]], rounds: int) -> list[Result]:
-    """Measure every candidate in every round; one warm-up round is thrown away."""
-    found: dict[str, list[float]] = {name: [] for name in candidates}
-    for number in range(rounds + 1):
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The results of candidates that took turns, by name, and the milliseconds of calibration."""
+
+    results: Mapping[str, Result]
+    calibration: Result
+
+    def note(self) -> str:
+        """Return the line below a table that shows the noise of the machine."""
+        return note([self])
+
+
+def note(measured: Sequence[Measured]) -> str:
+    """Return the line below a table of several measurements."""
+    calibration = Figure.of([ms for each in measured for ms in each.calibration.rounds])
+    return f"\n{CALIBRATION}{calibration.text(1)} (ms).\n"
+
+
+def interleaved(
+    candidates: Mapping[str, Callable[[], float]], rounds: int, *, warm_up_rounds: int = 1
+) -> Measured:
+    """Measure every candidate in every round. The rounds of the warm-up do not count."""
+    figures: dict[str, list[float]] = {name: [] for name in candidates}
+    calibration = []
+    for number in range(1 - warm_up_rounds, rounds + 1):
+        calibration_ms = _calibrate_ms()
         for name, measure in candidates.items():
             figure = measure()
             tell(f"  round {number} of {rounds}: {name}: {figure:.4g}")
-            if number:
-                found[name].append(figure)
-    return [Result(name, figures) for name, figures in found.items()]
+            if number > 0:
+                figures[name].append(figure)
+        if number > 0:
+            calibration.append(calibration_ms)
+    results = {name: Result(name, rounds_of) for name, rounds_of in figures.items()}
+    return Measured(results, Result("calibration", calibration))
+
+
+def _calibrate_ms() -> float:
+    began_s = time.perf_counter()
+    total = 0
+    for number in range(_LOOP):
+        total += number & 7
+    return 1000 * (time.perf_counter() - began_s)
 
 
 def markdown(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table."""
+    """Return a table."""
     lines = [headers, ["---"] * len(headers), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
-def machine() -> str:
-    """Return the machine and its load, in one line."""
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
-    cpus = len(os.sched_getaffinity(0))
-    memory_gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    python = platform.python_version()
-    return f"{cpus} x {model}, {memory_gib:.0f} GiB, Linux {platform.release()}, Python {python}"
-
-
 def tell(text: str) -> None:
-    """Progress, for who waits."""
+    """Show progress."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -1,41 +1,106 @@
-"""Everything side by side in one run, written to `benchmarks/RESULTS.md`. See `make bench`."""
+"""All benchmarks in one run, written to `benchmarks/RESULTS.md`. See `make bench`.
+
+The report says on which machine and how busy it was, and which figures moved against the report
+that is committed. At full size the run takes less than 30 minutes. A smaller run (see
+`benchmarks.size`) prints its report and writes nothing.
+"""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import compaction, dashboard, freshness, ingest, memory, reports
-from benchmarks.rounds import machine
+from benchmarks import (
+    batches,
+    compaction,
+    dashboard,
+    freshness,
+    growth,
+    ingest,
+    memory,
+    readme,
+    reports,
+    results,
+    size,
+    throttle,
+)
+from benchmarks.card import card, load
+from benchmarks.rounds import BenchmarkFailed, tell
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
+_PARTS = (
+    ingest,
+    batches,
+    growth,
+    reports,
+    compaction,
+    dashboard,
+    freshness,
+    memory,
+    throttle,
+)
 
 
 def main() -> None:
-    """Measure, print and write."""
-    parts = [
-        f"# Measured\n\n{machine()}. {datetime.now(UTC):%Y-%m-%d}, by `make bench`. Candidates "
-        "take turns; medians, and medians of the rounds' ratios to the first row.\n",
-        "## Ingest\n\nOne event a request, 127 bytes; the load has the last core, the server the "
-        "first (two workers: both).\n",
-        ingest.run(ingest.ROUNDS, ingest.SECONDS),
-        f"## Compaction of {compaction.EVENTS:,} events\n\nRatios to DuckDB's plain COPY.\n",
-        compaction.run(compaction.EVENTS, compaction.ROUNDS),
-        "## Reports\n\nMilliseconds, the opening of the live view included; the shop has "
-        f"{reports.SHOP_EVENTS:,} events in every lake.\n",
-        reports.run(list(reports.SIZES)),
-        f"## Dashboard over {dashboard.EVENTS:,} events\n\nMilliseconds in headless Chromium, on "
-        "the same cores: until it painted the first content, and until the page is whole.\n",
-        dashboard.run(dashboard.EVENTS),
-        f"## Freshness\n\nFrom an event's ack to the report that shows it, with "
-        f"{freshness.EVENTS_PER_S:,} events/s pouring in, a compaction every 10 s, and the next "
-        "report asked as soon as one is answered; load, service and reports share the cores.\n",
-        freshness.run(freshness.EVENTS_PER_S, freshness.SECONDS),
-        "## Memory of a worker\n\nAfter 3 s of events on 256 connections.\n",
-        memory.run(list(memory.PRODUCTS)),
-    ]
-    RESULTS.write_text("\n".join(parts))
-    print(RESULTS.read_text())
+    """Measure and print; at full size, write the report and the README's figures too."""
+    chosen = size.parse(__doc__)
+    head, began_s = _head(), time.monotonic()
+    parts, failed = _measure(chosen)
+    minutes = (time.monotonic() - began_s) / 60
+    text = "\n".join([head, f"The run took {minutes:.0f} minutes.\n", *parts])
+    text += "\n" + _moves(results.parse(_committed()), results.parse(text))
+    print(text)
+    if failed:
+        sys.exit(f"RESULTS.md is left as it was: {', '.join(failed)} failed")
+    if chosen == size.FULL:
+        RESULTS.write_text(text)
+        readme.write(text)
+    else:
+        tell("A smaller run: RESULTS.md and README.md are left as they were.")
+
+
+def _measure(chosen: size.Size) -> tuple[list[str], list[str]]:
+    """Return the texts of all benchmarks, and the names of those that failed."""
+    texts, failed = [], []
+    for part in _PARTS:
+        name = part.__name__.rpartition(".")[2]
+        try:
+            texts.append(part.run(chosen))
+        except BenchmarkFailed as error:
+            failed.append(name)
+            texts.append(f"## Failed: {name}\n\n{error}\n")
+    return texts, failed
+
+
+def _head() -> str:
+    return (
+        f"# Measured\n\n{results.MACHINE}{card()}\n\n{datetime.now(UTC):%Y-%m-%d}, by "
+        f"`make bench`. {load()} Candidates take turns. A figure is the median of its rounds, ± "
+        "half of their range; a ratio is taken round by round. The calibration is one calculation, "
+        "the same before each round: its spread is the noise of the machine.\n"
+    )
+
+
+def _committed() -> str:
+    """Return the report that is committed; without git, the one that is there."""
+    line = ["git", "show", "HEAD:benchmarks/RESULTS.md"]
+    shown = subprocess.run(line, cwd=RESULTS.parent, capture_output=True, text=True, check=False)
+    return RESULTS.read_text() if shown.returncode else shown.stdout
+
+
+def _moves(before: results.Report, after: results.Report) -> str:
+    title = "## Moved against the committed report\n\n"
+    if before.machine != after.machine:
+        return f"{title}Not compared: that report is of another machine, or has no such line.\n"
+    return title + _listed([move.text() for move in results.moved(before, after)])
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "".join(f"- {line}\n" for line in lines) or "No figure moved beyond the noise.\n"
 
 
 if __name__ == "__main__":

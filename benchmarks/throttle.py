@@ -1,28 +1,31 @@
 """The cost of a decision of the throttle: in one process, shared, and shared by two at once.
 
-Run by `python benchmarks/throttle.py`. Prints microseconds a decision, reading the clock included,
-as medians of interleaved rounds: of processor time, and of the time that passed, which is longer
-where the processors have other work. Keys are known ones, or new to a full table, which then
-forgets one each time. A shared table has a bucket of requests and one of bytes for each key. Two
-processes with a table each, which wait for nothing, are the measure for two that share one.
+Microseconds per decision, with the reading of the clock, in rounds that take turns: of processor
+time, and of the time that passed, which is longer where the processors have other work. Keys are
+the shops of users' events, or new to a full table, which then forgets one each time. A shared table
+has a bucket of requests and one of bytes for each key. Two processes with a table each, which wait
+for nothing, are the measure for two that share one.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import random
-import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import count, islice
 from multiprocessing.queues import SimpleQueue
 from typing import NamedTuple
 
+from benchmarks import users
+from benchmarks.figures import Figure
+from benchmarks.rounds import interleaved, markdown, tell
+from benchmarks.size import Size, run_alone
 from service.collector.throttle.shared_memory import OverLimit, SharedThrottle
 from service.collector.throttle.token_bucket import MemoryThrottle, Rate
 
-ROUNDS = 9
 DECISIONS = 50_000
-KNOWN_KEYS = 10_000
 KEYS_MAX = 20_000
 
 RATE = Rate(per_s=10, burst=120)
@@ -35,14 +38,14 @@ Allow = Callable[[str, float], object]
 
 
 class Cost(NamedTuple):
-    """Microseconds a decision."""
+    """Microseconds per decision."""
 
     passed_us: float
     processor_us: float
 
 
 def cost(allow: Allow, keys: Sequence[str]) -> Cost:
-    """Of asking once for each key."""
+    """Return the cost of asking once for each key."""
     clock = time.monotonic
     start_s, start_cpu_s = time.perf_counter(), time.process_time()
     for key in keys:
@@ -52,7 +55,7 @@ def cost(allow: Allow, keys: Sequence[str]) -> Cost:
 
 
 def cost_to_two(allow: Allow, keys: Sequence[str], others: Sequence[str]) -> Cost:
-    """To the slower of two processes that start together."""
+    """Return the cost to the slower of two processes that start together."""
     together = FORK.Barrier(2)
     answers: SimpleQueue[Cost] = FORK.SimpleQueue()
 
@@ -68,19 +71,26 @@ def cost_to_two(allow: Allow, keys: Sequence[str], others: Sequence[str]) -> Cos
     return max(answers.get() for _ in processes)
 
 
+def shops(decisions: int) -> list[str]:
+    """Return the keys of users' events, as the collector makes them."""
+    listed = users.events(random.Random(1))
+    return [f"tenant:{event.visit.shop}" for event in islice(listed, decisions)]
+
+
 def addresses(first: int, count: int) -> list[str]:
-    """Keys as the collector makes them."""
+    """Return keys that have not been seen before, as the collector makes them."""
     numbers = range(first, first + count)
     return [f"ip:10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}" for n in numbers]
 
 
-def cases() -> dict[str, Callable[[int], Cost]]:
-    """Return the measurement for the number of the round."""
+def cases(decisions: int) -> dict[str, Callable[[], Cost]]:
+    """Return the measurements by name."""
     memory = MemoryThrottle(RATE, KEYS_MAX).allow
     buckets = SharedThrottle(RATE, BYTES_RATE, keys_max=KEYS_MAX)
-    known = addresses(0, KNOWN_KEYS) * (DECISIONS // KNOWN_KEYS)
+    known = shops(decisions)
     otherwise = random.Random(1).sample(known, len(known))
-    one = known[:1] * DECISIONS
+    one = known[:1] * decisions
+    rounds = count(1)
 
     def shared(key: str, now: float) -> object:
         try:
@@ -88,30 +98,41 @@ def cases() -> dict[str, Callable[[int], Cost]]:
         except OverLimit:
             return None
 
-    def unseen(number: int) -> list[str]:
-        return addresses((number + 1) * DECISIONS, DECISIONS)
+    def unseen() -> list[str]:
+        return addresses(next(rounds) * decisions, decisions)
 
     return {
-        "memory, known keys": lambda _: cost(memory, known),
-        "shared, known keys": lambda _: cost(shared, known),
-        "memory, new keys": lambda number: cost(memory, unseen(number)),
-        "shared, new keys": lambda number: cost(shared, unseen(number)),
-        "memory each, 2 processes": lambda _: cost_to_two(memory, known, otherwise),
-        "shared, 2 processes": lambda _: cost_to_two(shared, known, otherwise),
-        "shared, 2 processes, 1 key": lambda _: cost_to_two(shared, one, one),
+        "memory, known keys": lambda: cost(memory, known),
+        "shared, known keys": lambda: cost(shared, known),
+        "memory, new keys": lambda: cost(memory, unseen()),
+        "shared, new keys": lambda: cost(shared, unseen()),
+        "memory each, 2 processes": lambda: cost_to_two(memory, known, otherwise),
+        "shared, 2 processes": lambda: cost_to_two(shared, known, otherwise),
+        "shared, 2 processes, 1 key": lambda: cost_to_two(shared, one, one),
     }
 
 
-def main() -> None:
-    """Print the table."""
-    measured = cases()
-    rounds = [{name: ask(number) for name, ask in measured.items()} for number in range(ROUNDS)]
-    print(f"{'us a decision':28} {'processor':>9} {'passed':>9}")
-    for name in measured:
-        passed_us = statistics.median(costs[name].passed_us for costs in rounds)
-        processor_us = statistics.median(costs[name].processor_us for costs in rounds)
-        print(f"{name:28} {processor_us:9.2f} {passed_us:9.2f}")
+def run(size: Size) -> str:
+    """Return the table: a row per case."""
+    tell("throttle")
+    passed_us: dict[str, list[float]] = {}
+
+    def measure(name: str, ask: Callable[[], Cost]) -> float:
+        costs = ask()
+        passed_us.setdefault(name, []).append(costs.passed_us)
+        return costs.processor_us
+
+    every = cases(size.events(DECISIONS))
+    measured = interleaved(
+        {name: partial(measure, name, ask) for name, ask in every.items()}, size.rounds
+    )
+    rows = [
+        (name, result.figure.text(2), Figure.of(passed_us[name][1:]).text(2))
+        for name, result in measured.results.items()
+    ]
+    heads = ("µs per decision", "processor", "passed")
+    return "## Throttle\n\n" + markdown(heads, rows) + measured.note()
 
 
 if __name__ == "__main__":
-    main()
+    run_alone(__doc__, run)

@@ -9,6 +9,7 @@ import pytest
 import pythons
 from typer.main import get_command
 
+from benchmarks import readme
 from etl import reports
 from service import settings
 from service.cli.commands import app
@@ -100,3 +101,14 @@ def test_every_decision_is_in_the_index() -> None:
     folder = ROOT / "docs/decisions"
     pages = {path.name for path in folder.glob("*.md")} - {"README.md"}
     assert set(re.findall(r"\]\(([a-z-]+\.md)\)", (folder / "README.md").read_text())) == pages
+
+
+def test_its_figures_are_those_of_the_benchmarks() -> None:
+    """Every number of the figures is one of the report's."""
+    figures = README.partition(readme.BEGIN)[2].partition(readme.END)[0]
+    report = (ROOT / "benchmarks/RESULTS.md").read_text()
+    shown, measured = (
+        set(re.findall(r"\d+(?:\.\d+)?", text.replace(",", ""))) for text in (figures, report)
+    )
+    assert len(shown) > 20
+    assert shown - measured == set()

@@ -1,0 +1,56 @@
+"""The size of a run: by default that of `make bench`; smaller to try a benchmark.
+
+Each benchmark takes `--rounds N`, `--seconds N` (of a load), `--scale X` (share of the events and
+products) and `--quick` (one round, one second, a hundredth of the events).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Rounds of each candidate, seconds of each load, and the share of the events."""
+
+    rounds: int = 5
+    seconds: int = 3
+    scale: float = 1.0
+
+    def events(self, full: int) -> int:
+        """Return the number of events for `full` at full size."""
+        return max(1_000, round(full * self.scale))
+
+
+FULL = Size()
+QUICK = Size(rounds=1, seconds=1, scale=0.01)
+
+
+def parse(description: str | None, arguments: Sequence[str] | None = None) -> Size:
+    """Return the size that arguments of the command line ask for."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="one round of a hundredth")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--seconds", type=int)
+    parser.add_argument("--scale", type=float)
+    asked = parser.parse_args(arguments)
+    default = QUICK if asked.quick else FULL
+    return Size(
+        asked.rounds or default.rounds,
+        asked.seconds or default.seconds,
+        asked.scale or default.scale,
+    )
+
+
+def run_alone(description: str | None, run: Callable[[Size], str]) -> None:
+    """Run one benchmark at the size of the command line, and print its tables."""
+    print(run(parse(description)))
+
+
+def millions(events: int) -> str:
+    """Return a number of events for the head of a column, such as `10 M`."""
+    return f"{events / 1_000_000:g} M"
