@@ -1,6 +1,6 @@
 """The names of everything under the data folder. No other module spells them.
 
-<data>/format.json                     {"format": 2}; a folder without it is of format 1
+<data>/format.json                     {"format": 3}; a folder without it is of format 1
 <data>/directory.db                    tenants and products (embedded default)
 <data>/signing.json                    secrets with which tenants sign sales
 <data>/tokens.json, tokens.made        tokens of the private port; the mark that one was made
@@ -28,7 +28,7 @@ from pathlib import Path
 
 from etl import durable
 
-FORMAT = 2
+FORMAT = 3
 TOKENS_MADE, SESSIONS = "tokens.made", "sessions.json"
 _FORBIDDEN = "%?\\"  # the path becomes part of URLs of databases and tables
 

@@ -64,9 +64,8 @@ def write_file(
     durable.make_folder(partition)  # syncs an existing one too: its maker may have died first
     final = partition / rows.table.file_name(key)
     temporary = partition / f"{key}.{secrets.token_hex(4)}{_TEMPORARY}"
-    columns = ", ".join(name for name in rows.table.columns if name != PARTITION)
     con.execute(
-        f"COPY (SELECT {columns} FROM {rows.relation} ORDER BY {', '.join(rows.table.sort)}) "
+        f"COPY ({rows.table.written(rows.relation)} ORDER BY {', '.join(rows.table.sort)}) "
         f"TO {quoted(str(temporary))} ({_FORMAT})"
     )
     expected = count(con, rows.relation)

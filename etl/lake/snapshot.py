@@ -121,8 +121,7 @@ class Snapshot:
         """Return SQL that reads the table (or some of its files) with the table's columns."""
         chosen = self.files if files is None else files
         if not chosen:
-            nulls = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in self._columns())
-            return f"(SELECT {nulls} LIMIT 0)"
+            return f"(SELECT {self.table.read(self.table.stored)} LIMIT 0)"
         by_missing: dict[frozenset[str], list[str]] = {}
         for file in chosen:
             by_missing.setdefault(self.table.missing_in(file), []).append(file)
@@ -134,18 +133,11 @@ class Snapshot:
 
         DuckDB's `union_by_name` would open every file to find the missing columns.
         """
-        columns = ", ".join(
-            f"NULL::{type_} AS {name}" if name in missing else name
-            for name, type_ in self._columns()
-        )
         listed = ", ".join(quoted(file) for file in files)
         return (
-            f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning = true, "
-            f"hive_types = {{'{PARTITION}': DATE}})"
+            f"SELECT {self.table.read(missing)} FROM read_parquet([{listed}], "
+            f"hive_partitioning = true, hive_types = {{'{PARTITION}': DATE}})"
         )
-
-    def _columns(self) -> Iterable[tuple[str, str]]:
-        return self.table.columns.items()
 
 
 def compacted_to(layout: Layout, series: str) -> int:

@@ -6,13 +6,19 @@ every line of an event becomes a row of `events` or a row of `duplicates`.
 Every table also has `series`, `segment` and `seq`, which together identify the line of a row, and
 is partitioned by `event_date`, the UTC date of receipt.
 
-A table may gain fields without a rewrite of its files: a file's name holds its generation, from 1,
+A table may gain columns without a rewrite of its files: a file's name holds its generation, from 1,
 which determines its columns; missing columns are read as NULL.
+
+Files need not store what follows from other columns. From generation 3 on, an event that is keyed
+by its own id has a NULL `dedupe_key` in the file and a true `keyed_by_id`: its key is "id:" and
+`event_id`. Every reader of `Snapshot.relation` sees the key; only files and the Delta table have
+the column `keyed_by_id`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -32,12 +38,28 @@ _PROVENANCE = {"series": "VARCHAR", "segment": "BIGINT", "seq": "BIGINT", PARTIT
 
 
 @dataclass(frozen=True, slots=True)
+class Packing:
+    """How files store columns that follow from others; all SQL.
+
+    `stored`: the columns that only files have, with their types. `written`: the stored value of a
+    column, from the table's columns. `read`: the value of a table's column, from the stored ones.
+    """
+
+    stored: dict[str, str]
+    written: dict[str, str]
+    read: dict[str, str]
+
+
+_AS_THEY_ARE = Packing({}, {}, {})
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A Delta table fed by the log lines of one kind.
 
     `fields`: column name -> DuckDB type, in order, named as in the line. `json_fields` are
     objects in the line and JSON text in the table. `sort` orders the rows of a file. `gained`:
-    the new fields of each generation after the first.
+    the new stored columns of each generation after the first; those of `packing` are the last.
     """
 
     name: str
@@ -46,6 +68,7 @@ class Table:
     json_fields: frozenset[str]
     sort: tuple[str, ...]
     gained: tuple[frozenset[str], ...] = ()
+    packing: Packing = _AS_THEY_ARE
 
     @property
     def is_keyed(self) -> bool:
@@ -54,11 +77,36 @@ class Table:
 
     @property
     def columns(self) -> dict[str, str]:
+        """The columns of the table's rows, for every reader of `Snapshot.relation`."""
         return {**self.fields, **_PROVENANCE}
 
     @property
+    def stored(self) -> dict[str, str]:
+        """The columns of the Delta table, for readers of other makes."""
+        return {**self.fields, **self.packing.stored, **_PROVENANCE}
+
+    @property
     def arrow_schema(self) -> pa.Schema:
-        return pa.schema([(name, _ARROW[type_]) for name, type_ in self.columns.items()])
+        return pa.schema([(name, _ARROW[type_]) for name, type_ in self.stored.items()])
+
+    def written(self, relation: str) -> str:
+        """Return SQL for the rows of a file, without their order, from rows of the table."""
+        columns = ", ".join(
+            f"{self.packing.written.get(name, name)} AS {name}"
+            for name in self.stored
+            if name != PARTITION
+        )
+        return f"SELECT {columns} FROM {relation} AS logical"
+
+    def read(self, missing: Collection[str]) -> str:
+        """Return a list of SQL for the table's columns, from a file that lacks some of them."""
+        is_packed = not self.packing.stored.keys() & missing
+        return ", ".join(
+            f"NULL::{type_} AS {name}"
+            if name in missing
+            else f"{self.packing.read.get(name, name) if is_packed else name} AS {name}"
+            for name, type_ in self.columns.items()
+        )
 
     def file_name(self, key: str) -> str:
         """Return the name of a file that is written now, with all columns."""
@@ -98,7 +146,15 @@ EVENTS = Table(
     },
     json_fields=frozenset({"metadata"}),
     sort=("tenant_id", "received_at", "seq"),
-    gained=(frozenset({"signed"}),),
+    gained=(frozenset({"signed"}), frozenset({"keyed_by_id"})),
+    packing=Packing(
+        stored={"keyed_by_id": "BOOLEAN"},
+        written={
+            "dedupe_key": "nullif(logical.dedupe_key, 'id:' || logical.event_id)",
+            "keyed_by_id": "logical.dedupe_key = 'id:' || logical.event_id",
+        },
+        read={"dedupe_key": "CASE WHEN keyed_by_id THEN 'id:' || event_id ELSE dedupe_key END"},
+    ),
 )
 
 REJECTED = Table(

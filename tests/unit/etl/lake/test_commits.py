@@ -25,7 +25,7 @@ def test_a_table_is_made_once(shop):
     again = commits.open_or_create(folder(shop), EVENTS)
     assert made.version == again.version == 0
     assert again.delta.metadata().partition_columns == ["event_date"]
-    assert [field.name for field in again.delta.schema().fields] == list(EVENTS.columns)
+    assert [field.name for field in again.delta.schema().fields] == list(EVENTS.stored)
 
 
 def test_a_commit_needs_a_table(shop):
