@@ -10,7 +10,7 @@ Versions before 0.1 took only whole segments, and wrote only the second watermar
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from urllib.parse import unquote
@@ -47,6 +47,10 @@ class Snapshot:
     version: int | None
     files: tuple[str, ...]
     delta: DeltaTable | None
+    _transactions: dict[tuple[int, str], int] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """The transactions that were read: (version, app id) -> number."""
 
     @classmethod
     def load(cls, folder: Path, table: Table, version: int | None = None) -> Snapshot:
@@ -71,8 +75,8 @@ class Snapshot:
     def watermark(self, series: str) -> int:
         """Return the last segment of `series` that the table holds whole; 0 for none.
 
-        delta-rs reads it from the Delta log now. Raises LakeError if an entry of this version was
-        removed meanwhile; a caller without the lake's lock then loads the table again.
+        delta-rs reads it from the Delta log at the first call. Raises LakeError if an entry of this
+        version was removed meanwhile; a caller without the lake's lock then loads the table again.
         """
         return self._transaction(series)
 
@@ -87,8 +91,11 @@ class Snapshot:
     def _transaction(self, app_id: str) -> int:
         if self.delta is None:
             return 0
-        with lake_errors(self.table):
-            return self.delta.transaction_version(app_id) or 0
+        key = self.delta.version(), app_id  # a commit moves the version of the Delta table
+        if key not in self._transactions:
+            with lake_errors(self.table):
+                self._transactions[key] = self.delta.transaction_version(app_id) or 0
+        return self._transactions[key]
 
     def listed(self) -> list[ListedFile]:
         """Return every file as its commit describes it, ordered by path."""

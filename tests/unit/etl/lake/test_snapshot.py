@@ -49,6 +49,18 @@ def test_files_and_watermarks_are_those_of_the_version(shop):
     assert newest.files_since("2026-11-26") == []
 
 
+def test_a_watermark_is_read_once_from_the_log(shop):
+    """A compaction asks for those of each series again and again."""
+    compacted(shop)
+    snapshot = Snapshot.load(folder(shop), EVENTS)
+    assert snapshot.watermark("h-w0-aa") == 1
+    for path in (folder(shop) / LOG).iterdir():
+        path.unlink()
+    assert snapshot.watermark("h-w0-aa") == 1
+    with pytest.raises(LakeError):
+        snapshot.lines("h-w0-aa")
+
+
 @pytest.mark.parametrize("version", [2, 10**15, 2**70, -1])
 def test_a_version_out_of_reach_is_told_at_once(shop, version):
     """delta-rs would look for each version on the way there."""
