@@ -28,20 +28,26 @@ _THROTTLE = """\
 
 | policy | per | limits | setting |
 |---|---|---|---|
-| `api` | client IP | requests to `track` and `conversion` | `throttle_api` |
-| `address` | client IP | requests to `interactions`, before they are read | `throttle_address` |
-| `tenant-aware` | tenant; client IP for unknown tenants | requests to `interactions` | \
+| `api` | client IP | events of `track` and `conversion` | `throttle_api` |
+| `address` | client IP | events of `interactions`, before they are read | `throttle_address` |
+| `tenant-aware` | tenant; client IP for unknown tenants | events of `interactions` | \
 `throttle_tenant_aware` |
 | `address-bytes` | client IP | bytes of all bodies | `throttle_address_bytes` |
 | `tenant-bytes` | tenant | bytes of the bodies of its events | `throttle_tenant_bytes` |
+
+An event is a request of its own, or an item of a batch. A batch that is refused as a whole counts
+as one event of `track`, and so does each item without a valid `endpoint`. The bytes of a batch
+count for the client IP as those of `track` do, and for each tenant as the bytes of its events. A
+batch is at most 1 MiB, and no larger than the burst of `throttle_address_bytes`.
 
 A client IP is an IPv4 address or the /64 of an IPv6 address. Bytes are counted after
 decompression. `throttle_api = "off"` lifts all limits of `track` and `conversion`, those of bytes
 too; `throttle_tenant_aware = "off"` lifts all limits of `interactions`. A request that is
 throttled takes nothing from the bucket that throttled it.
 
-Every response has `X-RateLimit-Limit` and `X-RateLimit-Remaining` of `api` or `tenant-aware`. A
-429 has those of the policy that was exceeded, in its unit. It also has `Retry-After`,
+Every response has `X-RateLimit-Limit` and `X-RateLimit-Remaining` of `api` or `tenant-aware`; that
+of a batch has those of `api`, if it has such events. A 429, and a batch with throttled events, has
+those of the policy that was exceeded, in its unit. It also has `Retry-After`,
 `X-RateLimit-Reset` (Unix time), and `RateLimit` and `RateLimit-Policy` with the name of the
 policy, such as `"address-bytes";q=2097152;w=30;qu="content-bytes"`. Its message says the same in
 words.

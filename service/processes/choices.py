@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from service.collector.contract.batch import BODY_BYTES_MAX
 from service.collector.intake import TimeBounds
 from service.collector.throttle.gates import RateLimits
 from service.collector.throttle.token_bucket import (
@@ -25,13 +26,14 @@ def log_options(settings: Settings) -> LogOptions:
 
 
 def collector_options(settings: Settings) -> CollectorOptions:
-    """Return the options of every collector of a start."""
+    """Return the options of every collector of a start. Raises StartError."""
     return CollectorOptions(
         data=settings.data,
         logs=log_options(settings),
         directory=directory_source(settings),
         directory_refresh_s=settings.directory_refresh_s,
         body_bytes_max=settings.body_bytes_max,
+        batch_bytes_max=_batch_bytes_max(settings),
         time_bounds=TimeBounds(
             past_max_us=int(settings.occurred_past_max_days * _DAY_US),
             future_max_us=int(settings.occurred_future_max_s * 1_000_000),
@@ -58,6 +60,12 @@ def rate_limits(settings: Settings) -> RateLimits:
         )
     except RateSyntaxError as error:
         raise StartError(str(error)) from error
+
+
+def _batch_bytes_max(settings: Settings) -> int:
+    """Return the largest body of a batch that can pass the throttle. Raises StartError."""
+    rate = rate_limits(settings).address_bytes
+    return BODY_BYTES_MAX if rate is None else min(rate.burst, BODY_BYTES_MAX)
 
 
 def _bytes_rate(settings: Settings, key: str) -> Rate | None:

@@ -44,7 +44,7 @@ from service.shared.state import Shared
 from service.web.http.fast_server import FastServer
 from service.web.http.server import Server
 from service.web.http.stock_server import BoundedServer
-from service.web.public.app import InFlight, Port, ingest_routes, make_app
+from service.web.public.app import BodyLimits, InFlight, Port, ingest_routes, make_app
 from service.web.public.exchanges import PublicExchanges
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ class CollectorOptions:
     directory: DirectorySource
     directory_refresh_s: float
     body_bytes_max: int
+    batch_bytes_max: int
     time_bounds: TimeBounds
     rejected_bytes_per_min_max: int
     segment_bytes_max: int
@@ -175,12 +176,12 @@ class _Collector:
 
     def _server(self, endpoints: Endpoints, why_not_ready: Callable[[], Sequence[str]]) -> Server:
         options = self._options
+        limits = BodyLimits(options.body_bytes_max, options.batch_bytes_max)
         port = Port(
-            routes=ingest_routes(endpoints, self._start.counters, self._slot),
+            routes=ingest_routes(endpoints, self._start.counters, self._slot, limits),
             clients=ClientAddress(options.trusted_proxies),
             in_flight=self._in_flight,
             why_not_ready=why_not_ready,
-            body_bytes_max=options.body_bytes_max,
         )
         app = make_app(port)
         if options.http_server == "fast":
@@ -203,6 +204,7 @@ class _Collector:
                 events=EventStream(journal, clock, self._salts, options.time_bounds),
                 rejected=RejectedStream(journal, clock, budget, schema_version=contract.version),
                 body_bytes_max=options.body_bytes_max,
+                batch_bytes_max=options.batch_bytes_max,
             )
         )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import Service
-from http_tools import INTERACTIONS
+from http_tools import BATCH, INTERACTIONS
 from prometheus_client.parser import text_string_to_metric_families
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ def test_all_workers_requests_are_counted(start_service: StartService, http_serv
     for _ in range(20):
         assert service.post(INTERACTIONS, EVENT).status == 201
     assert service.post(INTERACTIONS, REFUSED).status == 422
+    assert service.post(BATCH, [{"endpoint": "interactions", **EVENT}, {}]).status == 207
     found = told(service)
+    assert found[f"beaconlog_requests_total {BATCH} 207"] == 1
     assert found[f"beaconlog_requests_total {INTERACTIONS} 201"] == 20
     assert found[f"beaconlog_requests_total {INTERACTIONS} 422"] == 1
     service.report("summary")

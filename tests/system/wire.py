@@ -17,6 +17,7 @@ BROWSER = (
 TRACK = "/api/v1/analytics/track"
 CONVERSION = "/api/v1/analytics/conversion"
 INTERACTIONS = "/api/v1/interactions"
+BATCH = "/api/v1/analytics/batch"
 
 
 REPLY_TIMEOUT_S = 15.0

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -104,10 +104,18 @@ class FakeJournal:
         self.raw: list[bytes] = []
         self.refuses_at_once: Exception | None = None
         self.fails_later: Exception | None = None
+        self.commits: list[list[dict[str, Any]]] = []
         self.clock_waits: list[asyncio.Future[None] | None] = []
 
     def clock_wait(self) -> asyncio.Future[None] | None:
         return self.clock_waits.pop(0) if self.clock_waits else None
+
+    def submit_all(self, payloads: Sequence[bytes], received_us: int) -> Batch:
+        """As the journal does: all or none."""
+        kept = len(self.raw)
+        batches = [self.submit(payload, received_us) for payload in payloads]
+        self.commits.append(self.lines[kept:])
+        return batches[-1]
 
     def submit(self, payload: bytes, received_us: int) -> Batch:
         received_at = json.loads(payload)["received_at"]
@@ -153,6 +161,7 @@ class Collector:
         salts = DailySalts(folder / "salts")
         bounds = parts.pop("bounds", TimeBounds())
         body_bytes_max = parts.pop("body_bytes_max", 64 << 10)
+        batch_bytes_max = parts.pop("batch_bytes_max", 1 << 20)
         self.endpoints = make_endpoints(
             Parts(
                 contract=CONTRACT,
@@ -164,6 +173,7 @@ class Collector:
                     journal, self.clock, budget, schema_version=CONTRACT.version
                 ),
                 body_bytes_max=body_bytes_max,
+                batch_bytes_max=batch_bytes_max,
             )
         )
 

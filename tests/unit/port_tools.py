@@ -13,5 +13,4 @@ def port() -> Port:
         clients=ClientAddress([]),
         in_flight=InFlight(),
         why_not_ready=list,
-        body_bytes_max=1024,
     )

@@ -17,7 +17,7 @@ from service.collector.contract.rejection import Rejection
 from service.collector.directory.directory import MISS, Directory, Miss
 from service.collector.intake.outcome import Unavailable, Waiting
 from service.collector.signing.signatures import SecretsUnavailable
-from service.collector.signing.verifier import Verifier
+from service.collector.signing.verifier import SignedBody, Verifier
 from service.logs import Repeats
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class Admission:
         self._verifier = verifier
         self._failures = Repeats()
 
-    def verified(self, admitted: Verdict, body: bytes, header: str | None) -> Verdict:
+    def verified(self, admitted: Verdict, signed_body: SignedBody | None) -> Verdict:
         """Mark a payload as signed; reject an invalid signature, or a missing one if required.
 
         Raises Unavailable.
@@ -97,7 +97,7 @@ class Admission:
             return admitted
         tenant_id, event_type = admitted.tenant.id, admitted.payload.type
         try:
-            signed = self._verifier.verify(tenant_id, event_type, body, header)
+            signed = self._verifier.verify(tenant_id, event_type, signed_body)
         except SecretsUnavailable as error:
             if self._failures.is_due(str(error)):
                 log.error("cannot verify signatures", extra={"fields": {"why": str(error)}})

@@ -16,6 +16,7 @@ from service.collector.intake.events import Stored
 from service.collector.intake.outcome import Outcome, Waiting
 from service.collector.intake.parts import Parts
 from service.collector.intake.submission import Request
+from service.collector.signing.verifier import SignedBody
 from service.collector.throttle.gates import quota_headers
 
 
@@ -55,9 +56,10 @@ class ApiEndpoint(Endpoint):
         return self._tenant_found(request, found)
 
     def _tenant_found(self, request: Request, found: Verdict) -> Outcome:
-        submission = request.submission
-        signature = submission.signature if self.TAKES_SIGNATURE else None
-        verified = self._admission.verified(found, submission.body, signature)
+        submission, signed_body = request.submission, None
+        if self.TAKES_SIGNATURE and submission.signature is not None:
+            signed_body = SignedBody(submission.body, submission.signature)
+        verified = self._admission.verified(found, signed_body)
         admitted = self._admission.with_product(verified, request.address)
         if isinstance(admitted, Waiting):
             return admitted.then(partial(self._reply_to, request))

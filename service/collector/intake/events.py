@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from random import Random
@@ -71,11 +72,28 @@ class EventStream:
         visit = self._visit(endpoint, admitted, submission, received_us)
         try:
             batch = self._journal.submit(record.event(admitted.payload, visit), received_us)
-        except JournalFull as error:
-            raise Unavailable("Overloaded; send the event again.") from error
-        except JournalBroken as error:
-            raise Unavailable(_NOT_STORED) from error
+        except (JournalFull, JournalBroken) as error:
+            raise _unavailable(error) from error
         return Stored(visit.event_id, batch)
+
+    def store_all(
+        self, events: Sequence[tuple[str, Admitted]], submission: Submission
+    ) -> tuple[list[str], Batch]:
+        """Store events, at least one, of given endpoints as `store` does; all or none of them."""
+        received_us = self._clock.now_us()
+        visits = [
+            self._visit(endpoint, admitted, submission, received_us)
+            for endpoint, admitted in events
+        ]
+        records = [
+            record.event(admitted.payload, visit)
+            for (_, admitted), visit in zip(events, visits, strict=True)
+        ]
+        try:
+            batch = self._journal.submit_all(records, received_us)
+        except (JournalFull, JournalBroken) as error:
+            raise _unavailable(error) from error
+        return [visit.event_id for visit in visits], batch
 
     def _visit(
         self, endpoint: str, admitted: Admitted, submission: Submission, received_us: int
@@ -114,3 +132,8 @@ class EventStream:
             log.error("events have no visitor id: no salt", extra={"fields": {"why": str(error)}})
             return None
         return visitor_id(salt, tenant_id, submission.ip, submission.user_agent)
+
+
+def _unavailable(error: JournalFull | JournalBroken) -> Unavailable:
+    is_full = isinstance(error, JournalFull)
+    return Unavailable("Overloaded; send the event again." if is_full else _NOT_STORED)

@@ -20,7 +20,7 @@ from service.collector.throttle.gates import NO_HEADERS, Throttled
 T = TypeVar("T")
 U = TypeVar("U")
 
-_RETRY_AFTER_S = 2
+RETRY_AFTER_S = 2
 
 
 class Reply(NamedTuple):
@@ -99,7 +99,7 @@ def throttled(error: Throttled) -> Reply:
 def unavailable(message: str, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
     """Return a 503 with these headers and Retry-After."""
     body = {"success": False, "message": message}
-    return Reply(503, body, {**headers, "Retry-After": str(_RETRY_AFTER_S)})
+    return Reply(503, body, {**headers, "Retry-After": str(RETRY_AFTER_S)})
 
 
 def rejected(rejection: Rejection, headers: Mapping[str, str]) -> Reply:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -103,19 +103,35 @@ class Journal:
         `received_us` must have been read from the clock in this step of the loop. A batch that is
         lost pays with DiskFull or JournalBroken. Raises JournalFull, JournalBroken.
         """
+        forming = self._forming_with_room(1, len(payload), received_us)
+        forming.payloads.append(payload)
+        return forming
+
+    def submit_all(self, payloads: Sequence[bytes], received_us: int) -> Batch:
+        """Queue records, at least one, or none of them if not all fit; else as `submit`.
+
+        They become durable, or are lost, together.
+        """
+        size_bytes = sum(map(len, payloads))
+        forming = self._forming_with_room(len(payloads), size_bytes, received_us)
+        forming.payloads += payloads
+        return forming
+
+    def _forming_with_room(self, lines: int, size_bytes: int, received_us: int) -> Batch:
+        """Return the forming batch, with the bytes counted of lines that must be added to it."""
         if received_us < self._published_us:
             raise RuntimeError("a record was stamped before the promise of its series")
         if self._broken or self._closing:
             raise JournalBroken("the log is closed")
         forming = self._forming
-        bytes_after = forming.size_bytes + len(payload)
-        if bytes_after > self._buffer_bytes_max or len(forming.payloads) >= self._buffer_lines_max:
+        bytes_after = forming.size_bytes + size_bytes
+        lines_after = len(forming.payloads) + lines
+        if bytes_after > self._buffer_bytes_max or lines_after > self._buffer_lines_max:
             raise JournalFull("the log's buffer is full")
         if forming.first_us is None:
             forming.first_us = received_us
             self._wake.set()
         forming.size_bytes = bytes_after
-        forming.payloads.append(payload)
         return forming
 
     def clock_wait(self) -> asyncio.Future[None] | None:

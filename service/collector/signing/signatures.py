@@ -27,10 +27,14 @@ SALES = frozenset({"purchase", "conversion"})
 """The types of events that are sales, or claim to be."""
 
 _SECONDS_DIGITS_MAX = 12
-_MESSAGES = {
-    "signature-invalid": "The signature was not made from this body with a secret of this tenant.",
-    "signature-expired": "The time of the signature is more than five minutes from now.",
-}
+INVALID = Rejection(
+    "signature-invalid",
+    422,
+    "The signature was not made from this body with a secret of this tenant.",
+)
+_EXPIRED = Rejection(
+    "signature-expired", 422, "The time of the signature is more than five minutes from now."
+)
 _ONLY_SIGNED = "Only signed sales of this tenant count; send them to the conversion endpoint."
 MISSING = Rejection("signature-missing", 422, _ONLY_SIGNED, {"type": [_ONLY_SIGNED]})
 """The rejection of an unsigned sale of a tenant whose unsigned sales do not count."""
@@ -65,9 +69,9 @@ def verify(secrets: Sequence[str], header: str, body: bytes, now_us: int) -> Rej
     """
     signature = parse(header)
     if signature is None or not _matches(secrets, signature, body):
-        return _rejection("signature-invalid")
+        return INVALID
     if abs(int(signature.seconds) * 1_000_000 - now_us) > WINDOW_US:
-        return _rejection("signature-expired")
+        return _EXPIRED
     return None
 
 
@@ -96,7 +100,3 @@ def _matches(secrets: Sequence[str], signature: Signature, body: bytes) -> bool:
         for digest in signature.digests:
             matches |= hmac.compare_digest(expected, digest.lower().encode())
     return matches
-
-
-def _rejection(slug: str) -> Rejection:
-    return Rejection(slug, 422, _MESSAGES[slug])

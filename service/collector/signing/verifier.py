@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from service.collector.clock import Clock
 from service.collector.contract.rejection import Rejection
 from service.collector.signing import signatures
-from service.collector.signing.signatures import SALES, Secrets
+from service.collector.signing.signatures import SALES, SIGNATURES_MAX, Secrets
+
+
+class SignedBody:
+    """A body and the header that signs it, for one event or for a batch.
+
+    The secrets of a tenant are tried once. A header has at most SIGNATURES_MAX signatures, so no
+    more tenants can have signed the body, and those of further tenants are not tried.
+    """
+
+    __slots__ = ("_body", "_header", "_rejections")
+
+    def __init__(self, body: bytes, header: str) -> None:
+        self._body = body
+        self._header = header
+        self._rejections: dict[int, Rejection | None] = {}
+
+    def rejection(self, tenant_id: int, secrets: Sequence[str], now_us: int) -> Rejection | None:
+        """Return None if the tenant signed the body, else the rejection."""
+        if tenant_id in self._rejections:
+            return self._rejections[tenant_id]
+        if len(self._rejections) >= SIGNATURES_MAX:
+            return signatures.INVALID
+        rejection = signatures.verify(secrets, self._header, self._body, now_us)
+        self._rejections[tenant_id] = rejection
+        return rejection
 
 
 class Verifier:
@@ -16,15 +43,15 @@ class Verifier:
         self._clock = clock
 
     def verify(
-        self, tenant_id: int, event_type: str, body: bytes, header: str | None
+        self, tenant_id: int, event_type: str, signed: SignedBody | None
     ) -> bool | Rejection:
         """Return whether the tenant signed the event, or the rejection of its signature.
 
-        `header` is None if there is none; it is ignored if the tenant has no secret. Raises
+        `signed` is None without a header; it is ignored if the tenant has no secret. Raises
         SecretsUnavailable.
         """
-        secrets = () if header is None else self._secrets.valid(tenant_id)
-        if header is not None and secrets:
-            return signatures.verify(secrets, header, body, self._clock.now_us()) or True
+        secrets = () if signed is None else self._secrets.valid(tenant_id)
+        if signed is not None and secrets:
+            return signed.rejection(tenant_id, secrets, self._clock.now_us()) or True
         must_be_signed = event_type in SALES and self._secrets.only_signed(tenant_id)
         return signatures.MISSING if must_be_signed else False

@@ -44,8 +44,10 @@ class Words:
         return merged
 
     def fields(self, schema: Json) -> list[Line]:
-        """Return the properties of an object as lines."""
+        """Return the properties of an object, or of the items of an array, as lines."""
         whole = self.resolved(schema)
+        if whole.get("type") == "array":
+            return self.fields(whole["items"])
         required = whole.get("required", [])
         return [
             Line(name, self.type_of(field), self.about(field), name in required)

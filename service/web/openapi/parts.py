@@ -93,7 +93,7 @@ HEADERS: Mapping[str, Json] = {
     },
 }
 RATE_LIMIT_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining")
-_THROTTLED_HEADERS = (
+THROTTLED_HEADERS = (
     "Retry-After",
     *RATE_LIMIT_HEADERS,
     "X-RateLimit-Reset",
@@ -148,7 +148,7 @@ ANYWHERE: Mapping[int, Json] = {
     503: error("Too many connections, or the service is stopping.", always=("Retry-After",)),
 }
 """The responses that every operation may have."""
-THROTTLED = error("Too many requests.", always=_THROTTLED_HEADERS)
+THROTTLED = error("Too many requests.", always=THROTTLED_HEADERS)
 
 
 def responses(own: Mapping[int, Json], *, without: Iterable[int] = ()) -> Json:

@@ -18,14 +18,15 @@ from service.web.openapi.parts import (
     responses,
 )
 from service.web.openapi.schemas import Json, bodies, ref
-from service.web.public.paths import CONVERSION, INTERACTIONS, TRACK
+from service.web.public import batch_document
+from service.web.public.paths import BATCH, CONVERSION, INTERACTIONS, TRACK
 
 ABOUT = """\
 Takes events of shops, without authentication and from any origin. A 2xx is a receipt: the event is
-on disk. A body is JSON, of at most 64 KiB (`body_bytes_max`) after decompression; `text/plain` and
-no content type are read as JSON too, and `Content-Encoding: gzip` is understood. With `Sec-GPC: 1`
-or `DNT: 1` the event has no visitor id. Every GET route supports HEAD as well; any other path is a
-404."""
+on disk. A body is JSON, of at most 64 KiB (`body_bytes_max`) after decompression, a batch of 1 MiB;
+`text/plain` and no content type are read as JSON too, and `Content-Encoding: gzip` is understood.
+With `Sec-GPC: 1` or `DNT: 1` an event has no visitor id. Every GET route supports HEAD as well; any
+other path is a 404."""
 
 _INVALID_BODY = {
     400: error(
@@ -67,10 +68,13 @@ def public_document() -> Json:
         TRACK: _endpoint(_track(), "track"),
         CONVERSION: _endpoint(_conversion(), "conversion"),
         INTERACTIONS: _endpoint(_interaction(), "interaction"),
+        BATCH: _batch(),
         "/beacon.js": {"get": _tracker()},
         **on_both_ports("public"),
     }
-    return document("beaconlog, public port", ABOUT, paths, {**bodies(), **SCHEMAS})
+    return document(
+        "beaconlog, public port", ABOUT, paths, {**bodies(), **SCHEMAS, **batch_document.SCHEMAS}
+    )
 
 
 def _endpoint(post: Json, name: str) -> Json:
@@ -80,6 +84,16 @@ def _endpoint(post: Json, name: str) -> Json:
         "required": True,
         "content": {JSON: {"schema": schema}, "text/plain": {"schema": as_text}},
     }
+    return {"post": post | {"requestBody": body}, "options": _preflight(name)}
+
+
+def _batch() -> Json:
+    post = batch_document.batch_operation(_SIGNATURE, _NOT_STORED)
+    body = {"requestBody": batch_document.batch_body()}
+    return {"post": post | body, "options": _preflight("batch")}
+
+
+def _preflight(name: str) -> Json:
     allowed = response(
         "Any page may send events.",
         always=(
@@ -88,10 +102,9 @@ def _endpoint(post: Json, name: str) -> Json:
             "Access-Control-Max-Age",
         ),
     )
-    preflight = operation(
+    return operation(
         f"{name}-preflight", "A browser's preflight request.", responses({204: allowed})
     )
-    return {"post": post | {"requestBody": body}, "options": preflight}
 
 
 def _track() -> Json:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tornado import httputil, web
 
@@ -19,7 +20,7 @@ from service.shared.request_counters import RequestCounters, RouteCounters
 from service.web import openapi
 from service.web.health import HealthHandler, ReadyHandler
 from service.web.public.api_document import public_document
-from service.web.public.paths import CONVERSION, INTERACTIONS, TRACK
+from service.web.public.paths import BATCH, CONVERSION, INTERACTIONS, TRACK
 from service.web.public.tracker import BeaconHandler, load_script
 from service.web.responses import JSON_HEADERS, JsonHandler, NotFoundHandler, log_request
 
@@ -46,9 +47,16 @@ class InFlight:
     draining: bool = False
 
 
+class BodyLimits(NamedTuple):
+    """The largest bodies of one event and of a batch, in bytes."""
+
+    event_bytes_max: int
+    batch_bytes_max: int
+
+
 @dataclass(frozen=True, slots=True)
 class IngestRoute:
-    """A path that takes events; `counters` count its responses.
+    """A path that takes events, in bodies of this size; `counters` count its responses.
 
     `unread` is for an endpoint that must not disturb its page: a request that cannot be read gets
     a 200 with this body. None: it gets the error.
@@ -57,6 +65,7 @@ class IngestRoute:
     path: str
     endpoint: EndpointFunction
     counters: RouteCounters
+    body_bytes_max: int
     unread: Mapping[str, object] | None = None
 
 
@@ -68,15 +77,20 @@ class Port:
     clients: ClientAddress
     in_flight: InFlight
     why_not_ready: Callable[[], Sequence[str]]
-    body_bytes_max: int
 
 
-def ingest_routes(intake: Endpoints, counters: RequestCounters, slot: int) -> list[IngestRoute]:
-    """Return the routes of the three endpoints, counted in one slot of `counters`."""
+def ingest_routes(
+    intake: Endpoints, counters: RequestCounters, slot: int, limits: BodyLimits
+) -> list[IngestRoute]:
+    """Return the routes of the endpoints, counted in one slot of `counters`."""
+    event, batch = limits
     return [
-        IngestRoute(TRACK, intake.track, counters.route(TRACK, slot)),
-        IngestRoute(CONVERSION, intake.conversion, counters.route(CONVERSION, slot), _SKIPPED),
-        IngestRoute(INTERACTIONS, intake.interactions, counters.route(INTERACTIONS, slot)),
+        IngestRoute(TRACK, intake.track, counters.route(TRACK, slot), event),
+        IngestRoute(
+            CONVERSION, intake.conversion, counters.route(CONVERSION, slot), event, _SKIPPED
+        ),
+        IngestRoute(INTERACTIONS, intake.interactions, counters.route(INTERACTIONS, slot), event),
+        IngestRoute(BATCH, intake.batch, counters.route(BATCH, slot), batch),
     ]
 
 
@@ -100,7 +114,7 @@ def make_app(port: Port) -> web.Application:
 
 
 class IngestHandler(JsonHandler):
-    """POST of one event, from any origin, without credentials."""
+    """POST of an event or a batch, from any origin, without credentials."""
 
     ALLOWED = ("POST", "OPTIONS")
 
@@ -108,7 +122,7 @@ class IngestHandler(JsonHandler):
         self._route = route
         self._clients = port.clients
         self._in_flight = port.in_flight
-        self.body_bytes_max = port.body_bytes_max
+        self.body_bytes_max = route.body_bytes_max
 
     def set_default_headers(self) -> None:
         super().set_default_headers()

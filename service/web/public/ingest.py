@@ -114,7 +114,7 @@ class IngestExchange:
         self._body_bytes += len(chunk)
         if self.response is not None:
             return
-        if self._body_bytes <= self._port.body_bytes_max:
+        if self._body_bytes <= self._route.body_bytes_max:
             if not self._body:
                 self._body = chunk
             elif isinstance(self._body, bytearray):
@@ -146,7 +146,7 @@ class IngestExchange:
             port.clients.resolve(self._peer.address, headers.forwarded_for),
             headers.user_agent,
             headers.wants_privacy,
-            TOO_LARGE if self._body_bytes > port.body_bytes_max else None,
+            TOO_LARGE if self._body_bytes > self._route.body_bytes_max else None,
             headers.signature,
         )
 

@@ -3,4 +3,5 @@
 TRACK = "/api/v1/analytics/track"
 CONVERSION = "/api/v1/analytics/conversion"
 INTERACTIONS = "/api/v1/interactions"
-INGEST = (TRACK, CONVERSION, INTERACTIONS)
+BATCH = "/api/v1/analytics/batch"
+INGEST = (TRACK, CONVERSION, INTERACTIONS, BATCH)

@@ -52,8 +52,8 @@ def app(port: str, tmp_path: Path) -> Application:
         pool = ReportPool(LiveView(tmp_path), 1.0)
         return private_app.make_app(pool, Access("", store), WarehouseMetrics(tmp_path, None), list)
     counters = RequestCounters(INGEST, 1)
-    routes = [IngestRoute(path, None, counters.route(path, 0)) for path in INGEST]  # type: ignore[arg-type]
-    return collect.make_app(Port(routes, ClientAddress([]), InFlight(), list, 1000))
+    routes = [IngestRoute(path, None, counters.route(path, 0), 1000) for path in INGEST]  # type: ignore[arg-type]
+    return collect.make_app(Port(routes, ClientAddress([]), InFlight(), list))
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:

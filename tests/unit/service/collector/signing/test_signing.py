@@ -23,6 +23,7 @@ from etl.upkeep import check
 from service.collector.signing import signatures
 from service.collector.signing.secret_store import HasSecret, NoSecret, OnlySignedCount, SecretStore
 from service.collector.signing.signatures import SecretsUnavailable
+from service.collector.signing.verifier import SignedBody
 
 BODY = b'{"tenant_slug":"la-colmena"}'
 NOW_US = round(NOW.timestamp() * 1_000_000)
@@ -185,6 +186,20 @@ def test_a_file_of_an_older_version_asks_nobody_to_sign(store: SecretStore, tmp_
     path = tmp_path / "signing.json"
     path.write_text(json.dumps({"secrets": json.loads(path.read_text())["secrets"]}))
     assert (len(store.valid(17)), store.only_signed(17)) == (1, False)
+
+
+# -- a body that many sign --------------------------------------------------------------------
+
+
+def test_no_more_tenants_are_tried_than_can_have_signed() -> None:
+    """A header has at most 8 signatures; each try is a hash of the whole body."""
+    signed = SignedBody(b"[]", header("one", NOW_S, body=b"[]"))
+    assert signed.rejection(1, ["another"], NOW_US) == signatures.INVALID
+    assert signed.rejection(2, ["another", "one"], NOW_US) is None
+    for tenant_id in range(3, 9):
+        assert signed.rejection(tenant_id, ["one"], NOW_US) is None
+    assert signed.rejection(9, ["one"], NOW_US) == signatures.INVALID
+    assert signed.rejection(2, ["another"], NOW_US) is None
 
 
 # -- intake -----------------------------------------------------------------------------------

@@ -14,14 +14,16 @@ from tornado.web import Application
 from service.collector.client import ClientAddress
 from service.collector.intake import Reply, Submission
 from service.shared.request_counters import RequestCounters
-from service.web.public.app import InFlight, Port, ingest_routes, make_app
+from service.web.public.app import BodyLimits, InFlight, Port, ingest_routes, make_app
 
 PATHS = {
     "track": "/api/v1/analytics/track",
     "conversion": "/api/v1/analytics/conversion",
     "interactions": "/api/v1/interactions",
+    "batch": "/api/v1/analytics/batch",
 }
 BODY_BYTES_MAX = 1000
+BATCH_BYTES_MAX = 2000
 SECRET = "s3cr3t"
 
 pytestmark = pytest.mark.gen_test
@@ -61,8 +63,9 @@ class Worker:
         intake: Any = self.intake
         clients = ClientAddress(["127.0.0.1", "::1"])
         self.counters = RequestCounters(list(PATHS.values()), 1)
-        routes = ingest_routes(intake, self.counters, 0)
-        self.port = Port(routes, clients, self.in_flight, lambda: self.reasons, BODY_BYTES_MAX)
+        limits = BodyLimits(BODY_BYTES_MAX, BATCH_BYTES_MAX)
+        routes = ingest_routes(intake, self.counters, 0, limits)
+        self.port = Port(routes, clients, self.in_flight, lambda: self.reasons)
         self.app = make_app(self.port)
 
 

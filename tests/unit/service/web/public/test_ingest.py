@@ -124,7 +124,7 @@ def test_a_wait_that_fails_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
 
 def response_to(endpoint: Any) -> asyncio.Future[bytes]:
     """Return the response to a POST to this endpoint."""
-    route = IngestRoute(PATH, endpoint, RequestCounters([PATH], 1).route(PATH, 0))
+    route = IngestRoute(PATH, endpoint, RequestCounters([PATH], 1).route(PATH, 0), 1024)
     peer = FakePeer()
     head = RequestHead(b"POST", PATH.encode(), "1.1", [], {}, 0, keeps_alive=True)
     exchange = Ingest(replace(port(), routes=(route,))).open(peer, head)

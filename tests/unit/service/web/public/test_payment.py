@@ -107,7 +107,7 @@ def test_each_client_gets_its_responses_in_order(
     async def scenario() -> None:
         collector = Collector()
         counters = RequestCounters([PATH], 1).route(PATH, 0)
-        served = replace(port(), routes=(IngestRoute(PATH, collector.endpoint, counters),))
+        served = replace(port(), routes=(IngestRoute(PATH, collector.endpoint, counters, 1024),))
         clients = [Client(served), Client(served)]
         expected: list[list[tuple[int, int | None]]] = [[], []]
         for number, (client, kind, batch) in enumerate(sent):

@@ -1,0 +1,96 @@
+"""Unpack the body of a batch into its items, or into the rejection of the whole.
+
+A body is a JSON array, or NDJSON with one item per line, where blank lines do not count. A line of
+NDJSON that is not JSON is the rejection of its item alone. An item is nested at most 16 deep.
+
+Plain text, which a page can send without a preflight request, is an array if it begins with a
+bracket, and NDJSON otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import orjson
+
+from service.collector.contract.body import (
+    NOT_JSON,
+    TOO_DEEP,
+    JsonValue,
+    is_deep,
+    is_json_type,
+    json_value,
+)
+from service.collector.contract.compression import GZIP_AND_ZSTD, decompressed
+from service.collector.contract.rejection import Rejection
+
+NDJSON = "application/x-ndjson"
+BODY_BYTES_MAX = 1 << 20
+ITEMS_MAX = 500
+_LINES_MAX = 8 * ITEMS_MAX
+_TEXT = "text/plain"
+
+_MEDIA_TYPE_UNSUPPORTED = Rejection(
+    "media-type-unsupported", 415, f"The content type must be JSON, {NDJSON} or plain text."
+)
+_NOT_A_LIST = Rejection(
+    "batch-invalid", 400, f"The body must be a JSON array, or one object per line as {NDJSON}."
+)
+_EMPTY = Rejection("batch-empty", 400, "The batch has no events.")
+_TOO_LONG = Rejection("batch-too-long", 413, f"A batch has at most {ITEMS_MAX} events.")
+
+Item: TypeAlias = JsonValue | Rejection
+
+
+def plain_batch(
+    raw: bytes, *, content_type: str | None, content_encoding: str | None, bytes_max: int
+) -> bytes | Rejection:
+    """Return the decompressed body of at most `bytes_max` bytes, or the rejection."""
+    if _media_type(content_type) != NDJSON and not is_json_type(content_type or ""):
+        return _MEDIA_TYPE_UNSUPPORTED
+    return decompressed(raw, content_encoding, GZIP_AND_ZSTD, bytes_max=bytes_max)
+
+
+def items(plain: bytes, content_type: str | None) -> list[Item] | Rejection:
+    """Return the items of a plain body in order, or the rejection."""
+    media_type = _media_type(content_type)
+    is_array = media_type != NDJSON and (media_type != _TEXT or plain.lstrip().startswith(b"["))
+    unpacked = _of_array(plain) if is_array else _of_lines(plain)
+    if isinstance(unpacked, Rejection):
+        return unpacked
+    if len(unpacked) > ITEMS_MAX:
+        return _TOO_LONG
+    return unpacked or _EMPTY
+
+
+def _media_type(content_type: str | None) -> str:
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
+def _of_array(plain: bytes) -> list[Item] | Rejection:
+    try:
+        array = orjson.loads(plain)
+    except orjson.JSONDecodeError:
+        return NOT_JSON
+    if not isinstance(array, list):
+        return _NOT_A_LIST
+    return [TOO_DEEP if is_deep(item) else item for item in array[: ITEMS_MAX + 1]]
+
+
+def _of_lines(plain: bytes) -> list[Item] | Rejection:
+    if plain.count(b"\n") > _LINES_MAX:
+        return _TOO_LONG
+    return list(_values(plain.split(b"\n")))
+
+
+def _values(lines: list[bytes]) -> Iterator[Item]:
+    for number, line in enumerate(lines, 1):
+        if line and not line.isspace():
+            value = json_value(line)
+            yield _on_line(value, number) if isinstance(value, Rejection) else value
+
+
+def _on_line(rejection: Rejection, number: int) -> Rejection:
+    message = f"Line {number}: {rejection.message}"
+    return Rejection(rejection.slug, rejection.status, message)

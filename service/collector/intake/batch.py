@@ -1,0 +1,246 @@
+"""POST /api/v1/analytics/batch: many events in one request, with a result for each.
+
+An item is the body of another endpoint, and `endpoint` names which. It has the same limits and
+meets the same rules as a request of its own, and a bad item never costs a good one. All accepted
+events of a batch are in one group commit.
+
+Nothing is half told: if an event cannot be stored, the reply is a 503 and none is. A payload that
+cannot be checked because the directory cannot be read is not kept, unlike that of a conversion of
+its own: the client still has it, and its result says that it may be sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeAlias
+
+import orjson
+
+from service.collector.contract import batch as contract
+from service.collector.contract.rejection import Rejection
+from service.collector.intake.admission import (
+    DIRECTORY_UNAVAILABLE,
+    TENANT_NOT_FOUND,
+    Admitted,
+    Verdict,
+)
+from service.collector.intake.endpoint import Endpoint
+from service.collector.intake.kinds import InteractionKind, Kind, Sent, make_kinds
+from service.collector.intake.outcome import Outcome, Owed, Unavailable, Waiting, rejected
+from service.collector.intake.parts import Parts
+from service.collector.intake.results import Results
+from service.collector.intake.submission import Request
+from service.collector.journal import Batch
+from service.collector.signing.verifier import SignedBody
+from service.collector.throttle.gates import Gate, Throttled, quota_headers
+
+_NAME = "batch"
+_LOST = "The events could not be stored; send the batch again."
+_EXPLAINED_PER_STEP_MAX = 20
+"""Explaining the faults of a large item takes a millisecond; between steps others are served."""
+
+_TOO_LARGE = Rejection("body-too-large", 413, "The event is too large.")
+
+
+def _rejection(slug: str, field: str, message: str) -> Rejection:
+    return Rejection(slug, 422, message, {field: [message]})
+
+
+_NOT_AN_OBJECT = _rejection("payload-invalid", "body", "The event must be an object.")
+_NO_ENDPOINT = _rejection("field-missing", "endpoint", "The endpoint field is required.")
+
+
+class _Item:
+    """An event of a batch. Without a kind, its verdict is known from the start.
+
+    `raw` is the body as its own endpoint would get it.
+    """
+
+    __slots__ = ("body", "kind", "raw", "verdict")
+
+    def __init__(self, kind: Kind | None, body: object, verdict: Rejection | None = None) -> None:
+        self.kind = kind
+        self.body = body
+        self.raw = b""
+        self.verdict: Verdict | Throttled | Unavailable | None = verdict
+
+
+_Waits: TypeAlias = list[tuple[_Item, Waiting[Verdict]]]
+
+
+@dataclass(slots=True)
+class _Work:
+    """A batch on its way: its items, the verdicts that wait for the directory, and its headers."""
+
+    request: Request
+    items: Sequence[_Item]
+    signed_body: SignedBody | None
+    waits: _Waits = field(default_factory=list)
+
+
+class BatchEndpoint(Endpoint):
+    """The endpoint. Replies: 200, 207 or 422 with a result per event; 400, 413, 415, 429, 503."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._kinds = make_kinds(parts)
+        names = ", ".join(map(str, self._kinds))
+        self._unknown_endpoint = _rejection(
+            "endpoint-unknown", "endpoint", f"The endpoint field must be one of: {names}."
+        )
+        self._gate = parts.gates.api
+        self._batch_bytes_max = parts.batch_bytes_max
+        self._body_bytes_max = parts.body_bytes_max
+        self._events = parts.events
+        self._rejected = parts.rejected
+
+    def _receive(self, request: Request) -> Outcome:
+        self._gate.add_bytes(request.address, len(request.submission.body))
+        unpacked = self._unpack(request)
+        if isinstance(unpacked, Rejection):
+            return self._refuse(request, unpacked)
+        items = [self._item(value) for value in unpacked]
+        self._enter(request, items)
+        submission, signed_body = request.submission, None
+        if submission.signature is not None:
+            signed_body = SignedBody(submission.body, submission.signature)
+        return self._check(_Work(request, items, signed_body), 0)
+
+    def _unpack(self, request: Request) -> list[contract.Item] | Rejection:
+        """Return the items of the body, which is decompressed. Raises Throttled."""
+        submission = request.submission
+        plain = submission.rejection or contract.plain_batch(
+            submission.body,
+            content_type=submission.content_type,
+            content_encoding=submission.content_encoding,
+            bytes_max=self._batch_bytes_max,
+        )
+        if isinstance(plain, Rejection):
+            return plain
+        if plain is not submission.body:
+            self._gate.add_bytes(request.address, max(0, len(plain) - len(submission.body)))
+            request.submission = submission._replace(body=plain)
+        return contract.items(plain, submission.content_type)
+
+    def _refuse(self, request: Request, rejection: Rejection) -> Outcome:
+        """Reject the whole batch, which counts as one request.
+
+        Its body is not kept: nobody could say which tenants it refers to.
+        """
+        request.quota = quota_headers(self._gate.enter(request.address, 0))
+        reply = rejected(rejection, request.quota)
+        kept = self._rejected.keep(_NAME, rejection, b"", request.address)
+        return Owed(kept, reply, None) if kept else reply
+
+    def _item(self, value: contract.Item) -> _Item:
+        if isinstance(value, Rejection):
+            return _Item(None, None, value)
+        if not isinstance(value, dict):
+            return _Item(None, None, _NOT_AN_OBJECT)
+        name = value.pop("endpoint", None)
+        kind = self._kinds.get(name) if isinstance(name, str) else None
+        if kind is None:
+            return _Item(None, None, _NO_ENDPOINT if name is None else self._unknown_endpoint)
+        return _Item(kind, value)
+
+    def _enter(self, request: Request, items: Sequence[_Item]) -> None:
+        """Pass the gate of addresses once per event, in order, until the limit is reached."""
+        over: dict[Gate, Throttled] = {}
+        for item in items:
+            gate = item.kind.gate if item.kind else self._gate
+            if gate not in over:
+                try:
+                    decision = gate.enter(request.address, 0)
+                except Throttled as error:
+                    over[gate] = error
+                else:
+                    if gate is self._gate:
+                        request.quota = quota_headers(decision)
+                    continue
+            item.verdict = over[gate]
+
+    def _check(self, work: _Work, start: int) -> Outcome:
+        """Check the items from `start` on, in several steps if many have faults to explain."""
+        explained = 0
+        for place in range(start, len(work.items)):
+            item = work.items[place]
+            if item.kind is None or item.verdict is not None:
+                continue
+            item.raw = orjson.dumps(item.body)
+            is_too_large = len(item.raw) > self._body_bytes_max
+            payload = _TOO_LARGE if is_too_large else item.kind.check(item.body)
+            sent = Sent(len(item.raw), work.request.address, work.signed_body)
+            _decide(work.waits, item, partial(item.kind.verdict, sent=sent), payload)
+            explained += isinstance(payload, Rejection)
+            if explained >= _EXPLAINED_PER_STEP_MAX:
+                return Waiting(asyncio.sleep(0), lambda _: self._check(work, place + 1))  # noqa: B023
+        return self._wait(work)
+
+    def _wait(self, work: _Work) -> Outcome:
+        """Store the batch, once every verdict is known."""
+        if not work.waits:
+            return self._settle(work)
+        fetched = asyncio.gather(*(waiting.awaited for _, waiting in work.waits))
+        return Waiting(fetched, partial(self._fetched, work))
+
+    def _fetched(self, work: _Work, results: Sequence[Any]) -> Outcome:
+        waits, work.waits = work.waits, []
+        for (item, waiting), result in zip(waits, results, strict=True):
+            _decide(work.waits, item, waiting.resume, result)
+        return self._wait(work)
+
+    def _settle(self, work: _Work) -> Outcome:
+        """Store what is admitted, keep what is rejected, and return the reply with the results."""
+        request = work.request
+        admitted = [
+            (item.kind.NAME, item.verdict)
+            for item in work.items
+            if item.kind and isinstance(item.verdict, Admitted)
+        ]
+        event_ids: Sequence[str] = ()
+        stored: Batch | None = None
+        if admitted:
+            event_ids, stored = self._events.store_all(admitted, request.submission)
+        results = Results()
+        kept = self._add_results(work, results, iter(event_ids))
+        reply = results.reply(request.quota)
+        if stored:
+            return Owed(stored, reply, _LOST)
+        return Owed(kept, reply, None) if kept else reply
+
+    def _add_results(self, work: _Work, results: Results, event_ids: Iterator[str]) -> Batch | None:
+        """Add the result of each item; keep the rejected ones, and return their batch, if any."""
+        kept: Batch | None = None
+        for item in work.items:
+            verdict = item.verdict
+            if isinstance(verdict, Admitted):
+                results.accepted(next(event_ids))
+            elif isinstance(verdict, Throttled):
+                results.throttled(verdict)
+            elif isinstance(verdict, Unavailable):
+                results.unavailable(str(verdict))
+            elif verdict is DIRECTORY_UNAVAILABLE:
+                results.unavailable(verdict.message)
+            elif isinstance(verdict, Rejection):
+                name = item.kind.NAME if item.kind else _NAME
+                kept = self._rejected.keep(name, verdict, item.raw, work.request.address) or kept
+                if isinstance(item.kind, InteractionKind) and verdict is TENANT_NOT_FOUND:
+                    results.accepted(None)
+                else:
+                    results.rejected(verdict)
+        return kept
+
+
+def _decide(waits: _Waits, item: _Item, step: Callable[[Any], Any], value: object) -> None:
+    """Set the verdict of an item to the result of a step, or add it to those that wait."""
+    try:
+        verdict = step(value)
+    except (Throttled, Unavailable) as error:
+        verdict = error
+    if isinstance(verdict, Waiting):
+        waits.append((item, verdict))
+    else:
+        item.verdict = verdict
