@@ -16,9 +16,11 @@ _MICROSECOND = timedelta(microseconds=1)
 
 _UNIX_MS_END = 1 << 48
 _RANDOM_BITS = 62
-_VERSION = 0x7
+_VERSION = 7
 _VARIANT = 0b10
+_NODE = (1 << 48) - 1
 _SECONDS_CACHED_MAX = 64
+_PREFIXES_CACHED_MAX = 64
 
 
 def uuid7(unix_us: int, random_bits: Callable[[int], int] = secrets.randbits) -> str:
@@ -29,12 +31,18 @@ def uuid7(unix_us: int, random_bits: Callable[[int], int] = secrets.randbits) ->
     Raises ValueError for a moment before 1970 or beyond 48 bits of milliseconds.
     """
     unix_ms, us = divmod(unix_us, 1000)
+    low = _VARIANT << _RANDOM_BITS | random_bits(_RANDOM_BITS)
+    fraction = (us << 12) // 1000
+    return f"{_uuid7_prefix(unix_ms)}{fraction:03x}-{low >> 48:04x}-{low & _NODE:012x}"
+
+
+@lru_cache(maxsize=_PREFIXES_CACHED_MAX)
+def _uuid7_prefix(unix_ms: int) -> str:
+    """Return the characters that the UUIDs of a millisecond share."""
     if not 0 <= unix_ms < _UNIX_MS_END:
         raise ValueError("the moment does not fit a UUIDv7")
-    high = unix_ms << 16 | _VERSION << 12 | (us << 12) // 1000
-    low = _VARIANT << _RANDOM_BITS | random_bits(_RANDOM_BITS)
-    digits = "%032x" % (high << 64 | low)
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    digits = f"{unix_ms:012x}"
+    return f"{digits[:8]}-{digits[8:]}-{_VERSION}"
 
 
 def iso_utc(us: int) -> str:

@@ -75,6 +75,7 @@ class FakeManager:
         self.is_open = True
         self.exchanges: list[FakeExchange] = []
         self.due: list[Connection] = []
+        self.parses_heads = False
 
     def admit(self, connection: Connection) -> bool:
         return self.is_open
@@ -91,6 +92,11 @@ class FakeManager:
             connection.flush()
 
     def open_exchange(self, peer: Peer, head: RequestHead) -> FakeExchange:
+        if self.parses_heads and head.parsed is None:
+            fields = [
+                (name, value) for name, value in head.fields if name.lower() != b"content-length"
+            ]
+            head.parsed = (head.method, head.target, head.version, fields)
         self.exchanges.append(FakeExchange(peer, head))
         return self.exchanges[-1]
 

@@ -24,7 +24,13 @@ from typing import NamedTuple
 from service.collector.clock import Clock
 from service.collector.throttle import token_bucket
 from service.collector.throttle.shared_memory import OverLimit, SharedThrottle
-from service.collector.throttle.token_bucket import BYTES, REQUESTS, Decision, Rate
+from service.collector.throttle.token_bucket import (
+    BYTES,
+    REQUESTS,
+    Decision,
+    QuotaHeaders,
+    Rate,
+)
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -167,4 +173,4 @@ class Gates(NamedTuple):
 
 def quota_headers(decision: Decision | None) -> Mapping[str, str]:
     """Return the quota headers of a response; no headers if there is no limit."""
-    return NO_HEADERS if decision is None else token_bucket.quota_headers(decision)
+    return NO_HEADERS if decision is None else QuotaHeaders(decision)

@@ -94,6 +94,10 @@ class SharedThrottle:
         self._used_at_s, *self._full_at_s = (column.cast("d") for column in moments)
         self._latest_s = words[columns * column_bytes :].cast("d")
         self._latest_s[0] = -math.inf
+        self._buckets = [
+            None if rate is None else (number, rate, column, rate.per_s, rate.burst)
+            for number, (rate, column) in enumerate(zip(self._rates, self._full_at_s, strict=True))
+        ]
 
     def __len__(self) -> int:
         """Return the number of keys in the table."""
@@ -122,18 +126,20 @@ class SharedThrottle:
         slot = place.slot if self._tags[place.slot] == place.tag else self._find(place)
         decided: Decision | None = None
         taken: list[tuple[memoryview[float], float]] = []
-        for number, cost in enumerate(costs):
-            rate = self._rates[number]
-            if rate is None or not cost:
+        for bucket, cost in zip(self._buckets, costs, strict=True):
+            if bucket is None or not cost:
                 continue
-            column = self._full_at_s[number]
-            full_at_s = latest_s if slot is None else max(column[slot], latest_s)
-            tokens = rate.tokens(full_at_s - latest_s)
+            number, rate, column, per_s, tokens = bucket
+            full_at_s = latest_s if slot is None else column[slot]
+            if full_at_s > latest_s:
+                tokens = rate.tokens(full_at_s - latest_s)
+            else:
+                full_at_s = latest_s
             if not 0 < cost <= tokens:
                 if slot is not None:
                     self._used_at_s[slot] = latest_s
                 raise OverLimit(number, rate, rate.denial(cost, tokens, full_at_s - now))
-            full_at_s += cost / rate.per_s
+            full_at_s += cost / per_s
             if decided is None:
                 # allowed, limit, remaining, retry_after_s, full_after_s
                 decided = Decision(True, rate.burst, tokens - cost, 0.0, full_at_s - now)  # noqa: FBT003

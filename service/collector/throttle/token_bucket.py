@@ -16,6 +16,7 @@ The throttle of one process is here; `shared_memory` holds limits across process
 import math
 import re
 from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -27,6 +28,9 @@ KEYS_MAX = 100_000
 
 # More than the rounding error of any sum of monotonic seconds, and less than a client can notice.
 _TOLERANCE_S = 1e-6
+
+_LIMIT, _REMAINING = "X-RateLimit-Limit", "X-RateLimit-Remaining"
+_QUOTA_LINES = f"{_LIMIT}: %d\r\n{_REMAINING}: %d\r\n".encode()
 
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) */ *([a-z]+) +burst +([0-9]{1,9})")
 _BYTES_RATE = re.compile(r"([0-9]{1,9})([KMG]iB)? */ *([a-z]+) +burst +([0-9]{1,9})([KMG]iB)?")
@@ -120,8 +124,11 @@ class Rate:
 
     def tokens(self, full_after_s: float) -> int:
         """Return the tokens in a bucket that will be full after `full_after_s` seconds."""
-        tokens = int((self.burst / self.per_s + _TOLERANCE_S - full_after_s) * self.per_s)
-        return self.burst if tokens > self.burst else max(0, tokens)
+        per_s, burst = self.per_s, self.burst
+        tokens = int((burst / per_s + _TOLERANCE_S - full_after_s) * per_s)
+        if tokens > burst:
+            return burst
+        return tokens if tokens > 0 else 0
 
     def denial(self, cost: int, tokens: int, full_after_s: float) -> Decision:
         """Return the decision of a bucket that holds fewer tokens than the cost.
@@ -199,12 +206,29 @@ class MemoryThrottle:
             self._full_at_s.popitem(last=False)
 
 
-def quota_headers(decision: Decision) -> dict[str, str]:
-    """Return the headers of every response: the client's limit, and the rest of it."""
-    return {
-        "X-RateLimit-Limit": str(decision.limit),
-        "X-RateLimit-Remaining": str(decision.remaining),
-    }
+class QuotaHeaders(Mapping[str, str]):
+    """The headers of every response: the client's limit, and the rest of it.
+
+    Nearly every response has them, so their lines are made without a dictionary.
+    """
+
+    __slots__ = ("_limit", "_remaining")
+
+    def __init__(self, decision: Decision) -> None:
+        self._limit, self._remaining = decision.limit, decision.remaining
+
+    def lines(self) -> bytes:
+        """Return the header lines, each with its line end."""
+        return _QUOTA_LINES % (self._limit, self._remaining)
+
+    def __getitem__(self, name: str) -> str:
+        return {_LIMIT: str(self._limit), _REMAINING: str(self._remaining)}[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((_LIMIT, _REMAINING))
+
+    def __len__(self) -> int:
+        return 2
 
 
 def throttled_headers(
@@ -217,7 +241,8 @@ def throttled_headers(
     retry_s = max(1, math.ceil(decision.retry_after_s))
     window_s = max(1, math.ceil(rate.refill_s - _TOLERANCE_S))
     quota_unit = "" if unit == REQUESTS else f';qu="{unit}"'
-    return quota_headers(decision) | {
+    return {
+        **QuotaHeaders(decision),
         "Retry-After": str(retry_s),
         "X-RateLimit-Reset": str(math.ceil(now_unix + decision.retry_after_s)),
         "RateLimit-Policy": f'"{group}";q={rate.burst};w={window_s}{quota_unit}',

@@ -1,23 +1,35 @@
 """A cache of parsed request heads, looked up by their bytes.
 
-A client that keeps its connection sends the same head again and again. If the input is exactly a
-cached head and a body of its length, it is a complete request, and needs no parser.
+A browser sends the same head again and again, apart from the length of the body. If the input is
+exactly a cached head and a body of its length, it is a complete request, and needs no parser. The
+key of a head is its bytes without the digits of Content-Length.
+
+A head is cached at its second sighting: a cache full of heads that never come back would cost more
+than it saves. The first sighting leaves only the hash of its key.
 
 A head is cached only if the end of its message is certain: it arrived together with its body and
 nothing else, its body has a Content-Length or is missing, and it has no field that concerns the
 connection. A head with a signature is not cached, because it never repeats. The cache holds at most
 HEADS_MAX heads of HEAD_BYTES_MAX each and BYTES_MAX together. It is cleared every minute, because a
-head may contain personal data. If an exchange has set `parsed`, the fields of the head are dropped.
+head may contain personal data. If an exchange has set `parsed`, the fields of the head are dropped;
+otherwise the head serves only requests of the same length, because its fields tell that length.
 """
 
 from __future__ import annotations
 
 from service.web.http.exchange import RequestHead
+from service.web.http.limits import LENGTH_DIGITS_MAX
 
 HEADS_MAX = 1024
 HEAD_BYTES_MAX = 2048
 BYTES_MAX = 512 << 10
+SIGHTED_MAX = 4096
+_ANY_LENGTH = -2
+_NO_LENGTH = -1
 _END = b"\r\n\r\n"
+_LENGTH_END = b"ength: "
+"""The end of the name of Content-Length, in upper and in lower case."""
+_LENGTH_NAME = b"\r\ncontent-length: "
 _NEVER_CACHED = (
     b"transfer-encoding",
     b"expect",
@@ -33,43 +45,77 @@ class HeadCache:
 
     def __init__(self) -> None:
         self._entries: dict[bytes, tuple[RequestHead, int]] = {}
-        """The parsed head and the length of the request, by the bytes of the head."""
+        """The parsed head, and the only length of its requests or ANY_LENGTH, by key."""
         self._bytes = 0
+        self._sighted: set[int] = set()
 
     def get(self, data: bytes) -> tuple[RequestHead, bytes] | None:
         """Return head and body if `data` is exactly one request with a cached head, else None."""
         end = data.find(_END) + len(_END)
-        entry = self._entries.get(data[:end])
-        if entry is None or entry[1] != len(data):
+        key, length = _split(data, end)
+        entry = self._entries.get(key)
+        if entry is None or end + length != len(data) or entry[1] not in (_ANY_LENGTH, length):
             return None
         return entry[0], data[end:]
 
     def put(self, data: bytes, head: RequestHead) -> None:
         """Cache the head if `data` is exactly one request and the head allows it."""
         end = data.find(_END) + len(_END)
-        if end > HEAD_BYTES_MAX or not _may_be_cached(data, end, head):
+        key, length = _split(data, end)
+        if not self._was_sighted(key):
+            return
+        if end > HEAD_BYTES_MAX or not _may_be_cached(data, end, length, head):
             return
         while self._entries and (len(self._entries) >= HEADS_MAX or self._bytes + end > BYTES_MAX):
             oldest = next(iter(self._entries))
             del self._entries[oldest]
             self._bytes -= len(oldest)
-        key = data[:end]
         if key not in self._entries:
-            self._bytes += end
+            self._bytes += len(key)
         if head.parsed is not None:
-            head.fields, head.headers = [], {}
-        self._entries[key] = (head, len(data))
+            head.fields, head.headers, length = [], {}, _ANY_LENGTH
+        self._entries[key] = (head, length)
 
     def clear(self) -> None:
         """Evict all heads."""
         self._entries.clear()
+        self._sighted.clear()
         self._bytes = 0
 
+    def _was_sighted(self, key: bytes) -> bool:
+        """Return whether the head was seen before, and remember it. Two heads may share a hash."""
+        sighting = hash(key)
+        if sighting in self._sighted:
+            return True
+        if len(self._sighted) >= SIGHTED_MAX:
+            self._sighted.clear()
+        self._sighted.add(sighting)
+        return False
 
-def _may_be_cached(data: bytes, end: int, head: RequestHead) -> bool:
+
+def _split(data: bytes, end: int) -> tuple[bytes, int]:
+    """Return the key of the head that ends at `end`, and the length of its body.
+
+    The length is 0 without a Content-Length, and -1 if the value is not a plain number. The digits
+    are cut out after the first `ength: `, which is in the key too; so equal keys were cut at the
+    same place, and `_may_be_cached` makes sure that this place is the value of Content-Length.
+    """
+    start = data.find(_LENGTH_END, 0, end) + len(_LENGTH_END)
+    if start < len(_LENGTH_END):
+        return data[:end], 0
+    stop = data.find(b"\r", start)
+    digits = data[start:stop]
+    is_number = digits.isdigit() and len(digits) <= LENGTH_DIGITS_MAX
+    return data[:start] + data[stop:end], int(digits) if is_number else _NO_LENGTH
+
+
+def _may_be_cached(data: bytes, end: int, length: int, head: RequestHead) -> bool:
+    start = data.find(_LENGTH_END, 0, end) + len(_LENGTH_END)
+    is_cut = start >= len(_LENGTH_END)
     return (
         head.keeps_alive
+        and (not is_cut or data[start - len(_LENGTH_NAME) : start].lower() == _LENGTH_NAME)
         and data.startswith(b"%s %s HTTP/1.1\r\n" % (head.method, head.target))
-        and head.content_length == len(data) - end
+        and head.content_length == length == len(data) - end
         and not any(name in head.headers for name in _NEVER_CACHED)
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ import orjson
 
 from service.collector.intake import Outcome, Owed, Reply, Submission, Waiting
 from service.collector.signing import signatures
+from service.collector.throttle.token_bucket import QuotaHeaders
 from service.collector.visitors import wants_privacy
 from service.web.http.exchange import Peer, RequestHead
 from service.web.http.limits import DISCARDED_BYTES_MAX, HEADERS_BYTES_MAX
@@ -43,13 +44,16 @@ class Ingest:
 
     def open(self, peer: Peer, head: RequestHead) -> IngestExchange | None:
         """Return the exchange of a POST to one of the routes; None for another request."""
+        if isinstance(head.parsed, _EventHeaders):
+            return IngestExchange(self, peer, head.parsed.route, head)
         route = self._routes.get(head.path) if head.method == b"POST" else None
         return IngestExchange(self, peer, route, head) if route else None
 
 
 class _EventHeaders(NamedTuple):
-    """The headers that an event depends on."""
+    """The route of a request, and the headers that an event depends on."""
 
+    route: IngestRoute
     content_type: str | None
     content_encoding: str | None
     forwarded_for: str | None
@@ -58,9 +62,10 @@ class _EventHeaders(NamedTuple):
     signature: str | None
 
     @classmethod
-    def of(cls, head: RequestHead) -> _EventHeaders:
+    def of(cls, route: IngestRoute, head: RequestHead) -> _EventHeaders:
         text = head.text
         return cls(
+            route,
             text(b"content-type"),
             text(b"content-encoding"),
             text(b"x-forwarded-for"),
@@ -68,6 +73,12 @@ class _EventHeaders(NamedTuple):
             wants_privacy(text(b"sec-gpc"), text(b"dnt")),
             text(_SIGNATURE),
         )
+
+
+def _lines(headers: Mapping[str, str]) -> bytes:
+    if isinstance(headers, QuotaHeaders):
+        return headers.lines()
+    return header_lines(headers) if headers else b""
 
 
 class IngestExchange:
@@ -137,7 +148,7 @@ class IngestExchange:
     def _submission(self) -> Submission:
         headers = self._head.parsed
         if not isinstance(headers, _EventHeaders):
-            headers = self._head.parsed = _EventHeaders.of(self._head)
+            headers = self._head.parsed = _EventHeaders.of(self._route, self._head)
         port = self._port
         return Submission(
             bytes(self._body),
@@ -189,7 +200,7 @@ class IngestExchange:
             end = _KEEP_ALIVE
         self.response = b"%s%sContent-Length: %d\r\n%s%s" % (
             self._ingest.response_heads.get(reply.status),
-            header_lines(reply.headers) if reply.headers else b"",
+            _lines(reply.headers),
             len(body),
             end,
             body,

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from service.collector.throttle.token_bucket import (
     Decision,
     MemoryThrottle,
+    QuotaHeaders,
     Rate,
     RateSyntaxError,
     parse_bytes_rate,
     parse_rate,
-    quota_headers,
     throttled_headers,
 )
 
@@ -259,10 +259,10 @@ def test_is_never_unlimited() -> None:
 def test_headers_of_an_accepted_request() -> None:
     """A client that may go on reads its limit and what remains."""
     decision = MemoryThrottle(Rate.parse("600/min burst 120")).allow("a", 0.0)
-    assert quota_headers(decision) == {
-        "X-RateLimit-Limit": "120",
-        "X-RateLimit-Remaining": "119",
-    }
+    headers = QuotaHeaders(decision)
+    assert headers == {"X-RateLimit-Limit": "120", "X-RateLimit-Remaining": "119"}
+    lines = [f"{name}: {text}\r\n" for name, text in headers.items()]
+    assert headers.lines() == "".join(lines).encode()
 
 
 def test_headers_of_a_refused_request() -> None:
