@@ -45,12 +45,18 @@ def dataset(name: str) -> Path:
 
 
 def eventually(check: Callable[[], Found | None], *, timeout_s: float, what: str) -> Found:
-    """Poll until `check` gives something true, and return that; fail after `timeout_s`."""
-    deadline_s = time.monotonic() + timeout_s
+    """Poll until `check` gives something true, and return that; fail after `timeout_s`.
+
+    A check that takes long pauses as long, as `harness.eventually` does.
+    """
+    began_s = time.monotonic()
+    deadline_s = began_s + timeout_s
     while not (found := check()):
-        if time.monotonic() > deadline_s:
+        ended_s = time.monotonic()
+        if ended_s > deadline_s:
             pytest.fail(f"not within {timeout_s:g} s: {what}")
-        time.sleep(POLL_S)
+        time.sleep(max(POLL_S, ended_s - began_s))
+        began_s = time.monotonic()
     return found
 
 
