@@ -13,6 +13,8 @@ from test_schemas import is_valid
 from benchmarks import lakes, pages, users
 from benchmarks.backlog import Backlog, fill, record
 from etl.lake.live.view import LiveView
+from etl.lake.snapshot import SIGNED, Snapshot
+from etl.lake.tables import EVENTS
 from etl.log import segments
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -84,6 +86,7 @@ def test_a_lake_has_the_events_it_is_asked_for(tmp_path: Path) -> None:
     lake = lakes.Lake(3_000, first_day=date(2026, 10, 1), days=2, files_per_day=3, of_shop=100)
     lakes.fill(tmp_path, lake)
     assert len(list((tmp_path / "lake/events").glob("*/*.parquet"))) == 6
+    assert Snapshot.load(tmp_path / "lake/events", EVENTS).watermark(SIGNED) == 1
     with LiveView(tmp_path).connect() as con:
         found = con.execute(
             "SELECT count(*), count(DISTINCT dedupe_key), count(DISTINCT event_id), "
