@@ -236,12 +236,8 @@ DECIDED = {
     "bytes in the target": Decided("404, goes on", "400, ends", "no target is spelt so"),
     "PROPFIND": Decided("405, ends", "405, goes on", "the request was whole"),
     "PROPFIND with a body": Decided("405, ends", "405, goes on", "the request was whole"),
-    "an unknown method behind a post": Decided("202 405, ends", "202 405, ends", _TOLD),
     "HTTP/1.0": Decided("202, ends", "202, ends", _TOLD),
     "chunks of HTTP/1.0": Decided("202, ends", "202, ends", _TOLD),
-    "an unknown method": Decided("405, ends", "405, ends", _TOLD),
-    "an unknown method of no route": Decided("405, ends", "405, ends", _TOLD),
-    "a method in lower case": Decided("405, ends", "405, ends", _TOLD),
 }
 
 

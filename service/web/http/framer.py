@@ -163,9 +163,7 @@ class Framer:
         version = parser.get_http_version()
         headers = by_name(self._fields)
         check(version, headers)
-        keeps_alive = parser.should_keep_alive() and not (
-            version == "1.0" and b"transfer-encoding" in headers
-        )
+        is_last = method == b"CONNECT" or (version == "1.0" and b"transfer-encoding" in headers)
         self._sink.on_head(
             RequestHead(
                 method,
@@ -174,7 +172,7 @@ class Framer:
                 self._fields,
                 headers,
                 self._fields_bytes,
-                keeps_alive,
+                parser.should_keep_alive() and not is_last,
                 content_length(headers),
             )
         )
