@@ -5,66 +5,59 @@ keeps memory flat for an input of any size.
 
 Every request that is sent adds one to exactly one count: the status of its complete response, or
 the reason of its transport error. No status is retried: 429 and 503 are results and are shown.
+
+Every event of a batch adds one to exactly one count, too: the status of its result, the status of a
+response without results, or a transport error. Events that the collector can take later are sent
+again without the rest of their batch, after `Retry-After`, up to four times. So nothing
+that was taken is sent twice.
 """
 
 import queue
-import socket
-import ssl
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from http.client import HTTPException, IncompleteRead
+from dataclasses import dataclass
+from functools import partial
 
 from service.replay.connection import Connection, Server
-from service.replay.request_file import Request
+from service.replay.sender import Counts, Sender, Work
 
 QUEUED_REQUESTS_PER_SENDER = 16
 PROGRESS_INTERVAL_S = 0.1
 STOP_WAIT_S = 1.0  # for the requests in flight when a replay is interrupted
 
-_REASONS: tuple[tuple[type[Exception], str], ...] = (  # the first match counts
-    (ConnectionRefusedError, "connection refused"),
-    (ConnectionError, "connection closed"),
-    (IncompleteRead, "connection closed"),
-    (TimeoutError, "timeout"),
-    (socket.gaierror, "host not found"),
-    (ssl.SSLError, "TLS error"),
-    (OSError, "network error"),
-    (HTTPException, "malformed response"),
-)
-
 
 @dataclass(slots=True)
-class Summary:
+class Summary(Counts):
     """The results of a replay; `sent` is the sum of all counts."""
 
     sent: int = 0
-    statuses: Counter[int] = field(default_factory=Counter)
-    transport_errors: Counter[str] = field(default_factory=Counter)
     elapsed_s: float = 0.0
 
     @property
     def failed(self) -> bool:
-        """Return whether any request got no response, or a 5xx."""
-        return bool(self.transport_errors) or any(status >= 500 for status in self.statuses)
+        """Return whether any request got no response or a 5xx, or an event could not be stored."""
+        return (
+            bool(self.transport_errors)
+            or self.results["unavailable"] > 0
+            or any(status >= 500 for status in self.statuses)
+        )
 
 
-def replay(
-    requests: Iterable[Request],
+def replay(  # noqa: PLR0913  (its clock, passed in)
+    requests: Iterable[Work],
     url: str,
     *,
     concurrency: int,
     on_progress: Callable[[int], None],
     timeout_s: float = 30.0,
+    pause: Callable[[float], None] = time.sleep,
 ) -> Summary:
     """Send every request to `url` and return the counts of the responses.
 
     `url` is http or https; its path, if any, is put before the path of each request. `requests` is
     consumed, and `on_progress` called, in the calling thread: about ten times per second and once
-    at the end, with the number of requests counted so far. `timeout_s` bounds each wait for the
-    network.
+    at the end, with the number of requests and events counted so far. `timeout_s` bounds each
+    wait for the network; `pause` waits some seconds before events are sent again.
 
     Raises ValueError for a bad `url` or `concurrency`. An exception of `requests` or `on_progress`,
     KeyboardInterrupt included, ends the replay: the queue is dropped, requests in flight get
@@ -73,7 +66,8 @@ def replay(
     if concurrency < 1:
         raise ValueError("concurrency must be at least 1")
     started_s = time.perf_counter()
-    pool = _SenderPool(Server.parse(url), concurrency, timeout_s, on_progress)
+    connect = partial(Connection, Server.parse(url), timeout_s)
+    pool = _SenderPool(concurrency, connect, pause, on_progress)
     try:
         for request in requests:
             pool.put(request)
@@ -84,63 +78,29 @@ def replay(
     return pool.summary(time.perf_counter() - started_s)
 
 
-class _Sender(threading.Thread):
-    """A thread that sends the requests of the queue until it reads None.
-
-    A daemon: a server that hangs must not delay the exit of an interrupted replay.
-    """
-
-    def __init__(self, connection: Connection, work: queue.Queue[Request | None]) -> None:
-        super().__init__(name="replay-sender", daemon=True)
-        self._connection = connection
-        self._work = work
-        self.finished = 0  # beside the counters, because other threads read it while they grow
-        self.statuses: Counter[int] = Counter()
-        self.transport_errors: Counter[str] = Counter()
-
-    def run(self) -> None:
-        try:
-            while (request := self._work.get()) is not None:
-                self._send(request)
-                self.finished += 1
-        finally:
-            self._connection.close()
-
-    def _send(self, request: Request) -> None:
-        try:
-            self.statuses[self._connection.post(request)] += 1
-        except (OSError, HTTPException) as error:
-            reason = next(text for kind, text in _REASONS if isinstance(error, kind))
-            self.transport_errors[reason] += 1
-
-
 class _SenderPool:
     """The senders, as the thread that feeds them uses them."""
 
     def __init__(
         self,
-        server: Server,
         concurrency: int,
-        timeout_s: float,
+        connect: Callable[[], Connection],
+        pause: Callable[[float], None],
         on_progress: Callable[[int], None],
     ) -> None:
-        self._work: queue.Queue[Request | None] = queue.Queue(
-            concurrency * QUEUED_REQUESTS_PER_SENDER
-        )
-        self._senders = [
-            _Sender(Connection(server, timeout_s), self._work) for _ in range(concurrency)
-        ]
+        self._work: queue.Queue[Work | None] = queue.Queue(concurrency * QUEUED_REQUESTS_PER_SENDER)
+        self._senders = [Sender(connect(), self._work, pause) for _ in range(concurrency)]
         self._on_progress = on_progress
         self._next_progress_s = 0.0
         for sender in self._senders:
             sender.start()
 
-    def put(self, request: Request | None) -> None:
-        """Queue a request; block while the queue is full."""
+    def put(self, work: Work | None) -> None:
+        """Queue work; block while the queue is full."""
         while True:
             self._report_progress()
             try:
-                self._work.put(request, timeout=PROGRESS_INTERVAL_S)
+                self._work.put(work, timeout=PROGRESS_INTERVAL_S)
             except queue.Full:
                 if not any(sender.is_alive() for sender in self._senders):
                     raise RuntimeError("every sender has died") from None
@@ -176,8 +136,7 @@ class _SenderPool:
         """Return the sum of the senders' counts."""
         total = Summary(sent=self._finished, elapsed_s=elapsed_s)
         for sender in self._senders:
-            total.statuses += sender.statuses
-            total.transport_errors += sender.transport_errors
+            total.add(sender.counts)
         return total
 
     @property

@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 from service.replay.request_file import TARGET, Request
@@ -73,6 +73,14 @@ class Server:
         return "\r\n".join(lines).encode("latin-1") + request.body
 
 
+class Response(NamedTuple):
+    """A complete response; `retry_after_s` is 0 without a number of seconds in Retry-After."""
+
+    status: int
+    body: bytes
+    retry_after_s: float
+
+
 class _ClosedWithoutResponse(ConnectionError):
     """The connection was closed before the first byte of a response."""
 
@@ -85,8 +93,8 @@ class Connection:
         self._server = server
         self._http = server.http_connection(timeout_s)
 
-    def post(self, request: Request) -> int:
-        """Return the response's status.
+    def post(self, request: Request) -> Response:
+        """Return the response.
 
         Raises OSError or HTTPException after closing the connection.
         """
@@ -107,7 +115,7 @@ class Connection:
         """Close the connection; the next `post` opens it again."""
         self._http.close()
 
-    def _exchange(self, message: bytes) -> int:
+    def _exchange(self, message: bytes) -> Response:
         with HTTPResponse(self._http.sock, method="POST") as response:
             try:
                 self._http.sock.sendall(message)
@@ -119,7 +127,8 @@ class Connection:
             response.begin()
             if response.length is None and not response.chunked:
                 raise HTTPException("a response without a length may be a torn one")
-            response.read()
+            body = response.read()
             if response.will_close:
                 self.close()
-            return response.status
+            wait = response.headers.get("Retry-After", "")
+            return Response(response.status, body, float(wait) if wait.isdecimal() else 0.0)

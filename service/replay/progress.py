@@ -8,18 +8,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service.replay.client import Summary, replay
-from service.replay.request_file import Request
+from service.replay.sender import Work
 
 
 def replay_with_progress(
-    requests: Iterable[Request],
+    requests: Iterable[Work],
     url: str,
     *,
     concurrency: int,
     console: Console,
     total: int | None = None,
 ) -> Summary:
-    """Replay, and show how many requests of `total`, if known, were counted."""
+    """Replay, and show how many requests and events of `total`, if known, were counted."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -44,6 +44,31 @@ def test_answers_from_200_to_499_are_results_not_failures(tmp_path: Path) -> Non
     assert done.stdout.startswith("16 sent in ")
 
 
+def test_events_are_sent_in_batches_that_are_counted_by_result(tmp_path: Path) -> None:
+    """With --batch; those that are throttled are sent again, and each is stored once."""
+    tenants, products = tmp_path / "tenants.csv", tmp_path / "products.csv"
+    tenants.write_text(f"id,uuid,slug,name,status\n1,{UUID(int=1)},shop,Shop,active\n")
+    products.write_text("id,tenant_id,name,price\n")
+    tools.import_directory(tenants, products, data=tmp_path / "data")
+    requests = [
+        *[{"path": INTERACTIONS, "body": {"tenant_id": 1, "type": "view"}}] * 250,
+        *[{"path": TRACK, "body": {"tenant_id": "1", "type": "call"}}] * 50,
+        *[{"path": CONVERSION, "body": {"tenant_slug": "nowhere"}}] * 3,
+        {"path": "/nowhere", "body": {}},
+    ]
+    settings = {"throttle_address": "60000/min burst 60"}
+    with tools.running("collect", tmp_path / "data", **settings) as service:
+        options = ("--batch", "100", "--concurrency", "1")
+        done = replay(write(requests, tmp_path), service.url, *options)
+        service.drain()
+    assert done.returncode == 0, done.stderr
+    assert counts(done) == {"accepted": 300, "rejected": 3, "404": 1}
+    assert done.stdout.startswith("304 sent in ")
+    tools.run_json("compact", "--json", data=tmp_path / "data")
+    (row,) = tools.report("summary", data=tmp_path / "data")["rows"]
+    assert row["events"] == 300
+
+
 def test_a_5xx_makes_it_exit_1(tmp_path: Path) -> None:
     """The rest is sent all the same, and every answer counted."""
     with answering(lambda body: 503 if body["number"] == 3 else 202) as stub:

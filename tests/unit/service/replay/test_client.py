@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from service.replay import client as replay_module
+from service.replay.batch import batches
 from service.replay.client import Summary, replay
 from service.replay.request_file import ReplayFileError, Request
 
@@ -325,3 +326,67 @@ class TestTheRun:
 
 def senders() -> list[threading.Thread]:
     return [t for t in threading.enumerate() if t.name == "replay-sender"]
+
+
+def results(status: int, *words: str, wait_s: int = 0) -> bytes:
+    """A response with a result per word; `throttled` and `unavailable` are retryable."""
+    told = [{"status": word, "retryable": word in ("throttled", "unavailable")} for word in words]
+    body = json.dumps({"results": told}).encode()
+    head = f"HTTP/1.1 {status} Whatever\r\nRetry-After: {wait_s}\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body
+
+
+class TestBatches:
+    @staticmethod
+    def send(script: list[bytes | None], events: int = 3) -> tuple[Summary, list[Any], list[float]]:
+        """The summary, the bodies as the server read them, and the pauses."""
+        pauses: list[float] = []
+        with serve(lambda c, n: script.pop(0)) as server:
+            summary = send(batches(map(request, range(events)), 9), server.url, pause=pauses.append)
+            bodies = [json.loads(received.body) for received in server.received]
+        return summary, [[item["n"] for item in body] for body in bodies], pauses
+
+    def test_what_is_retryable_is_sent_again_without_the_rest(self) -> None:
+        """After the time that the collector names; each event counts once."""
+        script: list[bytes | None] = [
+            results(207, "accepted", "throttled", "rejected", wait_s=7),
+            results(200, "accepted"),
+        ]
+        summary, sent, pauses = self.send(script)
+        assert (sent, pauses) == ([[0, 1, 2], [1]], [7.0])
+        assert summary.results == Counter(accepted=2, rejected=1)
+        assert (summary.sent, summary.failed) == (3, False)
+
+    def test_a_batch_that_is_refused_for_now_is_sent_again(self) -> None:
+        """Whole; a wait has a maximum."""
+        script: list[bytes | None] = [
+            results(503, wait_s=999),
+            results(429),
+            results(200, *["accepted"] * 3),
+        ]
+        summary, sent, pauses = self.send(script)
+        assert (sent, pauses) == ([[0, 1, 2]] * 3, [30.0, 0.0])
+        assert summary.results == Counter(accepted=3)
+        assert not summary.failed
+
+    @pytest.mark.parametrize(("word", "failed"), [("throttled", False), ("unavailable", True)])
+    def test_retries_end(self, word: str, failed: object) -> None:
+        """What is still refused after five requests is counted as refused."""
+        first = results(207, "accepted", word, "accepted")
+        summary, sent, _ = self.send([first, *[results(422, word)] * 4])
+        assert sent == [[0, 1, 2], *[[1]] * 4]
+        assert summary.results == Counter({"accepted": 2, word: 1})
+        assert (summary.sent, summary.failed) == (3, failed)
+
+    def test_a_transport_error_counts_the_events_without_a_result(self) -> None:
+        """Those that have one keep it."""
+        script = [results(207, "accepted", "throttled", "throttled"), None, None]
+        summary, _, _ = self.send(script)
+        assert summary.results == Counter(accepted=1)
+        assert summary.transport_errors == Counter({"connection closed": 2})
+        assert summary.failed
+
+    def test_a_collector_without_the_route_is_seen(self) -> None:
+        """Its status counts once per event."""
+        summary, _, _ = self.send([answer(404)])
+        assert (summary.statuses, summary.sent) == (Counter({404: 3}), 3)
