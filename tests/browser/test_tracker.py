@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 import traffic_tools
-from http_tools import BROWSER, INTERACTIONS
-from playwright.sync_api import Browser, BrowserContext, Page, Route
+from http_tools import BATCH, BROWSER
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Route
 from shop import Shop, Visit, delivered, import_tenants, kept, open_shop
 
 STAY = "<script>addEventListener('click', e => e.preventDefault());"
@@ -401,11 +401,11 @@ def test_a_retry_of_what_had_arrived_is_not_counted_again(visit: Visit) -> None:
         else:
             route.continue_()
 
-    visit.context.route(f"**{INTERACTIONS}", take_and_hide)
+    visit.context.route(f"**{BATCH}", take_and_hide)
     page = visit.open()
     visit.until(lambda: len(taken) == 2, lambda: "it was sent twice")
     delivered(visit, page)
-    assert taken == [201, 201]
+    assert taken == [200, 200]
     visit.counted("view")
 
 
@@ -422,10 +422,94 @@ def test_what_is_refused_for_now_is_sent_again(visit: Visit, status: int) -> Non
         else:
             route.continue_()
 
-    visit.context.route(f"**{INTERACTIONS}", refuse)
+    visit.context.route(f"**{BATCH}", refuse)
     page = visit.open()
     delivered(visit, page)
     visit.counted("view")
+
+
+def sent_batches(visit: Visit) -> list[list[dict[str, Any]]]:
+    """The batches that the context sends from now on, each as its events."""
+    batches: list[list[dict[str, Any]]] = []
+
+    def note(request: Request) -> None:
+        if request.url.endswith(BATCH):
+            lines = (request.post_data or "").splitlines()
+            batches.append([json.loads(line) for line in lines])
+
+    visit.context.on("request", note)
+    return batches
+
+
+def test_what_waits_is_sent_as_one_batch(visit: Visit) -> None:
+    """The newest first, each with its endpoint."""
+    page = visit.open(f"{STAY}<a href='tel:504'>t</a>")
+    delivered(visit, page)
+    visit.context.set_offline(True)
+    page.click("a")
+    page.evaluate("beacon.track('call'); beacon.conversion({transaction_id: 'T-3', value: 5})")
+    visit.until(lambda: len(kept(page)) == 3, lambda: "3 are kept")
+    batches = sent_batches(visit)
+    visit.context.set_offline(False)
+    delivered(visit, page)
+    visit.counted("view", "call_click", "call", "purchase")
+    (batch,) = [batch for batch in batches if len(batch) == 3]
+    assert sorted(event["endpoint"] for event in batch) == ["conversion", "interactions", "track"]
+
+
+def test_large_events_are_sent_in_batches_that_a_browser_takes(visit: Visit) -> None:
+    """It refuses a keepalive request above 64 KiB."""
+    page = visit.open()
+    delivered(visit, page)
+    visit.context.set_offline(True)
+    text = "\N{HONEYBEE}" * 3000
+    page.evaluate(
+        "x => { for (let n = 0; n < 9; n++) beacon.track('call', {metadata: {x}}) }", text
+    )
+    visit.until(lambda: len(kept(page)) == 9, lambda: "9 are kept")
+    visit.context.set_offline(False)
+    delivered(visit, page)
+    visit.counted("view", *["call"] * 9)
+
+
+def test_an_event_that_is_no_json_for_the_collector_costs_no_other(visit: Visit) -> None:
+    """Half a character, as a page cuts a title off."""
+    page = visit.open()
+    delivered(visit, page)
+    visit.context.set_offline(True)
+    page.evaluate("beacon.track('call'); beacon.track('call', {metadata: {title: '\\ud83d'}})")
+    page.evaluate("beacon.track('social_share')")
+    visit.until(lambda: len(kept(page)) == 3, lambda: "3 are kept")
+    visit.context.set_offline(False)
+    delivered(visit, page)
+    visit.counted("view", "call", "social_share")
+
+
+def test_only_what_is_refused_for_now_is_sent_again(visit: Visit) -> None:
+    """Of a batch; the rest of it is not."""
+    answered: list[int] = []
+
+    def answer(route: Route) -> None:
+        sent = len((route.request.post_data or "").splitlines())
+        answered.append(sent)
+        if sent == 2:
+            told = route.fetch()
+            results = told.json()["results"]
+            results[0] = {"status": "throttled", "retryable": True}
+            route.fulfill(response=told, json={"results": results})
+        else:
+            route.continue_()
+
+    page = visit.open()
+    delivered(visit, page)
+    visit.context.set_offline(True)
+    page.evaluate("beacon.track('call'); beacon.track('social_share')")
+    visit.until(lambda: len(kept(page)) == 2, lambda: "2 are kept")
+    visit.context.route(f"**{BATCH}", answer)
+    visit.context.set_offline(False)
+    delivered(visit, page)
+    assert answered == [2, 1]
+    visit.counted("view", "call", "social_share")
 
 
 def test_what_is_refused_for_good_is_dropped(visit: Visit) -> None:

@@ -6,9 +6,9 @@
  * Invariants:
  * - The tracker never disturbs the page: no error leaves it, even if a part of the browser is
  *   missing, forbidden or broken.
- * - An event gets its event_id when it is created, and is stored until the server has responded
- *   with a status below 429, which is final. Until then it is sent again. The server may have
- *   counted it before, but it counts an id once within 24 hours; so an event is dropped earlier.
+ * - An event gets its event_id when it is created, and is stored until its result in the response
+ *   is not `retryable`. Until then it is sent again. The server may have counted it before, but it
+ *   counts an id once within 24 hours; so an event is dropped earlier.
  * - Events are stored in localStorage, the latest 50, one entry per event. Under Global Privacy
  *   Control, or if the browser forbids localStorage, they are stored in memory.
  * - A visit lasts as long as its tab. Every event of the visit has its source: the tag (utm_source)
@@ -36,28 +36,33 @@
   };
 
   // A key is beaconlog:<ms since 1970>:<path of the endpoint>:<event_id>; its value is the body.
-  const flush = () =>
-    Object.keys(store)
-      .sort()
-      .reverse()
-      .filter((key) => /^beaconlog:/.test(key))
-      .forEach(async (key, place) => {
-        const [, at, path] = key.split(":");
-        if (sending[key]) return;
-        try {
-          if (
-            place > 49 ||
-            at < new Date() - 8e7 ||
-            (await (sending[key] = fetch(new URL("api/v1/" + path, src), {
-              keepalive: 1,
-              method: "POST",
-              body: store[key],
-            }))).status < 429
-          )
-            delete store[key];
-        } catch {}
-        delete sending[key];
-      });
+  // Sends what waits as one batch, the newest events first, one per line.
+  const flush = async () => {
+    const batch = [];
+    let body = "";
+    try {
+      Object.keys(store)
+        .sort()
+        .reverse()
+        .filter((key) => /^beaconlog:/.test(key))
+        .forEach((key, place) => {
+          const [, at, path] = key.split(":");
+          if (place > 49 || at < new Date() - 8e7) delete store[key];
+          // A browser refuses keepalive requests above 64 KiB; a character is up to 3 bytes.
+          else if (!sending[key] && (!body || (body + store[key]).length < 2e4)) {
+            sending[key] = batch.push(key);
+            body += `{"endpoint":"${path.replace(/.*\//, "")}",${store[key].slice(1)}\n`;
+          }
+        });
+      if (body)
+        (
+          await (
+            await fetch(new URL("api/v1/analytics/batch", src), { keepalive: 1, method: "POST", body })
+          ).json()
+        ).results.forEach(({ retryable }, place) => retryable || delete store[batch[place]]);
+    } catch {}
+    batch.forEach((key) => delete sending[key]);
+  };
 
   const post = guard((path, event) => {
     // The URL of a blob ends in a new UUID; pages without TLS have no crypto.randomUUID.
