@@ -56,7 +56,12 @@ def run(size: Size) -> str:
         )
         for server, name in present.items()
     ]
-    return title + markdown(_HEADS, rows) + measured.note()
+    absent = "".join(
+        f"\n{name}: not installed; `{server.needs}`.\n"
+        for server, name in _NAMES.items()
+        if server not in present
+    )
+    return title + markdown(_HEADS, rows) + measured.note() + absent
 
 
 def _once(server: Server, seconds: int) -> Sent:

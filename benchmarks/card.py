@@ -12,8 +12,8 @@ _BUSY_SHARE = 0.25
 """The load average per core from which other programs distort the figures."""
 
 
-def card() -> str:
-    """Return processor, cores, memory, kernel and versions, in one line."""
+def machine() -> str:
+    """Return processor, cores and memory, in one line."""
     model = next(
         (
             line.partition(":")[2].strip()
@@ -23,9 +23,14 @@ def card() -> str:
         platform.machine(),
     )
     memory_gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return f"{_cores()} x {model}, {memory_gib:.0f} GiB"
+
+
+def software() -> str:
+    """Return kernel and versions, in one line."""
     return (
-        f"{_cores()} x {model}, {memory_gib:.0f} GiB, Linux {platform.release()}, "
-        f"Python {platform.python_version()}, DuckDB {duckdb.__version__}"
+        f"Linux {platform.release()}, Python {platform.python_version()}, "
+        f"DuckDB {duckdb.__version__}"
     )
 
 

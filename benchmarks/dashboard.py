@@ -45,7 +45,7 @@ def run(size: Size) -> str:
 
 
 def _table(lake: Lake, size: Size, chromium: str) -> str:
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415  (may be absent)
+    from playwright.sync_api import Error, sync_playwright  # noqa: PLC0415  (may be absent)
 
     first_ms: dict[str, list[float]] = {name: [] for name in _pages(lake)}
     server = Server("beaconlog", _warehouse(lake), cpus=2)
@@ -53,7 +53,10 @@ def _table(lake: Lake, size: Size, chromium: str) -> str:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
 
         def measure(name: str, url: str) -> float:
-            first, whole = _loaded_ms(browser, url)
+            try:
+                first, whole = _loaded_ms(browser, url)
+            except Error as error:
+                raise BenchmarkFailed(f"{url} was not loaded: {error}") from error
             first_ms[name].append(first)
             return whole
 

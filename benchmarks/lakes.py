@@ -69,8 +69,8 @@ def fill(data: Path, lake: Lake) -> None:
             con.execute(f"CREATE OR REPLACE TEMP TABLE made AS {_events_of(lake, file)}")
             rows = parquet.PartitionRows(EVENTS, on, "made")
             listed.append(parquet.write_file(con, folder, rows, f"bench-{number}"))
-    rows = sum(file.rows for file in listed)
-    books = {"lines": rows, "rows": rows, "duplicates": 0}
+    written = sum(file.rows for file in listed)
+    books = {"lines": written, "rows": written, "duplicates": 0}
     commits.commit(folder, snapshot, listed, {SIGNED: 1}, books)  # some sales are signed
 
 

@@ -82,6 +82,16 @@ def moved(before: Report, after: Report) -> list[Move]:
     ]
 
 
+def compare(before: Report, after: Report) -> str:
+    """Return the section of a report that lists its moves, unless the machines differ."""
+    title = "## Moved against the committed report\n\n"
+    if not before.machine or before.machine != after.machine:
+        other = before.machine or "a machine that it does not name"
+        return f"{title}Not compared: that report is of {other}.\n"
+    lines = [f"- {move.text()}\n" for move in moved(before, after)]
+    return title + ("".join(lines) or "No figure moved beyond the noise.\n")
+
+
 def _moved(title: str, before: Section, after: Section) -> Iterator[Move]:
     machine = _machine_noise(before.calibration, after.calibration)
     old = before.figures()

@@ -10,12 +10,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import (
     batches,
+    card,
     compaction,
     dashboard,
     freshness,
@@ -28,7 +28,6 @@ from benchmarks import (
     size,
     throttle,
 )
-from benchmarks.card import card, load
 from benchmarks.rounds import BenchmarkFailed, tell
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -52,7 +51,7 @@ def main() -> None:
     parts, failed = _measure(chosen)
     minutes = (time.monotonic() - began_s) / 60
     text = "\n".join([head, f"The run took {minutes:.0f} minutes.\n", *parts])
-    text += "\n" + _moves(results.parse(_committed()), results.parse(text))
+    text += "\n" + results.compare(results.parse(_committed()), results.parse(text))
     print(text)
     if failed:
         sys.exit(f"RESULTS.md is left as it was: {', '.join(failed)} failed")
@@ -70,7 +69,7 @@ def _measure(chosen: size.Size) -> tuple[list[str], list[str]]:
         name = part.__name__.rpartition(".")[2]
         try:
             texts.append(part.run(chosen))
-        except BenchmarkFailed as error:
+        except (BenchmarkFailed, subprocess.CalledProcessError) as error:
             failed.append(name)
             texts.append(f"## Failed: {name}\n\n{error}\n")
     return texts, failed
@@ -78,10 +77,11 @@ def _measure(chosen: size.Size) -> tuple[list[str], list[str]]:
 
 def _head() -> str:
     return (
-        f"# Measured\n\n{results.MACHINE}{card()}\n\n{datetime.now(UTC):%Y-%m-%d}, by "
-        f"`make bench`. {load()} Candidates take turns. A figure is the median of its rounds, ± "
-        "half of their range; a ratio is taken round by round. The calibration is one calculation, "
-        "the same before each round: its spread is the noise of the machine.\n"
+        f"# Measured\n\n{results.MACHINE}{card.machine()}\n\n{card.software()}. "
+        f"{datetime.now(UTC):%Y-%m-%d}, by `make bench`. {card.load()} Candidates take turns. A "
+        "figure is the median of its rounds, ± half of their range; a ratio is taken round by "
+        "round. The calibration is one calculation, the same before each round: its spread is the "
+        "noise of the machine.\n"
     )
 
 
@@ -90,17 +90,6 @@ def _committed() -> str:
     line = ["git", "show", "HEAD:benchmarks/RESULTS.md"]
     shown = subprocess.run(line, cwd=RESULTS.parent, capture_output=True, text=True, check=False)
     return RESULTS.read_text() if shown.returncode else shown.stdout
-
-
-def _moves(before: results.Report, after: results.Report) -> str:
-    title = "## Moved against the committed report\n\n"
-    if before.machine != after.machine:
-        return f"{title}Not compared: that report is of another machine, or has no such line.\n"
-    return title + _listed([move.text() for move in results.moved(before, after)])
-
-
-def _listed(lines: Sequence[str]) -> str:
-    return "".join(f"- {line}\n" for line in lines) or "No figure moved beyond the noise.\n"
 
 
 if __name__ == "__main__":

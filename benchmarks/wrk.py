@@ -72,7 +72,7 @@ def send(running: Running, load: Load) -> Sent:
 def _parsed(url: str, text: str, cpu_s: float) -> Sent:
     per_s = re.search(r"Requests/sec:\s+([\d.]+)", text)
     p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", text)
-    requests = re.search(r"(\d+) requests in", text)
+    requests = re.search(r"([1-9]\d*) requests in", text)
     if "Non-2xx" in text or "Socket errors" in text or not (per_s and p99 and requests):
         raise LoadFailed(f"{url} did not take every request; wrk printed:\n{text}")
     count = int(requests[1])

@@ -89,6 +89,22 @@ def test_a_move_says_what_moved_and_by_how_much() -> None:
     assert move.text() == expected
 
 
+def test_a_report_ends_with_its_moves() -> None:
+    """One line each."""
+    before, after = report(Figure(100, 0.0), STEADY), report(Figure(50, 0.0), STEADY)
+    assert "- Ingest: beaconlog, events/s: 100 -> 50" in results.compare(before, after)
+    assert "No figure moved" in results.compare(before, before)
+
+
+@pytest.mark.parametrize("machine", ["", "4 x Another CPU"])
+def test_reports_of_two_machines_are_not_compared(machine: str) -> None:
+    """Whatever their figures are."""
+    before = results.Report(machine, report(Figure(100, 0.0), STEADY).sections)
+    text = results.compare(before, report(Figure(50, 0.0), STEADY))
+    assert "Not compared" in text
+    assert machine in text
+
+
 def test_candidates_take_turns_and_the_warm_up_does_not_count() -> None:
     """Each round runs each candidate once."""
     calls: list[str] = []
