@@ -41,6 +41,9 @@ def _mutant(name: str, caught_by: str, *patches: tuple[str, str, str]) -> Mutant
 
 _WRITER = "etl/log/segment_writer.py"
 _COMMITS = "etl/lake/commits.py"
+_KEY_FORMAT = "etl/lake/keys/format.py"
+_KEY_FILES = "tests/unit/etl/lake/keys/test_key_files.py"
+_KEYED_LAKE = "tests/unit/etl/lake/keys/test_keyed_lake.py"
 
 MUTANTS = (
     _mutant(
@@ -249,6 +252,53 @@ MUTANTS = (
         "Parquet not synced before its commit",
         "tests/unit/etl/lake/test_compaction.py::test_everything_is_synced_before_it_is_committed",
         ("etl/lake/parquet.py", "    durable.fsync_path(temporary)\n", ""),
+    ),
+    _mutant(
+        "a key file renamed before it is synced",
+        "tests/unit/etl/lake/test_compaction.py::test_everything_is_synced_before_it_is_committed",
+        (
+            "etl/lake/keys/making.py",
+            "    durable.fsync_path(temporary)\n    temporary.replace(final)\n",
+            "    temporary.replace(final)\n    durable.fsync_path(final)\n",
+        ),
+    ),
+    _mutant(
+        "a key file of another Parquet file believed",
+        f"{_KEYED_LAKE}::test_an_unusable_key_file_costs_no_duplicate_and_is_made_again[exchange]",
+        (_KEY_FORMAT, "if header.data_file != expected:", "if False:"),
+    ),
+    _mutant(
+        "a key file older than its Parquet file believed",
+        f"{_KEYED_LAKE}::test_an_unusable_key_file_costs_no_duplicate_and_is_made_again[outdate]",
+        (_KEY_FORMAT, " {os.stat(data_file).st_size}", ""),
+    ),
+    _mutant(
+        "a missing key file taken for an empty one",
+        f"{_KEYED_LAKE}::test_an_unusable_key_file_costs_no_duplicate_and_is_made_again[remove]",
+        (
+            "etl/lake/keys/lookup.py",
+            "            answer.unusable[data_file] = str(error)\n",
+            "            error.add_note(data_file)\n",
+        ),
+    ),
+    _mutant(
+        "a truncated key file believed",
+        f"{_KEY_FILES}::test_a_truncated_file_is_refused",
+        (_KEY_FORMAT, "if header.file_bytes != content.size:", "if False:"),
+    ),
+    _mutant(
+        "damaged hashes believed",
+        f"{_KEYED_LAKE}::test_an_unusable_key_file_costs_no_duplicate_and_is_made_again[damage]",
+        (_KEY_FORMAT, "if found & _MASK != ", "if found < 0 != "),
+    ),
+    _mutant(
+        "a vacuum that deletes the key files of kept files",
+        f"{_KEYED_LAKE}::test_vacuum_deletes_the_key_files_of_deleted_files_alone",
+        (
+            "etl/upkeep/vacuum.py",
+            "path.suffix == key_format.SUFFIX and not key_format.data_file_of(path).exists()",
+            "path.suffix == key_format.SUFFIX",
+        ),
     ),
     _mutant(
         "two maintainers rewriting the same files",

@@ -69,6 +69,10 @@ class KeyFileUnusable(Exception):
     """A key file is missing, damaged or of another Parquet file; the message says which."""
 
 
+class KeyFileMissing(KeyFileUnusable):
+    """There is no key file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """The facts of a key file: its number of hashes, its span of receipts, its Parquet file."""
@@ -189,6 +193,10 @@ class KeyFile:
             if sums_of(words, block + 1) != self.sums[block : block + step]:
                 raise KeyFileUnusable("its hashes are damaged")
 
+    def total(self) -> int:
+        """Return the sum of all hashes, modulo 2^64."""
+        return _total(self.words[: self.header.hashes])
+
     def _blocks(self) -> pa.Array:
         size = BLOCK_WORDS * _WORD_BYTES
         return pa.Array.from_buffers(
@@ -202,7 +210,7 @@ def _map(path: Path) -> pa.Buffer:
             raise KeyFileUnusable("it is shorter than a header")
         return pa.memory_map(str(path)).read_buffer()
     except FileNotFoundError as error:
-        raise KeyFileUnusable("it is missing") from error
+        raise KeyFileMissing("it is missing") from error
     except OSError as error:
         raise KeyFileUnusable(f"it cannot be read: {error}") from error
 

@@ -25,6 +25,7 @@ HASH = (
 """SQL for the hash of a row's key, as `format` specifies it."""
 TEMPORARY = ".tmp"
 _BATCH_WORDS = 1 << 17
+_SPAN = "count(*), coalesce(min(epoch_us(received_at)), 0), coalesce(max(epoch_us(received_at)), 0)"
 
 
 def write(con: duckdb.DuckDBPyConnection, data_file: Path, rows: str) -> None:
@@ -32,20 +33,30 @@ def write(con: duckdb.DuckDBPyConnection, data_file: Path, rows: str) -> None:
 
     `rows` is SQL that yields the file's rows. Raises duckdb.Error; OSError.
     """
-    keyed = f"FROM {rows} WHERE dedupe_key IS NOT NULL"
-    count, first_us, last_us = con.execute(
-        f"SELECT count(*), coalesce(min(epoch_us(received_at)), 0), "
-        f"coalesce(max(epoch_us(received_at)), 0) {keyed}"
-    ).fetchall()[0]
+    count, first_us, last_us = con.execute(f"SELECT {_SPAN} {_keyed(rows)}").fetchall()[0]
     header = Header(count, first_us, last_us, key_format.identity(data_file))
     final = key_format.path_of(data_file)
     temporary = final.with_name(f"{final.name}.{secrets.token_hex(4)}{TEMPORARY}")
-    hashes = con.sql(f"SELECT {HASH} AS hash {keyed} ORDER BY hash")
+    hashes = con.sql(f"SELECT {HASH} AS hash {_keyed(rows)} ORDER BY hash")
     with temporary.open("wb") as file:
         file.write(header.encode())
         _write_blocks(file, hashes.to_arrow_reader(_BATCH_WORDS))
     durable.fsync_path(temporary)
     temporary.replace(final)
+
+
+def facts_of(con: duckdb.DuckDBPyConnection, rows: str) -> tuple[int, int, int, int]:
+    """Return the number of hashes, the first and last receipt and the sum of the hashes of rows.
+
+    A key file of these rows has the same. Raises duckdb.Error.
+    """
+    query = f"SELECT {_SPAN}, coalesce(sum({HASH}::HUGEINT), 0) {_keyed(rows)}"
+    count, first_us, last_us, total = con.execute(query).fetchall()[0]
+    return count, first_us, last_us, total % (1 << 64)
+
+
+def _keyed(rows: str) -> str:
+    return f"FROM {rows} WHERE dedupe_key IS NOT NULL"
 
 
 def _write_blocks(file: BinaryIO, batches: pa.RecordBatchReader) -> None:

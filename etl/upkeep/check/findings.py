@@ -45,6 +45,8 @@ class Findings:
     open_segments: int = 0
     broken_files: int = 0
     compared_lines: int = 0
+    key_files: int = 0
+    missing_key_files: int = 0
     recovered: list[Decision] = field(default_factory=list)
     tables: dict[str, TableFacts] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -67,6 +69,7 @@ def describe(findings: Findings) -> Iterator[str]:
             f"{name}: version {facts.version}, {facts.files} files, {facts.rows} rows, "
             f"{facts.commits} commits balanced"
         )
+    yield f"key files: {findings.key_files} verified, {findings.missing_key_files} missing"
     yield f"agreement: {findings.compared_lines} lines of kept segments found in the lake"
     yield "all is well" if findings.ok else f"{len(findings.problems)} problems"
 

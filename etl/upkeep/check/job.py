@@ -5,6 +5,8 @@
   series have no gap above the watermark (`etl.upkeep.check.log`);
 - lake: every file of the newest snapshot has the size and rows of its commit, and every commit
   balances: lines = rows + duplicates (`etl.upkeep.check.lake`);
+- key files: their bytes are intact, and they hold the keys of their Parquet files
+  (`etl.upkeep.check.keys`);
 - agreement: the lines of the compacted segments that still exist are rows of the lake, and the next
   compaction can read the others (`etl.upkeep.check.agreement`).
 
@@ -21,7 +23,7 @@ from etl.lake.snapshot import held_whole
 from etl.lake.tables import TABLES
 from etl.layout import Layout
 from etl.log import segments
-from etl.upkeep.check import agreement, lake, log, names
+from etl.upkeep.check import agreement, keys, lake, log, names
 from etl.upkeep.check.findings import Findings, Problem
 
 _ATTEMPTS_MAX = 3
@@ -59,6 +61,9 @@ def _verify(layout: Layout, findings: Findings) -> None:
         for snapshot in snapshots
         if lake.verify_table(layout.table(snapshot.table.name), snapshot, findings)
     ]
+    for snapshot in whole:
+        if snapshot.table.is_keyed:
+            keys.verify(snapshot, findings)
     if len(whole) == len(TABLES):
         compacted = [item for item in intact if item.number <= watermarks[item.series]]
         agreement.compare(compacted, snapshots, findings)

@@ -80,6 +80,7 @@ def test_a_clean_folder_is_all_right(shop):
         lines=7,
         bytes=sum(sizes),
         compared_lines=6,
+        key_files=3,
         tables={
             "events": check.TableFacts(version=2, files=3, rows=3, commits=2),
             "rejected": check.TableFacts(version=2, files=2, rows=2, commits=2),
@@ -292,7 +293,8 @@ def test_as_many_rows_of_something_else_are_found(shop):
     table = pq.read_table(path, partitioning=None)
     index = table.column_names.index("seq")
     committed_as(shop, path, table.set_column(index, "seq", pa.array([1, 77], pa.int64())))
-    lost, invented = problems(shop)
+    keys, lost, invented = problems(shop)
+    assert keys.what == "key-file-damaged"
     assert lost == Problem("line-not-in-lake", "line 2 is not in events", "h-w0-aa", 1)
     assert (invented.what, invented.segment) == ("row-not-in-log", 1)
     assert "77" in invented.detail

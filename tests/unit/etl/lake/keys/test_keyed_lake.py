@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from etl.lake.keys import format as key_format
 from etl.lake.keys.format import KeyFile
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS
-from etl.upkeep import backup, maintenance, vacuum
+from etl.upkeep import backup, check, maintenance, vacuum
 from etl.upkeep.erasure import job as erasure
 from etl.upkeep.erasure.subject import Subject
 from etl.upkeep.maintenance import MaintenancePlan
@@ -89,6 +90,12 @@ def outdate(path: Path, _: Path) -> None:
 
 def exchange(path: Path, other: Path) -> None:
     shutil.copy(other, path)
+
+
+def forget(path: Path, _: Path) -> None:
+    """Make it a valid key file without the keys."""
+    header = key_format.Header.decode(path.read_bytes()[:64])
+    path.write_bytes(replace(header, hashes=0).encode())
 
 
 @pytest.mark.parametrize("change", [remove, truncate, damage, outdate, exchange])
@@ -200,6 +207,27 @@ def test_compaction_makes_a_bounded_number_of_key_files(shop: Shop) -> None:
     shop.seal(keyed(20, "a3"), keyed(21, "new"))
     assert shop.compact().duplicates == 1
     assert len(key_files(shop)) == 9  # eight and its own
+
+
+@pytest.mark.parametrize("change", [truncate, damage, outdate, exchange, forget])
+def test_check_names_an_unusable_key_file(
+    filled: Shop, change: Callable[[Path, Path], None]
+) -> None:
+    first, second = sorted(key_files(filled))
+    assert check.run(filled.data).key_files == 2
+    change(first, second)
+    findings = check.run(filled.data)
+    (problem,) = findings.problems
+    assert (problem.what, findings.key_files) == ("key-file-damaged", 1)
+    assert f"{first.parent.name}/{first.name}" in problem.detail
+
+
+def test_check_counts_missing_key_files(filled: Shop) -> None:
+    """They are no problem: the folder may be of an earlier version."""
+    min(key_files(filled)).unlink()
+    findings = check.run(filled.data)
+    assert (findings.key_files, findings.missing_key_files, findings.problems) == (1, 1, [])
+    assert "key files: 1 verified, 1 missing" in check.describe(findings)
 
 
 def test_an_erasure_leaves_no_hash_of_the_erased(shop: Shop) -> None:
