@@ -102,9 +102,9 @@ MUTANTS = (
         "tests/unit/service/collector/journal/test_journal.py::test_the_promise_is_the_oldest_record_that_is_not_sealed",
         (
             "service/collector/journal/journal.py",
-            "        sealed = await self._loop.run_in_executor(self._thread, self._writer.seal)\n",
+            "        sealed = await self._disk.run(self._writer.seal)\n",
             "        self._open_us = None\n        await self._publish()\n"
-            "        sealed = await self._loop.run_in_executor(self._thread, self._writer.seal)\n",
+            "        sealed = await self._disk.run(self._writer.seal)\n",
         ),
     ),
     _mutant(

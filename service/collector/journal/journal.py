@@ -23,13 +23,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from etl.log.segment_writer import DiskFull, SegmentWriter
 from service.collector.clock import Clock
 from service.collector.journal.batch import Batch, JournalBroken, JournalFull
+from service.collector.journal.disk_thread import DiskThread
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,6 @@ class Journal:
         self._on_broken = on_broken
         self._buffer_bytes_max = buffer_bytes_max
         self._buffer_lines_max = buffer_lines_max
-        self._thread = ThreadPoolExecutor(1, "journal")
         self._wake = asyncio.Event()
         self._seal_due = self._closing = self._broken = False
         self._disk_full_at_s = _NEVER_S
@@ -92,6 +92,7 @@ class Journal:
     def start(self) -> None:
         """Start the committer on the running loop."""
         self._loop = asyncio.get_running_loop()
+        self._disk = DiskThread()
         self._forming = Batch()
         self._committer = self._loop.create_task(self._commit_regularly())
         self._committer.add_done_callback(self._committer_ended)
@@ -198,7 +199,7 @@ class Journal:
         self._publisher.cancel()
         with suppress(asyncio.CancelledError):
             await self._publisher
-        self._thread.shutdown()
+        self._disk.close()
 
     async def _commit_regularly(self) -> None:
         while self._forming.payloads or self._successor or not self._closing:
@@ -218,7 +219,7 @@ class Journal:
     async def _commit(self, batch: Batch) -> None:
         self._in_flight = batch
         try:
-            await self._loop.run_in_executor(self._thread, self._writer.commit, batch.payloads)
+            await self._disk.run(partial(self._writer.commit, batch.payloads))
         except DiskFull as error:
             if self._disk_full_at_s == _NEVER_S:  # once, until a batch succeeds
                 log.error("the disk refuses events", extra={"fields": {"why": str(error)}})
@@ -255,7 +256,7 @@ class Journal:
         if self._age_timer:
             self._age_timer.cancel()
             self._age_timer = None
-        sealed = await self._loop.run_in_executor(self._thread, self._writer.seal)
+        sealed = await self._disk.run(self._writer.seal)
         if sealed:
             fields = {"series": sealed.series, "segment": sealed.number, "lines": sealed.lines}
             log.debug("segment sealed", extra={"fields": fields})
@@ -276,7 +277,7 @@ class Journal:
             return
         self._published_us = closed_us
         try:
-            await self._loop.run_in_executor(self._thread, self._writer.publish, closed_us)
+            await self._disk.run(partial(self._writer.publish, closed_us))
         except OSError as error:
             log.error("a promise was not published", extra={"fields": {"why": str(error)}})
 
