@@ -39,8 +39,8 @@ from scale import figures, rounds
 from test_kills import kill_a_child
 
 SEED = 20261123
-HISTORIES = rounds(2, 4)
-READS_A_LIFE = 500
+HISTORIES = rounds(3, 4)
+READS_A_LIFE = rounds(200, 500)
 STEPS_A_LIFE = 10
 PINNED_SHARE = 0.2
 PINS_MAX = 20
@@ -48,7 +48,7 @@ PATIENCE_S = 240.0
 SETTINGS = {
     "workers": 2,
     "segment_age_s": 0.1,
-    "compact_interval_s": 1,
+    "compact_interval_s": 0.5,
     "segment_grace_s": 0,
     "maintain_interval_s": 5,
 }
