@@ -84,7 +84,8 @@ soak: .venv/.dev  ## run the long form of the fault tests; SCALE=0.1 for a tenth
 BENCH ?=
 bench: .venv/.installed  ## measure, beside other servers, and write benchmarks/RESULTS.md
 	$(BIN)/python $(PIP) install -e ".[bench]"
-	@! command -v npm > /dev/null || npm install --no-audit --no-fund --silent --prefix benchmarks/peers/fastify
+	@! command -v npm > /dev/null || npm install --no-audit --no-fund --silent --prefix benchmarks/peers/fastify \
+		|| echo "npm could not install Fastify"
 	@$(BIN)/python -m benchmarks.candidates
 	$(BIN)/python -m benchmarks.run $(BENCH)
 

@@ -45,7 +45,7 @@ _PARTS = (
 
 
 def main() -> None:
-    """Measure and print; at full size, write the report and the README's figures too."""
+    """Measure and print; write the report and the README's figures too, if the run is whole."""
     chosen = size.parse(__doc__)
     head, began_s = _head(), time.monotonic()
     parts, failed = _measure(chosen)
@@ -55,7 +55,7 @@ def main() -> None:
     print(text)
     if failed:
         sys.exit(f"RESULTS.md is left as it was: {', '.join(failed)} failed")
-    if chosen == size.FULL:
+    if chosen.is_whole:
         RESULTS.write_text(text)
         readme.write(text)
     else:

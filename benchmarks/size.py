@@ -1,6 +1,7 @@
 """The size of a run: by default that of `make bench`; smaller to try a benchmark.
 
-Each benchmark takes `--rounds N`, `--seconds N` (of a load), `--scale X` (share of the events and
+A run of all events, of at least three rounds and two seconds, is whole. Each benchmark takes
+`--rounds N`, `--seconds N` (of a load), `--scale X` (share of the events and
 products) and `--quick` (one round, one second, a hundredth of the events).
 """
 
@@ -18,6 +19,11 @@ class Size:
     rounds: int = 5
     seconds: int = 3
     scale: float = 1.0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the figures may be published: all events, and rounds enough for a median."""
+        return self.scale >= 1 and self.rounds >= 3 and self.seconds >= 2
 
     def events(self, full: int) -> int:
         """Return the number of events for `full` at full size."""
