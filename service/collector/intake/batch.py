@@ -12,7 +12,7 @@ its own: the client still has it, and its result says that it may be sent again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
@@ -28,7 +28,7 @@ from service.collector.intake.admission import (
     Verdict,
 )
 from service.collector.intake.endpoint import Endpoint
-from service.collector.intake.kinds import InteractionKind, Kind, Sent, make_kinds
+from service.collector.intake.kinds import InteractionKind, Kind, make_kinds
 from service.collector.intake.outcome import Outcome, Owed, Unavailable, Waiting, rejected
 from service.collector.intake.parts import Parts
 from service.collector.intake.results import Results
@@ -68,6 +68,16 @@ class _Item:
         self.verdict: Verdict | Throttled | Unavailable | None = verdict
 
 
+@dataclass(slots=True)
+class _Sent:
+    """A Sent: one item. Its quota is not used: the reply has that of the batch's address."""
+
+    size_bytes: int
+    address: str
+    signed_body: SignedBody | None
+    quota: Mapping[str, str] = field(init=False)
+
+
 _Waits: TypeAlias = list[tuple[_Item, Waiting[Verdict]]]
 
 
@@ -104,10 +114,7 @@ class BatchEndpoint(Endpoint):
             return self._refuse(request, unpacked)
         items = [self._item(value) for value in unpacked]
         self._enter(request, items)
-        submission, signed_body = request.submission, None
-        if submission.signature is not None:
-            signed_body = SignedBody(submission.body, submission.signature)
-        return self._check(_Work(request, items, signed_body), 0)
+        return self._check(_Work(request, items, request.signed_body), 0)
 
     def _unpack(self, request: Request) -> list[contract.Item] | Rejection:
         """Return the items of the body, which is decompressed. Raises Throttled."""
@@ -172,7 +179,7 @@ class BatchEndpoint(Endpoint):
             item.raw = orjson.dumps(item.body)
             is_too_large = len(item.raw) > self._body_bytes_max
             payload = _TOO_LARGE if is_too_large else item.kind.check(item.body)
-            sent = Sent(len(item.raw), work.request.address, work.signed_body)
+            sent = _Sent(len(item.raw), work.request.address, work.signed_body)
             _decide(work.waits, item, partial(item.kind.verdict, sent=sent), payload)
             explained += isinstance(payload, Rejection)
             if explained >= _EXPLAINED_PER_STEP_MAX:

@@ -7,28 +7,24 @@ from __future__ import annotations
 
 from service.collector.contract.payload import transaction_id_of
 from service.collector.contract.rejection import Rejection
-from service.collector.intake import rejections
-from service.collector.intake.admission import TenantLookup, Verdict
-from service.collector.intake.api import ApiEndpoint
+from service.collector.intake.admission import Verdict
+from service.collector.intake.kinds import ConversionKind
 from service.collector.intake.outcome import Outcome, Reply
 from service.collector.intake.parts import Parts
+from service.collector.intake.single import SingleEndpoint
 from service.collector.intake.submission import Request
 
 
-class ConversionEndpoint(ApiEndpoint):
+class ConversionEndpoint(SingleEndpoint):
     """The endpoint. Replies: 200 `ok` or `skipped`; 429, 503."""
 
-    NAME = "conversion"
-    TAKES_SIGNATURE = True
-
     def __init__(self, parts: Parts) -> None:
-        super().__init__(parts, TenantLookup.by_slug(parts.directory), parts.contract.conversion)
+        super().__init__(parts, ConversionKind(parts))
 
     def _reply_to(self, request: Request, verdict: Verdict) -> Outcome:
         if isinstance(verdict, Rejection):
-            reply = _reply("skipped", request)
-            return rejections.keep(self._rejected, self.NAME, verdict, request, reply)
-        return self._store(verdict, request).owe(_reply("ok", request))
+            return self._keep(request, verdict, _reply("skipped", request))
+        return self._store(request, verdict).owe(_reply("ok", request))
 
 
 def _reply(status: str, request: Request) -> Reply:

@@ -1,4 +1,4 @@
-"""The kinds of events in a batch: how an event of each endpoint is limited and admitted."""
+"""The kinds of events: how an event of each endpoint is limited and admitted, in a batch or not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Protocol
 
 from service.collector.contract.payload import Payload
 from service.collector.contract.rejection import Rejection
@@ -17,18 +17,29 @@ from service.collector.intake.admission import (
     TenantLookup,
     Verdict,
 )
-from service.collector.intake.outcome import Waiting, then
+from service.collector.intake.outcome import Waiting
 from service.collector.intake.parts import Parts
 from service.collector.signing.verifier import SignedBody
-from service.collector.throttle.gates import Gate
+from service.collector.throttle.gates import Gate, quota_headers
 
 
-class Sent(NamedTuple):
-    """An event as it was sent: its size, the key of its address, and the signed body around it."""
+class Sent(Protocol):
+    """An event as it was sent, in a request of its own or in a batch."""
 
-    size_bytes: int
-    address: str
-    signed_body: SignedBody | None
+    quota: Mapping[str, str]
+    """The quota headers of the limit that its endpoint tells its clients, once they are known."""
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the event, decompressed."""
+
+    @property
+    def address(self) -> str:
+        """The client's key in the throttle."""
+
+    @property
+    def signed_body(self) -> SignedBody | None:
+        """The body that was signed, with its signature; None if there is none."""
 
 
 class Kind(ABC):
@@ -50,13 +61,19 @@ class Kind(ABC):
         self._gates = parts.gates
         self._admission = Admission(parts.directory, parts.verifier)
 
+    def enter(self, sent: Sent) -> None:
+        """Pass the gate of addresses with an event of its own request. Raises Throttled."""
+        self.gate.enter(sent.address, sent.size_bytes)
+
     def verdict(self, payload: Payload | Rejection, sent: Sent) -> Verdict | Waiting[Verdict]:
         """Admit or reject a payload, within the limits of its tenant.
 
         Raises Throttled, Unavailable, and so may the steps of a Waiting.
         """
         found = self._lookup.tenant(payload, sent.address)
-        return then(found, partial(self._tenant_found, sent))
+        if isinstance(found, Waiting):
+            return found.then(partial(self._tenant_found, sent))
+        return self._tenant_found(sent, found)
 
     @abstractmethod
     def _tenant_found(self, sent: Sent, found: Verdict) -> Verdict | Waiting[Verdict]:
@@ -66,10 +83,16 @@ class Kind(ABC):
 class ApiKind(Kind):
     """The rules of throttle group `api`: the tenant's limit is one of the bytes it stores."""
 
+    def enter(self, sent: Sent) -> None:
+        """See Kind.enter; the quota is that of the address."""
+        sent.quota = quota_headers(self.gate.enter(sent.address, sent.size_bytes))
+
     def _tenant_found(self, sent: Sent, found: Verdict) -> Verdict | Waiting[Verdict]:
         verified = self._admission.verified(found, self._signed_body(sent))
         admitted = self._admission.with_product(verified, sent.address)
-        return then(admitted, partial(self._within_bytes, sent))
+        if isinstance(admitted, Waiting):
+            return admitted.then(partial(self._within_bytes, sent))
+        return self._within_bytes(sent, admitted)
 
     def _signed_body(self, _: Sent) -> SignedBody | None:
         """Return the signed body if this kind of event may be signed."""
@@ -105,7 +128,10 @@ class ConversionKind(ApiKind):
 
 
 class InteractionKind(Kind):
-    """The rules of interactions: the tenant has a limit of requests, and products are optional."""
+    """The rules of interactions: the tenant has a limit of requests, and products are optional.
+
+    The quota is that of the tenant. Rejected payloads share one limit per address instead.
+    """
 
     NAME = "interactions"
 
@@ -116,11 +142,13 @@ class InteractionKind(Kind):
     def _tenant_found(self, sent: Sent, found: Verdict) -> Verdict | Waiting[Verdict]:
         gate = self._gates.interactions_tenant
         if isinstance(found, Rejection):
-            gate.enter(f"ip:{sent.address}", 0)
+            sent.quota = quota_headers(gate.enter(f"ip:{sent.address}", 0))
             return found
-        gate.enter(found.throttle_key, sent.size_bytes)
+        sent.quota = quota_headers(gate.enter(found.throttle_key, sent.size_bytes))
         checked = self._admission.with_product(found, sent.address)
-        return then(checked, partial(_without_unknown_product, found))
+        if isinstance(checked, Waiting):
+            return checked.then(partial(_without_unknown_product, found))
+        return _without_unknown_product(found, checked)
 
 
 def _without_unknown_product(found: Admitted, checked: Verdict) -> Verdict:

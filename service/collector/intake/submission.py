@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from service.collector.client import throttle_key
 from service.collector.contract.rejection import Rejection
+from service.collector.signing.verifier import SignedBody
 from service.collector.throttle.gates import NO_HEADERS
 
 
@@ -40,3 +41,16 @@ class Request:
         self.address = throttle_key(submission.ip)
         self.content: object = None
         self.quota = NO_HEADERS
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the body: as received, then decompressed."""
+        return len(self.submission.body)
+
+    @property
+    def signed_body(self) -> SignedBody | None:
+        """The body with its signature; None if it is not signed."""
+        submission = self.submission
+        if submission.signature is None:
+            return None
+        return SignedBody(submission.body, submission.signature)
