@@ -30,4 +30,5 @@ def connect(
     """
     folder = Path(data)
     directory = view.open_directory(folder, directory_url)
-    return view.LiveView(folder, directory).connect(version=version)
+    limits = view.ViewLimits(tail_bytes_max=0)
+    return view.LiveView(folder, directory, limits).connect(version=version)

@@ -21,10 +21,18 @@ def connect(
             "temp_directory": str(spill.absolute()) if spill else "",
         }
     )
-    con.execute("SET TimeZone = 'UTC'")
-    con.execute("SET preserve_insertion_order = false")  # queries that need an order have ORDER BY
-    con.execute("SET parquet_metadata_cache = true")  # a report reads its files more than once
+    # GLOBAL: for the cursors of the connection too.
+    con.execute("SET GLOBAL TimeZone = 'UTC'")
+    con.execute("SET GLOBAL preserve_insertion_order = false")  # an order needs an ORDER BY
+    con.execute("SET GLOBAL parquet_metadata_cache = true")  # files are read more than once
     return con
+
+
+def lock_down(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Let a connection, and all of its instance, read files in `folder` only, for ever."""
+    con.execute(f"SET allowed_directories = [{quoted(str(folder.absolute()))}]")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
 
 
 def quoted(text: str) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import duckdb
-import pyarrow as pa
 
 from etl.lake.duck import one_value, quoted
 from etl.lake.snapshot import Snapshot, of_table
@@ -47,54 +46,44 @@ _WHOLE = Part(-1, (1 << 63) - 1)
 def stage_lines(
     con: duckdb.DuckDBPyConnection,
     segments: Sequence[Sealed],
-    kept: Mapping[Sealed, pa.Table] = MappingProxyType({}),
     parts: Mapping[Sealed, Part] = MappingProxyType({}),
 ) -> None:
     """Make the temporary tables `sources` and `lines` of every line of `segments`.
 
-    The lines of a segment in `kept` come from there, not from its file. Of a segment in `parts`,
-    only that part is taken. Raises SegmentUnreadable for a segment that cannot be read whole or
-    holds lines of an unknown kind; duckdb.IOException if a segment was deleted meanwhile.
+    Of a segment in `parts`, only that part is taken. Raises SegmentUnreadable for a segment that
+    cannot be read whole or holds lines of an unknown kind; duckdb.IOException if a segment was
+    deleted meanwhile.
     """
-    _stage_sources(con, segments, parts)
-    _read_lines(con, segments, kept)
+    stage_sources(con, segments, parts)
+    try:
+        con.execute(f"CREATE OR REPLACE TEMP TABLE lines AS {_select_lines(segments)}")
+    except _BAD_CONTENT as error:
+        raise _unreadable_among(con, segments, error) from error
     _check_counts(con, [item for item in segments if item not in parts], "lines")
     if parts:
         whole = f"(SELECT series, segment, kind FROM {_read_ndjson(list(parts))} {_JOIN_SOURCES})"
         _check_counts(con, list(parts), whole)
 
 
-def _stage_sources(
-    con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed], parts: Mapping[Sealed, Part]
+def stage_sources(
+    con: duckdb.DuckDBPyConnection,
+    segments: Sequence[Sealed],
+    parts: Mapping[Sealed, Part] = MappingProxyType({}),
 ) -> None:
     """Make the temporary table `sources`: the files, and the ordinals of the lines to take."""
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE sources "
-        "(path VARCHAR, series VARCHAR, segment BIGINT, above BIGINT, upto BIGINT)"
+    ranges = [parts.get(item, _WHOLE) for item in segments]
+    columns = {
+        "path": [str(item.path) for item in segments],
+        "series": [item.series for item in segments],
+        "segment": [item.number for item in segments],
+        "above": [part.above for part in ranges],
+        "upto": [part.upto for part in ranges],
+    }
+    types = {"path": "VARCHAR", "series": "VARCHAR"}
+    unnested = ", ".join(
+        f"unnest(${name}::{types.get(name, 'BIGINT')}[]) AS {name}" for name in columns
     )
-    if segments:
-        ranges = [parts.get(item, _WHOLE) for item in segments]
-        rows = [
-            (str(item.path), item.series, item.number, part.above, part.upto)
-            for item, part in zip(segments, ranges, strict=True)
-        ]
-        con.executemany("INSERT INTO sources VALUES (?, ?, ?, ?, ?)", rows)
-
-
-def _read_lines(
-    con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed], kept: Mapping[Sealed, pa.Table]
-) -> None:
-    unread = [item for item in segments if item not in kept]
-    lines = _select_lines(unread)
-    if kept:
-        con.register("kept_lines", pa.concat_tables(kept.values()))
-        lines = f"FROM kept_lines UNION ALL {lines}" if unread else "FROM kept_lines"
-    try:
-        con.execute(f"CREATE OR REPLACE TEMP TABLE lines AS {lines}")
-    except _BAD_CONTENT as error:
-        raise _unreadable_among(con, unread, error) from error
-    if kept:
-        con.unregister("kept_lines")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE sources AS SELECT {unnested}", columns)
 
 
 def _unreadable_among(

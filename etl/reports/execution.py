@@ -8,21 +8,24 @@ Parameters are bound, never pasted into the SQL.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from zoneinfo import ZoneInfo
 
 import duckdb
 
 from etl.lake.live.view import LiveView
-from etl.layout import Layout
 from etl.plain import iso
 from etl.reports import catalogue, inputs, limits, parameters, tenants
 from etl.reports.catalogue import Report
 from etl.reports.result import Result, labelled
 
 TIMEOUT_S = 30.0
+_PARAMETER = re.compile(r"\$(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +53,15 @@ def run(
 
 
 def answer(view: LiveView, question: Question, *, version: int | None = None) -> Result:
-    """Answer a question on a connection of its own that reads nothing but the lake's folder.
+    """Answer a question on a connection of its own; it reads only the lake, and only its tenant.
 
     `version` pins the events to one version of the lake. Raises what `execute` and
     `LiveView.connect` raise.
     """
-    report = catalogue.load(question.report)
-    with closing(view.connect(version=version)) as con:
-        limits.lock_down(con, Layout(view.data).lake)
-        return _execute(con, report, question, datetime.now(UTC))
+    asked = _Asked.parse(question, view.names().tenant_of)
+    view.lock_down()
+    with closing(view.connect(version=version, tenant=asked.tenant)) as con:
+        return _execute(con, asked, datetime.now(UTC))
 
 
 def execute(
@@ -70,24 +73,43 @@ def execute(
     the previous one. Raises UnknownReport, ParameterError, TenantForbidden, ReportTimeout,
     LakeError.
     """
-    return _execute(con, catalogue.load(question.report), question, now or datetime.now(UTC))
+    asked = _Asked.parse(question, partial(tenants.of_connection, con))
+    return _execute(con, asked, now or datetime.now(UTC))
 
 
-def _execute(
-    con: duckdb.DuckDBPyConnection, report: Report, question: Question, now: datetime
-) -> Result:
-    values, zone = parameters.parse(question.parameters, report.parameters)
-    values["tenant"] = tenants.resolve(
-        con, values.get("tenant"), reader_tenant=question.reader_tenant
-    )
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question whose parameters are parsed and whose tenant is resolved and permitted."""
+
+    report: Report
+    tenant: int | None
+    others: Mapping[str, object]
+    zone: ZoneInfo
+    timeout_s: float
+
+    @classmethod
+    def parse(cls, question: Question, tenant_of: Callable[[str], int | None]) -> _Asked:
+        """Parse a question. Raises UnknownReport, ParameterError, TenantForbidden."""
+        report = catalogue.load(question.report)
+        values, zone = parameters.parse(question.parameters, report.parameters)
+        tenant = tenants.resolve(
+            values.get("tenant"), tenant_of, reader_tenant=question.reader_tenant
+        )
+        return cls(report, tenant, values, zone, question.timeout_s)
+
+
+def _execute(con: duckdb.DuckDBPyConnection, asked: _Asked, now: datetime) -> Result:
+    values, sql = {**asked.others, "tenant": asked.tenant}, asked.report.sql
     version, tail_events = con.execute("SELECT version, tail_events FROM snapshot").fetchall()[0]
-    with limits.interrupted_after(con, question.timeout_s):
-        inputs.register(con, report.sql, values, zone)
-        if "$compared_from" in report.sql:
-            values |= inputs.compared_span(con, values, zone, now)
-        bound = {key: value for key, value in values.items() if f"${key}" in report.sql}
-        table = con.sql(report.sql, params=bound).to_arrow_table()
+    with limits.interrupted_after(con, asked.timeout_s):
+        inputs.register(con, sql, values, asked.zone)
+        if "$compared_from" in sql:
+            values |= inputs.compared_span(con, values, asked.zone, now)
+        named = set(_PARAMETER.findall(sql))
+        bound = {name: value for name, value in values.items() if name in named}
+        table = con.sql(sql, params=bound).to_arrow_table()
     parsed = {
-        key: iso(value) if isinstance(value, datetime) else value for key, value in values.items()
+        name: iso(value) if isinstance(value, datetime) else value for name, value in values.items()
     }
-    return Result(report.name, parsed, labelled(table, zone.key), version, tail_events, zone)
+    rows = labelled(table, asked.zone.key)
+    return Result(asked.report.name, parsed, rows, version, tail_events, asked.zone)

@@ -16,8 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from etl.lake.live.view import LiveView
-from etl.layout import Layout
-from etl.reports import limits, parameters, tenants, writers
+from etl.reports import parameters, tenants, writers
 
 FORMATS = writers.FORMATS
 PARAMETERS: Mapping[str, object] = parameters.defaults(
@@ -69,14 +68,15 @@ class Export:
         format_, version = format_of(texts), parameters.version(texts.pop("version", None))
         texts.pop("format", None)
         values, _ = parameters.parse(texts, PARAMETERS)
-        con = self._view.connect(version=version)
+        tenant = tenants.resolve(
+            values["tenant"], self._view.names().tenant_of, reader_tenant=self._reader_tenant
+        )
+        values["tenant"] = tenant
+        self._view.lock_down()
+        con = self._view.connect(version=version, tenant=tenant)
         # A second call must not take a failure for an export without rows.
         with ExitStack() as on_failure:
             on_failure.callback(con.close)
-            limits.lock_down(con, Layout(self._view.data).lake)
-            values["tenant"] = tenants.resolve(
-                con, values["tenant"], reader_tenant=self._reader_tenant
-            )
             reader = con.sql(_QUERY, params=_bound(values)).to_arrow_reader(_ROWS_PER_PART)
             self._parts = writers.parts(reader, format_)
             on_failure.pop_all()

@@ -1,27 +1,18 @@
-"""Limits on a connection that runs a report: the folder that it reads, its time and memory."""
+"""The limits of a query on a connection: its time and its memory."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import duckdb
 
-from etl.lake.duck import quoted
 from etl.lake.errors import LakeError
 
 
 class ReportTimeout(Exception):
     """The query was interrupted at its time limit."""
-
-
-def lock_down(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Let a connection read files in `folder` only; this cannot be undone."""
-    con.execute(f"SET allowed_directories = [{quoted(str(folder.absolute()))}]")
-    con.execute("SET enable_external_access = false")
-    con.execute("SET lock_configuration = true")
 
 
 @contextmanager

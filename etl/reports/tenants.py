@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import duckdb
 
+from etl.lake.duck import one_value, quoted
 from etl.reports.parameters import ParameterError, is_id
 
 
@@ -15,18 +18,18 @@ class TenantForbidden(Exception):
 
 
 def resolve(
-    con: duckdb.DuckDBPyConnection, text: object, *, reader_tenant: int | None
+    text: object, tenant_of: Callable[[str], int | None], *, reader_tenant: int | None
 ) -> int | None:
     """Return the id of the tenant to read; None for all tenants.
 
-    A reader of one tenant (`reader_tenant`) reads that tenant, whether `text` names it or is None.
-    Raises ParameterError for an unknown slug; TenantForbidden for a tenant that the reader may not
-    read.
+    `tenant_of` returns the id of the tenant with a slug. A reader of one tenant (`reader_tenant`)
+    reads that tenant, whether `text` names it or is None. Raises ParameterError for an unknown
+    slug; TenantForbidden for a tenant that the reader may not read.
     """
     if reader_tenant is None:
-        return _tenant_id(con, text)
+        return _tenant_id(text, tenant_of)
     try:
-        tenant = reader_tenant if text is None else _tenant_id(con, text)
+        tenant = reader_tenant if text is None else _tenant_id(text, tenant_of)
     except ParameterError:
         raise TenantForbidden from None
     if tenant != reader_tenant:
@@ -34,12 +37,18 @@ def resolve(
     return tenant
 
 
-def _tenant_id(con: duckdb.DuckDBPyConnection, text: object) -> int | None:
-    if text is None:
+def _tenant_id(text: object, tenant_of: Callable[[str], int | None]) -> int | None:
+    if not isinstance(text, str):
         return None
-    if isinstance(text, str) and is_id(text):
+    if is_id(text):
         return int(text)
-    rows = con.execute("SELECT id FROM tenants WHERE slug = $slug", {"slug": text}).fetchall()
-    if not rows:
+    tenant = tenant_of(text)
+    if tenant is None:
         raise ParameterError({"tenant": ["takes the id or the slug of a tenant that exists."]})
-    return int(rows[0][0])
+    return tenant
+
+
+def of_connection(con: duckdb.DuckDBPyConnection, slug: str) -> int | None:
+    """Return the id of the tenant with a slug, by the names of a live connection."""
+    tenant = one_value(con, f"SELECT id FROM tenants WHERE slug = {quoted(slug)} LIMIT 1")
+    return tenant if isinstance(tenant, int) else None

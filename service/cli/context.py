@@ -55,7 +55,7 @@ def live_view(loaded: Settings) -> LiveView:
     from etl.lake.live.view import LiveView, ViewLimits  # noqa: PLC0415
     from service.processes.database import database  # noqa: PLC0415
 
-    limits = ViewLimits(memory_bytes_max=loaded.report_memory_bytes_max)
+    limits = ViewLimits(memory_bytes_max=loaded.report_memory_bytes_max, tail_bytes_max=0)
     return LiveView(loaded.data, database(loaded), limits)
 
 

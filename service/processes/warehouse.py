@@ -118,7 +118,8 @@ def _tail_measured_every_s(options: WarehouseOptions) -> float:
 
 
 def _report_pool(options: WarehouseOptions) -> ReportPool:
-    limits = ViewLimits(memory_bytes_max=options.report_memory_bytes_max)
+    memory_bytes = options.report_memory_bytes_max
+    limits = ViewLimits(memory_bytes_max=memory_bytes, tail_bytes_max=memory_bytes // 2)
     view = LiveView(options.data, options.directory.open(), limits)
     return ReportPool(view, options.report_timeout_s)
 

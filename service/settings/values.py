@@ -175,7 +175,7 @@ class Settings:
         30.0, kinds.POSITIVE_S, "Seconds after which a report's query is interrupted."
     )
     report_memory_bytes_max: int = _setting(
-        GIB, kinds.size(128 * MIB), "Memory for the queries of reports."
+        GIB, kinds.size(128 * MIB), "Memory for the queries of all reports together."
     )
     log_format: str = _setting("text", kinds.choice("text", "json"), "Form of the logs on stderr.")
     log_level: str = _setting(

@@ -1,4 +1,4 @@
 """The live view: a snapshot of the lake and the log's tail above its watermarks.
 
-It offers `view` (LiveView, ViewLimits, Names).
+It offers `view` (LiveView, ViewLimits) and `names` (Names).
 """

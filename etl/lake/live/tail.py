@@ -1,57 +1,127 @@
-"""A cache of the lines of sealed segments, because every report opens a new connection.
+"""The lines of the log's tail, in a table that all connections of an instance share.
 
-A sealed segment never changes, so its lines are read once and passed to later connections as Arrow
-tables. The cache holds at most `bytes_max` bytes. Each connection adds only a few of the segments
-that it read, so that no single report waits for all of them to be copied.
+A sealed segment never changes, so it is parsed once. A connection copies the lines of its
+segments into its temporary table `lines`; of events only those of one tenant, if it reads one.
+Once most of the kept lines are compacted, the others move to a new table, because DuckDB does not
+free the space of deleted rows. Connections that still copy the old table see it to the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 
 import duckdb
-import pyarrow as pa
 
 from etl.lake import staging
-from etl.lake.duck import quoted
 from etl.log.segments import Sealed
 
-_NEWLY_KEPT_MAX = 16
+_BATCH_BYTES = 64 << 20
+_ROWS_PER_STEP = 50_000
+_SEGMENT = "USING (series, segment)"
 
 
 @dataclass(slots=True)
 class Tail:
-    """The cached part of the log's tail. Threads may share an instance."""
+    """The kept part of the log's tail. Threads may share it.
 
-    bytes_max: int = 128 << 20
-    _kept: dict[Sealed, pa.Table] = field(default_factory=dict)
+    Segments whose files exceed `bytes_max` together are not kept, but parsed for each connection.
+    `parser` opens a connection that may read the log; it is closed after a batch of segments.
+    """
+
+    parser: Callable[[], duckdb.DuckDBPyConnection]
+    bytes_max: int
+    _sizes: dict[Sealed, int] = field(default_factory=dict)
+    _generation: int = 0
     _lock: Lock = field(default_factory=Lock)
 
-    def stage(self, con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
-        """Make the tables of `staging.stage_lines`, from the cache where possible."""
+    def stage(
+        self, con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed], tenant: int | None
+    ) -> None:
+        """Make the tables of `staging.stage_lines`, of events with those of `tenant` only.
+
+        Raises SegmentUnreadable; FileNotFoundError or duckdb.IOException if a segment was deleted
+        meanwhile.
+        """
+        staging.stage_lines(con, [])
+        staging.stage_sources(con, segments)
+        chosen = "true" if tenant is None else f"(tenant_id = {tenant} OR tenant_id IS NULL)"
         with self._lock:
-            kept = {item: self._kept[item] for item in segments if item in self._kept}
-        staging.stage_lines(con, segments, kept)
-        new = [item for item in segments if item not in kept]
-        for item in new[:_NEWLY_KEPT_MAX]:
-            if self._bytes() < self.bytes_max:
-                lines = _lines_of(con, item)
-                with self._lock:
-                    self._kept[item] = lines
+            self._forget_others(con, segments)
+            self._keep(con, segments)
+            con.begin()
+            con.execute(f"FROM {self._table} LIMIT 0")  # the transaction keeps the table readable
+            copying = f"INSERT INTO lines FROM {self._table} SEMI JOIN sources {_SEGMENT}"
+            unkept = [item for item in segments if item not in self._sizes]
+        with _transaction(con):
+            con.execute(f"{copying} WHERE {chosen}")
+        for batch in _batches([(item, _size_bytes(item)) for item in unkept]):
+            self._parse(con, list(batch), f"INSERT INTO lines FROM parsed WHERE {chosen}")
 
-    def keep_only(self, wanted: set[Sealed]) -> None:
-        """Forget the segments that are not in `wanted`."""
-        with self._lock:
-            self._kept = {item: lines for item, lines in self._kept.items() if item in wanted}
+    @property
+    def _table(self) -> str:
+        return f"tail_{self._generation}"
 
-    def _bytes(self) -> int:
-        with self._lock:
-            return sum(lines.nbytes for lines in self._kept.values())
+    def _forget_others(self, con: duckdb.DuckDBPyConnection, wanted: Sequence[Sealed]) -> None:
+        """Forget the segments that are not in `wanted`, unless their lines are the lesser part."""
+        live = {item: self._sizes[item] for item in wanted if item in self._sizes}
+        kept_bytes = sum(self._sizes.values())
+        if not kept_bytes or kept_bytes <= 2 * sum(live.values()):
+            return
+        old = self._table
+        self._generation += 1
+        con.execute(f"CREATE TABLE {self._table} AS FROM {old} SEMI JOIN sources {_SEGMENT}")
+        con.execute(f"DROP TABLE {old}")
+        self._sizes = live
+
+    def _keep(self, con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
+        """Add the segments that are new, up to `bytes_max`."""
+        con.execute(f"CREATE TABLE IF NOT EXISTS {self._table} AS FROM lines LIMIT 0")
+        kept_bytes = sum(self._sizes.values())
+        new: list[tuple[Sealed, int]] = []
+        for item in segments:
+            if item not in self._sizes and kept_bytes < self.bytes_max:
+                new.append((item, _size_bytes(item)))
+                kept_bytes += new[-1][1]
+        for batch in _batches(new):
+            self._parse(con, list(batch), f"INSERT INTO {self._table} FROM parsed")
+            self._sizes |= batch
+
+    def _parse(
+        self, con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed], insert: str
+    ) -> None:
+        """Run `insert`, which reads the lines of `segments` from `parsed`."""
+        with self.parser() as parser:
+            staging.stage_lines(parser, segments)
+            con.register("parsed", parser.sql("FROM lines").to_arrow_reader(_ROWS_PER_STEP))
+            con.execute(insert)
+            con.unregister("parsed")
 
 
-def _lines_of(con: duckdb.DuckDBPyConnection, segment: Sealed) -> pa.Table:
-    return con.sql(
-        f"FROM lines WHERE series = {quoted(segment.series)} AND segment = {segment.number}"
-    ).to_arrow_table()
+def _size_bytes(segment: Sealed) -> int:
+    return segment.path.stat().st_size
+
+
+def _batches(sizes: Iterable[tuple[Sealed, int]]) -> Iterator[dict[Sealed, int]]:
+    """Divide segments into batches of about _BATCH_BYTES or less, so that memory is bounded."""
+    batch: dict[Sealed, int] = {}
+    for item, size_bytes in sizes:
+        if batch and sum(batch.values()) + size_bytes > _BATCH_BYTES:
+            yield batch
+            batch = {}
+        batch[item] = size_bytes
+    if batch:
+        yield batch
+
+
+@contextmanager
+def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """End the transaction that has begun."""
+    try:
+        yield
+    except BaseException:
+        con.rollback()
+        raise
+    con.commit()

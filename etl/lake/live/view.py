@@ -13,158 +13,179 @@ and the table macro `selected(tenant, since, until, with_bots, of_endpoint, …)
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
-import pyarrow as pa
 
 from etl.lake import duck, staging
 from etl.lake.duplicates import mark_duplicates
 from etl.lake.errors import LakeError, VersionNotFound
 from etl.lake.live import pinned
+from etl.lake.live.instance import Instance
+from etl.lake.live.names import Names, NamesOf
 from etl.lake.live.tail import Tail
 from etl.lake.snapshot import Snapshot, held_whole, of_table
 from etl.lake.superseded import Superseded
-from etl.lake.tables import EVENTS, TABLES
+from etl.lake.tables import EVENTS, TABLES, Table
 from etl.layout import DataFolderError, Layout
 from etl.log import backlog, compatibility, segments
 from etl.log.series import SeriesFormatError
 
 if TYPE_CHECKING:
     from etl.directory.database import DirectoryDatabase
-    from etl.directory.entries import Product, Tenant
 
 _ATTEMPTS_MAX = 20
-_NAMES_TTL_S = 5.0
-_TENANTS = pa.schema(
-    [("id", "int64"), *((name, "string") for name in ("uuid", "slug", "name", "status"))]
-)
-_PRODUCTS = pa.schema(
-    [("id", "int64"), ("tenant_id", "int64"), ("name", "string"), ("price", pa.decimal128(18, 4))]
-)
 
 
 @dataclass(frozen=True, slots=True)
 class ViewLimits:
-    """The memory and threads of one connection, and whether it may spill to disk."""
+    """The memory and threads of all connections of a view, and whether they may spill to disk.
+
+    `tail_bytes_max` bounds the log lines that are kept between connections, by their bytes in the
+    log; 0 suits a view with one connection.
+    """
 
     memory_bytes_max: int = 1 << 30
     threads_max: int = 2
     may_spill: bool = True
+    tail_bytes_max: int = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """The directory's tenants and products. `read_at_s`: when they were read, monotonic clock."""
+class _Scope:
+    """The rows and names that a connection shows: see `LiveView.connect`."""
 
-    tenants: pa.Table
-    products: pa.Table
-    read_at_s: float
+    version: int | None
+    tenant: int | None
+    names: Names
+
+    def condition(self, table: Table) -> str:
+        """Return the WHERE clause for the rows of a table."""
+        if self.tenant is None or "tenant_id" not in table.columns:
+            return ""
+        return f"WHERE tenant_id = {self.tenant}"
 
 
-@dataclass(slots=True)
 class LiveView:
-    """The live view of one data folder; its connections share caches of segments and names."""
+    """The live view of one data folder; its connections share one DuckDB instance and its caches.
 
-    data: Path
-    directory: DirectoryDatabase | None = None
-    limits: ViewLimits = field(default_factory=ViewLimits)
-    _verified: backlog.Verified = field(default_factory=backlog.Verified)
-    _tail: Tail = field(default_factory=Tail)
-    _superseded: Superseded = field(default_factory=Superseded)
-    _names: Names | None = None
+    Threads may share it. Its connections can be used for as long as they are open.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        directory: DirectoryDatabase | None = None,
+        limits: ViewLimits | None = None,
+    ) -> None:
+        self.data, self.directory, self.limits = data, directory, limits or ViewLimits()
+        self._verified = backlog.Verified()
+        self._superseded = Superseded()
+        self._names = NamesOf(directory)
+        open_instance = partial(
+            duck.connect,
+            Layout(data).spill if self.limits.may_spill else None,
+            memory_bytes_max=self.limits.memory_bytes_max,
+            threads_max=self.limits.threads_max,
+        )
+        self._instance = Instance(open_instance)
+        self._tail = Tail(open_instance, self.limits.tail_bytes_max)
+
+    def lock_down(self) -> None:
+        """Let the connections read no files but those of the lake; this cannot be undone."""
+        self._instance.lock_down(Layout(self.data).lake)
 
     def connect(
-        self, *, version: int | None = None, names: Names | None = None
+        self, *, version: int | None = None, tenant: int | None = None, names: Names | None = None
     ) -> duckdb.DuckDBPyConnection:
-        """Open a connection. `version` pins the events; `names` replace those of the directory.
+        """Open a connection.
 
-        Raises LakeError, VersionNotFound, DirectoryUnavailable.
+        `version` pins the events; with `tenant`, events and duplicates are those of one tenant;
+        `names` replace those of the directory. Raises LakeError, VersionNotFound,
+        DirectoryUnavailable.
         """
         try:
             compatibility.refuse_newer(Layout(self.data))
         except (DataFolderError, SeriesFormatError) as error:
             raise LakeError(str(error)) from error
+        scope = _Scope(version, tenant, names or self.names())
         for _ in range(_ATTEMPTS_MAX):
-            con = self._new_connection()
-            try:
-                self._fill(con, version, names)
-            except VersionNotFound:
-                con.close()
-                raise
-            except (FileNotFoundError, duckdb.IOException, LakeError) as error:
-                con.close()
-                last = error
-            except duckdb.Error as error:
-                con.close()
-                raise LakeError(f"the live view cannot be read: {error}") from error
-            else:
+            with ExitStack() as on_failure:
+                con = self._instance.cursor()
+                on_failure.callback(con.close)
+                try:
+                    self._fill(con, scope)
+                except VersionNotFound:
+                    raise
+                except (FileNotFoundError, duckdb.IOException, LakeError) as error:
+                    last = error
+                    continue
+                except duckdb.Error as error:
+                    raise LakeError(f"the live view cannot be read: {error}") from error
+                on_failure.pop_all()
                 return con
         raise LakeError(f"files of the lake or the log cannot be read: {last}") from last
 
-    def _new_connection(self) -> duckdb.DuckDBPyConnection:
-        return duck.connect(
-            Layout(self.data).spill if self.limits.may_spill else None,
-            memory_bytes_max=self.limits.memory_bytes_max,
-            threads_max=self.limits.threads_max,
-        )
-
     def names(self) -> Names:
-        """Return the directory's names, a few seconds old at most. Raises DirectoryUnavailable."""
-        names = self._names
-        now_s = time.monotonic()
-        if names is None or now_s - names.read_at_s > _NAMES_TTL_S:
-            names = self._names = _read_names(self.directory, now_s)
-        return names
+        """Return the directory's names, a few seconds old. Raises DirectoryUnavailable."""
+        return self._names.current()
 
-    def _fill(
-        self, con: duckdb.DuckDBPyConnection, version: int | None, names: Names | None
-    ) -> None:
+    def _fill(self, con: duckdb.DuckDBPyConnection, scope: _Scope) -> None:
         layout = Layout(self.data.absolute())
-        sealed = segments.sealed_everywhere(layout.log) if version is None else {}
-        pins = {table.name: version if table is EVENTS else None for table in TABLES}
+        sealed = segments.sealed_everywhere(layout.log) if scope.version is None else {}
+        pins = {table.name: scope.version if table is EVENTS else None for table in TABLES}
         snapshots = [
             Snapshot.load(layout.table(table.name), table, pins[table.name]) for table in TABLES
         ]
-        stopped = self._stage_tail(con, sealed, snapshots)
-        self._view_tables(con, snapshots, is_pinned=version is not None)
-        con.execute(package_files("etl.lake.live").joinpath("views.sql").read_text())
+        stopped = self._stage_tail(con, sealed, snapshots, scope)
+        self._view_tables(con, snapshots, scope)
         self._describe(con, snapshots, stopped)
-        _add_names(con, names or self.names())
+        scope.names.show(con)
 
     def _view_tables(
-        self, con: duckdb.DuckDBPyConnection, snapshots: list[Snapshot], *, is_pinned: bool
+        self, con: duckdb.DuckDBPyConnection, snapshots: list[Snapshot], scope: _Scope
     ) -> None:
         events = of_table(snapshots, EVENTS)
         rows = {item.table.name: item.relation() for item in snapshots}
         read_at = "(SELECT NULL::TIMESTAMPTZ AS received_at LIMIT 0)"
-        if is_pinned:
+        if scope.version is not None:
             others = [item for item in snapshots if item is not events]
             pinned.register_watermarks(con, events, others)
             rows |= {item.table.name: pinned.rows(item) for item in others}
-            read_at = "(SELECT max(received_at) AS received_at FROM lake_events)"
-        for name, relation in rows.items():
-            con.execute(f"CREATE TEMP VIEW lake_{name} AS FROM {relation}")
+            read_at = f"(SELECT max(received_at) AS received_at FROM {events.relation()})"
+        # DuckDB looks up all files of a view whenever another one names it: they come last.
+        for table in TABLES:
+            empty = Snapshot.empty(table).relation()
+            con.execute(f"CREATE TEMP VIEW lake_{table.name} AS FROM {empty}")
         con.execute(
             "CREATE TEMP VIEW every_event AS "
             "SELECT * FROM lake_events UNION ALL BY NAME SELECT * FROM staged_events"
         )
         self._superseded.view(con, events)
+        con.execute(package_files("etl.lake.live").joinpath("views.sql").read_text())
         con.execute(f"CREATE TEMP VIEW pinned_at AS FROM {read_at}")
+        for table in TABLES:
+            chosen = f"{rows[table.name]} {scope.condition(table)}"
+            con.execute(f"CREATE OR REPLACE TEMP VIEW lake_{table.name} AS FROM {chosen}")
 
     def _stage_tail(
         self,
         con: duckdb.DuckDBPyConnection,
         sealed: dict[str, list[segments.Sealed]],
         snapshots: list[Snapshot],
+        scope: _Scope,
     ) -> list[backlog.Stopped]:
         watermarks = {series: held_whole(snapshots, series) for series in sealed}
-        stopped = self._stage_lines(con, sealed, watermarks)
+        stopped: list[backlog.Stopped] = []
+        if scope.version is None:
+            stopped = self._stage_lines(con, sealed, watermarks, scope.tenant)
+        else:
+            staging.stage_lines(con, [])
         staging.stage_tables(con, snapshots)
         mark_duplicates(con, of_table(snapshots, EVENTS))
         return stopped
@@ -174,15 +195,13 @@ class LiveView:
         con: duckdb.DuckDBPyConnection,
         sealed: dict[str, list[segments.Sealed]],
         watermarks: dict[str, int],
+        tenant: int | None,
     ) -> list[backlog.Stopped]:
-        if sealed:
-            present = {item for listed in sealed.values() for item in listed}
-            self._verified.keep_only(present)
-            self._tail.keep_only(present)
+        self._verified.keep_only({item for listed in sealed.values() for item in listed})
         while True:
             readable, stopped = backlog.above(sealed, watermarks, self._verified)
             try:
-                self._tail.stage(con, readable)
+                self._tail.stage(con, readable, tenant)
             except staging.SegmentUnreadable as error:
                 self._verified.mark_damaged(error.segment, error.reason)
             else:
@@ -204,13 +223,6 @@ class LiveView:
             )
 
 
-def _add_names(con: duckdb.DuckDBPyConnection, names: Names) -> None:
-    con.register("directory_tenants", names.tenants)
-    con.register("directory_products", names.products)
-    con.execute("CREATE TEMP VIEW tenants AS FROM directory_tenants")
-    con.execute("CREATE TEMP VIEW products AS FROM directory_products")
-
-
 def open_directory(data: Path, url: str | None) -> DirectoryDatabase:
     """Return the directory of a data folder, or the directory at `url`."""
     from etl.directory.database import (  # noqa: PLC0415  (a lake is read without it)
@@ -218,15 +230,3 @@ def open_directory(data: Path, url: str | None) -> DirectoryDatabase:
     )
 
     return DirectoryDatabase(url or Layout(data).directory_url)
-
-
-def _read_names(directory: DirectoryDatabase | None, now_s: float) -> Names:
-    readable = directory if directory and directory.exists() else None
-    tenants = list(readable.tenants()) if readable else []
-    products = list(readable.products()) if readable else []
-    return Names(_table(tenants, _TENANTS), _table(products, _PRODUCTS), now_s)
-
-
-def _table(rows: Sequence[Tenant] | Sequence[Product], schema: pa.Schema) -> pa.Table:
-    columns = [pa.array([getattr(row, item.name) for row in rows], item.type) for item in schema]
-    return pa.table(columns, schema=schema)

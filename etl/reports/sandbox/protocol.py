@@ -17,7 +17,7 @@ from typing import IO
 import pyarrow as pa
 
 from etl.lake.errors import LakeError
-from etl.lake.live.view import Names
+from etl.lake.live.names import Names
 from etl.reports.sandbox.confine import CannotConfine
 from etl.reports.sandbox.only_select import QueryRefused
 

@@ -19,9 +19,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset  # DuckDB would import it later, when its files cannot be read
 
-from etl.lake.live.view import LiveView, Names, ViewLimits
+from etl.lake.duck import lock_down
+from etl.lake.live.names import Names
+from etl.lake.live.view import LiveView, ViewLimits
 from etl.layout import Layout
-from etl.reports.limits import lock_down
 from etl.reports.sandbox import confine, protocol, queries
 from etl.reports.sandbox.protocol import ERRORS, MARK, Task
 
@@ -68,7 +69,7 @@ def _confined_connection(task: Task, names: Names) -> duckdb.DuckDBPyConnection:
     pa.scalar(0, pa.timestamp("us", "UTC")).as_py()  # imports the modules of time zones
     package = Path(str(package_files("etl.lake")))  # its .sql files are read later
     confine.read_only([layout.lake, layout.log, layout.format_file, package, *_READ_BY_DUCKDB])
-    limits = ViewLimits(task.memory_bytes_max, task.threads_max, may_spill=False)
+    limits = ViewLimits(task.memory_bytes_max, task.threads_max, may_spill=False, tail_bytes_max=0)
     con = LiveView(layout.root, limits=limits).connect(names=names)
     for setting in _SETTINGS:
         con.execute(setting)

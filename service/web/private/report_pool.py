@@ -1,7 +1,8 @@
 """The pool of threads that runs the questions of the private port: reports, exports and SQL.
 
-Each question has its own DuckDB connection, which can read only the lake's folder. A slow question
-delays neither another one nor the health checks. `fair_queue` decides which question is next.
+Each question has its own connection to one DuckDB instance, which can read only the lake's folder.
+A slow question delays neither another one nor the health checks. `fair_queue` decides which
+question is next.
 """
 
 from __future__ import annotations

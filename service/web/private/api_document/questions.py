@@ -52,7 +52,10 @@ def _report(name: str) -> Json:
     snapshot = object_of(
         {
             "version": {"type": ["integer", "null"], "description": "Version of the lake."},
-            "tail_events": {"type": "integer", "description": "Events read from the log."},
+            "tail_events": {
+                "type": "integer",
+                "description": "Events read from the log: those of the tenant, if there is one.",
+            },
         }
     )
     result = object_of(

@@ -14,7 +14,6 @@ from etl.lake import compaction, staging
 from etl.lake.compaction import CompactionPlan
 from etl.lake.errors import LakeError, VersionNotFound
 from etl.lake.live import view as live
-from etl.lake.live.tail import Tail
 from etl.lake.live.view import LiveView, ViewLimits
 from etl.lake.snapshot import Snapshot
 from etl.log import backlog, segments
@@ -330,7 +329,7 @@ def test_an_error_of_duckdb_is_an_error_of_the_lake(shop, monkeypatch):
     """Such as memory that does not suffice: it is not tried again and again."""
     attempts = []
 
-    def failing(con, listed, kept):
+    def failing(con, listed):
         attempts.append(listed)
         raise duckdb.OutOfMemoryException("too little")
 
@@ -362,14 +361,34 @@ def test_a_segments_lines_are_read_once(shop, monkeypatch):
     assert [segment.number for segment in read] == [3]
 
 
-def test_what_is_kept_of_the_tail_is_bounded_and_let_go(shop):
-    """By its bytes, and with its segment."""
+@pytest.mark.parametrize("tail_bytes_max", [0, 1, 1 << 20])
+def test_what_is_kept_of_the_tail_is_bounded(shop, tail_bytes_max):
+    """A segment beyond the bound is read again; the numbers are the same."""
     for second in range(3):
-        shop.seal(event(second))
-    small, large = Tail(bytes_max=1), Tail()
-    with LiveView(shop.data).connect() as con:
-        for tail in (small, large):
-            tail.stage(con, shop.sealed())
-    assert (len(small._kept), len(large._kept)) == (1, 3)
-    large.keep_only({shop.sealed()[0]})
-    assert list(large._kept) == [shop.sealed()[0]]
+        shop.seal(event(second), keyed(second))
+    view = LiveView(shop.data, limits=ViewLimits(tail_bytes_max=tail_bytes_max))
+    for _ in range(2):
+        with view.connect() as con:
+            assert con.execute(COUNTS).fetchall() == [(4, 0, 2)]
+            kept = [f"tail_{number}" for (number,) in con.execute("FROM range(9)").fetchall()]
+            tables = con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+            (table,) = [name for (name,) in tables if name in kept]
+            lines = con.execute(f"SELECT count(*) FROM {table}").fetchall()
+        assert lines == [({0: 0, 1: 2, 1 << 20: 6}[tail_bytes_max],)]
+
+
+def test_lines_of_compacted_segments_are_let_go(shop):
+    """Most of them: the table that is left has no more of them than of others."""
+    view = LiveView(shop.data)
+    for second in range(0, 12, 3):
+        shop.seal(event(second), event(second + 1))
+        view.connect().close()
+        shop.compact()
+        shop.seal(event(second + 2))
+        with view.connect() as con:
+            sizes = con.execute(
+                "SELECT estimated_size FROM duckdb_tables() WHERE table_name LIKE 'tail_%'"
+            ).fetchall()
+            assert len(sizes) == 1
+            assert sizes[0][0] <= 3
+            assert con.execute("SELECT count(*) FROM events").fetchone() == (second + 3,)

@@ -1,18 +1,11 @@
-"""Two reports share the log's tail: one evicts while the other adds."""
+"""Two reports share what is known of segments: one evicts while the other adds."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pytest
-
-from etl.lake import staging
-from etl.lake.live import tail
-from etl.lake.live.tail import Tail
 from etl.log.backlog import Verified
 from etl.log.segments import Sealed
 
@@ -43,17 +36,3 @@ def test_damaged_segments_are_forgotten_while_others_are_found() -> None:
     verified.keep_only(wanted)
     wanted.other.join(20)
     assert [verified.damage_of(segment) for segment in SEGMENTS[:3]] == ["damaged"] * 3
-
-
-def test_lines_are_forgotten_while_others_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    reused: list[int] = []
-    monkeypatch.setattr(staging, "stage_lines", lambda _, __, kept: reused.append(len(kept)))
-    monkeypatch.setattr(tail, "_lines_of", lambda *_: pa.table({"n": [1]}))
-    kept = Tail()
-    con: Any = None
-    kept.stage(con, SEGMENTS[:2])
-    wanted = Wanted(lambda: kept.stage(con, SEGMENTS[2:]))
-    kept.keep_only(wanted)
-    wanted.other.join(20)
-    kept.stage(con, SEGMENTS)
-    assert reused == [0, 0, 4]

@@ -14,9 +14,10 @@ from log_tools import DAY_S, START, Shop, at, event, record, rejection
 from etl import reports
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import Product, Tenant
+from etl.lake import duck
 from etl.lake.errors import LakeError
 from etl.lake.live.view import LiveView
-from etl.reports import Question, ReportTimeout, TenantForbidden, UnknownReport, catalogue, limits
+from etl.reports import Question, ReportTimeout, TenantForbidden, UnknownReport, catalogue
 from etl.reports.parameters import ParameterError
 from etl.upkeep import maintenance
 
@@ -839,7 +840,7 @@ def locked(shop) -> duckdb.DuckDBPyConnection:
     shop.compact()
     shop.seal(event(1))
     with LiveView(shop.data).connect() as con:
-        limits.lock_down(con, shop.layout.lake)
+        duck.lock_down(con, shop.layout.lake)
         yield con
 
 

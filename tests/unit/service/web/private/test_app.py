@@ -370,11 +370,14 @@ async def test_a_long_query_is_interrupted(
 class HeldView:
     """A view whose connections wait until they are let go, and then fail."""
 
-    def __init__(self, data: Path) -> None:
-        self.data = data
+    def __init__(self, view: LiveView) -> None:
+        self._view = view
         self.gate = threading.Event()
 
-    def connect(self, version: int | None = None) -> Any:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._view, name)
+
+    def connect(self, **_: Any) -> Any:
         assert self.gate.wait(20)
         raise LakeError("let go")
 
@@ -383,7 +386,7 @@ async def test_too_many_reports_at_once_are_refused(
     data: Path, get: Get, pool: ReportPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bounded number waits; the one past it hears so at once, and health is not delayed."""
-    held: Any = HeldView(data)
+    held: Any = HeldView(pool.view)
     monkeypatch.setattr(pool, "view", held)
     waiting = [asyncio.ensure_future(pool.report("summary", {})) for _ in range(64)]
     await asyncio.sleep(0)
@@ -397,7 +400,7 @@ async def test_too_many_reports_at_once_are_refused(
 
 async def test_a_shop_that_floods_waits_for_itself(data: Path, pool: ReportPool) -> None:
     """Past its share it is refused; another shop and an administrator are answered meanwhile."""
-    held: Any = HeldView(data)
+    held: Any = HeldView(pool.view)
     shop, other = Reader(tenant_id=1), Reader(tenant_id=2)
 
     def wait() -> None:
@@ -493,11 +496,14 @@ class CountedView:
     """A live view that counts the connections that are open."""
 
     def __init__(self, view: LiveView) -> None:
-        self._view, self.data, self.open = view, view.data, 0
+        self._view, self.open = view, 0
 
-    def connect(self, version: int | None = None) -> Any:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._view, name)
+
+    def connect(self, **scope: Any) -> Any:
         self.open += 1
-        return CountedConnection(self, self._view.connect(version=version))
+        return CountedConnection(self, self._view.connect(**scope))
 
 
 class CountedConnection:

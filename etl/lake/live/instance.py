@@ -1,0 +1,51 @@
+"""One DuckDB instance for all connections of a live view.
+
+A connection is a cursor of the instance. Cursors share the threads, the memory and the footers of
+the Parquet files that any of them has read. Each has its own temporary tables, views and macros,
+and interrupting it interrupts its own query only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+
+import duckdb
+
+from etl.lake import duck
+
+
+class Instance:
+    """An instance that the first cursor opens. Threads may share it."""
+
+    def __init__(self, connect: Callable[[], duckdb.DuckDBPyConnection]) -> None:
+        self._connect = connect
+        self._root: duckdb.DuckDBPyConnection | None = None
+        self._folder: Path | None = None
+        self._lock = Lock()
+
+    def lock_down(self, folder: Path) -> None:
+        """Let all connections read files in `folder` only; this cannot be undone."""
+        with self._lock:
+            if self._folder is None and self._root is not None:
+                duck.lock_down(self._root, folder)
+            self._folder = folder
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return a new connection; the caller closes it."""
+        with self._lock:
+            if self._root is None or not _is_usable(self._root):
+                self._root = self._connect()
+                if self._folder is not None:
+                    duck.lock_down(self._root, self._folder)
+            return self._root.cursor()
+
+
+def _is_usable(con: duckdb.DuckDBPyConnection) -> bool:
+    """Return False after an internal error of DuckDB, which makes it refuse every later query."""
+    try:
+        con.execute("SELECT 1")
+    except duckdb.FatalException:
+        return False
+    return True
