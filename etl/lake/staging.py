@@ -102,7 +102,7 @@ def _select_lines(segments: Sequence[Sealed]) -> str:
     fields = ", ".join(f"{name}::{type_} AS {name}" for name, type_ in names.items())
     return f"""
         SELECT kind, {fields}, series, segment, _n AS seq,
-               (received_at AT TIME ZONE 'UTC')::DATE AS {PARTITION}
+               make_timestamp(epoch_us(received_at))::DATE AS {PARTITION}
         FROM {_read_ndjson(segments)} {_JOIN_SOURCES}
         WHERE _n > above AND _n <= upto
     """

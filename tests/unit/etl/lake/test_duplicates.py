@@ -68,6 +68,11 @@ def kept_by_rule(con, lake: Iterable[Arrival], arrivals: Sequence[Arrival]) -> s
     stored(con, "lake_keys", [one for one in lake if one.key and (one.tenant_id, one.key) in keys])
     stored(con, "lines", arrivals)
     con.execute("CREATE OR REPLACE TEMP VIEW staged_events AS FROM lines WHERE kind = 'event'")
+    # Different keys may have one hash: here most do.
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE asked AS "
+        "SELECT *, length(dedupe_key) AS hash FROM lines WHERE dedupe_key IS NOT NULL"
+    )
     con.execute(RULE)
     found = set(con.execute("SELECT series, seq FROM staged_events").fetchall())
     dropped = con.execute("SELECT count(*) FROM dropped").fetchone()[0]
