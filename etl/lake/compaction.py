@@ -105,9 +105,12 @@ def run_with_lock(layout: Layout, plan: CompactionPlan, now_s: float) -> Compact
     """Compact as `run` does; the caller holds the lake's lock."""
     result = CompactionResult()
     settled = _settle(layout, plan, now_s, result)  # the next run takes later segments
-    job = _Run(layout, plan, settled, result)
-    while _one_pass(job):
-        pass
+    with duck.connect(
+        layout.spill, memory_bytes_max=plan.memory_bytes_max, threads_max=plan.threads_max
+    ) as database:
+        job = _Run(layout, plan, settled, result, database)
+        while _one_pass(job):
+            pass
     snapshots = job.snapshots
     result.deleted_segments = expiry.delete_compacted(
         layout, snapshots, before_s=now_s - plan.segment_grace_s
@@ -165,6 +168,8 @@ def _snapshots(layout: Layout) -> list[Snapshot]:
 class _Run:
     """The state that the passes of one run share.
 
+    `database`: each pass takes a cursor of it, whose temporary tables end with the pass, and the
+    next pass gets their memory without asking the kernel for it.
     `reached`: the watermarks that the run has committed, by series. `snapshots`: the newest, which
     are durable; empty if the next pass must load them.
     """
@@ -173,6 +178,7 @@ class _Run:
     plan: CompactionPlan
     settled: Settled
     result: CompactionResult
+    database: duckdb.DuckDBPyConnection
     verified: backlog.Verified = field(default_factory=backlog.Verified)
     reached: dict[str, Watermarks] = field(default_factory=dict)
     snapshots: list[Snapshot] = field(default_factory=list)
@@ -231,11 +237,9 @@ def _watermarks(job: _Run, snapshots: Sequence[Snapshot]) -> dict[str, Watermark
 
 
 def _compact(job: _Run, snapshots: Sequence[Snapshot], taken: Selection) -> None:
-    plan, result, counts = job.plan, job.result, PassCounts()
+    result, counts = job.result, PassCounts()
     try:
-        with duck.connect(
-            job.layout.spill, memory_bytes_max=plan.memory_bytes_max, threads_max=plan.threads_max
-        ) as con:
+        with job.database.cursor() as con:
             passes.write(con, job.layout, snapshots, taken, counts)
     finally:  # tables that were committed before a conflict count too
         result.rows += counts.rows

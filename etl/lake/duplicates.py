@@ -19,15 +19,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.lake.duck import count, one_value
+from etl.lake.duck import count
 from etl.lake.keys import lookup
 from etl.lake.keys.format import FIRST_SALE
 from etl.lake.keys.lookup import Answer, Question
-from etl.lake.keys.making import HASH
 from etl.lake.snapshot import Snapshot
-from etl.lake.tables import EVENTS
 
-_STAGED = f"staged_{EVENTS.name}"
 _ID_WINDOW, _SALE_WINDOW = timedelta(days=1), timedelta(days=30)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_KEYS = (
@@ -50,13 +47,9 @@ def mark_duplicates(con: duckdb.DuckDBPyConnection, events: Snapshot) -> Marked:
     A duplicate has the key of a row in the lake or of an earlier staged row. Raises LakeError if a
     file of the snapshot was deleted meanwhile.
     """
-    if not one_value(con, f"SELECT count(dedupe_key) FROM {_STAGED}"):
-        return Marked(0, {})
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE asked AS SELECT tenant_id, dedupe_key, {HASH} AS hash, "
-        f"received_at FROM {_STAGED} WHERE dedupe_key IS NOT NULL"
-    )
     questions = list(_questions(con))
+    if not questions:
+        return Marked(0, {})
     first_us = min(question.first_us for question in questions)
     first_day = (_EPOCH + timedelta(microseconds=first_us)).date()
     answer = lookup.ask(events.files_since(str(first_day)), questions)
@@ -66,32 +59,32 @@ def mark_duplicates(con: duckdb.DuckDBPyConnection, events: Snapshot) -> Marked:
 
 
 def _questions(con: duckdb.DuckDBPyConnection) -> Iterator[Question]:
-    """Yield a question per window, about the keys in `asked`."""
+    """Yield a question per window, about the keys in `staged_keys`."""
     for hashes_of, window in (
         (f"hash < {FIRST_SALE}", _ID_WINDOW),
         (f"hash >= {FIRST_SALE}", _SALE_WINDOW),
     ):
         first_us, last_us = con.execute(
             "SELECT min(epoch_us(received_at)), max(epoch_us(received_at)) "
-            f"FROM asked WHERE {hashes_of}"
+            f"FROM staged_keys WHERE {hashes_of}"
         ).fetchall()[0]
         if first_us is None:
             continue
-        query = f"SELECT DISTINCT hash FROM asked WHERE {hashes_of} ORDER BY hash"
+        query = f"SELECT DISTINCT hash FROM staged_keys WHERE {hashes_of} ORDER BY hash"
         hashes = con.sql(query).to_arrow_table().column("hash").combine_chunks()
         window_us = window // timedelta(microseconds=1)
         yield Question(hashes, first_us - window_us, last_us + window_us)
 
 
 def _stage_lake_keys(con: duckdb.DuckDBPyConnection, events: Snapshot, answer: Answer) -> None:
-    """Make the table `lake_keys` of the rows of the lake that have a key in `asked`."""
+    """Make the table `lake_keys` of the rows of the lake that have a key in `staged_keys`."""
     con.register("suspects", _suspects(answer.suspects))
     parts = [
         f"SELECT tenant_id, dedupe_key, received_at FROM {events.relation(files)} "
         f"SEMI JOIN ({keys}) USING (tenant_id, dedupe_key)"
         for files, keys in (
-            (answer.suspected, "FROM asked SEMI JOIN suspects USING (hash)"),
-            (list(answer.unusable), "FROM asked"),
+            (answer.suspected, "FROM staged_keys SEMI JOIN suspects USING (hash)"),
+            (list(answer.unusable), "FROM staged_keys"),
         )
         if files
     ]

@@ -6,14 +6,14 @@
 -- with events that are kept: a dropped event makes no other event a duplicate.
 --
 -- In:  lines (all staged lines); staged_events (the events among them that the lake does not hold);
---      asked (tenant_id, dedupe_key, hash: the keys of staged_events; equal keys, equal hashes);
+--      staged_keys (tenant_id, dedupe_key, hash: the keys of staged_events; equal keys have one hash);
 --      lake_keys (tenant_id, dedupe_key, received_at: the rows of the lake with one of their keys).
 -- Out: dropped (series, seq: the duplicates); in lines, their kind is now `duplicate`.
 
 CREATE OR REPLACE TEMP TABLE dropped AS
 WITH contested AS (
-    SELECT tenant_id, dedupe_key FROM asked
-    SEMI JOIN (SELECT hash FROM asked GROUP BY hash HAVING count(*) > 1) USING (hash)
+    SELECT tenant_id, dedupe_key FROM staged_keys
+    SEMI JOIN (SELECT hash FROM staged_keys GROUP BY hash HAVING count(*) > 1) USING (hash)
     UNION
     SELECT tenant_id, dedupe_key FROM lake_keys
 ),

@@ -34,11 +34,15 @@ class RowCountMismatch(LakeError):
 
 @dataclass(frozen=True, slots=True)
 class PartitionRows:
-    """Rows of one partition; `relation` is SQL that yields them with the table's columns."""
+    """Rows of one partition; `relation` is SQL that yields them with the table's columns.
+
+    `hashes` is SQL as from `keys.hashes_of`, if the hashes of their keys are known.
+    """
 
     table: Table
     event_date: str
     relation: str
+    hashes: str | None = None
 
 
 def write(con: duckdb.DuckDBPyConnection, folder: Path, table: Table, key: str) -> list[DataFile]:
@@ -46,11 +50,13 @@ def write(con: duckdb.DuckDBPyConnection, folder: Path, table: Table, key: str) 
     sweep(folder)
     staged = f"staged_{table.name}"
     dates = con.execute(f"SELECT DISTINCT {PARTITION}::VARCHAR FROM {staged} ORDER BY 1").fetchall()
-    partitions = [
-        PartitionRows(table, date, f"(FROM {staged} WHERE {PARTITION} = {quoted(date)})")
-        for (date,) in dates
-    ]
-    return [write_file(con, folder, rows, key) for rows in partitions]
+    files = []
+    for (date,) in dates:
+        on_date = f"WHERE {PARTITION} = {quoted(date)})"
+        hashes = f"(FROM staged_keys {on_date}" if table.is_keyed else None
+        rows = PartitionRows(table, date, f"(FROM {staged} {on_date}", hashes)
+        files.append(write_file(con, folder, rows, key))
+    return files
 
 
 def write_file(
@@ -74,7 +80,7 @@ def write_file(
         _check_rows(con, final, expected)
     temporary.unlink()
     if rows.table.is_keyed:
-        keys.write(con, final, rows.relation)
+        keys.write(con, final, rows.hashes or keys.hashes_of(rows.relation))
     durable.fsync_path(partition)
     return DataFile(final, rows.event_date, expected, _stats(con, rows.table, rows.relation))
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 import duckdb
 
 from etl.lake.duck import one_value, quoted
+from etl.lake.keys.making import HASH
 from etl.lake.snapshot import Snapshot, of_table
 from etl.lake.tables import DUPLICATES, EVENTS, PARTITION, REJECTED, TABLES
 from etl.log.format import ERASED_KIND
@@ -102,7 +103,8 @@ def _select_lines(segments: Sequence[Sealed]) -> str:
     fields = ", ".join(f"{name}::{type_} AS {name}" for name, type_ in names.items())
     return f"""
         SELECT kind, {fields}, series, segment, _n AS seq,
-               make_timestamp(epoch_us(received_at))::DATE AS {PARTITION}
+               make_timestamp(epoch_us(received_at))::DATE AS {PARTITION},
+               CASE WHEN dedupe_key IS NOT NULL THEN {HASH} END AS key_hash
         FROM {_read_ndjson(segments)} {_JOIN_SOURCES}
         WHERE _n > above AND _n <= upto
     """
@@ -126,16 +128,23 @@ def _read_ndjson(segments: Sequence[Sealed]) -> str:
 def stage_tables(con: duckdb.DuckDBPyConnection, snapshots: Sequence[Snapshot]) -> None:
     """Make a view `staged_<table>` per table: its rows in `lines` above its watermarks.
 
-    `staged_events` includes the duplicates until `mark_duplicates` has moved them.
+    `staged_events` includes the duplicates until `mark_duplicates` has moved them. `staged_keys`
+    are the keys of its rows, with their hashes.
     """
     _mark_old_duplicates(con, of_table(snapshots, EVENTS), of_table(snapshots, DUPLICATES))
     for snapshot in snapshots:
         table = snapshot.table
+        staged = " AND ".join([f"kind = {quoted(table.kind)}", *_unseen(con, snapshot)])
         con.execute(f"""
             CREATE OR REPLACE TEMP VIEW staged_{table.name} AS
-            SELECT {", ".join(table.columns)} FROM lines
-            WHERE {" AND ".join([f"kind = {quoted(table.kind)}", *_unseen(con, snapshot)])}
+            SELECT {", ".join(table.columns)} FROM lines WHERE {staged}
         """)
+        if table.is_keyed:
+            con.execute(f"""
+                CREATE OR REPLACE TEMP VIEW staged_keys AS
+                SELECT tenant_id, dedupe_key, key_hash AS hash, received_at, {PARTITION}
+                FROM lines WHERE {staged} AND key_hash IS NOT NULL
+            """)
 
 
 def _mark_old_duplicates(

@@ -28,19 +28,24 @@ _BATCH_WORDS = 1 << 17
 _SPAN = "count(*), coalesce(min(epoch_us(received_at)), 0), coalesce(max(epoch_us(received_at)), 0)"
 
 
-def write(con: duckdb.DuckDBPyConnection, data_file: Path, rows: str) -> None:
+def hashes_of(rows: str) -> str:
+    """Return SQL for `hash` and `received_at` of those rows of a relation that have a key."""
+    return f"(SELECT {HASH} AS hash, received_at FROM {rows} WHERE dedupe_key IS NOT NULL)"
+
+
+def write(con: duckdb.DuckDBPyConnection, data_file: Path, hashes: str) -> None:
     """Write the key file of a Parquet file that exists; the caller syncs the folder.
 
-    `rows` is SQL that yields the file's rows. Raises duckdb.Error; OSError.
+    `hashes` is SQL as from `hashes_of` for the file's rows. Raises duckdb.Error; OSError.
     """
-    count, first_us, last_us = con.execute(f"SELECT {_SPAN} {_keyed(rows)}").fetchall()[0]
+    count, first_us, last_us = con.execute(f"SELECT {_SPAN} FROM {hashes}").fetchall()[0]
     header = Header(count, first_us, last_us, key_format.identity(data_file))
     final = key_format.path_of(data_file)
     temporary = final.with_name(f"{final.name}.{secrets.token_hex(4)}{TEMPORARY}")
-    hashes = con.sql(f"SELECT {HASH} AS hash {_keyed(rows)} ORDER BY hash")
+    ordered = con.sql(f"SELECT hash FROM {hashes} ORDER BY hash")
     with temporary.open("wb") as file:
         file.write(header.encode())
-        _write_blocks(file, hashes.to_arrow_reader(_BATCH_WORDS))
+        _write_blocks(file, ordered.to_arrow_reader(_BATCH_WORDS))
     durable.fsync_path(temporary)
     temporary.replace(final)
 
@@ -50,13 +55,9 @@ def facts_of(con: duckdb.DuckDBPyConnection, rows: str) -> tuple[int, int, int, 
 
     A key file of these rows has the same. Raises duckdb.Error.
     """
-    query = f"SELECT {_SPAN}, coalesce(sum({HASH}::HUGEINT), 0) {_keyed(rows)}"
+    query = f"SELECT {_SPAN}, coalesce(sum(hash::HUGEINT), 0) FROM {hashes_of(rows)}"
     count, first_us, last_us, total = con.execute(query).fetchall()[0]
     return count, first_us, last_us, total % (1 << 64)
-
-
-def _keyed(rows: str) -> str:
-    return f"FROM {rows} WHERE dedupe_key IS NOT NULL"
 
 
 def _write_blocks(file: BinaryIO, batches: pa.RecordBatchReader) -> None:

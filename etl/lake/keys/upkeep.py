@@ -33,6 +33,6 @@ def remake(con: duckdb.DuckDBPyConnection, data_file: str, rows: str, reason: st
     Raises duckdb.Error; OSError.
     """
     path = Path(data_file)
-    making.write(con, path, rows)
+    making.write(con, path, making.hashes_of(rows))
     durable.fsync_path(path.parent)
     log.info("made a key file", extra={"fields": {"file": data_file, "because": reason}})

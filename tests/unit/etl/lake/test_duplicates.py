@@ -70,7 +70,7 @@ def kept_by_rule(con, lake: Iterable[Arrival], arrivals: Sequence[Arrival]) -> s
     con.execute("CREATE OR REPLACE TEMP VIEW staged_events AS FROM lines WHERE kind = 'event'")
     # Different keys may have one hash: here most do.
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE asked AS "
+        "CREATE OR REPLACE TEMP VIEW staged_keys AS "
         "SELECT *, length(dedupe_key) AS hash FROM lines WHERE dedupe_key IS NOT NULL"
     )
     con.execute(RULE)

@@ -63,7 +63,7 @@ def rows_of(keyed: list[Key]) -> str:
 
 
 def made(con: duckdb.DuckDBPyConnection, data_file: Path, keyed: list[Key]) -> Path:
-    making.write(con, data_file, rows_of(keyed))
+    making.write(con, data_file, making.hashes_of(rows_of(keyed)))
     return key_format.path_of(data_file)
 
 
@@ -115,7 +115,7 @@ def test_a_file_of_many_batches_is_whole(con: duckdb.DuckDBPyConnection, data_fi
         "(SELECT 1::BIGINT AS tenant_id, 'id:' || i AS dedupe_key, "
         "make_timestamptz(i) AS received_at FROM range(300000) AS numbers (i))"
     )
-    making.write(con, data_file, rows)
+    making.write(con, data_file, making.hashes_of(rows))
     file = KeyFile.open(data_file)
     file.verify()
     assert (file.header.hashes, file.header.first_us, file.header.last_us) == (300_000, 0, 299_999)
