@@ -1,8 +1,8 @@
 """The size of a run: by default that of `make bench`; smaller to try a benchmark.
 
-A run of all events, of at least three rounds and two seconds, is whole. Each benchmark takes
-`--rounds N`, `--seconds N` (of a load), `--scale X` (share of the events and
-products) and `--quick` (one round, one second, a hundredth of the events).
+Each benchmark takes `--rounds N`, `--seconds N` (of a load), `--scale X` (share of the events and
+products) and `--quick` (one round, one second, a hundredth of the events). A run of all events, of
+at least three rounds and two seconds, is whole: its figures are written.
 """
 
 from __future__ import annotations
