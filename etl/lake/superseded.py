@@ -7,8 +7,9 @@ after, readers see the unsigned one as a duplicate. The rule depends only on the
 in the tail, so no compaction changes the result, and no file is rewritten for it.
 
 The rule costs nothing until a sale is signed, which the lake's commits record (`snapshot.SIGNED`).
-From then on the files of the lake are read once per snapshot: the result for the files is kept
-until they change, and every connection combines it with the log's tail.
+From then on the signed sales of the lake's files are read once per snapshot: the result for the
+files is kept until they change, and every connection combines it with the log's tail. The unsigned
+sales are looked up in the key files, and read only from files that may hold one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from etl.lake.duck import count, one_value
+from etl.lake import key_search
+from etl.lake.duck import count
+from etl.lake.keys import making
 from etl.lake.snapshot import SIGNED, Snapshot
 from etl.lake.tables import DUPLICATES, EVENTS
 
@@ -106,12 +109,11 @@ def _signed_in(relation: str) -> str:
 
 def _near(con: duckdb.DuckDBPyConnection, events: Snapshot, signed_sales: str) -> str:
     """Return SQL for the rows of the files that may hold sales that `signed_sales` outrank."""
-    earliest = one_value(
-        con,
-        f"SELECT (min(received_at AT TIME ZONE 'UTC')::DATE - {_WINDOW_DAYS})::VARCHAR "
-        f"FROM {signed_sales}",
+    unsigned = (
+        f"(SELECT tenant_id, substr(dedupe_key, 2) AS dedupe_key, received_at FROM {signed_sales})"
     )
-    return events.relation([] if earliest is None else events.files_since(str(earliest)))
+    answer = key_search.find(con, events, making.hashes_of(unsigned))
+    return events.relation([*answer.suspected, *answer.unusable])
 
 
 def _supersede(con: duckdb.DuckDBPyConnection, sales: str, signed_sales: str) -> None:
