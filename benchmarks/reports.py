@@ -15,13 +15,13 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import backlog, lakes
+from benchmarks import backlog, directory, lakes, users
 from benchmarks.backlog import Backlog
 from benchmarks.lakes import SHOP, Lake
 from benchmarks.rounds import BenchmarkFailed, interleaved, markdown, tell
 from benchmarks.size import Size, millions, run_alone
-from etl import reports
-from etl.lake.live.view import LiveView
+from etl.lake.live.view import LiveView, open_directory
+from etl.reports import Question, answer
 
 SHOP_EVENTS = 50_000
 PERIODS = ((50_000_000, 30), (14_600_000, 365))
@@ -40,12 +40,12 @@ def run(size: Size) -> str:
         _table(Lake(size.events(events), days=days, of_shop=size.events(SHOP_EVENTS)), size)
         for events, days in PERIODS
     ]
-    return "\n".join([*tables, _tail_table(size)])
+    return "\n".join([*tables, _tail_table(size), _names_table(size)])
 
 
 def _table(lake: Lake, size: Size) -> str:
     with TemporaryDirectory(prefix="beaconlog-bench-") as folder:
-        data = Path(folder)
+        data = Path(folder) / "data"
         lakes.fill(data, lake)
         view = LiveView(data)
         asked = {"one shop": str(SHOP), "all shops": None}
@@ -68,9 +68,9 @@ def _table(lake: Lake, size: Size) -> str:
 
 def answer_ms(view: LiveView, name: str, tenant: str | None) -> float:
     """Return the milliseconds of a report of one shop or all, with the opening of the live view."""
+    question = Question(name, {"tenant": tenant} if tenant else {})
     began_s = time.perf_counter()
-    with view.connect() as con:
-        rows = (reports.run(con, name, tenant=tenant) if tenant else reports.run(con, name)).rows
+    rows = answer(view, question).rows
     took_ms = 1000 * (time.perf_counter() - began_s)
     if not rows:
         raise BenchmarkFailed(f"the report {name} has no rows for {tenant or 'all'}")
@@ -82,7 +82,7 @@ def _tail_table(size: Size) -> str:
     events = size.events(TAIL_EVENTS)
     tell(f"a tail of {events:,} events")
     with TemporaryDirectory(prefix="beaconlog-bench-") as folder:
-        data = Path(folder)
+        data = Path(folder) / "data"
         day_before = backlog.START.date() - timedelta(days=1)
         lakes.fill(data, Lake(size.events(TAIL_LAKE_EVENTS), first_day=day_before, days=1))
         backlog.fill(data, Backlog(events, lasts=timedelta(minutes=10)))
@@ -100,6 +100,25 @@ def _tail_table(size: Size) -> str:
         + markdown(("ms", "one shop"), rows)
         + measured.note()
     )
+
+
+def _names_table(size: Size) -> str:
+    """Return the table of the names that a process reads again every few seconds."""
+    data = directory.prepared().data
+
+    def read_ms() -> float:
+        view = LiveView(data, open_directory(data, None))
+        began_s = time.perf_counter()
+        view.names()
+        return 1000 * (time.perf_counter() - began_s)
+
+    measured = interleaved({"reading all names": read_ms}, size.rounds)
+    rows = [(name, result.figure.text()) for name, result in measured.results.items()]
+    title = f"## Names of {users.SHOPS + 1:,} shops and {directory.PRODUCTS:,} products\n\n"
+    intro = (
+        "Read before a report if the last names are older than 5 s; not in the tables above.\n\n"
+    )
+    return title + intro + markdown(("ms", "directory"), rows) + measured.note()
 
 
 def new_segment(data: Path, events: int) -> Callable[[], None]:
