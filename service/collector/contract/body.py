@@ -56,16 +56,15 @@ def is_json_type(content_type: str) -> bool:
 
 def is_deep(value: JsonValue, levels: int = DEPTH_MAX) -> bool:
     """Return whether containers nest deeper than `levels`."""
-    if isinstance(value, dict):
-        children: Iterable[JsonValue] = value.values()
-    elif isinstance(value, list):
-        children = value
-    else:
+    if type(value) not in _CONTAINER_TYPES:
         return False
-    if not levels:
-        return True
-    return any(is_deep(child, levels - 1) for child in children if type(child) in _CONTAINER_TYPES)
+    inner = [child for child in _children(value) if type(child) in _CONTAINER_TYPES]
+    return levels <= 0 or (bool(inner) and any(is_deep(child, levels - 1) for child in inner))
 
 
 def _may_be_deep(plain: bytes) -> bool:
     return plain.count(b"{") + plain.count(b"[") > DEPTH_MAX
+
+
+def _children(container: Any) -> Iterable[JsonValue]:
+    return container.values() if type(container) is dict else container

@@ -155,19 +155,15 @@ class BatchEndpoint(Endpoint):
 
     def _enter(self, request: Request, items: Sequence[_Item]) -> None:
         """Pass the gate of addresses once per event, in order, until the limit is reached."""
-        over: dict[Gate, Throttled] = {}
+        by_gate: dict[Gate, list[_Item]] = {}
         for item in items:
-            gate = item.kind.gate if item.kind else self._gate
-            if gate not in over:
-                try:
-                    decision = gate.enter(request.address, 0)
-                except Throttled as error:
-                    over[gate] = error
-                else:
-                    if gate is self._gate:
-                        request.quota = quota_headers(decision)
-                    continue
-            item.verdict = over[gate]
+            by_gate.setdefault(item.kind.gate if item.kind else self._gate, []).append(item)
+        for gate, entering in by_gate.items():
+            entered = gate.enter_many(request.address, len(entering))
+            if gate is self._gate:
+                request.quota = quota_headers(entered.decision)
+            for item in entering[entered.requests :]:
+                item.verdict = entered.over
 
     def _check(self, work: _Work, start: int) -> Outcome:
         """Check the items from `start` on, in several steps if many have faults to explain."""
@@ -176,11 +172,11 @@ class BatchEndpoint(Endpoint):
             item = work.items[place]
             if item.kind is None or item.verdict is not None:
                 continue
-            item.raw = orjson.dumps(item.body)
-            is_too_large = len(item.raw) > self._body_bytes_max
+            raw = item.raw = orjson.dumps(item.body)
+            is_too_large = len(raw) > self._body_bytes_max
             payload = _TOO_LARGE if is_too_large else item.kind.check(item.body)
-            sent = _Sent(len(item.raw), work.request.address, work.signed_body)
-            _decide(work.waits, item, partial(item.kind.verdict, sent=sent), payload)
+            sent = _Sent(len(raw), work.request.address, work.signed_body)
+            _decide(work.waits, item, item.kind.verdict, payload, sent)
             explained += isinstance(payload, Rejection)
             if explained >= _EXPLAINED_PER_STEP_MAX:
                 return Waiting(asyncio.sleep(0), lambda _: self._check(work, place + 1))  # noqa: B023
@@ -241,10 +237,10 @@ class BatchEndpoint(Endpoint):
         return kept
 
 
-def _decide(waits: _Waits, item: _Item, step: Callable[[Any], Any], value: object) -> None:
+def _decide(waits: _Waits, item: _Item, step: Callable[..., Any], *values: object) -> None:
     """Set the verdict of an item to the result of a step, or add it to those that wait."""
     try:
-        verdict = step(value)
+        verdict = step(*values)
     except (Throttled, Unavailable) as error:
         verdict = error
     if isinstance(verdict, Waiting):

@@ -81,19 +81,16 @@ class EventStream:
     ) -> tuple[list[str], Batch]:
         """Store events, at least one, of given endpoints as `store` does; all or none of them."""
         received_us = self._clock.now_us()
-        visits = [
-            self._visit(endpoint, admitted, submission, received_us)
-            for endpoint, admitted in events
-        ]
-        records = [
-            record.event(admitted.payload, visit)
-            for (_, admitted), visit in zip(events, visits, strict=True)
-        ]
+        event_ids, records = [], []
+        for endpoint, admitted in events:
+            visit = self._visit(endpoint, admitted, submission, received_us)
+            event_ids.append(visit.event_id)
+            records.append(record.event(admitted.payload, visit))
         try:
             batch = self._journal.submit_all(records, received_us)
         except (JournalFull, JournalBroken) as error:
             raise _unavailable(error) from error
-        return [visit.event_id for visit in visits], batch
+        return event_ids, batch
 
     def _visit(
         self, endpoint: str, admitted: Admitted, submission: Submission, received_us: int

@@ -16,6 +16,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -96,6 +97,14 @@ _TENANTS = (
 )
 
 
+class Entered(NamedTuple):
+    """How many requests have entered, the last decision, and the error of the next one, if any."""
+
+    requests: int
+    decision: Decision | None
+    over: Throttled | None
+
+
 class Gate:
     """A limit for requests. It takes from the bucket of `group` and from that of bytes, the last.
 
@@ -125,6 +134,25 @@ class Gate:
         """
         requests = self._requests if cost == 1 else tuple(cost * share for share in self._requests)
         return self._take(key, (*requests, size_bytes))
+
+    def enter_many(self, key: str, count: int) -> Entered:
+        """Take up to `count` requests, as many calls of `enter` would, and return the result."""
+        entered = 0
+        decision: Decision | None = None
+        while entered < count:
+            try:
+                decision = self.enter(key, 0)
+            except Throttled as error:
+                return Entered(entered, decision, error)
+            if decision is None:  # no limit
+                return Entered(count, None, None)
+            entered += 1
+            more = min(count - entered, decision.remaining)
+            with suppress(Throttled):  # another process was faster: go on one by one
+                if more:
+                    decision = self.enter(key, 0, more)
+                    entered += more
+        return Entered(entered, decision, None)
 
     def add_bytes(self, key: str, size_bytes: int) -> None:
         """Take further bytes for a request that has entered. Raises as `enter` does."""

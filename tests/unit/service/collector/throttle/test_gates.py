@@ -20,7 +20,7 @@ from service.collector.throttle.gates import (
     Throttled,
     quota_headers,
 )
-from service.collector.throttle.token_bucket import Rate
+from service.collector.throttle.token_bucket import Decision, Rate
 
 SIZE_BYTES_MAX = 100
 REQUEST_RATES = st.builds(
@@ -202,3 +202,41 @@ def test_without_a_limit_there_is_nothing_to_tell() -> None:
     gates = Gates.of(Buckets.shared(RateLimits(), processes=1), Time().clock)
     for gate in gates:
         assert quota_headers(gate.enter("a", 1 << 40)) == {}
+
+
+@given(LIMITS, st.lists(st.tuples(st.integers(0, 30), st.floats(0, 5)), max_size=6))
+def test_many_enter_as_one_by_one(limits: RateLimits, arrivals: list[tuple[int, float]]) -> None:
+    """As many of them, with as much left, and refused by the same limit."""
+    now_s = 1000.0
+    clock = Clock(wall_ns=lambda: 10**18, monotonic_s=lambda: now_s)
+    together, alone = (
+        Gates.of(Buckets.shared(limits, processes=1), clock).interactions for _ in range(2)
+    )
+    for count, gap_s in arrivals:
+        now_s += gap_s
+        entered = together.enter_many("a", count)
+        one_by_one = [_enter(alone) for _ in range(count)]
+        passed = [decision for decision in one_by_one if isinstance(decision, Decision)]
+        assert entered.requests == len(passed)
+        left = [decision.remaining for decision in (entered.decision, *passed[-1:]) if decision]
+        assert len(left) == 2 * bool(passed)
+        assert len(set(left)) <= 1
+        assert (entered.over is None) == (len(passed) == count)
+        if entered.over:
+            refused = one_by_one[len(passed)]
+            assert isinstance(refused, Throttled)
+            assert entered.over.headers["RateLimit-Policy"] == refused.headers["RateLimit-Policy"]
+
+
+def test_many_enter_at_once_where_there_is_no_limit() -> None:
+    """And there is nothing to tell."""
+    clock = Clock(wall_ns=lambda: 10**18, monotonic_s=lambda: 0.0)
+    gates = Gates.of(Buckets.shared(RateLimits(), processes=1), clock)
+    assert gates.api.enter_many("a", 500) == (500, None, None)
+
+
+def _enter(gate: Gate) -> object:
+    try:
+        return gate.enter("a", 0)
+    except Throttled as error:
+        return error
