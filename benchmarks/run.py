@@ -46,6 +46,7 @@ _PARTS = (
 
 def main() -> None:
     """Measure and print; write the report and the README's figures too, if the run is whole."""
+    size.clean_up_on_sigterm()
     chosen = size.parse(__doc__)
     head, began_s = _head(), time.monotonic()
     parts, failed = _measure(chosen)

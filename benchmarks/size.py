@@ -8,6 +8,8 @@ at least three rounds and two seconds, is whole: its figures are written.
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -52,8 +54,14 @@ def parse(description: str | None, arguments: Sequence[str] | None = None) -> Si
     )
 
 
+def clean_up_on_sigterm() -> None:
+    """End this process on SIGTERM as on an error, so that it ends its servers and its folders."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 def run_alone(description: str | None, run: Callable[[Size], str]) -> None:
     """Run one benchmark at the size of the command line, and print its tables."""
+    clean_up_on_sigterm()
     print(run(parse(description)))
 
 

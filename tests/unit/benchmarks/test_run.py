@@ -34,6 +34,7 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(run, "RESULTS", path)
     monkeypatch.setattr(run, "_committed", lambda: "# Measured\n")
     monkeypatch.setattr(readme, "write", lambda text: write(text, page))
+    monkeypatch.setattr(size, "clean_up_on_sigterm", lambda: None)  # for the test's own process
     return path
 
 
