@@ -17,8 +17,7 @@ from schema_values import CONVERSION, INTERACTIONS, TRACK
 ENDPOINTS = {TRACK: "track", CONVERSION: "conversion", INTERACTIONS: "interactions"}
 COLUMNS = (
     "endpoint, type, tenant_id, product_id, transaction_id, value, currency, event_id, "
-    "CASE WHEN keyed_by_id THEN 'id:' || event_id ELSE dedupe_key END, "
-    "metadata, epoch_us(occurred_at), epoch_us(received_at)"
+    "dedupe_key, metadata, epoch_us(occurred_at), epoch_us(received_at)"
 )
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FUTURE = timedelta(minutes=5)

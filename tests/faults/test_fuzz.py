@@ -155,12 +155,18 @@ def send(connection: http.client.HTTPConnection, one: Hostile) -> tuple[int, dic
         raise AssertionError(f"request {one.number} has no answer: {one}"[:2000]) from error
 
 
+DEDUPE_KEY = "CASE WHEN keyed_by_id THEN 'id:' || event_id ELSE dedupe_key END"
+"""The key of a stored row, as docs/architecture.md tells readers of other makes."""
+
+
 def rows_of(data: Path) -> Iterator[tuple[Any, ...]]:
     """Every row of the lake, as the oracle's columns."""
     files = DeltaTable(data / "lake" / "events").file_uris()
     with duckdb.connect() as con:
         found = con.execute(
-            f"SELECT {COLUMNS} FROM read_parquet(?, hive_partitioning = false)", [files]
+            f"SELECT {COLUMNS} FROM (SELECT * REPLACE ({DEDUPE_KEY} AS dedupe_key) "
+            "FROM read_parquet(?, hive_partitioning = false))",
+            [files],
         )
         while rows := found.fetchmany(10_000):
             yield from rows
