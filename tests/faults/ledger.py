@@ -4,7 +4,7 @@ All of it is kept outside the server. Every event has a number in its metadata. 
 an event id of the client's; of those that go unanswered half are sent again, soon or after the
 next start, until they are answered, and of those that are answered a few, as if the answer had
 been lost. The others have the id that the server answers with, and are sent once, so that no
-duplicate rule could hide one that was stored twice.
+duplicate rule could hide one that was stored twice. Some are sent as batches, between the others.
 
 With the shop's secret some of the numbers are sales, in pairs: the one is signed, the other claims
 the same transaction, at about the same time, and either may come first. The signed one counts.
@@ -32,7 +32,7 @@ from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 import traffic_tools as tools
-from http_tools import CONVERSION, TRACK
+from http_tools import BATCH, CONVERSION, TRACK
 from traffic_tools import Client, Service
 
 NUMBER = "(metadata->>'number')::BIGINT"
@@ -41,6 +41,8 @@ _WAIT_FOR_ACKS_S = 90.0
 _SEND_AGAIN_EVERY = 16
 _ANSWERED_SENT_AGAIN_EVERY = 64
 _PAIR_EVERY = 16
+_BATCH_EVERY = 5
+_BATCH_EVENTS = 12
 
 
 def open_shop(folder: Path) -> Path:
@@ -103,7 +105,11 @@ class Load:
     def _drive(self, client: Client, _: int) -> None:
         try:
             while not self._is_over:
-                self._send(client, self._draw())
+                number = self._draw()
+                if number % _BATCH_EVERY or self._must_be_alone(number):
+                    self._send(client, number)
+                else:
+                    self._send_batch(client, [number, *self._draw_for_batch(client)])
         except Exception as error:
             self._raised.append(error)
             raise
@@ -128,6 +134,35 @@ class Load:
         if status != 503:
             assert answer.get("status", "ok") == "ok", answer
             self._note_acked(number, answer.get("event_id"))
+
+    def _draw_for_batch(self, client: Client) -> list[int]:
+        """More events for a batch; those that have to be alone are sent at once."""
+        drawn = [self._draw() for _ in range(_BATCH_EVENTS - 1)]
+        for number in filter(self._must_be_alone, drawn):
+            self._send(client, number)
+        return [number for number in drawn if not self._must_be_alone(number)]
+
+    def _must_be_alone(self, number: int) -> bool:
+        """A signature of a batch signs all of its sales."""
+        return self._is_sale(number) and is_signed(number)
+
+    def _send_batch(self, client: Client, numbers: list[int]) -> None:
+        items = []
+        for number in numbers:
+            path, body, _ = self._request(number)
+            items.append({"endpoint": path.rpartition("/")[2], **body})
+        try:
+            status, answer = client.post(BATCH, items, {})
+        except (OSError, http.client.HTTPException):
+            for number in numbers:
+                self._note_unanswered(number)
+            return
+        assert status in (200, 503), (status, answer)
+        if status == 200:
+            for number, result in zip(numbers, answer["results"], strict=True):
+                assert result["status"] == "accepted", answer
+                shows_id = not self._is_sale(number)  # the endpoint of a sale does not
+                self._note_acked(number, result["event_id"] if shows_id else None)
 
     def _is_sale(self, number: int) -> bool:
         return self.secret is not None and number % (_PAIR_EVERY // 2) == 6
