@@ -25,7 +25,11 @@ from etl.lake.tables import PARTITION, Table
 
 _TEMPORARY = ".tmp"
 # Delta encodings and the lightest zstd: as small as the defaults, a quarter faster to read.
-_FORMAT = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL 1"
+# Row groups are small, because a report about one tenant reads those that may hold its rows.
+_FORMAT = (
+    "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL 1, "
+    "ROW_GROUP_SIZE 16384"
+)
 
 
 class RowCountMismatch(LakeError):

@@ -59,6 +59,12 @@ def report(
     ] = None,
     product: Annotated[str | None, typer.Option(help="Id of a product.", metavar="ID")] = None,
     source: Annotated[str | None, typer.Option(help="A source, as in the report sources.")] = None,
+    shops: Annotated[
+        str | None, typer.Option(help="Ids of tenants, commas between them.", metavar="IDS")
+    ] = None,
+    find: Annotated[
+        str | None, typer.Option(help="A part of the slug or name of a tenant.", metavar="TEXT")
+    ] = None,
     form: Annotated[
         str,
         typer.Option(
@@ -88,6 +94,8 @@ def report(
         "type": type_,
         "product": product,
         "source": source,
+        "shops": shops,
+        "find": find,
     }
     form = "json" if as_json else form
     _require_form(form, output)

@@ -7,71 +7,54 @@
 -- day: a visitor counts once per UTC day of the period. Visitors are counted by hashes of their
 -- ids, which are 64-bit hashes themselves.
 -- parameters: tenant, from, to, bots, endpoint, type, product, source
-WITH counted AS (
-    SELECT tenant_id, type, count(*) AS events,
-           count(*) FILTER (is_sale(endpoint, type)) AS sales
-    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
-    GROUP BY tenant_id, type
+WITH chosen AS (
+    SELECT tenant_id, type, visitor_id, is_sale(endpoint, type) AS is_sale,
+           type IN ('whatsapp_click', 'call', 'call_click', 'maps_click', 'location_view')
+               AS is_contact,
+           $compared_from IS NULL OR occurred_at >= $from AS is_now
+    FROM selected($tenant, coalesce($compared_from::TIMESTAMPTZ, $from::TIMESTAMPTZ), $to,
+                  $bots, $endpoint, $type, $product, $source)
+    WHERE $compared_from IS NULL OR occurred_at >= $from OR occurred_at < $compared_to
 ),
-seen AS (
-    SELECT DISTINCT tenant_id, hash(visitor_id) AS visitor
-    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
-    WHERE visitor_id IS NOT NULL
-),
-visiting AS (
-    SELECT tenant_id, count(*) AS visitors FROM seen GROUP BY tenant_id
-),
-before AS (
+-- One pass over the rows, for both periods.
+counted AS (
     SELECT
         tenant_id,
-        count(*) AS events_before,
-        count(DISTINCT hash(visitor_id)) FILTER (visitor_id IS NOT NULL) AS visitors_before,
-        count(*) FILTER (is_sale(endpoint, type)) AS transactions_before,
-        count(*) FILTER (
-            type IN ('whatsapp_click', 'call', 'call_click', 'maps_click', 'location_view')
-        ) AS contacts_before
-    FROM selected($tenant, $compared_from, $compared_to, $bots, $endpoint, $type, $product, $source)
-    WHERE $compared_from IS NOT NULL
-    GROUP BY tenant_id
-),
-shops AS (
-    SELECT tenant_id FROM counted UNION SELECT tenant_id FROM before
-),
-now AS (
-    SELECT
-        tenant_id,
-        any_value(tenants.slug) AS tenant,
-        coalesce(sum(events), 0)::BIGINT AS events,
-        coalesce(any_value(visitors), 0) AS visitors,
-        coalesce(sum(events) FILTER (type = 'view'), 0)::BIGINT AS view,
-        coalesce(sum(events) FILTER (type = 'whatsapp_click'), 0)::BIGINT AS whatsapp_click,
-        coalesce(sum(events) FILTER (type = 'call'), 0)::BIGINT AS call,
-        coalesce(sum(events) FILTER (type = 'call_click'), 0)::BIGINT AS call_click,
-        coalesce(sum(events) FILTER (type = 'maps_click'), 0)::BIGINT AS maps_click,
-        coalesce(sum(events) FILTER (type = 'location_view'), 0)::BIGINT AS location_view,
-        coalesce(sum(events) FILTER (type = 'cart_add'), 0)::BIGINT AS cart_add,
-        coalesce(sum(events) FILTER (type = 'social_share'), 0)::BIGINT AS social_share,
-        coalesce(sum(events) FILTER (type = 'conversion'), 0)::BIGINT AS conversion,
-        coalesce(sum(events) FILTER (type = 'purchase'), 0)::BIGINT AS purchase,
-        coalesce(sum(sales), 0)::BIGINT AS transactions
-    FROM shops
-    LEFT JOIN counted USING (tenant_id)
-    LEFT JOIN visiting USING (tenant_id)
-    LEFT JOIN tenants ON tenants.id = tenant_id
+        count(*) FILTER (is_now) AS events,
+        count(DISTINCT hash(visitor_id)) FILTER (is_now AND visitor_id IS NOT NULL) AS visitors,
+        count(*) FILTER (is_now AND type = 'view') AS view,
+        count(*) FILTER (is_now AND type = 'whatsapp_click') AS whatsapp_click,
+        count(*) FILTER (is_now AND type = 'call') AS call,
+        count(*) FILTER (is_now AND type = 'call_click') AS call_click,
+        count(*) FILTER (is_now AND type = 'maps_click') AS maps_click,
+        count(*) FILTER (is_now AND type = 'location_view') AS location_view,
+        count(*) FILTER (is_now AND type = 'cart_add') AS cart_add,
+        count(*) FILTER (is_now AND type = 'social_share') AS social_share,
+        count(*) FILTER (is_now AND type = 'conversion') AS conversion,
+        count(*) FILTER (is_now AND type = 'purchase') AS purchase,
+        count(*) FILTER (is_now AND is_sale) AS transactions,
+        count(*) FILTER (NOT is_now) AS events_before,
+        count(DISTINCT hash(visitor_id)) FILTER (NOT is_now AND visitor_id IS NOT NULL)
+            AS visitors_before,
+        count(*) FILTER (NOT is_now AND is_sale) AS transactions_before,
+        count(*) FILTER (NOT is_now AND is_contact) AS contacts_before
+    FROM chosen
     GROUP BY tenant_id
 )
 SELECT
-    now.*,
-    CASE WHEN $compared_from IS NOT NULL THEN coalesce(events_before, 0) END AS events_before,
-    CASE WHEN $compared_from IS NOT NULL THEN coalesce(visitors_before, 0) END AS visitors_before,
-    CASE WHEN $compared_from IS NOT NULL THEN coalesce(transactions_before, 0) END AS transactions_before,
-    CASE WHEN $compared_from IS NOT NULL THEN coalesce(contacts_before, 0) END AS contacts_before,
-    round(events / nullif(events_before, 0) - 1, 4) AS events_change,
-    round(visitors / nullif(visitors_before, 0) - 1, 4) AS visitors_change,
-    round(transactions / nullif(transactions_before, 0) - 1, 4) AS transactions_change,
+    tenant_id,
+    tenants.slug AS tenant,
+    counted.* EXCLUDE (tenant_id, events_before, visitors_before, transactions_before, contacts_before),
+    CASE WHEN $compared_from IS NOT NULL THEN events_before END AS events_before,
+    CASE WHEN $compared_from IS NOT NULL THEN visitors_before END AS visitors_before,
+    CASE WHEN $compared_from IS NOT NULL THEN transactions_before END AS transactions_before,
+    CASE WHEN $compared_from IS NOT NULL THEN contacts_before END AS contacts_before,
+    round(events / nullif(counted.events_before, 0) - 1, 4) AS events_change,
+    round(visitors / nullif(counted.visitors_before, 0) - 1, 4) AS visitors_change,
+    round(transactions / nullif(counted.transactions_before, 0) - 1, 4) AS transactions_change,
     round(
         (whatsapp_click + call + call_click + maps_click + location_view)
-        / nullif(contacts_before, 0) - 1, 4) AS contacts_change
-FROM now
-LEFT JOIN before USING (tenant_id)
+        / nullif(counted.contacts_before, 0) - 1, 4) AS contacts_change
+FROM counted
+LEFT JOIN tenants ON tenants.id = tenant_id
 ORDER BY events DESC, tenant_id

@@ -10,6 +10,7 @@ import duckdb
 import pytest
 from log_tools import Shop, event, rejection
 
+from etl.directory.entries import DirectoryUnavailable
 from etl.lake import duck
 from etl.lake.compaction import CompactionPlan
 from etl.lake.live.instance import Instance
@@ -195,6 +196,19 @@ def test_a_locked_view_reads_the_log_but_its_connections_do_not(shop: Shop) -> N
             con.execute(f"FROM read_text('{shop.sealed()[0].path}')")
         with pytest.raises(duckdb.Error):
             con.execute("SET lock_configuration = false")
+
+
+def test_a_directory_that_cannot_be_read_leaves_no_connection_open(shop: Shop) -> None:
+    """The names are read before the connection is opened."""
+
+    class Unavailable:
+        def exists(self) -> bool:
+            raise DirectoryUnavailable("no database")
+
+    view = LiveView(shop.data, Unavailable())  # type: ignore[arg-type]
+    with pytest.raises(DirectoryUnavailable):
+        view.connect()
+    assert view._instance._root is None
 
 
 def test_an_instance_that_failed_is_replaced(shop: Shop) -> None:

@@ -895,6 +895,15 @@ def heavy_report(name: str) -> reports.Report:
     return reports.Report(name, "Too much.", {"tenant": None, "tz": "UTC"}, HEAVY)
 
 
+def test_a_parameter_whose_name_begins_another_name_is_not_bound_for_it(filled, monkeypatch):
+    """The SQL names `$total` in a text, and not `$to`."""
+    sql = "SELECT $tenant AS tenant, '$total' AS text"
+    report = reports.Report("texts", "Texts.", {"tenant": None, "to": None, "tz": "UTC"}, sql)
+    monkeypatch.setattr(catalogue, "load", lambda name: report)
+    asked = Question("texts", {"tenant": "1", "to": "2026-11-24"})
+    assert reports.answer(LiveView(filled.data), asked).rows == [{"tenant": 1, "text": "$total"}]
+
+
 def test_a_report_that_takes_too_long_is_interrupted(filled, monkeypatch):
     """The connection, and the next report, are none the worse for it."""
     with LiveView(filled.data).connect() as con:

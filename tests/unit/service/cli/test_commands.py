@@ -352,6 +352,10 @@ def test_a_reports_parameters_are_flags(cli: Cli, shop: Shop) -> None:
         "source": None,
     }
     assert [row["events"] for row in answer["rows"]] == [2]
+    flags = ["--find", "colmena", "--shops", "1,2", "--limit", "5", "--json"]
+    answer = cli("report", "shops", *flags, "--data", str(shop.data)).json
+    assert [row["tenant"] for row in answer["rows"]] == ["la-colmena"]
+    assert (answer["parameters"]["shops"], answer["parameters"]["limit"]) == ([1, 2], 5)
 
 
 @pytest.mark.parametrize(
