@@ -28,7 +28,7 @@ class Instance:
     def lock_down(self, folder: Path) -> None:
         """Let all connections read files in `folder` only; this cannot be undone."""
         with self._lock:
-            if self._folder is None and self._root is not None:
+            if self._folder is None and self._root is not None and _is_usable(self._root):
                 duck.lock_down(self._root, folder)
             self._folder = folder
 
@@ -36,10 +36,14 @@ class Instance:
         """Return a new connection; the caller closes it."""
         with self._lock:
             if self._root is None or not _is_usable(self._root):
-                self._root = self._connect()
-                if self._folder is not None:
-                    duck.lock_down(self._root, self._folder)
+                self._root = self._open()
             return self._root.cursor()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        root = self._connect()
+        if self._folder is not None:
+            duck.lock_down(root, self._folder)
+        return root
 
 
 def _is_usable(con: duckdb.DuckDBPyConnection) -> bool:

@@ -49,6 +49,8 @@ class Tail:
         staging.stage_sources(con, segments)
         chosen = "true" if tenant is None else f"(tenant_id = {tenant} OR tenant_id IS NULL)"
         with self._lock:
+            self._make_table(con)
+            self._forget_replaced(con, segments)
             self._forget_others(con, segments)
             self._keep(con, segments)
             con.begin()
@@ -64,21 +66,41 @@ class Tail:
     def _table(self) -> str:
         return f"tail_{self._generation}"
 
+    def _make_table(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Make the table of the kept lines, unless it exists.
+
+        An instance that failed has lost its table, so its successor keeps no segment yet.
+        """
+        try:
+            con.execute(f"CREATE TABLE {self._table} AS FROM lines LIMIT 0")
+        except duckdb.CatalogException:  # it exists
+            return
+        self._sizes = {}
+
+    def _forget_replaced(self, con: duckdb.DuckDBPyConnection, wanted: Sequence[Sealed]) -> None:
+        """Forget the segments that an erasure or a mending has written again since."""
+        listed = {(item.series, item.number): item for item in wanted}
+        for item in list(self._sizes):
+            place = item.series, item.number
+            if listed.get(place, item) != item:
+                con.execute(f"DELETE FROM {self._table} WHERE (series, segment) = (?, ?)", place)
+                del self._sizes[item]
+
     def _forget_others(self, con: duckdb.DuckDBPyConnection, wanted: Sequence[Sealed]) -> None:
         """Forget the segments that are not in `wanted`, unless their lines are the lesser part."""
         live = {item: self._sizes[item] for item in wanted if item in self._sizes}
         kept_bytes = sum(self._sizes.values())
         if not kept_bytes or kept_bytes <= 2 * sum(live.values()):
             return
-        old = self._table
+        old, new = self._table, f"tail_{self._generation + 1}"
+        con.execute(f"CREATE OR REPLACE TABLE {new} AS FROM {old} SEMI JOIN sources {_SEGMENT}")
+        # Only now: a failure, such as exhausted memory, leaves the old table in use.
         self._generation += 1
-        con.execute(f"CREATE TABLE {self._table} AS FROM {old} SEMI JOIN sources {_SEGMENT}")
-        con.execute(f"DROP TABLE {old}")
         self._sizes = live
+        con.execute(f"DROP TABLE {old}")
 
     def _keep(self, con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
         """Add the segments that are new, up to `bytes_max`."""
-        con.execute(f"CREATE TABLE IF NOT EXISTS {self._table} AS FROM lines LIMIT 0")
         kept_bytes = sum(self._sizes.values())
         new: list[tuple[Sealed, int]] = []
         for item in segments:

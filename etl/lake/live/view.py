@@ -116,9 +116,9 @@ class LiveView:
         scope = _Scope(version, tenant, names or self.names())
         for _ in range(_ATTEMPTS_MAX):
             with ExitStack() as on_failure:
-                con = self._instance.cursor()
-                on_failure.callback(con.close)
                 try:
+                    con = self._instance.cursor()
+                    on_failure.callback(con.close)
                     self._fill(con, scope)
                 except VersionNotFound:
                     raise

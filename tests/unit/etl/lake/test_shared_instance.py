@@ -13,6 +13,7 @@ from log_tools import Shop, event, rejection
 from etl.directory.entries import DirectoryUnavailable
 from etl.lake import duck
 from etl.lake.compaction import CompactionPlan
+from etl.lake.errors import LakeError
 from etl.lake.live.instance import Instance
 from etl.lake.live.view import LiveView, ViewLimits
 
@@ -214,10 +215,6 @@ def test_a_directory_that_cannot_be_read_leaves_no_connection_open(shop: Shop) -
 def test_an_instance_that_failed_is_replaced(shop: Shop) -> None:
     """After an internal error DuckDB refuses every query; the next connection is of a new one."""
 
-    class Broken:
-        def execute(self, sql: str) -> None:
-            raise duckdb.FatalException(sql)
-
     opened: list[Any] = []
 
     def connect() -> Any:
@@ -233,3 +230,54 @@ def test_an_instance_that_failed_is_replaced(shop: Shop) -> None:
     with instance.cursor() as con, pytest.raises(duckdb.Error):
         con.execute("SET threads = 2")
     assert len(opened) == 2
+
+
+class Broken:
+    """A connection after an internal error of DuckDB."""
+
+    def execute(self, sql: str) -> None:
+        raise duckdb.FatalException(sql)
+
+
+def test_a_view_that_failed_before_its_lock_is_locked_all_the_same(shop: Shop) -> None:
+    """The lock waits for the instance that takes the place of the failed one."""
+    shop.seal(event(0))
+    view = LiveView(shop.data)
+    view.connect().close()
+    view._instance._root = Broken()  # type: ignore[assignment]
+    view.lock_down()
+    with view.connect() as con:
+        assert counts(con) == (1, 0)
+        with pytest.raises(duckdb.PermissionException):
+            con.execute(f"FROM read_text('{shop.sealed()[0].path}')")
+
+
+def test_an_instance_that_cannot_be_locked_is_not_used(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure in the middle of the lock leaves no connection that reads other files."""
+    shop.seal(event(0))
+    view = LiveView(shop.data)
+    view.lock_down()
+
+    def failing(con: object, folder: Path) -> None:
+        raise duckdb.OutOfMemoryException("no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(duck, "lock_down", failing)
+        with pytest.raises(LakeError):
+            view.connect()
+    with view.connect() as con, pytest.raises(duckdb.PermissionException):
+        con.execute(f"FROM read_text('{shop.sealed()[0].path}')")
+
+
+def test_the_successor_of_a_failed_instance_keeps_the_tail_anew(shop: Shop) -> None:
+    """The lines that the failed one kept are read from the log again."""
+    shop.seal(event(0))
+    shop.seal(event(1))
+    view = LiveView(shop.data)
+    view.connect().close()
+    view._instance._root = Broken()  # type: ignore[assignment]
+    shop.seal(event(2))
+    with view.connect() as con:
+        assert counts(con) == (3, 0)
