@@ -4,6 +4,9 @@ The rules are the JSON Schemas of schemas/v1, compiled once. A fast, compiled va
 rejects each body; the slower reference validator then explains the rejection. A body is a JSON
 value as `body.json_value` returns it, and is never changed. Whether a tenant or product exists is
 checked elsewhere.
+
+The limits of text are half the work of a validation. The JSON text of most bodies shows at once
+that all their texts are within them, and then a validator without these limits decides.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from service.collector.contract.schemas import Document, SchemaFileError, compil
 
 class _Wire(NamedTuple):
     is_valid: Callable[[Any], bool]
+    is_valid_if_text_fits: Callable[[Any], bool]
     explain: Callable[[object], Rejection]
 
 
@@ -44,9 +48,12 @@ class Contract:
             Decimal(str(shared["$defs"]["decimal"]["maximum"])),
         )
         limits = compiled({"$ref": f"{shared['$id']}#/$defs/limits"}, shared)
+        self._text_chars_max: int = shared["$defs"]["text"]["maxLength"]
+        lighter = schemas.without_text_limits(shared)
         self._wire = {
             name: _Wire(
                 compiled(documents[name], shared).is_valid,
+                compiled(documents[name], lighter).is_valid,
                 Explainer(documents[name], shared, limits.is_valid).explain,
             )
             for name in schemas.WIRE
@@ -62,23 +69,25 @@ class Contract:
             path = folder / f"{schemas.SHARED}.json"
             raise SchemaFileError(path, f"has no {error}") from error
 
-    def track(self, body: object) -> Payload | Rejection:
-        """Return the payload in a body of POST /api/v1/analytics/track."""
-        return self._checked("track", body, event_payload)
+    def track(self, body: object, plain: bytes) -> Payload | Rejection:
+        """Return the payload in a body of POST /api/v1/analytics/track; `plain` is its JSON."""
+        return self._checked("track", body, plain, event_payload)
 
-    def conversion(self, body: object) -> Payload | Rejection:
-        """Return the payload in a body of POST /api/v1/analytics/conversion."""
-        return self._checked("conversion", body, self._conversions.payload)
+    def conversion(self, body: object, plain: bytes) -> Payload | Rejection:
+        """Return the payload in a body of POST /api/v1/analytics/conversion, as `track` does."""
+        return self._checked("conversion", body, plain, self._conversions.payload)
 
-    def interaction(self, body: object) -> Payload | Rejection:
-        """Return the payload in a body of POST /api/v1/interactions."""
-        return self._checked("interaction", body, event_payload)
+    def interaction(self, body: object, plain: bytes) -> Payload | Rejection:
+        """Return the payload in a body of POST /api/v1/interactions, as `track` does."""
+        return self._checked("interaction", body, plain, event_payload)
 
     def _checked(
-        self, name: str, body: Any, normalise: Callable[[Body], Payload]
+        self, name: str, body: Any, plain: bytes, normalise: Callable[[Body], Payload]
     ) -> Payload | Rejection:
         wire = self._wire[name]
-        if not wire.is_valid(body):
+        text_fits = schemas.fits_text(plain, self._text_chars_max)
+        is_valid = wire.is_valid_if_text_fits if text_fits else wire.is_valid
+        if not is_valid(body):
             return wire.explain(body)
         try:
             return normalise(body)

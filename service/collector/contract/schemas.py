@@ -17,6 +17,8 @@ Document: TypeAlias = dict[str, Any]
 SHARED = "common"
 WIRE = ("track", "conversion", "interaction")
 _STORED = "event"
+_NUL = rb"\u0000"
+_TEXT_LIMITS = ("$ref", "propertyNames")
 FOLDER = files("schemas") / "v1"
 
 
@@ -42,6 +44,24 @@ def compiled(document: Document, shared: Document) -> jsonschema_rs.Validator:
     """Return the validator of a schema that may refer to `shared`. Raises ValueError."""
     registry = jsonschema_rs.Registry([(shared["$id"], shared)])
     return jsonschema_rs.Draft202012Validator(document, registry=registry, offline=True)
+
+
+def without_text_limits(shared: Document) -> Document:
+    """Return the shared definitions without the limits of text, which `fits_text` implies."""
+    limits = {
+        keyword: rule
+        for keyword, rule in shared["$defs"]["limits"].items()
+        if keyword not in _TEXT_LIMITS
+    }
+    return {**shared, "$defs": {**shared["$defs"], "limits": limits}}
+
+
+def fits_text(plain: bytes, chars_max: int) -> bool:
+    """Return whether all texts in valid JSON have at most `chars_max` characters and no NUL.
+
+    False if they may not have: a text is shorter than the JSON that it is part of.
+    """
+    return len(plain) <= chars_max and _NUL not in plain
 
 
 def _read(path: Traversable | Path) -> Document:

@@ -174,7 +174,7 @@ class BatchEndpoint(Endpoint):
                 continue
             raw = item.raw = orjson.dumps(item.body)
             is_too_large = len(raw) > self._body_bytes_max
-            payload = _TOO_LARGE if is_too_large else item.kind.check(item.body)
+            payload = _TOO_LARGE if is_too_large else item.kind.check(item.body, raw)
             sent = _Sent(len(raw), work.request.address, work.signed_body)
             _decide(work.waits, item, item.kind.verdict, payload, sent)
             explained += isinstance(payload, Rejection)

@@ -52,7 +52,7 @@ class Kind(ABC):
         parts: Parts,
         lookup: TenantLookup,
         gate: Gate,
-        check: Callable[[object], Payload | Rejection],
+        check: Callable[[object, bytes], Payload | Rejection],
     ) -> None:
         self.gate = gate
         """The gate of addresses."""

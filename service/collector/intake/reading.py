@@ -36,7 +36,7 @@ def decompress(request: Request, gate: Gate, *, bytes_max: int) -> None:
 
 
 def payload(
-    request: Request, check: Callable[[object], Payload | Rejection]
+    request: Request, check: Callable[[object, bytes], Payload | Rejection]
 ) -> Payload | Rejection:
     """Parse the decompressed body, and return its payload, or the rejection.
 
@@ -44,4 +44,4 @@ def payload(
     """
     submission = request.submission
     content = request.content = submission.rejection or json_value(submission.body)
-    return content if isinstance(content, Rejection) else check(content)
+    return content if isinstance(content, Rejection) else check(content, submission.body)

@@ -130,7 +130,7 @@ def test_it_is_what_the_contract_and_the_directory_resolve(endpoint: str, value:
 def resolved(endpoint: str, body: dict[str, Any]) -> int | None:
     """The id of the shop that the collector itself finds."""
     checks = {"track": CONTRACT.track, "conversion": CONTRACT.conversion}
-    payload = checks.get(endpoint, CONTRACT.interaction)(body)
+    payload = checks.get(endpoint, CONTRACT.interaction)(body, json.dumps(body).encode())
     if not isinstance(payload, Payload):
         return None
     directory = Directory(_Shops())  # type: ignore[arg-type]
