@@ -58,8 +58,12 @@ def is_deep(value: JsonValue, levels: int = DEPTH_MAX) -> bool:
     """Return whether containers nest deeper than `levels`."""
     if type(value) not in _CONTAINER_TYPES:
         return False
-    inner = [child for child in _children(value) if type(child) in _CONTAINER_TYPES]
-    return levels <= 0 or (bool(inner) and any(is_deep(child, levels - 1) for child in inner))
+    if levels <= 0:
+        return True
+    for child in _children(value):
+        if type(child) in _CONTAINER_TYPES and is_deep(child, levels - 1):
+            return True
+    return False
 
 
 def _may_be_deep(plain: bytes) -> bool:

@@ -153,6 +153,8 @@ def _moment(body: Body, fields: tuple[str, ...]) -> tuple[int | None, str | None
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        return us_of(moment.astimezone(UTC)), text
+        elif moment.tzinfo is not UTC:
+            moment = moment.astimezone(UTC)
+        return us_of(moment), text
     except (ValueError, OverflowError) as error:
         raise RuleBroken(field, "timestamp-invalid", "must be an ISO 8601 time") from error

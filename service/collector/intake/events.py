@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache, partial
 from random import Random
 from typing import NamedTuple
 
@@ -48,6 +49,14 @@ class Stored(NamedTuple):
         return Owed(self.batch, reply, _NOT_STORED)
 
 
+class _Receipt(NamedTuple):
+    """The values that all events of one submission share; `visitor_id` takes the tenant's id."""
+
+    received_us: int
+    visitor_id: Callable[[int], str | None]
+    bot: bool
+
+
 class EventStream:
     """The events of one collector, on its event loop."""
 
@@ -68,10 +77,10 @@ class EventStream:
 
         `clock_wait` must have returned None, or its future be done, in this step of the loop.
         """
-        received_us = self._clock.now_us()
-        visit = self._visit(endpoint, admitted, submission, received_us)
+        receipt = self._receipt(submission)
+        visit = self._visit(endpoint, admitted, receipt)
         try:
-            batch = self._journal.submit(record.event(admitted.payload, visit), received_us)
+            batch = self._journal.submit(record.event(admitted.payload, visit), receipt.received_us)
         except (JournalFull, JournalBroken) as error:
             raise _unavailable(error) from error
         return Stored(visit.event_id, batch)
@@ -80,30 +89,39 @@ class EventStream:
         self, events: Sequence[tuple[str, Admitted]], submission: Submission
     ) -> tuple[list[str], Batch]:
         """Store events, at least one, of given endpoints as `store` does; all or none of them."""
-        received_us = self._clock.now_us()
+        receipt = self._receipt(submission)
+        receipt = receipt._replace(visitor_id=cache(receipt.visitor_id))
         event_ids, records = [], []
         for endpoint, admitted in events:
-            visit = self._visit(endpoint, admitted, submission, received_us)
+            visit = self._visit(endpoint, admitted, receipt)
             event_ids.append(visit.event_id)
             records.append(record.event(admitted.payload, visit))
         try:
-            batch = self._journal.submit_all(records, received_us)
+            batch = self._journal.submit_all(records, receipt.received_us)
         except (JournalFull, JournalBroken) as error:
             raise _unavailable(error) from error
         return event_ids, batch
 
-    def _visit(
-        self, endpoint: str, admitted: Admitted, submission: Submission, received_us: int
-    ) -> Visit:
+    def _receipt(self, submission: Submission) -> _Receipt:
+        received_us = self._clock.now_us()
+        salt = None if submission.wants_privacy else self._salt(received_us)
+        visitor: Callable[[int], str | None] = _no_visitor
+        if salt is not None:
+            ip, user_agent = submission.ip, submission.user_agent
+            visitor = partial(visitor_id, salt, ip=ip, user_agent=user_agent)
+        return _Receipt(received_us, visitor, is_bot(submission.user_agent))
+
+    def _visit(self, endpoint: str, admitted: Admitted, receipt: _Receipt) -> Visit:
         payload, tenant_id = admitted.payload, admitted.tenant.id
+        received_us = receipt.received_us
         return Visit(
             endpoint,
             tenant_id,
             payload.event_id or uuid7(received_us, self._random_bits),
             received_us,
             self._occurred_us(payload, received_us),
-            self._visitor_id(tenant_id, submission, received_us),
-            is_bot(submission.user_agent),
+            receipt.visitor_id(tenant_id),
+            receipt.bot,
             admitted.signed,
         )
 
@@ -115,20 +133,22 @@ class EventStream:
         latest_us = received_us + self._bounds.future_max_us
         return claimed_us if earliest_us <= claimed_us <= latest_us else received_us
 
-    def _visitor_id(self, tenant_id: int, submission: Submission, received_us: int) -> str | None:
-        if submission.wants_privacy:
-            return None
+    def _salt(self, received_us: int) -> bytes | None:
+        """Return the salt of the day, or None while there is none."""
         # After a failure wait, because each try syncs a folder on the event loop.
         if self._salt_due_s is not None and self._clock.monotonic_s() < self._salt_due_s:
             return None
         day = date.fromordinal(_EPOCH_DAY + received_us // _DAY_US)
         try:
-            salt = self._salts.salt(day)
+            return self._salts.salt(day)
         except (OSError, SaltDamagedError) as error:
             self._salt_due_s = self._clock.monotonic_s() + _SALT_RETRY_S
             log.error("events have no visitor id: no salt", extra={"fields": {"why": str(error)}})
             return None
-        return visitor_id(salt, tenant_id, submission.ip, submission.user_agent)
+
+
+def _no_visitor(_: int) -> None:
+    return None
 
 
 def _unavailable(error: JournalFull | JournalBroken) -> Unavailable:
