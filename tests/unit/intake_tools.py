@@ -54,12 +54,16 @@ ENDPOINTS = sorted(VALID)
 
 
 class FakeDirectory:
-    """Two shops; shop 17 sells 1042. `cold`: nothing in memory. `down`: no database."""
+    """Two shops; shop 17 sells 1042. `cold`: nothing in memory. `down`: no database.
+
+    It allows `pending_max` questions at a time, as the directory does per address.
+    """
 
     def __init__(self) -> None:
         self.cold = False
         self.down = False
-        self.questions = 0
+        self.questions = self.pending = self.pending_most = 0
+        self.pending_max = 1000
         self.askers: set[str] = set()
 
     def peek_tenant(self, key: int | str) -> Tenant | Miss | None:
@@ -72,18 +76,23 @@ class FakeDirectory:
         return MISS if self.cold else (tenant_id, product_id) == (17, 1042)
 
     async def tenant(self, key: int | str, asker: str) -> Tenant | None:
-        return self._asked(self._tenant(key), asker)
+        return await self._asked(self._tenant(key), asker)
 
     async def tenant_by_slug(self, slug: str, asker: str) -> Tenant | None:
-        return self._asked(self._slug(slug), asker)
+        return await self._asked(self._slug(slug), asker)
 
     async def has_product(self, tenant_id: int, product_id: int, asker: str) -> bool:
-        return bool(self._asked((tenant_id, product_id) == (17, 1042), asker))
+        return await self._asked((tenant_id, product_id) == (17, 1042), asker)
 
-    def _asked(self, answer: T, asker: str) -> T:
+    async def _asked(self, answer: T, asker: str) -> T:
         self.questions += 1
         self.askers.add(asker)
-        if self.down:
+        self.pending += 1
+        self.pending_most = max(self.pending, self.pending_most)
+        is_refused = self.down or self.pending > self.pending_max
+        await asyncio.sleep(0)
+        self.pending -= 1
+        if is_refused:
             raise DirectoryUnavailable("no answer")
         return answer
 

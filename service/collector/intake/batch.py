@@ -4,18 +4,16 @@ An item is the body of another endpoint, and `endpoint` names which. It has the 
 meets the same rules as a request of its own, and a bad item never costs a good one. All accepted
 events of a batch are in one group commit.
 
-Nothing is half told: if an event cannot be stored, the reply is a 503 and none is. A payload that
-cannot be checked because the directory cannot be read is not kept, unlike that of a conversion of
-its own: the client still has it, and its result says that it may be sent again.
+If the accepted events cannot be stored, none is, and the reply is a 503. A payload that cannot be
+checked because the directory cannot be read is not kept, unlike that of a conversion of its own:
+the client still has it, and its result says that it may be sent again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, TypeAlias
 
 import orjson
 
@@ -25,10 +23,10 @@ from service.collector.intake.admission import (
     DIRECTORY_UNAVAILABLE,
     TENANT_NOT_FOUND,
     Admitted,
-    Verdict,
 )
 from service.collector.intake.endpoint import Endpoint
-from service.collector.intake.kinds import InteractionKind, Kind, make_kinds
+from service.collector.intake.items import Item, SentItem, Verdicts
+from service.collector.intake.kinds import InteractionKind, make_kinds
 from service.collector.intake.outcome import Outcome, Owed, Unavailable, Waiting, rejected
 from service.collector.intake.parts import Parts
 from service.collector.intake.results import Results
@@ -53,42 +51,14 @@ _NOT_AN_OBJECT = _rejection("payload-invalid", "body", "The event must be an obj
 _NO_ENDPOINT = _rejection("field-missing", "endpoint", "The endpoint field is required.")
 
 
-class _Item:
-    """An event of a batch. Without a kind, its verdict is known from the start.
-
-    `raw` is the body as its own endpoint would get it.
-    """
-
-    __slots__ = ("body", "kind", "raw", "verdict")
-
-    def __init__(self, kind: Kind | None, body: object, verdict: Rejection | None = None) -> None:
-        self.kind = kind
-        self.body = body
-        self.raw = b""
-        self.verdict: Verdict | Throttled | Unavailable | None = verdict
-
-
-@dataclass(slots=True)
-class _Sent:
-    """A Sent: one item. Its quota is not used: the reply has that of the batch's address."""
-
-    size_bytes: int
-    address: str
-    signed_body: SignedBody | None
-    quota: Mapping[str, str] = field(init=False)
-
-
-_Waits: TypeAlias = list[tuple[_Item, Waiting[Verdict]]]
-
-
 @dataclass(slots=True)
 class _Work:
-    """A batch on its way: its items, the verdicts that wait for the directory, and its headers."""
+    """A batch on its way: its items, its signature, and the verdicts on the items."""
 
     request: Request
-    items: Sequence[_Item]
+    items: Sequence[Item]
     signed_body: SignedBody | None
-    waits: _Waits = field(default_factory=list)
+    verdicts: Verdicts = field(default_factory=Verdicts)
 
 
 class BatchEndpoint(Endpoint):
@@ -142,20 +112,20 @@ class BatchEndpoint(Endpoint):
         kept = self._rejected.keep(_NAME, rejection, b"", request.address)
         return Owed(kept, reply, None) if kept else reply
 
-    def _item(self, value: contract.Item) -> _Item:
+    def _item(self, value: contract.Item) -> Item:
         if isinstance(value, Rejection):
-            return _Item(None, None, value)
+            return Item(None, None, value)
         if not isinstance(value, dict):
-            return _Item(None, None, _NOT_AN_OBJECT)
+            return Item(None, None, _NOT_AN_OBJECT)
         name = value.pop("endpoint", None)
         kind = self._kinds.get(name) if isinstance(name, str) else None
         if kind is None:
-            return _Item(None, None, _NO_ENDPOINT if name is None else self._unknown_endpoint)
-        return _Item(kind, value)
+            return Item(None, None, _NO_ENDPOINT if name is None else self._unknown_endpoint)
+        return Item(kind, value)
 
-    def _enter(self, request: Request, items: Sequence[_Item]) -> None:
+    def _enter(self, request: Request, items: Sequence[Item]) -> None:
         """Pass the gate of addresses once per event, in order, until the limit is reached."""
-        by_gate: dict[Gate, list[_Item]] = {}
+        by_gate: dict[Gate, list[Item]] = {}
         for item in items:
             by_gate.setdefault(item.kind.gate if item.kind else self._gate, []).append(item)
         for gate, entering in by_gate.items():
@@ -175,8 +145,8 @@ class BatchEndpoint(Endpoint):
             raw = item.raw = orjson.dumps(item.body)
             is_too_large = len(raw) > self._body_bytes_max
             payload = _TOO_LARGE if is_too_large else item.kind.check(item.body, raw)
-            sent = _Sent(len(raw), work.request.address, work.signed_body)
-            _decide(work.waits, item, item.kind.verdict, payload, sent)
+            sent = SentItem(len(raw), work.request.address, work.signed_body)
+            work.verdicts.decide(item, item.kind.verdict, payload, sent)
             explained += isinstance(payload, Rejection)
             if explained >= _EXPLAINED_PER_STEP_MAX:
                 return Waiting(asyncio.sleep(0), lambda _: self._check(work, place + 1))  # noqa: B023
@@ -184,16 +154,10 @@ class BatchEndpoint(Endpoint):
 
     def _wait(self, work: _Work) -> Outcome:
         """Store the batch, once every verdict is known."""
-        if not work.waits:
+        fetched = work.verdicts.fetched()
+        if fetched is None:
             return self._settle(work)
-        fetched = asyncio.gather(*(waiting.awaited for _, waiting in work.waits))
-        return Waiting(fetched, partial(self._fetched, work))
-
-    def _fetched(self, work: _Work, results: Sequence[Any]) -> Outcome:
-        waits, work.waits = work.waits, []
-        for (item, waiting), result in zip(waits, results, strict=True):
-            _decide(work.waits, item, waiting.resume, result)
-        return self._wait(work)
+        return fetched.then(lambda _: self._wait(work))
 
     def _settle(self, work: _Work) -> Outcome:
         """Store what is admitted, keep what is rejected, and return the reply with the results."""
@@ -235,15 +199,3 @@ class BatchEndpoint(Endpoint):
                 else:
                     results.rejected(verdict)
         return kept
-
-
-def _decide(waits: _Waits, item: _Item, step: Callable[..., Any], *values: object) -> None:
-    """Set the verdict of an item to the result of a step, or add it to those that wait."""
-    try:
-        verdict = step(*values)
-    except (Throttled, Unavailable) as error:
-        verdict = error
-    if isinstance(verdict, Waiting):
-        waits.append((item, verdict))
-    else:
-        item.verdict = verdict

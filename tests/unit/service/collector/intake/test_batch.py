@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from intake_tools import CONVERSION, EVENT_ID, INTERACTION, NOW, TRACK, Collector
 
 from etl.log.segment_writer import DiskFull
+from service.collector.directory.lookups import LookupBounds
 from service.collector.intake import Reply
 from service.collector.journal import JournalBroken, JournalFull
 from service.collector.signing.secret_store import SecretStore
@@ -388,12 +389,30 @@ def test_an_event_that_cannot_be_checked_now_may_be_sent_again(collector: Collec
 
 
 def test_the_directory_is_asked_once_per_event_that_it_does_not_know(collector: Collector) -> None:
-    """All at once; then for the products."""
+    """First for the tenants, then for the products."""
     collector.directory.cold = True
     reply = collector.send("batch", [TRACKED | {"product_id": 1042}, SOLD, {}, SEEN])
     assert statuses(reply) == ["accepted", "accepted", "rejected", "accepted"]
     assert collector.directory.questions == 4
     assert len(collector.journal.commits) == 1
+
+
+def test_a_batch_never_asks_more_than_its_address_may(collector: Collector) -> None:
+    """A shop without imported products sends unknown ones, in several batches at once."""
+    collector.directory.cold = True
+    collector.directory.pending_max = LookupBounds().pending_per_asker_max // 8
+    reply = collector.send("batch", [SEEN | {"product_id": number} for number in range(500)])
+    assert reply.status == 200
+    assert statuses(reply) == ["accepted"] * 500
+    assert len(collector.journal.commits) == 1
+
+
+def test_a_directory_that_is_down_delays_a_batch_once(collector: Collector) -> None:
+    """After the first failure, all other questions are asked together."""
+    collector.directory.cold = collector.directory.down = True
+    reply = collector.send("batch", [SEEN] * 500)
+    assert reply.status == 503
+    assert collector.directory.pending_most > 400
 
 
 # -- signatures ---------------------------------------------------------------------------------

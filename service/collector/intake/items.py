@@ -1,0 +1,86 @@
+"""The items of a batch, and the verdicts on them that wait for the directory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeAlias
+
+from service.collector.contract.rejection import Rejection
+from service.collector.intake.admission import DIRECTORY_UNAVAILABLE, Verdict
+from service.collector.intake.kinds import Kind
+from service.collector.intake.outcome import Unavailable, Waiting
+from service.collector.signing.verifier import SignedBody
+from service.collector.throttle.gates import Throttled
+
+LOOKUPS_MAX = 4
+"""Look-ups at a time: enough for the threads of the directory, and an eighth of those that it
+allows an address, because a server may send several batches at once."""
+
+
+class Item:
+    """An event of a batch. Without a kind, its verdict is known from the start.
+
+    `raw` is the body as its own endpoint would get it.
+    """
+
+    __slots__ = ("body", "kind", "raw", "verdict")
+
+    def __init__(self, kind: Kind | None, body: object, verdict: Rejection | None = None) -> None:
+        self.kind = kind
+        self.body = body
+        self.raw = b""
+        self.verdict: Verdict | Throttled | Unavailable | None = verdict
+
+
+@dataclass(slots=True)
+class SentItem:
+    """A Sent: one item. Its quota is not used: the reply has that of the batch's address."""
+
+    size_bytes: int
+    address: str
+    signed_body: SignedBody | None
+    quota: Mapping[str, str] = field(init=False)
+
+
+_Waits: TypeAlias = list[tuple[Item, Waiting[Verdict]]]
+
+
+class Verdicts:
+    """The verdicts on the items of one batch. Those that need the directory wait for `fetched`."""
+
+    def __init__(self) -> None:
+        self._waits: _Waits = []
+        self._lookups_max: int | None = LOOKUPS_MAX
+
+    def decide(self, item: Item, step: Callable[..., Any], *values: object) -> None:
+        """Set the verdict of an item to the result of a step, now or once that is known."""
+        try:
+            verdict = step(*values)
+        except (Throttled, Unavailable) as error:
+            verdict = error
+        if isinstance(verdict, Waiting):
+            self._waits.append((item, verdict))
+        else:
+            item.verdict = verdict
+
+    def fetched(self) -> Waiting[None] | None:
+        """Return the wait for the next look-ups, which may lead to more; None if all is known.
+
+        If a look-up has failed, all others run at once, so that a directory that does not respond
+        delays the batch by one timeout, not by one per look-up.
+        """
+        if not self._waits:
+            return None
+        waits = self._waits[: self._lookups_max]
+        del self._waits[: self._lookups_max]
+        results = asyncio.gather(*(waiting.awaited for _, waiting in waits))
+        return Waiting(results, partial(self._resume, waits))
+
+    def _resume(self, waits: _Waits, results: Sequence[Any]) -> None:
+        if DIRECTORY_UNAVAILABLE in results:
+            self._lookups_max = None
+        for (item, waiting), result in zip(waits, results, strict=True):
+            self.decide(item, waiting.resume, result)
