@@ -37,8 +37,10 @@ class Batch:
     def settle(self, error: Exception | None) -> None:
         """Pay all payees in the next turn of the loop, in the order of `owe`; each one only once.
 
+        The records are dropped, because a reply may refer to its batch until it is sent.
         None for a batch that is durable, or the error because of which it is lost.
         """
+        self.payloads = []
         payees, self._payees = self._payees, []
         if payees:
             asyncio.get_running_loop().call_soon(_pay, iter(payees), error)

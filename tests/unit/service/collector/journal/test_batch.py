@@ -45,6 +45,17 @@ def test_every_payee_is_paid_once_and_in_order(
     assert reported == [f"defect {n}" for n, raises in enumerate(payees_raise) if raises]
 
 
+def test_a_settled_batch_keeps_no_records() -> None:
+    """A reply that waits behind others on its connection still refers to its batch."""
+
+    async def scenario() -> None:
+        batch = Batch([b"{}"], size_bytes=2)
+        batch.settle(None)
+        assert batch.payloads == []
+
+    asyncio.run(scenario())
+
+
 def test_without_a_defect_all_are_paid_in_one_turn() -> None:
     """The replies of a batch leave together."""
     paid: list[int] = []
