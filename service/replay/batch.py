@@ -118,7 +118,7 @@ def _results(response: Response, count: int) -> list[tuple[str, bool]] | None:
         return None
     try:
         results: list[dict[str, Any]] = orjson.loads(response.body)["results"]
-        read = [(str(one["status"]), not one.get("retryable", False)) for one in results]
+        read = [(str(result["status"]), not result.get("retryable", False)) for result in results]
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return None
     return read if len(read) == count else None

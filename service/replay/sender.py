@@ -94,15 +94,15 @@ class Sender(threading.Thread):
             except (OSError, HTTPException) as error:
                 counts.transport_errors[_reason(error)] += len(batch.events)
                 return
-            told = outcome(batch, response)
-            counts.results += told.final
-            counts.statuses += told.statuses
-            if told.again is None:
+            after = outcome(batch, response)
+            counts.results += after.final
+            counts.statuses += after.statuses
+            if after.again is None:
                 return
             if tries == TRIES_MAX:
-                counts.results += told.waiting
+                counts.results += after.waiting
                 return
-            batch, tries = told.again, tries + 1
+            batch, tries = after.again, tries + 1
             self._pause(min(response.retry_after_s, RETRY_WAIT_MAX_S))
 
 

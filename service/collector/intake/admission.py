@@ -81,7 +81,7 @@ class TenantLookup(NamedTuple):
 
 
 class Admission:
-    """The steps after the tenant was found."""
+    """The steps after the look-up of the tenant."""
 
     def __init__(self, directory: Directory, verifier: Verifier) -> None:
         self._directory = directory

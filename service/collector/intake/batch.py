@@ -19,6 +19,7 @@ import orjson
 
 from service.collector.contract import batch as contract
 from service.collector.contract.rejection import Rejection
+from service.collector.intake import reading
 from service.collector.intake.admission import (
     DIRECTORY_UNAVAILABLE,
     TENANT_NOT_FOUND,
@@ -88,19 +89,11 @@ class BatchEndpoint(Endpoint):
 
     def _unpack(self, request: Request) -> list[contract.Item] | Rejection:
         """Return the items of the body, which is decompressed. Raises Throttled."""
-        submission = request.submission
-        plain = submission.rejection or contract.plain_batch(
-            submission.body,
-            content_type=submission.content_type,
-            content_encoding=submission.content_encoding,
-            bytes_max=self._batch_bytes_max,
+        reading.decompress(
+            request, self._gate, contract.plain_batch, bytes_max=self._batch_bytes_max
         )
-        if isinstance(plain, Rejection):
-            return plain
-        if plain is not submission.body:
-            self._gate.add_bytes(request.address, max(0, len(plain) - len(submission.body)))
-            request.submission = submission._replace(body=plain)
-        return contract.items(plain, submission.content_type)
+        submission = request.submission
+        return submission.rejection or contract.items(submission.body, submission.content_type)
 
     def _refuse(self, request: Request, rejection: Rejection) -> Outcome:
         """Reject the whole batch, which counts as one request.

@@ -88,7 +88,7 @@ class EventStream:
     def store_all(
         self, events: Sequence[tuple[str, Admitted]], submission: Submission
     ) -> tuple[list[str], Batch]:
-        """Store events, at least one, of given endpoints as `store` does; all or none of them."""
+        """Store events with their endpoints, at least one, as `store` does: all or none of them."""
         receipt = self._receipt(submission)
         receipt = receipt._replace(visitor_id=cache(receipt.visitor_id))
         event_ids, records = [], []

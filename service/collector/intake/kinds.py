@@ -27,7 +27,7 @@ class Sent(Protocol):
     """An event as it was sent, in a request of its own or in a batch."""
 
     quota: Mapping[str, str]
-    """The quota headers of the limit that its endpoint tells its clients, once they are known."""
+    """The quota headers of the limit that its endpoint shows to clients, once they are known."""
 
     @property
     def size_bytes(self) -> int:
@@ -70,13 +70,13 @@ class Kind(ABC):
 
         Raises Throttled, Unavailable, and so may the steps of a Waiting.
         """
-        found = self._lookup.tenant(payload, sent.address)
-        if isinstance(found, Waiting):
-            return found.then(partial(self._tenant_found, sent))
-        return self._tenant_found(sent, found)
+        admitted = self._lookup.tenant(payload, sent.address)
+        if isinstance(admitted, Waiting):
+            return admitted.then(partial(self._with_tenant, sent))
+        return self._with_tenant(sent, admitted)
 
     @abstractmethod
-    def _tenant_found(self, sent: Sent, found: Verdict) -> Verdict | Waiting[Verdict]:
+    def _with_tenant(self, sent: Sent, admitted: Verdict) -> Verdict | Waiting[Verdict]:
         """Continue with a payload whose tenant is public, or with its rejection."""
 
 
@@ -87,12 +87,12 @@ class ApiKind(Kind):
         """See Kind.enter; the quota is that of the address."""
         sent.quota = quota_headers(self.gate.enter(sent.address, sent.size_bytes))
 
-    def _tenant_found(self, sent: Sent, found: Verdict) -> Verdict | Waiting[Verdict]:
-        verified = self._admission.verified(found, self._signed_body(sent))
-        admitted = self._admission.with_product(verified, sent.address)
-        if isinstance(admitted, Waiting):
-            return admitted.then(partial(self._within_bytes, sent))
-        return self._within_bytes(sent, admitted)
+    def _with_tenant(self, sent: Sent, admitted: Verdict) -> Verdict | Waiting[Verdict]:
+        verified = self._admission.verified(admitted, self._signed_body(sent))
+        checked = self._admission.with_product(verified, sent.address)
+        if isinstance(checked, Waiting):
+            return checked.then(partial(self._within_bytes, sent))
+        return self._within_bytes(sent, checked)
 
     def _signed_body(self, _: Sent) -> SignedBody | None:
         """Return the signed body if this kind of event may be signed."""
@@ -139,21 +139,21 @@ class InteractionKind(Kind):
         lookup = TenantLookup.by_id(parts.directory)
         super().__init__(parts, lookup, parts.gates.interactions, parts.contract.interaction)
 
-    def _tenant_found(self, sent: Sent, found: Verdict) -> Verdict | Waiting[Verdict]:
+    def _with_tenant(self, sent: Sent, admitted: Verdict) -> Verdict | Waiting[Verdict]:
         gate = self._gates.interactions_tenant
-        if isinstance(found, Rejection):
+        if isinstance(admitted, Rejection):
             sent.quota = quota_headers(gate.enter(f"ip:{sent.address}", 0))
-            return found
-        sent.quota = quota_headers(gate.enter(found.throttle_key, sent.size_bytes))
-        checked = self._admission.with_product(found, sent.address)
+            return admitted
+        sent.quota = quota_headers(gate.enter(admitted.throttle_key, sent.size_bytes))
+        checked = self._admission.with_product(admitted, sent.address)
         if isinstance(checked, Waiting):
-            return checked.then(partial(_without_unknown_product, found))
-        return _without_unknown_product(found, checked)
+            return checked.then(partial(_without_unknown_product, admitted))
+        return _without_unknown_product(admitted, checked)
 
 
-def _without_unknown_product(found: Admitted, checked: Verdict) -> Verdict:
+def _without_unknown_product(admitted: Admitted, checked: Verdict) -> Verdict:
     if checked is PRODUCT_NOT_FOUND:
-        return found._replace(payload=found.payload._replace(product_id=None))
+        return admitted._replace(payload=admitted.payload._replace(product_id=None))
     return checked
 
 

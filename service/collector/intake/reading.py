@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
-from service.collector.contract.body import json_value, plain_body
+from service.collector.contract.body import json_value
 from service.collector.contract.payload import Payload
 from service.collector.contract.rejection import Rejection
 from service.collector.intake.submission import Request
 from service.collector.throttle.gates import Gate
 
 
-def decompress(request: Request, gate: Gate, *, bytes_max: int) -> None:
+class PlainBody(Protocol):
+    """A function that decompresses a body: `plain_body`, or `plain_batch` for a batch."""
+
+    def __call__(
+        self, raw: bytes, *, content_type: str | None, content_encoding: str | None, bytes_max: int
+    ) -> bytes | Rejection:
+        """Return the decompressed body of at most `bytes_max` bytes, or the rejection."""
+
+
+def decompress(request: Request, gate: Gate, plain_body: PlainBody, *, bytes_max: int) -> None:
     """Decompress the body of the submission, or set its rejection.
 
     The bytes that decompression adds are taken from the limit of the request's address at `gate`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from functools import partial
 
+from service.collector.contract.body import plain_body
 from service.collector.contract.rejection import Rejection
 from service.collector.intake import reading, rejections
 from service.collector.intake.admission import Admitted, Verdict
@@ -29,7 +30,7 @@ class SingleEndpoint(Endpoint):
     def _receive(self, request: Request) -> Outcome:
         kind = self._kind
         kind.enter(request)
-        reading.decompress(request, kind.gate, bytes_max=self._body_bytes_max)
+        reading.decompress(request, kind.gate, plain_body, bytes_max=self._body_bytes_max)
         verdict = kind.verdict(reading.payload(request, kind.check), request)
         if isinstance(verdict, Waiting):
             return verdict.then(partial(self._reply_to, request))

@@ -33,7 +33,7 @@ _EVENT: Json = {
     "required": ["endpoint"],
     "properties": {
         "endpoint": {
-            "description": "Whose body the other fields are.",
+            "description": "The endpoint that takes the other fields as its body.",
             "enum": list(_BODIES),
         }
     },
