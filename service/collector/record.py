@@ -19,13 +19,17 @@ REJECTED_BODY_BYTES_MAX = 8192
 
 
 class Visit(NamedTuple):
-    """The values that the server adds to an event. Times are microseconds since the epoch."""
+    """The values that the server adds to an event.
+
+    `received_at` is text as `iso_utc` returns it. `occurred_us` counts microseconds since the
+    epoch; None if the event occurred when it was received.
+    """
 
     endpoint: str
     tenant_id: int
     event_id: str
-    received_us: int
-    occurred_us: int
+    received_at: str
+    occurred_us: int | None
     visitor_id: str | None
     bot: bool
     signed: bool = False
@@ -33,13 +37,12 @@ class Visit(NamedTuple):
 
 def event(payload: Payload, visit: Visit) -> bytes:
     """Return the record of an accepted event."""
-    received_at = iso_utc(visit.received_us)
-    is_now = visit.occurred_us == visit.received_us
+    received_at, occurred_us = visit.received_at, visit.occurred_us
     fields: dict[str, object] = {
         "kind": "event",
         "event_id": visit.event_id,
         "received_at": received_at,
-        "occurred_at": received_at if is_now else iso_utc(visit.occurred_us),
+        "occurred_at": received_at if occurred_us is None else iso_utc(occurred_us),
         "tenant_id": visit.tenant_id,
         "endpoint": visit.endpoint,
         "type": payload.type,

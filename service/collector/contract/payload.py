@@ -21,7 +21,6 @@ CURRENCY_DEFAULT = "HNL"
 _TRANSACTION_CHARACTERS_MAX = 255
 _INTEGER_MAX = 2**53 - 1
 _VALUE_STEP = Decimal("0.0001")
-_TRACK_TIMESTAMP = ("timestamp",)
 
 Body: TypeAlias = dict[str, Any]
 
@@ -63,15 +62,15 @@ class Conversions:
 
     def payload(self, body: Body) -> Payload:
         """Return the payload of a valid body. Raises RuleBroken."""
-        timestamp_us, timestamp_text = _moment(body, ("timestamp", "occurred_at"))
+        field, timestamp = _first(body, ("timestamp", "occurred_at"))
         return Payload(
             tenant=body["tenant_slug"],
             type=_first(body, ("type", "event_type", "event"))[1] or CONVERSION_TYPE_DEFAULT,
             product_id=_integer(body.get("product_id")),
             metadata=dict(body.get("metadata") or {}),
             event_id=_lower(body.get("event_id")),
-            timestamp_us=timestamp_us,
-            timestamp_text=timestamp_text,
+            timestamp_us=None if timestamp is None else _us_of_text(field, timestamp),
+            timestamp_text=timestamp,
             transaction_id=_transaction_text(body.get("transaction_id")),
             value=self._value(body.get("value")),
             currency=self._currency(body.get("currency")),
@@ -94,18 +93,15 @@ class Conversions:
 
 def event_payload(body: Body) -> Payload:
     """Return the payload of a valid body of track or interactions. Raises RuleBroken."""
-    has_timestamp = body.get("timestamp") is not None
-    timestamp_us, timestamp_text = (
-        _moment(body, _TRACK_TIMESTAMP) if has_timestamp else (None, None)
-    )
+    timestamp = body.get("timestamp")
     return Payload(
         sent_tenant(body["tenant_id"]),
         body["type"],
         _integer(body.get("product_id")),
         dict(body.get("metadata") or {}),
         _lower(body.get("event_id")),
-        timestamp_us,
-        timestamp_text,
+        None if timestamp is None else _us_of_text("timestamp", timestamp),
+        timestamp,
     )
 
 
@@ -144,17 +140,14 @@ def _first(body: Body, fields: tuple[str, ...]) -> tuple[str, Any]:
     return fields[0], None
 
 
-def _moment(body: Body, fields: tuple[str, ...]) -> tuple[int | None, str | None]:
-    """Return the first timestamp of these fields: microseconds since the epoch, and its text."""
-    field, text = _first(body, fields)
-    if text is None:
-        return None, None
+def _us_of_text(field: str, text: str) -> int:
+    """Return the timestamp in a field as microseconds since the epoch. Raises RuleBroken."""
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         elif moment.tzinfo is not UTC:
             moment = moment.astimezone(UTC)
-        return us_of(moment), text
+        return us_of(moment)
     except (ValueError, OverflowError) as error:
         raise RuleBroken(field, "timestamp-invalid", "must be an ISO 8601 time") from error

@@ -26,14 +26,13 @@ from service.collector.intake.admission import (
     Admitted,
 )
 from service.collector.intake.endpoint import Endpoint
-from service.collector.intake.items import Item, SentItem, Verdicts
+from service.collector.intake.items import Item, Source, Verdicts
 from service.collector.intake.kinds import InteractionKind, make_kinds
 from service.collector.intake.outcome import Outcome, Owed, Unavailable, Waiting, rejected
 from service.collector.intake.parts import Parts
 from service.collector.intake.results import Results
 from service.collector.intake.submission import Request
 from service.collector.journal import Batch
-from service.collector.signing.verifier import SignedBody
 from service.collector.throttle.gates import Gate, Throttled, quota_headers
 
 _NAME = "batch"
@@ -54,11 +53,10 @@ _NO_ENDPOINT = _rejection("field-missing", "endpoint", "The endpoint field is re
 
 @dataclass(slots=True)
 class _Work:
-    """A batch on its way: its items, its signature, and the verdicts on the items."""
+    """A batch on its way: its items, and the verdicts on them."""
 
     request: Request
     items: Sequence[Item]
-    signed_body: SignedBody | None
     verdicts: Verdicts = field(default_factory=Verdicts)
 
 
@@ -83,9 +81,10 @@ class BatchEndpoint(Endpoint):
         unpacked = self._unpack(request)
         if isinstance(unpacked, Rejection):
             return self._refuse(request, unpacked)
-        items = [self._item(value) for value in unpacked]
+        source = Source(request.address, request.signed_body)
+        items = [self._item(source, value) for value in unpacked]
         self._enter(request, items)
-        return self._check(_Work(request, items, request.signed_body), 0)
+        return self._check(_Work(request, items), 0)
 
     def _unpack(self, request: Request) -> list[contract.Item] | Rejection:
         """Return the items of the body, which is decompressed. Raises Throttled."""
@@ -105,16 +104,17 @@ class BatchEndpoint(Endpoint):
         kept = self._rejected.keep(_NAME, rejection, b"", request.address)
         return Owed(kept, reply, None) if kept else reply
 
-    def _item(self, value: contract.Item) -> Item:
+    def _item(self, source: Source, value: contract.Item) -> Item:
         if isinstance(value, Rejection):
-            return Item(None, None, value)
+            return Item(source, None, None, value)
         if not isinstance(value, dict):
-            return Item(None, None, _NOT_AN_OBJECT)
+            return Item(source, None, None, _NOT_AN_OBJECT)
         name = value.pop("endpoint", None)
         kind = self._kinds.get(name) if isinstance(name, str) else None
         if kind is None:
-            return Item(None, None, _NO_ENDPOINT if name is None else self._unknown_endpoint)
-        return Item(kind, value)
+            rejection = _NO_ENDPOINT if name is None else self._unknown_endpoint
+            return Item(source, None, None, rejection)
+        return Item(source, kind, value)
 
     def _enter(self, request: Request, items: Sequence[Item]) -> None:
         """Pass the gate of addresses once per event, in order, until the limit is reached."""
@@ -138,8 +138,7 @@ class BatchEndpoint(Endpoint):
             raw = item.raw = orjson.dumps(item.body)
             is_too_large = len(raw) > self._body_bytes_max
             payload = _TOO_LARGE if is_too_large else item.kind.check(item.body, raw)
-            sent = SentItem(len(raw), work.request.address, work.signed_body)
-            work.verdicts.decide(item, item.kind.verdict, payload, sent)
+            work.verdicts.decide(item, item.kind.verdict, payload, item)
             explained += isinstance(payload, Rejection)
             if explained >= _EXPLAINED_PER_STEP_MAX:
                 return Waiting(asyncio.sleep(0), lambda _: self._check(work, place + 1))  # noqa: B023

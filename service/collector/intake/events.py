@@ -14,7 +14,7 @@ from service.collector import record
 from service.collector.bots import is_bot
 from service.collector.clock import Clock
 from service.collector.contract.payload import Payload
-from service.collector.identifiers import uuid7
+from service.collector.identifiers import iso_utc, uuid7
 from service.collector.intake.admission import Admitted
 from service.collector.intake.outcome import Owed, Reply, Unavailable
 from service.collector.intake.submission import Submission
@@ -53,6 +53,7 @@ class _Receipt(NamedTuple):
     """The values that all events of one submission share; `visitor_id` takes the tenant's id."""
 
     received_us: int
+    received_at: str
     visitor_id: Callable[[int], str | None]
     bot: bool
 
@@ -109,7 +110,7 @@ class EventStream:
         if salt is not None:
             ip, user_agent = submission.ip, submission.user_agent
             visitor = partial(visitor_id, salt, ip=ip, user_agent=user_agent)
-        return _Receipt(received_us, visitor, is_bot(submission.user_agent))
+        return _Receipt(received_us, iso_utc(received_us), visitor, is_bot(submission.user_agent))
 
     def _visit(self, endpoint: str, admitted: Admitted, receipt: _Receipt) -> Visit:
         payload, tenant_id = admitted.payload, admitted.tenant.id
@@ -118,20 +119,21 @@ class EventStream:
             endpoint,
             tenant_id,
             payload.event_id or uuid7(received_us, self._random_bits),
-            received_us,
+            receipt.received_at,
             self._occurred_us(payload, received_us),
             receipt.visitor_id(tenant_id),
             receipt.bot,
             admitted.signed,
         )
 
-    def _occurred_us(self, payload: Payload, received_us: int) -> int:
+    def _occurred_us(self, payload: Payload, received_us: int) -> int | None:
+        """Return the time of the client; None if it sent none that is within the bounds."""
         claimed_us = payload.timestamp_us
         if claimed_us is None:
-            return received_us
+            return None
         earliest_us = received_us - self._bounds.past_max_us
         latest_us = received_us + self._bounds.future_max_us
-        return claimed_us if earliest_us <= claimed_us <= latest_us else received_us
+        return claimed_us if earliest_us <= claimed_us <= latest_us else None
 
     def _salt(self, received_us: int) -> bytes | None:
         """Return the salt of the day, or None while there is none."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from service.collector.contract.rejection import Rejection
 from service.collector.intake.admission import DIRECTORY_UNAVAILABLE, Verdict
@@ -20,29 +19,37 @@ LOOKUPS_MAX = 4
 allows an address, because a server may send several batches at once."""
 
 
-class Item:
-    """An event of a batch. Without a kind, its verdict is known from the start.
+class Source(NamedTuple):
+    """The values of a request that all items of its batch share; see `Sent`."""
 
-    `raw` is the body as its own endpoint would get it.
+    address: str
+    signed_body: SignedBody | None
+
+
+class Item:
+    """A Sent: an event of a batch. Without a kind, its verdict is known from the start.
+
+    `raw` is the body as its own endpoint would get it. The quota is not used: the reply has that of
+    the batch's address.
     """
 
-    __slots__ = ("body", "kind", "raw", "verdict")
+    __slots__ = ("address", "body", "kind", "quota", "raw", "signed_body", "verdict")
 
-    def __init__(self, kind: Kind | None, body: object, verdict: Rejection | None = None) -> None:
+    quota: Mapping[str, str]
+
+    def __init__(
+        self, source: Source, kind: Kind | None, body: object, verdict: Rejection | None = None
+    ) -> None:
+        self.address, self.signed_body = source
         self.kind = kind
         self.body = body
         self.raw = b""
         self.verdict: Verdict | Throttled | Unavailable | None = verdict
 
-
-@dataclass(slots=True)
-class SentItem:
-    """A Sent: one item. Its quota is not used: the reply has that of the batch's address."""
-
-    size_bytes: int
-    address: str
-    signed_body: SignedBody | None
-    quota: Mapping[str, str] = field(init=False)
+    @property
+    def size_bytes(self) -> int:
+        """See Sent.size_bytes."""
+        return len(self.raw)
 
 
 _Waits: TypeAlias = list[tuple[Item, Waiting[Verdict]]]

@@ -25,8 +25,8 @@ VISIT = Visit(
     endpoint="track",
     tenant_id=17,
     event_id="0193b2d0-7b1c-7d43-9a55-0c6f2f6a1e11",
-    received_us=RECEIVED_US,
-    occurred_us=RECEIVED_US,
+    received_at="2026-11-23T04:10:00.123456Z",
+    occurred_us=None,
     visitor_id="9f86d081884c7d65",
     bot=False,
 )
