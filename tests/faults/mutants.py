@@ -44,6 +44,8 @@ _COMMITS = "etl/lake/commits.py"
 _KEY_FORMAT = "etl/lake/keys/format.py"
 _KEY_FILES = "tests/unit/etl/lake/keys/test_key_files.py"
 _KEYED_LAKE = "tests/unit/etl/lake/keys/test_keyed_lake.py"
+_TAIL = "etl/lake/live/tail.py"
+_LISTED = "sealed = segments.sealed_everywhere(layout.log) if scope.version is None else {}"
 
 MUTANTS = (
     _mutant(
@@ -169,14 +171,13 @@ MUTANTS = (
         "tests/unit/etl/lake/test_live.py::test_a_compaction_at_any_moment_changes_no_count",
         (
             "etl/lake/live/view.py",
-            "        sealed = segments.sealed_everywhere(layout.log) if version is None else {}\n",
+            f"        {_LISTED}\n",
             "",
         ),
         (
             "etl/lake/live/view.py",
             "        stopped = self._stage_tail(",
-            "        sealed = segments.sealed_everywhere(layout.log) if version is None else {}\n"
-            "        stopped = self._stage_tail(",
+            f"        {_LISTED}\n        stopped = self._stage_tail(",
         ),
     ),
     _mutant(
@@ -290,6 +291,17 @@ MUTANTS = (
         "damaged hashes believed",
         f"{_KEYED_LAKE}::test_an_unusable_key_file_costs_no_duplicate_and_is_made_again[damage]",
         (_KEY_FORMAT, "if found & _MASK != ", "if found < 0 != "),
+    ),
+    _mutant(
+        "a replaced segment counted beside its kept lines",
+        "tests/unit/etl/lake/test_kept_tail.py",
+        (_TAIL, "            self._forget_replaced(con, segments)\n", ""),
+    ),
+    _mutant(
+        "lines believed kept after their instance failed",
+        "tests/unit/etl/lake/test_shared_instance.py"
+        "::test_the_successor_of_a_failed_instance_keeps_the_tail_anew",
+        (_TAIL, "            return\n        self._sizes = {}\n", "            return\n"),
     ),
     _mutant(
         "a vacuum that deletes the key files of kept files",

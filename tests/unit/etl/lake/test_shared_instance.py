@@ -37,7 +37,7 @@ def compact_and_delete(shop: Shop) -> None:
 
 
 def test_each_connection_shows_its_own_moment(shop: Shop) -> None:
-    """What is sealed, compacted and deleted between them is only seen by the later ones."""
+    """Only the later ones see lines that are sealed, compacted and deleted between them."""
     view = LiveView(shop.data)
     connections = []
     for second in range(4):
@@ -167,7 +167,7 @@ def test_a_connection_of_one_tenant_counts_as_all_connections_do(shop: Shop) -> 
 
 
 def test_memory_does_not_grow_with_questions(shop: Shop) -> None:
-    """What a connection held is free once it is closed."""
+    """The memory of a connection is free once it is closed."""
     shop.seal(*(event(second, metadata={"text": "x" * 500}) for second in range(2_000)))
     view = LiveView(shop.data)
 
