@@ -58,9 +58,10 @@ def answer(view: LiveView, question: Question, *, version: int | None = None) ->
     `version` pins the events to one version of the lake. Raises what `execute` and
     `LiveView.connect` raise.
     """
-    asked = _Asked.parse(question, view.names().tenant_of)
+    names = view.names()  # once, so that the tenant that is resolved is the tenant that is shown
+    asked = _Asked.parse(question, names.tenant_of)
     view.lock_down()
-    with closing(view.connect(version=version, tenant=asked.tenant)) as con:
+    with closing(view.connect(version=version, tenant=asked.tenant, names=names)) as con:
         return _execute(con, asked, datetime.now(UTC))
 
 

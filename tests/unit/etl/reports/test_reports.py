@@ -16,6 +16,7 @@ from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import Product, Tenant
 from etl.lake import duck
 from etl.lake.errors import LakeError
+from etl.lake.live import names
 from etl.lake.live.view import LiveView
 from etl.reports import Question, ReportTimeout, TenantForbidden, UnknownReport, catalogue
 from etl.reports.parameters import ParameterError
@@ -752,6 +753,24 @@ def test_a_reader_of_one_tenant_reads_no_other(filled):
     for texts in ({"tenant": "1"}, {"tenant": "la-colmena"}, {"tenant": "no-such"}):
         with pytest.raises(TenantForbidden):
             reports.answer(view, Question("summary", texts, reader_tenant=2))
+
+
+def test_a_question_reads_the_names_of_one_moment(shop, monkeypatch):
+    """A shop that is renamed meanwhile is shown under the name that was resolved."""
+    shop.seal(event(0, tenant_id=2))
+    directory_of(shop)
+    directory = DirectoryDatabase(shop.layout.directory_url)
+    view = LiveView(shop.data, directory)
+    lock_down = view.lock_down
+
+    def renamed() -> None:
+        directory.upsert([Tenant(2, None, "obrador", "Obrador", "active")], [])
+        lock_down()
+
+    monkeypatch.setattr(names, "TTL_S", -1.0)
+    monkeypatch.setattr(view, "lock_down", renamed)
+    answered = reports.answer(view, Question("summary", {"tenant": "taller"}))
+    assert [row["tenant"] for row in answered.rows] == ["taller"]
 
 
 @pytest.mark.parametrize("name", reports.names())
