@@ -17,7 +17,7 @@ from service.collector.contract.rejection import Rejection
 from service.collector.directory.directory import MISS, Directory, Miss
 from service.collector.intake.outcome import Unavailable, Waiting
 from service.collector.signing.signatures import SecretsUnavailable
-from service.collector.signing.verifier import SignedBody, Verifier
+from service.collector.signing.verifier import SignedBody, TooManyTenants, Verifier
 from service.logs import Repeats
 
 T = TypeVar("T")
@@ -25,6 +25,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _PRODUCT_MESSAGE = "The product does not exist for this tenant."
+_TOO_MANY_TENANTS = "The batch has signed sales of too many tenants; send this sale again."
 TENANT_NOT_FOUND = Rejection("tenant-not-found", 404, "Tenant not found or not available")
 PRODUCT_NOT_FOUND = Rejection(
     "product-not-found", 422, _PRODUCT_MESSAGE, {"product_id": [_PRODUCT_MESSAGE]}
@@ -102,6 +103,8 @@ class Admission:
             if self._failures.is_due(str(error)):
                 log.error("cannot verify signatures", extra={"fields": {"why": str(error)}})
             raise Unavailable("Signatures cannot be verified now; send the sale again.") from error
+        except TooManyTenants as error:
+            raise Unavailable(_TOO_MANY_TENANTS) from error
         if isinstance(signed, Rejection):
             return signed
         return admitted._replace(signed=True) if signed else admitted

@@ -6,7 +6,8 @@
     {"status": "unavailable", "retryable": true}
 
 The `event_id` of an interaction of an unknown tenant is null: it is accepted, but not stored as an
-event. `unavailable` is an event whose tenant, product or signature cannot be checked now.
+event. `unavailable` is an event whose tenant, product or signature cannot be checked now, or a
+sale whose signature was not verified because those of eight other tenants were.
 
 A status of 429 or 503 means that nothing was taken or rejected: the batch may be sent again whole.
 """

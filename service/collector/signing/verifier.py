@@ -10,11 +10,15 @@ from service.collector.signing import signatures
 from service.collector.signing.signatures import SALES, SIGNATURES_MAX, Secrets
 
 
+class TooManyTenants(Exception):
+    """The signature was not verified, because those of as many tenants as allowed were."""
+
+
 class SignedBody:
     """A body and the header that signs it, for one event or for a batch.
 
-    The secrets of a tenant are tried once. A header has at most SIGNATURES_MAX signatures, so no
-    more tenants can have signed the body, and those of further tenants are not tried.
+    Each try is a hash of the body. So the secrets of a tenant are tried once, and those of at most
+    SIGNATURES_MAX tenants, as many as a header can have signatures of.
     """
 
     __slots__ = ("_body", "_header", "_rejections")
@@ -25,11 +29,11 @@ class SignedBody:
         self._rejections: dict[int, Rejection | None] = {}
 
     def rejection(self, tenant_id: int, secrets: Sequence[str], now_us: int) -> Rejection | None:
-        """Return None if the tenant signed the body, else the rejection."""
+        """Return None if the tenant signed the body, else the rejection. Raises TooManyTenants."""
         if tenant_id in self._rejections:
             return self._rejections[tenant_id]
         if len(self._rejections) >= SIGNATURES_MAX:
-            return signatures.INVALID
+            raise TooManyTenants
         rejection = signatures.verify(secrets, self._header, self._body, now_us)
         self._rejections[tenant_id] = rejection
         return rejection
@@ -48,7 +52,7 @@ class Verifier:
         """Return whether the tenant signed the event, or the rejection of its signature.
 
         `signed` is None without a header; it is ignored if the tenant has no secret. Raises
-        SecretsUnavailable.
+        SecretsUnavailable, TooManyTenants.
         """
         secrets = () if signed is None else self._secrets.valid(tenant_id)
         if signed is not None and secrets:

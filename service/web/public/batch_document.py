@@ -77,7 +77,8 @@ _RESULT: Json = {
     "description": (
         "`accepted`: stored; or an interaction of an unknown tenant, whose id is null. `rejected`: "
         "kept with its reason, and not counted. `throttled`: over a limit. `unavailable`: the "
-        "directory or a secret cannot be read now."
+        "directory or a secret cannot be read now, or the signatures of 8 other tenants of the "
+        "batch were verified first."
     ),
     "anyOf": [
         _result(

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from intake_tools import CONVERSION, EVENT_ID, INTERACTION, NOW, TRACK, Collector
 
+from etl.directory.entries import Tenant
 from etl.log.segment_writer import DiskFull
 from service.collector.directory.lookups import LookupBounds
 from service.collector.intake import Reply
@@ -453,3 +454,20 @@ def test_a_secret_that_cannot_be_read_makes_a_sale_wait(tmp_path: Path) -> None:
     collector = Collector(tmp_path, secrets=SecretStore(tmp_path / "signing.json"))
     reply = collector.send("batch", [SOLD, SEEN])
     assert (reply.status, statuses(reply)) == (207, ["unavailable", "accepted"])
+
+
+def test_a_sale_whose_signature_was_not_verified_may_be_sent_again(tmp_path: Path) -> None:
+    """Eight tenants are tried per batch; those that did not sign cost no sale of the ninth."""
+    store = SecretStore(tmp_path / "signing.json")
+    secrets = [store.create(tenant_id, NOW).secret for tenant_id in range(1, 10)]
+    collector = Collector(tmp_path, secrets=store)
+    shops = {f"shop-{number}": Tenant(number, None, "", "", "active") for number in range(1, 10)}
+    collector.directory._slug = shops.get  # type: ignore[method-assign]
+    sales = [SOLD | {"tenant_slug": slug} for slug in shops]
+    batch = orjson.dumps(sales)
+    first = collector.send("batch", batch, signature=signature(batch, secrets[-1]))
+    assert statuses(first) == ["rejected"] * 8 + ["unavailable"]
+    batch = orjson.dumps(sales[-1:])
+    again = collector.send("batch", batch, signature=signature(batch, secrets[-1]))
+    assert statuses(again) == ["accepted"]
+    assert [event["signed"] for event in collector.events] == [True]
