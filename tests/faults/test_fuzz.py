@@ -44,6 +44,7 @@ from service.collector import record
 from service.collector.contract.contract import Contract
 from service.collector.contract.payload import Payload
 from service.collector.contract.rejection import Rejection
+from service.collector.identifiers import iso_utc
 from service.collector.record import Visit
 
 INPUTS = rounds(20_000, 1_000_000)
@@ -197,7 +198,7 @@ def differences(answered: Answered, rows: Iterator[tuple[Any, ...]]) -> list[str
 
 
 CONTRACT = Contract.load()
-READ: dict[str, Callable[[object], Payload | Rejection]] = {
+READ: dict[str, Callable[[object, bytes], Payload | Rejection]] = {
     TRACK: CONTRACT.track,
     CONVERSION: CONTRACT.conversion,
     INTERACTIONS: CONTRACT.interaction,
@@ -215,7 +216,7 @@ def test_what_the_contract_takes_duckdb_reads_back(bodies: list[tuple[str, Any]]
     for path, body in bodies:
         raw = json.dumps(body).encode()
         sent = orjson.loads(raw)
-        result = READ[path](sent)
+        result = READ[path](sent, raw)
         if isinstance(result, Payload):
             taken.append((path, sent))
             lines.append(line_of(path, result))
@@ -236,15 +237,17 @@ def world_of(path: str, sent: dict[str, Any]) -> World:
 
 def line_of(path: str, payload: Payload) -> bytes:
     """The record that the intake makes of a payload."""
-    claimed_us = RECEIVED_US if payload.timestamp_us is None else payload.timestamp_us
-    age = timedelta(microseconds=RECEIVED_US - claimed_us)
-    is_plausible = -fuzz_oracle.FUTURE <= age <= timedelta(days=PAST_DAYS)
+    claimed_us = payload.timestamp_us
+    if claimed_us is not None:
+        age = timedelta(microseconds=RECEIVED_US - claimed_us)
+        if not -fuzz_oracle.FUTURE <= age <= timedelta(days=PAST_DAYS):
+            claimed_us = None
     visit = Visit(
         endpoint=fuzz_oracle.ENDPOINTS[path],
         tenant_id=1,
         event_id=payload.event_id or UUID,
-        received_us=RECEIVED_US,
-        occurred_us=claimed_us if is_plausible else RECEIVED_US,
+        received_at=iso_utc(RECEIVED_US),
+        occurred_us=claimed_us,
         visitor_id=None,
         bot=False,
     )
