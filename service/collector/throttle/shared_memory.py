@@ -95,8 +95,9 @@ class SharedThrottle:
         self._latest_s = words[columns * column_bytes :].cast("d")
         self._latest_s[0] = -math.inf
         self._buckets = [
-            None if rate is None else (number, rate, column, rate.per_s, rate.burst)
+            (number, rate, column, rate.per_s, rate.burst)
             for number, (rate, column) in enumerate(zip(self._rates, self._full_at_s, strict=True))
+            if rate is not None
         ]
 
     def __len__(self) -> int:
@@ -126,15 +127,15 @@ class SharedThrottle:
         slot = place.slot if self._tags[place.slot] == place.tag else self._find(place)
         decided: Decision | None = None
         taken: list[tuple[memoryview[float], float]] = []
-        for bucket, cost in zip(self._buckets, costs, strict=True):
-            if bucket is None or not cost:
+        for number, rate, column, per_s, burst in self._buckets:
+            cost = costs[number]
+            if not cost:
                 continue
-            number, rate, column, per_s, tokens = bucket
             full_at_s = latest_s if slot is None else column[slot]
             if full_at_s > latest_s:
                 tokens = rate.tokens(full_at_s - latest_s)
             else:
-                full_at_s = latest_s
+                full_at_s, tokens = latest_s, burst
             if not 0 < cost <= tokens:
                 if slot is not None:
                     self._used_at_s[slot] = latest_s
@@ -142,7 +143,7 @@ class SharedThrottle:
             full_at_s += cost / per_s
             if decided is None:
                 # allowed, limit, remaining, retry_after_s, full_after_s
-                decided = Decision(True, rate.burst, tokens - cost, 0.0, full_at_s - now)  # noqa: FBT003
+                decided = Decision(True, burst, tokens - cost, 0.0, full_at_s - now)  # noqa: FBT003
             taken.append((column, full_at_s))
         if decided is None:
             return None
