@@ -37,8 +37,10 @@ from service.collector.throttle.gates import Gate, Throttled, quota_headers
 
 _NAME = "batch"
 _LOST = "The events could not be stored; send the batch again."
-_EXPLAINED_PER_STEP_MAX = 20
-"""Explaining the faults of a large item takes a millisecond; between steps others are served."""
+_EXPLAINED_BYTES_PER_STEP_MAX = 64 << 10
+"""Explaining the faults of so many bytes takes up to 30 ms; between steps others are served."""
+_FAULT_BYTES = 3 << 10
+"""The bytes that an explanation counts at least, because a small item can have many faults."""
 
 _TOO_LARGE = Rejection("body-too-large", 413, "The event is too large.")
 
@@ -130,7 +132,7 @@ class BatchEndpoint(Endpoint):
 
     def _check(self, work: _Work, start: int) -> Outcome:
         """Check the items from `start` on, in several steps if many have faults to explain."""
-        explained = 0
+        explained_bytes = 0
         for place in range(start, len(work.items)):
             item = work.items[place]
             if item.kind is None or item.verdict is not None:
@@ -139,8 +141,9 @@ class BatchEndpoint(Endpoint):
             is_too_large = len(raw) > self._body_bytes_max
             payload = _TOO_LARGE if is_too_large else item.kind.check(item.body, raw)
             work.verdicts.decide(item, item.kind.verdict, payload, item)
-            explained += isinstance(payload, Rejection)
-            if explained >= _EXPLAINED_PER_STEP_MAX:
+            if isinstance(payload, Rejection):
+                explained_bytes += max(len(raw), _FAULT_BYTES)
+            if explained_bytes >= _EXPLAINED_BYTES_PER_STEP_MAX:
                 return Waiting(asyncio.sleep(0), lambda _: self._check(work, place + 1))  # noqa: B023
         return self._wait(work)
 

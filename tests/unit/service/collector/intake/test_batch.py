@@ -1,5 +1,6 @@
 """A batch: a result for each event, the same as the event's own endpoint would reply."""
 
+import asyncio
 import gzip
 import json
 import uuid
@@ -12,12 +13,12 @@ import pytest
 from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
-from intake_tools import CONVERSION, EVENT_ID, INTERACTION, NOW, TRACK, Collector
+from intake_tools import CONVERSION, EVENT_ID, INTERACTION, NOW, SUBMISSION, TRACK, Collector
 
 from etl.directory.entries import Tenant
 from etl.log.segment_writer import DiskFull
 from service.collector.directory.lookups import LookupBounds
-from service.collector.intake import Reply
+from service.collector.intake import Reply, Waiting
 from service.collector.journal import JournalBroken, JournalFull
 from service.collector.signing.secret_store import SecretStore
 from service.collector.signing.signatures import sign
@@ -192,6 +193,29 @@ def test_many_faults_are_explained_in_several_steps(collector: Collector) -> Non
     reply = collector.send("batch", events)
     assert statuses(reply) == ["accepted", "rejected"] * 50
     assert len(collector.journal.commits) == 1
+
+
+def steps(collector: Collector, events: list[Any]) -> int:
+    """The steps of a batch between which other requests are served."""
+
+    async def scenario() -> int:
+        outcome = collector.endpoints.batch(SUBMISSION._replace(body=orjson.dumps(events)))
+        count = 1
+        while isinstance(outcome, Waiting):
+            outcome = outcome.resume(await outcome.awaited)
+            count += 1
+        return count
+
+    return asyncio.run(scenario())
+
+
+def test_large_faults_take_a_step_each(collector: Collector) -> None:
+    """An explanation takes time for each value of the list in which the fault is."""
+    small = TRACKED | {"metadata": {"a": 2**60}}
+    large = TRACKED | {"metadata": {"a": [1] * 20_000 + [2**60]}}
+    assert steps(collector, [small] * 10) == 1
+    assert 3 <= steps(collector, [small] * 50) <= 10
+    assert 4 <= steps(collector, [large] * 8) <= 9
 
 
 # -- the same as on their own -------------------------------------------------------------------
