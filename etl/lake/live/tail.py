@@ -2,8 +2,9 @@
 
 A sealed segment never changes, so it is parsed once. A connection copies the lines of its
 segments into its temporary table `lines`; of events only those of one tenant, if it reads one.
-Once most of the kept lines are compacted, the others move to a new table, because DuckDB does not
-free the space of deleted rows. Connections that still copy the old table see it to the end.
+Once most of the kept lines are compacted, or new ones find no room beside them, the others move to
+a new table, because DuckDB does not free the space of deleted rows. Connections that still copy the
+old table see it to the end.
 """
 
 from __future__ import annotations
@@ -87,10 +88,11 @@ class Tail:
                 del self._sizes[item]
 
     def _forget_others(self, con: duckdb.DuckDBPyConnection, wanted: Sequence[Sealed]) -> None:
-        """Forget the segments that are not in `wanted`, unless their lines are the lesser part."""
+        """Forget the segments that are not in `wanted`, once they are most or leave no room."""
         live = {item: self._sizes[item] for item in wanted if item in self._sizes}
-        kept_bytes = sum(self._sizes.values())
-        if not kept_bytes or kept_bytes <= 2 * sum(live.values()):
+        kept_bytes, live_bytes = sum(self._sizes.values()), sum(live.values())
+        is_full = kept_bytes >= self.bytes_max
+        if kept_bytes == live_bytes or (kept_bytes <= 2 * live_bytes and not is_full):
             return
         old, new = self._table, f"tail_{self._generation + 1}"
         con.execute(f"CREATE OR REPLACE TABLE {new} AS FROM {old} SEMI JOIN sources {_SEGMENT}")

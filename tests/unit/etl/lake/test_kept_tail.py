@@ -11,8 +11,10 @@ import duckdb
 import pytest
 from log_tools import Shop, event
 
+from etl.lake import duck
 from etl.lake.compaction import CompactionPlan
 from etl.lake.errors import LakeError
+from etl.lake.live.tail import Tail
 from etl.lake.live.view import LiveView
 from etl.log import rewriting, segments, verification
 from etl.log.format import Line
@@ -97,3 +99,22 @@ def test_a_failure_while_kept_lines_move_loses_none(
         assert failed
     assert ids(view) == ["e0", "e1", "e2", "e3", "e4"]
     assert ids(view) == ["e0", "e1", "e2", "e3", "e4"]
+
+
+def test_compacted_segments_make_room_for_new_ones(shop: Shop) -> None:
+    """A new segment is not parsed for every question while the table holds lines of no use."""
+    sealed = [shop.seal(event(second)) for second in range(4)]
+    opened: list[duckdb.DuckDBPyConnection] = []
+
+    def parser() -> duckdb.DuckDBPyConnection:
+        opened.append(duck.connect(None, memory_bytes_max=1 << 28, threads_max=1))
+        return opened[-1]
+
+    tail = Tail(parser, sum(item.path.stat().st_size for item in sealed[:3]))
+    with parser() as con:
+        for wanted in (sealed[:3], sealed[1:], sealed[1:]):
+            opened.clear()
+            tail.stage(con, wanted, None)
+            rows = con.execute("SELECT event_id FROM lines ORDER BY ALL").fetchall()
+            assert len(rows) == 3
+        assert not opened
