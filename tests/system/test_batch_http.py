@@ -154,7 +154,7 @@ def test_a_hostile_batch_is_answered_event_by_event(service: Service, name: str)
     results = answer.body["results"]
     assert results[-1]["status"] == "accepted"
     for result in results[:-1]:
-        assert result["status"] in ("accepted", "rejected", "unavailable")
+        assert result["status"] in ("accepted", "rejected")
 
 
 def test_lines_that_are_not_json_are_rejected_alone(service: Service) -> None:

@@ -25,7 +25,7 @@ MEMBERS_MAX = 64
 
 _WINDOW_LOG_MAX = 23
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
-_TOO_LARGE = Rejection("body-too-large", 413, "The body is too large.")
+TOO_LARGE = Rejection("body-too-large", 413, "The body is too large.")
 
 Inflate = Callable[[bytes, int], bytes | Rejection]
 
@@ -44,10 +44,10 @@ def decompressed(
         words = f"The content encoding must be {', '.join(codings)} or none."
         return Rejection("encoding-unsupported", 415, words)
     elif len(raw) > 2 * bytes_max:
-        return _TOO_LARGE
+        return TOO_LARGE
     else:
         plain = codings[coding](raw, bytes_max + 1)
-    return _TOO_LARGE if isinstance(plain, bytes) and len(plain) > bytes_max else plain
+    return TOO_LARGE if isinstance(plain, bytes) and len(plain) > bytes_max else plain
 
 
 class _Decompressor(Protocol):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tornado import httputil, web
 
 from service.collector.client import ClientAddress
-from service.collector.contract.rejection import Rejection
+from service.collector.contract.compression import TOO_LARGE
 from service.collector.intake import EndpointFunction, Endpoints, Submission, reply_of
 from service.collector.signing import signatures
 from service.collector.visitors import wants_privacy
@@ -26,7 +26,6 @@ from service.web.responses import JSON_HEADERS, JsonHandler, NotFoundHandler, lo
 
 CORS_MAX_AGE_S = 600
 
-TOO_LARGE = Rejection("body-too-large", 413, "The body is too large.")
 _SKIPPED = {"status": "skipped", "transaction_id": None}
 
 RESPONSE_HEADERS = {

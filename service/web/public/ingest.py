@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from service.collector.contract.compression import TOO_LARGE
 from service.collector.intake import Outcome, Owed, Reply, Submission, Waiting
 from service.collector.signing import signatures
 from service.collector.throttle.token_bucket import QuotaHeaders
@@ -23,7 +24,7 @@ from service.collector.visitors import wants_privacy
 from service.web.http.exchange import Peer, RequestHead
 from service.web.http.limits import DISCARDED_BYTES_MAX, HEADERS_BYTES_MAX
 from service.web.http.response_bytes import ResponseHeads, header_lines
-from service.web.public.app import RESPONSE_HEADERS, TOO_LARGE, IngestRoute, Port
+from service.web.public.app import RESPONSE_HEADERS, IngestRoute, Port
 from service.web.responses import log_response
 
 log = logging.getLogger(__name__)
