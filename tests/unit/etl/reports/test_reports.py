@@ -773,6 +773,17 @@ def test_a_question_reads_the_names_of_one_moment(shop, monkeypatch):
     assert [row["tenant"] for row in answered.rows] == ["taller"]
 
 
+def test_a_file_that_is_deleted_during_a_question_is_an_error_of_the_lake(shop):
+    """An erasure deletes the files of older snapshots at once; the next question succeeds."""
+    shop.seal(event(0))
+    shop.compact()
+    with LiveView(shop.data).connect() as con:
+        for path in shop.layout.table("events").glob("*/*.parquet"):
+            path.unlink()
+        with pytest.raises(LakeError, match="ask again"):
+            reports.run(con, "summary")
+
+
 @pytest.mark.parametrize("name", reports.names())
 def test_every_report_reads_one_tenant(filled, name):
     """So that a tenant's reader may ask for any."""
