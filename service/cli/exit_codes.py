@@ -10,33 +10,38 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
-from types import FrameType
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType
 from typing import NoReturn
 
 INTERRUPTED, CLOSED_PIPE, FAILED = 130, 141, 2
 
 
 class _Interrupt:
-    """The handler of SIGINT: remembers the first; a second one ends the process at once."""
+    """The handler of SIGINT: remembers the first; a second one ends the process at once.
+
+    It raises only while the program runs; before and after that nothing would catch the exception.
+    """
 
     def __init__(self) -> None:
         self.seen = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self.seen = True
-        if _is_importing(frame):  # no work has begun, and a C extension may abort
+        running = list(_functions(frame))
+        # During an import no work has begun, and a C extension may abort.
+        if any(code.co_filename.startswith("<frozen importlib") for code in running):
             os._exit(INTERRUPTED)
         signal.signal(number, signal.SIG_DFL)
-        raise KeyboardInterrupt
+        if _run.__code__ in running:
+            raise KeyboardInterrupt
 
 
-def _is_importing(frame: FrameType | None) -> bool:
+def _functions(frame: FrameType | None) -> Iterator[CodeType]:
+    """Yield the functions that are running, the innermost first."""
     while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
+        yield frame.f_code
         frame = frame.f_back
-    return False
 
 
 def run(program: Callable[[], None]) -> NoReturn:
@@ -54,7 +59,7 @@ def _code(program: Callable[[], None]) -> int:
     interrupt = _Interrupt()
     signal.signal(signal.SIGINT, interrupt)
     try:
-        code = _run(program)
+        code = _run(program, interrupt)
     except KeyboardInterrupt:
         code = INTERRUPTED
     except RuntimeError:
@@ -65,7 +70,9 @@ def _code(program: Callable[[], None]) -> int:
     return INTERRUPTED if code and interrupt.seen else code
 
 
-def _run(program: Callable[[], None]) -> int:
+def _run(program: Callable[[], None], interrupt: _Interrupt) -> int:
+    if interrupt.seen:
+        return INTERRUPTED
     try:
         try:
             program()
