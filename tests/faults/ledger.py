@@ -243,12 +243,15 @@ _PYTHON_READER = f"""
 import json, sys
 from etl import lake
 
+# PYTHONUNBUFFERED would lose the rest of a write that SIGSTOP cuts short.
+answers = open(sys.stdout.fileno(), "w", closefd=False)
 for line in sys.stdin:
     with lake.connect(sys.argv[1], version=json.loads(line)) as con:
         version, tail = con.execute("SELECT version, tail_events FROM snapshot").fetchone()
         digest = con.execute("SELECT sum(hash(events)::HUGEINT)::VARCHAR FROM events").fetchone()
         numbers = con.execute("SELECT list({NUMBER}) FROM events").fetchone()
-    print(json.dumps([version, tail, sorted(numbers[0] or []), digest[0]]), flush=True)
+    answer = json.dumps([version, tail, sorted(numbers[0] or []), digest[0]])
+    print(answer, file=answers, flush=True)
 """
 
 
