@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -54,14 +55,16 @@ class NamesOf:
     def __init__(self, directory: DirectoryDatabase | None) -> None:
         self._directory = directory
         self._names: Names | None = None
+        self._lock = Lock()
 
     def current(self) -> Names:
         """Return the names, TTL_S seconds old at most. Raises DirectoryUnavailable."""
-        names = self._names
-        now_s = time.monotonic()
-        if names is None or now_s - names.read_at_s > TTL_S:
-            names = self._names = _read(self._directory, now_s)
-        return names
+        with self._lock:  # so that questions at the same time read the directory once
+            names = self._names
+            now_s = time.monotonic()
+            if names is None or now_s - names.read_at_s > TTL_S:
+                names = self._names = _read(self._directory, now_s)
+            return names
 
 
 def _read(directory: DirectoryDatabase | None, now_s: float) -> Names:
