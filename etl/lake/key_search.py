@@ -15,7 +15,8 @@ from etl.lake.keys.format import FIRST_SALE
 from etl.lake.keys.lookup import Answer, Question
 from etl.lake.snapshot import Snapshot
 
-_ID_WINDOW, _SALE_WINDOW = timedelta(days=1), timedelta(days=30)
+SALE_WINDOW = timedelta(days=30)
+_ID_WINDOW = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -37,7 +38,7 @@ def _questions(con: duckdb.DuckDBPyConnection, keys: str) -> Iterator[Question]:
     """Yield a question per window."""
     for hashes_of, window in (
         (f"hash < {FIRST_SALE}", _ID_WINDOW),
-        (f"hash >= {FIRST_SALE}", _SALE_WINDOW),
+        (f"hash >= {FIRST_SALE}", SALE_WINDOW),
     ):
         first_us, last_us = con.execute(
             "SELECT min(epoch_us(received_at)), max(epoch_us(received_at)) "

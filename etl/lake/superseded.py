@@ -15,6 +15,7 @@ sales are looked up in the key files, and read only from files that may hold one
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import duckdb
 import pyarrow as pa
@@ -25,7 +26,7 @@ from etl.lake.keys import making
 from etl.lake.snapshot import SIGNED, Snapshot
 from etl.lake.tables import DUPLICATES, EVENTS
 
-_WINDOW_DAYS = 30
+_WINDOW_US = key_search.SALE_WINDOW // timedelta(microseconds=1)
 _KEPT_BYTES_MAX = 32 << 20
 _STAGED = f"staged_{EVENTS.name}"
 _NONE = "CREATE OR REPLACE TEMP TABLE superseded (series VARCHAR, seq BIGINT)"
@@ -126,7 +127,7 @@ def _supersede(con: duckdb.DuckDBPyConnection, sales: str, signed_sales: str) ->
             ON signed_sale.tenant_id = sale.tenant_id
             AND signed_sale.dedupe_key = 's' || sale.dedupe_key
             AND abs(epoch_us(signed_sale.received_at) - epoch_us(sale.received_at))
-                <= {_WINDOW_DAYS} * 86400000000
+                <= {_WINDOW_US}
         WHERE starts_with(sale.dedupe_key, 'tx:')
     """)
 
