@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,7 +21,7 @@ _PEERS = Path(__file__).parent / "peers"
 _NGINX_LUA = Path("/usr/lib/nginx/modules/ngx_http_lua_module.so")
 _NO_LIMIT = "60000000/min burst 1000000"
 _NO_LIMIT_BYTES = "1GiB/s burst 1GiB"
-UNLIMITED = {
+_UNLIMITED = {
     "BEACONLOG_TRUSTED_PROXIES": "127.0.0.1",
     "BEACONLOG_THROTTLE_API": _NO_LIMIT,
     "BEACONLOG_THROTTLE_TENANT_AWARE": _NO_LIMIT,
@@ -42,18 +43,20 @@ def check_stored(server: Server, running: Running, answered: int) -> None:
         raise EventLost(f"{server.name} answered {answered} events and stored {stored}")
 
 
-def _beaconlog(http_server: str, workers: int) -> Callable[[int, Path], Sequence[Command]]:
+def beaconlog(
+    role: str, *, products: int = directory.PRODUCTS, **settings: object
+) -> Callable[[int, Path], Sequence[Command]]:
+    """Return the process of a role, which limits nobody. `settings`: further ones, by name.
+
+    Its directory has all shops, with so many products together.
+    """
+
     def commands(port: int, folder: Path) -> Sequence[Command]:
-        directory.prepared().copy_to(folder / "data")
-        settings = {
-            "BEACONLOG_HOST": "127.0.0.1",
-            "BEACONLOG_PORT": port,
-            "BEACONLOG_WORKERS": workers,
-            "BEACONLOG_HTTP_SERVER": http_server,
-            **UNLIMITED,
-        }
-        line = [sys.executable, "-m", "service", "collect", "--data", folder / "data"]
-        return [Command(port, line, settings)]
+        directory.prepared(products).copy_to(folder / "data")
+        named = {f"BEACONLOG_{name.upper()}": value for name, value in settings.items()}
+        places = {"BEACONLOG_HOST": "127.0.0.1", "BEACONLOG_PORT": port}
+        line = [sys.executable, "-m", "service", role, "--data", folder / "data"]
+        return [Command(port, line, {**places, **named, **_UNLIMITED})]
 
     return commands
 
@@ -130,9 +133,15 @@ def _has_fastify() -> bool:
 
 
 _PIP = "pip install '.[bench]'"
-BEACONLOG = Server("beaconlog", _beaconlog("fast", 1), stored=_in_log)
-TWO_WORKERS = Server("beaconlog, 2 workers", _beaconlog("fast", 2), cpus=2, stored=_in_log)
-STOCK = Server("beaconlog, stock Tornado", _beaconlog("tornado", 1), stored=_in_log)
+BEACONLOG = Server("beaconlog", beaconlog("collect", workers=1), stored=_in_log)
+TWO_WORKERS = Server(
+    "beaconlog, 2 workers", beaconlog("collect", workers=2), cpus=2, stored=_in_log
+)
+STOCK = Server(
+    "beaconlog, stock Tornado",
+    beaconlog("collect", workers=1, http_server="tornado"),
+    stored=_in_log,
+)
 FASTAPI = Server(
     "FastAPI + uvicorn",
     _fastapi(fsync=0),
@@ -141,12 +150,8 @@ FASTAPI = Server(
     needs=_PIP,
     is_there=_has_fastapi,
 )
-FASTAPI_SYNCED = Server(
-    "FastAPI + uvicorn, fdatasync each",
-    _fastapi(fsync=1),
-    stored=_in_file,
-    needs=_PIP,
-    is_there=_has_fastapi,
+FASTAPI_SYNCED = replace(
+    FASTAPI, name="FastAPI + uvicorn, fdatasync each", commands=_fastapi(fsync=1), durable=True
 )
 FASTIFY = Server(
     "Fastify",

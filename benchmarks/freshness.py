@@ -11,19 +11,17 @@ import http.client
 import json
 import random
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from io import BufferedReader
-from pathlib import Path
 from statistics import quantiles
 from uuid import UUID, uuid4
 
-from benchmarks import directory, lakes, loads
-from benchmarks.candidates import UNLIMITED
+from benchmarks import lakes, loads
+from benchmarks.candidates import beaconlog
 from benchmarks.rounds import BenchmarkFailed, markdown, tell
-from benchmarks.servers import Command, Server, free_port, running
+from benchmarks.servers import Server, free_port, running
 from benchmarks.size import Size, run_alone
 
 EVENTS_PER_S = 5_000
@@ -47,7 +45,9 @@ def run(size: Size) -> str:
     tell(f"freshness for {seconds} s")
     reports_port = free_port()
     ring = [request.wire(int(time.time())) for request in loads.browsers_kept()]
-    server = Server("beaconlog", _service(reports_port), cpus=2)
+    server = Server(
+        "beaconlog", beaconlog("serve", reports_port=reports_port, compact_interval_s=10), cpus=2
+    )
     ages_s: list[float] = []
     asked_ms: list[float] = []
     with running(server) as at_work:
@@ -76,22 +76,6 @@ def run(size: Size) -> str:
         f"## Freshness at {EVENTS_PER_S:,} events/s\n\nSeconds from an event's response to the "
         "first report that shows it, with a compaction every 10 s.\n\n"
     ) + markdown(heads, [row])
-
-
-def _service(reports_port: int) -> Callable[[int, Path], Sequence[Command]]:
-    def commands(port: int, folder: Path) -> Sequence[Command]:
-        directory.prepared().copy_to(folder / "data")
-        settings = {
-            "BEACONLOG_HOST": "127.0.0.1",
-            "BEACONLOG_PORT": port,
-            "BEACONLOG_REPORTS_PORT": reports_port,
-            "BEACONLOG_COMPACT_INTERVAL_S": 10,
-            **UNLIMITED,
-        }
-        line = [sys.executable, "-m", "service", "serve", "--data", folder / "data"]
-        return [Command(port, line, settings)]
-
-    return commands
 
 
 def _request(body: bytes) -> bytes:

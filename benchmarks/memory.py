@@ -7,14 +7,12 @@ the most that it ever was, and the part that the worker does not share.
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import directory, loads, wrk
-from benchmarks.candidates import UNLIMITED
+from benchmarks.candidates import beaconlog
 from benchmarks.rounds import markdown, tell
-from benchmarks.servers import Command, Server, running
+from benchmarks.servers import Server, running
 from benchmarks.size import Size, run_alone
 from benchmarks.wrk import Load
 
@@ -38,23 +36,13 @@ def run(size: Size) -> str:
 
 def _measured(products: int) -> list[str]:
     tell(f"a directory of {products:,} products")
-    server = Server("beaconlog", _collector(products))
+    server = Server("beaconlog", beaconlog("collect", products=products))
     with running(server) as at_work:
         wrk.send(at_work, Load(wrk.prepare(at_work, loads.browsers_kept()), _CONNECTIONS, _LOAD_S))
         worker = Path(f"/proc/{_worker_of(at_work.sessions[0])}")
         status, rollup = ((worker / name).read_text() for name in ("status", "smaps_rollup"))
     measured_mib = _mib(rollup, "Rss"), _mib(status, "VmHWM"), _mib(rollup, "Private_Dirty")
     return [f"{mib:.0f}" for mib in measured_mib]
-
-
-def _collector(products: int) -> Callable[[int, Path], Sequence[Command]]:
-    def commands(port: int, folder: Path) -> Sequence[Command]:
-        directory.prepared(products).copy_to(folder / "data")
-        settings = {"BEACONLOG_HOST": "127.0.0.1", "BEACONLOG_PORT": port, **UNLIMITED}
-        line = [sys.executable, "-m", "service", "collect", "--data", folder / "data"]
-        return [Command(port, line, settings)]
-
-    return commands
 
 
 def _worker_of(supervisor: int) -> int:

@@ -80,7 +80,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """What a sale adds to its event."""
+    """The fields that a sale adds to its event."""
 
     transaction_id: str
     value: float
