@@ -22,12 +22,18 @@ INTERACTIONS = "/api/v1/interactions"
 CONVERSION = "/api/v1/analytics/conversion"
 
 
-def test_answers_from_200_to_499_are_results_not_failures(tmp_path: Path) -> None:
-    """Replayed into a real service, what is taken and what is refused is counted, by status."""
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder with one shop that has no products."""
     tenants, products = tmp_path / "tenants.csv", tmp_path / "products.csv"
     tenants.write_text(f"id,uuid,slug,name,status\n1,{UUID(int=1)},shop,Shop,active\n")
     products.write_text("id,tenant_id,name,price\n")
     tools.import_directory(tenants, products, data=tmp_path / "data")
+    return tmp_path / "data"
+
+
+def test_answers_from_200_to_499_are_results_not_failures(tmp_path: Path, data: Path) -> None:
+    """Replayed into a real service, what is taken and what is refused is counted, by status."""
     requests = [
         *[{"path": INTERACTIONS, "body": {"tenant_id": 1, "type": "view"}}] * 5,
         *[{"path": TRACK, "body": {"tenant_id": "1", "type": "call"}}] * 4,
@@ -36,7 +42,7 @@ def test_answers_from_200_to_499_are_results_not_failures(tmp_path: Path) -> Non
         {"path": TRACK, "body": {"tenant_id": 1, "type": "sneeze"}},
         {"path": TRACK, "headers": {"Content-Type": "text/html"}, "body": {}},
     ]
-    with tools.running("collect", tmp_path / "data") as service:
+    with tools.running("collect", data) as service:
         done = replay(write(requests, tmp_path), service.url)
         service.drain()
     assert done.returncode == 0, done.stderr
@@ -44,12 +50,8 @@ def test_answers_from_200_to_499_are_results_not_failures(tmp_path: Path) -> Non
     assert done.stdout.startswith("16 sent in ")
 
 
-def test_events_are_sent_in_batches_that_are_counted_by_result(tmp_path: Path) -> None:
+def test_events_are_sent_in_batches_that_are_counted_by_result(tmp_path: Path, data: Path) -> None:
     """With --batch; those that are throttled are sent again, and each is stored once."""
-    tenants, products = tmp_path / "tenants.csv", tmp_path / "products.csv"
-    tenants.write_text(f"id,uuid,slug,name,status\n1,{UUID(int=1)},shop,Shop,active\n")
-    products.write_text("id,tenant_id,name,price\n")
-    tools.import_directory(tenants, products, data=tmp_path / "data")
     requests = [
         *[{"path": INTERACTIONS, "body": {"tenant_id": 1, "type": "view"}}] * 250,
         *[{"path": TRACK, "body": {"tenant_id": "1", "type": "call"}}] * 50,
@@ -57,15 +59,15 @@ def test_events_are_sent_in_batches_that_are_counted_by_result(tmp_path: Path) -
         {"path": "/nowhere", "body": {}},
     ]
     settings = {"throttle_address": "60000/min burst 60"}
-    with tools.running("collect", tmp_path / "data", **settings) as service:
+    with tools.running("collect", data, **settings) as service:
         options = ("--batch", "100", "--concurrency", "1")
         done = replay(write(requests, tmp_path), service.url, *options)
         service.drain()
     assert done.returncode == 0, done.stderr
     assert counts(done) == {"accepted": 300, "rejected": 3, "404": 1}
     assert done.stdout.startswith("304 sent in ")
-    tools.run_json("compact", "--json", data=tmp_path / "data")
-    (row,) = tools.report("summary", data=tmp_path / "data")["rows"]
+    tools.run_json("compact", "--json", data=data)
+    (row,) = tools.report("summary", data=data)["rows"]
     assert row["events"] == 300
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 from log_tools import Shop, event
+from watched_connection import Watched
 
 from etl.lake import duck
 from etl.lake.compaction import CompactionPlan
@@ -63,22 +63,14 @@ def exhausted_at(statement: str, view: LiveView, patch: pytest.MonkeyPatch) -> I
     """Let the memory be exhausted once, at a statement that begins so."""
     failed: list[str] = []
 
-    class Exhausted:
-        def __init__(self, con: Any) -> None:
-            self.con = con
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.con, name)
-
-        def execute(self, sql: str, *args: Any) -> Any:
-            if sql.startswith(statement) and not failed:
-                failed.append(sql)
-                raise duckdb.OutOfMemoryException(sql)
-            return self.con.execute(sql, *args)
+    def exhaust(sql: str) -> None:
+        if sql.startswith(statement) and not failed:
+            failed.append(sql)
+            raise duckdb.OutOfMemoryException(sql)
 
     cursor = view._instance.cursor
     with patch.context() as within:
-        within.setattr(view._instance, "cursor", lambda: Exhausted(cursor()))
+        within.setattr(view._instance, "cursor", lambda: Watched(cursor(), exhaust))
         yield failed
 
 

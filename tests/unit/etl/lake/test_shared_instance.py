@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 from log_tools import Shop, event, rejection
+from watched_connection import Watched
 
 from etl.directory.entries import DirectoryUnavailable
 from etl.lake import duck
@@ -85,29 +86,20 @@ def test_a_table_of_lines_stays_while_it_is_copied(
     view.connect().close()
     transactions: list[str] = []
 
-    class Overtaken:
-        """A connection; another one is opened when it has chosen its table."""
-
-        def __init__(self, con: Any) -> None:
-            self.con = con
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.con, name)
-
-        def execute(self, sql: str, *args: Any) -> Any:
-            if sql.startswith("INSERT INTO lines FROM tail_") and not transactions:
-                transactions.append(sql)
-                compact_and_delete(shop)
-                shop.seal(event(2))
-                with view.connect() as other:
-                    assert counts(other) == (3, 0)
-                    tables = other.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-                    assert sql.split()[3] not in [name for (name,) in tables]
-            return self.con.execute(sql, *args)
+    def overtake(sql: str) -> None:
+        """Let another connection be opened when this one has chosen its table."""
+        if sql.startswith("INSERT INTO lines FROM tail_") and not transactions:
+            transactions.append(sql)
+            compact_and_delete(shop)
+            shop.seal(event(2))
+            with view.connect() as other:
+                assert counts(other) == (3, 0)
+                tables = other.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+                assert sql.split()[3] not in [name for (name,) in tables]
 
     cursor = view._instance.cursor
     with monkeypatch.context() as patch:
-        patch.setattr(view._instance, "cursor", lambda: patch.undo() or Overtaken(cursor()))
+        patch.setattr(view._instance, "cursor", lambda: patch.undo() or Watched(cursor(), overtake))
         con = view.connect()
     assert transactions
     assert counts(con) == (2, 0)

@@ -371,7 +371,7 @@ class TestBatches:
 
     @pytest.mark.parametrize(("word", "failed"), [("throttled", False), ("unavailable", True)])
     def test_retries_end(self, word: str, failed: object) -> None:
-        """What is still refused after five requests is counted as refused."""
+        """An event that is still refused after five requests counts as refused."""
         first = results(207, "accepted", word, "accepted")
         summary, sent, _ = self.send([first, *[results(422, word)] * 4])
         assert sent == [[0, 1, 2], *[[1]] * 4]

@@ -126,35 +126,35 @@ def test_a_hit_is_a_suspicion_only(filled: Shop, monkeypatch: pytest.MonkeyPatch
     assert ("new@10",) in ids
 
 
-def test_no_parquet_file_is_read_for_new_keys(
-    filled: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The key files answer alone."""
-    filled.seal(keyed(10, "new"))
-    relations: list[object] = []
+@pytest.fixture
+def relations(monkeypatch: pytest.MonkeyPatch) -> list[list[str] | None]:
+    """The files of each relation of a snapshot that is made from now on."""
+    made: list[list[str] | None] = []
     relation = Snapshot.relation
 
     def noted(self: Snapshot, files: list[str] | None = None) -> str:
-        relations.append(files)
+        made.append(files)
         return relation(self, files)
 
     monkeypatch.setattr(Snapshot, "relation", noted)
+    return made
+
+
+def test_no_parquet_file_is_read_for_new_keys(
+    filled: Shop, relations: list[list[str] | None]
+) -> None:
+    """The key files answer alone."""
+    filled.seal(keyed(10, "new"))
     assert filled.compact().rows == 1
     assert relations == []
 
 
-def test_only_a_suspected_file_is_read(filled: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_suspected_file_is_read(filled: Shop, relations: list[list[str] | None]) -> None:
     filled.seal(keyed(10, "a1"))
-    relations: list[object] = []
-    relation = Snapshot.relation
-
-    def noted(self: Snapshot, files: list[str] | None = None) -> str:
-        relations.append(files)
-        return relation(self, files)
-
-    monkeypatch.setattr(Snapshot, "relation", noted)
     assert filled.compact().duplicates == 1
-    ((read,),) = relations
+    (files,) = relations
+    assert files
+    (read,) = files
     assert KeyFile.open(read).header.last_us == round((START.timestamp() + 1.5) * 1_000_000)
 
 

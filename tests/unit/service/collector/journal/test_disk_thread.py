@@ -49,7 +49,7 @@ def test_an_error_is_raised_where_the_result_is_awaited() -> None:
 
 
 def test_a_cancelled_wait_stops_neither_the_call_nor_the_thread() -> None:
-    """What was begun is finished; nobody reads its result."""
+    """A call that has begun is finished, and nobody reads its result."""
     release, done = threading.Event(), threading.Event()
 
     def slow() -> None:
