@@ -182,8 +182,8 @@ class _TableMaintenance:
     def _make_key_files(self) -> None:
         for path, reason in list(keys.unusable(self.snapshot.files)):
             with self._connected("key files of") as con:
-                keys.remake(con, path, self.snapshot.relation([path]), reason)
-            self.outcome.written_key_files += 1
+                is_made = keys.remake(con, path, self.snapshot.relation([path]), reason)
+            self.outcome.written_key_files += is_made
 
     @contextmanager
     def _connected(self, doing: str) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -43,11 +43,15 @@ def write(con: duckdb.DuckDBPyConnection, data_file: Path, hashes: str) -> None:
     final = key_format.path_of(data_file)
     temporary = final.with_name(f"{final.name}.{secrets.token_hex(4)}{TEMPORARY}")
     ordered = con.sql(f"SELECT hash FROM {hashes} ORDER BY hash")
-    with temporary.open("wb") as file:
-        file.write(header.encode())
-        _write_blocks(file, ordered.to_arrow_reader(_BATCH_WORDS))
-    durable.fsync_path(temporary)
-    temporary.replace(final)
+    try:
+        with temporary.open("wb") as file:
+            file.write(header.encode())
+            _write_blocks(file, ordered.to_arrow_reader(_BATCH_WORDS))
+        durable.fsync_path(temporary)
+        temporary.replace(final)
+    except (duckdb.Error, OSError):
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def facts_of(con: duckdb.DuckDBPyConnection, rows: str) -> tuple[int, int, int, int]:

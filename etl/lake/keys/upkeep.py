@@ -1,4 +1,7 @@
-"""Key files that are missing or unusable are made again by the jobs that hold the lake's lock."""
+"""Key files that are missing or unusable are made again by the jobs that hold the lake's lock.
+
+The Parquet file is read in place of a key file that cannot be made, so its job goes on.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,18 @@ def unusable(data_files: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield data_file, str(error)
 
 
-def remake(con: duckdb.DuckDBPyConnection, data_file: str, rows: str, reason: str) -> None:
-    """Make a key file again, durably. `rows`: SQL for the rows of its Parquet file.
+def remake(con: duckdb.DuckDBPyConnection, data_file: str, rows: str, reason: str) -> bool:
+    """Make a key file again, durably, and return whether it was made; log why not.
 
-    Raises duckdb.Error; OSError.
+    `rows`: SQL for the rows of its Parquet file. Raises duckdb.Error.
     """
     path = Path(data_file)
-    making.write(con, path, making.hashes_of(rows))
-    durable.fsync_path(path.parent)
-    log.info("made a key file", extra={"fields": {"file": data_file, "because": reason}})
+    fields = {"file": data_file, "because": reason}
+    try:
+        making.write(con, path, making.hashes_of(rows))
+        durable.fsync_path(path.parent)
+    except OSError as error:
+        log.warning("cannot make a key file", extra={"fields": {**fields, "why": str(error)}})
+        return False
+    log.info("made a key file", extra={"fields": fields})
+    return True

@@ -189,6 +189,24 @@ def test_retention_deletes_key_files(filled: Shop) -> None:
     assert key_files(filled) == expected_key_files(filled)
 
 
+def test_a_key_file_that_cannot_be_made_stops_no_job(filled: Shop) -> None:
+    """A folder is in its place: compaction counts each event once, and maintenance goes on."""
+    first, second = sorted(key_files(filled))
+    first.unlink()
+    first.mkdir()
+    second.unlink()
+    filled.seal(keyed(10, "a0"), keyed(11, "a1"), keyed(12, "new"))
+    assert filled.compact().duplicates == 2
+    assert second.is_file()
+    second.unlink()
+    assert keep_up(filled).written_key_files == 1
+    assert second.is_file()
+    assert first.is_dir()
+    assert not list(first.parent.glob("*.tmp"))
+    problems = {problem.what for problem in check.run(filled.data).problems}
+    assert problems == {"foreign-file", "key-file-damaged"}
+
+
 def test_maintenance_makes_the_key_files_of_an_earlier_version(filled: Shop) -> None:
     for path in key_files(filled):
         path.unlink()
