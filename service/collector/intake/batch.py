@@ -38,7 +38,8 @@ from service.collector.throttle.gates import Gate, Throttled, quota_headers
 _NAME = "batch"
 _LOST = "The events could not be stored; send the batch again."
 _EXPLAINED_BYTES_PER_STEP_MAX = 64 << 10
-"""Explaining the faults of so many bytes takes up to 30 ms; between steps others are served."""
+"""Explaining the faults of so many bytes takes up to 30 ms; between steps others are served, and
+other batches take theirs one at a time."""
 _FAULT_BYTES = 3 << 10
 """The bytes that an explanation counts at least, because a small item can have many faults."""
 
@@ -77,6 +78,7 @@ class BatchEndpoint(Endpoint):
         self._body_bytes_max = parts.body_bytes_max
         self._events = parts.events
         self._rejected = parts.rejected
+        self._turns = asyncio.Lock()
 
     def _receive(self, request: Request) -> Outcome:
         self._gate.add_bytes(request.address, len(request.submission.body))
@@ -144,8 +146,13 @@ class BatchEndpoint(Endpoint):
             if isinstance(payload, Rejection):
                 explained_bytes += max(len(raw), _FAULT_BYTES)
             if explained_bytes >= _EXPLAINED_BYTES_PER_STEP_MAX:
-                return Waiting(asyncio.sleep(0), lambda _: self._check(work, place + 1))  # noqa: B023
+                return Waiting(self._turn(), lambda _: self._check(work, place + 1))  # noqa: B023
         return self._wait(work)
+
+    async def _turn(self) -> None:
+        """Let others be served, and the batches that wait take their next steps one at a time."""
+        async with self._turns:
+            await asyncio.sleep(0)
 
     def _wait(self, work: _Work) -> Outcome:
         """Store the batch, once every verdict is known."""

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import uuid
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -216,6 +217,25 @@ def test_large_faults_take_a_step_each(collector: Collector) -> None:
     assert steps(collector, [small] * 10) == 1
     assert 3 <= steps(collector, [small] * 50) <= 10
     assert 4 <= steps(collector, [large] * 8) <= 9
+
+
+def test_batches_take_turns_to_explain_their_faults(collector: Collector) -> None:
+    """One step per turn of the loop, however many batches there are, so that others are served."""
+    body = orjson.dumps([TRACKED | {"metadata": {"a": 2**60}}] * 50)
+
+    async def scenario() -> list[int]:
+        outcomes = [collector.endpoints.batch(SUBMISSION._replace(body=body)) for _ in range(5)]
+        waits = [
+            asyncio.ensure_future(each.awaited) for each in outcomes if isinstance(each, Waiting)
+        ]
+        assert len(waits) == len(outcomes)
+        done = [0]
+        while done[-1] < len(waits):
+            await asyncio.sleep(0)
+            done.append(sum(wait.done() for wait in waits))
+        return [now - before for before, now in pairwise(done)]
+
+    assert max(asyncio.run(scenario())) == 1
 
 
 # -- the same as on their own -------------------------------------------------------------------
