@@ -259,8 +259,8 @@ MUTANTS = (
         "tests/unit/etl/lake/test_compaction.py::test_everything_is_synced_before_it_is_committed",
         (
             "etl/lake/keys/making.py",
-            "    durable.fsync_path(temporary)\n    temporary.replace(final)\n",
-            "    temporary.replace(final)\n    durable.fsync_path(final)\n",
+            "        durable.fsync_path(temporary)\n        temporary.replace(final)\n",
+            "        temporary.replace(final)\n        durable.fsync_path(final)\n",
         ),
     ),
     _mutant(
