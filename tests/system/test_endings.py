@@ -6,6 +6,7 @@ import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import traffic_tools as tools
@@ -17,7 +18,7 @@ LONG_COMMANDS = [
     ("maintain",),
     ("report", "summary"),
     ("erase", "--tenant", "2", "--yes"),
-    ("backup", "{tmp}/copy"),
+    ("backup", "{new}"),
     ("replay", "{tmp}/requests.ndjson", "--url", "http://127.0.0.1:9"),
 ]
 
@@ -32,7 +33,8 @@ def data(tmp_path: Path, street_files: tuple[Path, Path]) -> Path:
 
 
 def line(command: tuple[str, ...], tmp_path: Path, data: Path) -> list[str]:
-    arguments = [part.format(tmp=tmp_path) for part in command]
+    """A backup goes to a folder of its own, for one that was completed cannot be made again."""
+    arguments = [part.format(tmp=tmp_path, new=tmp_path / uuid4().hex) for part in command]
     named = [] if command[0] in {"replay", "--help"} else ["--data", data]
     return tools.command(*arguments, *named)
 
