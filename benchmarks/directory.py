@@ -35,12 +35,16 @@ class Prepared:
         shutil.copytree(self.data, data)
 
 
-@cache
 def prepared(products: int = PRODUCTS) -> Prepared:
     """Return a data folder with all shops, made at the first call, deleted at exit.
 
     `products`: how many they have together; the first PRODUCTS are those of the events.
     """
+    return _prepared(products)
+
+
+@cache  # whose key must not depend on whether a default is written out
+def _prepared(products: int) -> Prepared:
     folder = Path(mkdtemp(prefix="beaconlog-bench-directory-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     data = folder / "data"
