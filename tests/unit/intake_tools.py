@@ -27,8 +27,9 @@ from service.collector.journal import Batch
 from service.collector.rejected import ByteBudget, RejectedStream
 from service.collector.signing.signatures import Secrets
 from service.collector.signing.verifier import Verifier
-from service.collector.throttle.gates import Buckets, Gates, RateLimits
+from service.collector.throttle.gates import Buckets, Gate, Gates, RateLimits
 from service.collector.visitors import DailySalts
+from service.collector.waiting import Waiting
 
 T = TypeVar("T")
 
@@ -149,8 +150,28 @@ class NoSecrets:
         return False
 
 
+class LateGate:
+    """A gate whose every decision is waited for."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    def __getattr__(self, name: str) -> Callable[..., Waiting[Any]]:
+        decide = getattr(self._gate, name)
+
+        def ask(*costs: Any) -> Waiting[Any]:
+            loop = asyncio.get_running_loop()
+            asked: asyncio.Future[None] = loop.create_future()
+            loop.call_soon(asked.set_result, None)
+            return Waiting(asked, lambda _: decide(*costs))
+
+        return ask
+
+
 class Collector:
     """An intake with fakes around it, and the last reply it gave."""
+
+    gates_are_late = False
 
     def __init__(self, folder: Path, **parts: Any) -> None:
         self.directory = FakeDirectory()
@@ -171,12 +192,16 @@ class Collector:
         bounds = parts.pop("bounds", TimeBounds())
         body_bytes_max = parts.pop("body_bytes_max", 64 << 10)
         batch_bytes_max = parts.pop("batch_bytes_max", 1 << 20)
+        buckets = Buckets.shared(RateLimits(**parts), processes=1)
+        gates = Gates.of(buckets, self.clock)
+        if self.gates_are_late:
+            gates = Gates(*map(LateGate, gates))
         self.endpoints = make_endpoints(
             Parts(
                 contract=CONTRACT,
                 directory=directory,
                 verifier=Verifier(secrets, self.clock),
-                gates=Gates.of(Buckets.shared(RateLimits(**parts), processes=1), self.clock),
+                gates=gates,
                 events=EventStream(journal, self.clock, salts, bounds),
                 rejected=RejectedStream(
                     journal, self.clock, budget, schema_version=CONTRACT.version

@@ -11,9 +11,10 @@ from service.collector.intake.endpoints import (
     make_endpoints,
 )
 from service.collector.intake.events import EventStream, TimeBounds
-from service.collector.intake.outcome import Outcome, Owed, Reply, Waiting, reply_of
+from service.collector.intake.outcome import Outcome, Owed, Reply, reply_of
 from service.collector.intake.parts import Parts
 from service.collector.intake.submission import Submission
+from service.collector.waiting import Waiting
 
 __all__ = [
     "EndpointFunction",

@@ -15,9 +15,10 @@ from etl.directory.entries import DirectoryUnavailable, Tenant
 from service.collector.contract.payload import Payload
 from service.collector.contract.rejection import Rejection
 from service.collector.directory.directory import MISS, Directory, Miss
-from service.collector.intake.outcome import Unavailable, Waiting
+from service.collector.intake.outcome import Unavailable
 from service.collector.signing.signatures import SecretsUnavailable
 from service.collector.signing.verifier import SignedBody, TooManyTenants, Verifier
+from service.collector.waiting import Waiting
 from service.logs import Repeats
 
 T = TypeVar("T")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial, reduce
 
 import orjson
 
@@ -28,12 +29,14 @@ from service.collector.intake.admission import (
 from service.collector.intake.endpoint import Endpoint
 from service.collector.intake.items import Item, Source, Verdicts
 from service.collector.intake.kinds import InteractionKind, make_kinds
-from service.collector.intake.outcome import Outcome, Owed, Unavailable, Waiting, rejected
+from service.collector.intake.outcome import Outcome, Owed, Unavailable, rejected
 from service.collector.intake.parts import Parts
 from service.collector.intake.results import Results
 from service.collector.intake.submission import Request
 from service.collector.journal import Batch
-from service.collector.throttle.gates import Gate, Throttled, quota_headers
+from service.collector.throttle.gates import Entered, Gate, Throttled, quota_headers
+from service.collector.throttle.token_bucket import Decision
+from service.collector.waiting import Waiting, then
 
 _NAME = "batch"
 _LOST = "The events could not be stored; send the batch again."
@@ -52,6 +55,10 @@ def _rejection(slug: str, field: str, message: str) -> Rejection:
 
 _NOT_AN_OBJECT = _rejection("payload-invalid", "body", "The event must be an object.")
 _NO_ENDPOINT = _rejection("field-missing", "endpoint", "The endpoint field is required.")
+
+
+def _both(first: Waiting[None], second: Waiting[None]) -> Waiting[None]:
+    return first.then(lambda _: second)
 
 
 @dataclass(slots=True)
@@ -81,29 +88,35 @@ class BatchEndpoint(Endpoint):
         self._turns = asyncio.Lock()
 
     def _receive(self, request: Request) -> Outcome:
-        self._gate.add_bytes(request.address, len(request.submission.body))
-        unpacked = self._unpack(request)
-        if isinstance(unpacked, Rejection):
-            return self._refuse(request, unpacked)
-        source = Source(request.address, request.signed_body)
-        items = [self._item(source, value) for value in unpacked]
-        self._enter(request, items)
-        return self._check(_Work(request, items), 0)
+        received = self._gate.add_bytes(request.address, len(request.submission.body))
+        return then(received, lambda _: self._unpack(request))
 
-    def _unpack(self, request: Request) -> list[contract.Item] | Rejection:
-        """Return the items of the body, which is decompressed. Raises Throttled."""
-        reading.decompress(
+    def _unpack(self, request: Request) -> Outcome:
+        """Decompress the body. Raises Throttled."""
+        added = reading.decompress(
             request, self._gate, contract.plain_batch, bytes_max=self._batch_bytes_max
         )
-        submission = request.submission
-        return submission.rejection or contract.items(submission.body, submission.content_type)
+        return then(added, lambda _: self._enter(request))
 
-    def _refuse(self, request: Request, rejection: Rejection) -> Outcome:
+    def _enter(self, request: Request) -> Outcome:
+        """Pass the gate of addresses with the items, or with the rejection of the body."""
+        submission = request.submission
+        unpacked = submission.rejection or contract.items(submission.body, submission.content_type)
+        if isinstance(unpacked, Rejection):
+            decision = self._gate.enter(request.address, 0)
+            return then(decision, partial(self._refuse, request, unpacked))
+        source = Source(request.address, request.signed_body)
+        items = [self._item(source, value) for value in unpacked]
+        return then(
+            self._enter_items(request, items), lambda _: self._check(_Work(request, items), 0)
+        )
+
+    def _refuse(self, request: Request, rejection: Rejection, decision: Decision | None) -> Outcome:
         """Reject the whole batch, which counts as one request.
 
         Its body is not kept: nobody could say which tenants it refers to.
         """
-        request.quota = quota_headers(self._gate.enter(request.address, 0))
+        request.quota = quota_headers(decision)
         reply = rejected(rejection, request.quota)
         kept = self._rejected.keep(_NAME, rejection, b"", request.address)
         return Owed(kept, reply, None) if kept else reply
@@ -120,17 +133,28 @@ class BatchEndpoint(Endpoint):
             return Item(source, None, None, rejection)
         return Item(source, kind, value)
 
-    def _enter(self, request: Request, items: Sequence[Item]) -> None:
+    def _enter_items(self, request: Request, items: Sequence[Item]) -> Waiting[None] | None:
         """Pass the gate of addresses once per event, in order, until the limit is reached."""
         by_gate: dict[Gate, list[Item]] = {}
         for item in items:
             by_gate.setdefault(item.kind.gate if item.kind else self._gate, []).append(item)
+        waits = []
         for gate, entering in by_gate.items():
             entered = gate.enter_many(request.address, len(entering))
-            if gate is self._gate:
-                request.quota = quota_headers(entered.decision)
-            for item in entering[entered.requests :]:
-                item.verdict = entered.over
+            if isinstance(entered, Waiting):
+                waits.append(entered.then(partial(self._limit, request, gate, entering)))
+            else:
+                self._limit(request, gate, entering, entered)
+        return reduce(_both, waits) if waits else None
+
+    def _limit(
+        self, request: Request, gate: Gate, entering: Sequence[Item], entered: Entered
+    ) -> None:
+        """Set the verdict of the items beyond the limit."""
+        if gate is self._gate:
+            request.quota = quota_headers(entered.decision)
+        for item in entering[entered.requests :]:
+            item.verdict = entered.over
 
     def _check(self, work: _Work, start: int) -> Outcome:
         """Check the items from `start` on, in several steps if many have faults to explain."""

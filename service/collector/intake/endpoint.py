@@ -9,13 +9,13 @@ from typing import Any
 from service.collector.intake.outcome import (
     Outcome,
     Unavailable,
-    Waiting,
     throttled,
     unavailable,
 )
 from service.collector.intake.parts import Parts
 from service.collector.intake.submission import Request, Submission
 from service.collector.throttle.gates import Throttled
+from service.collector.waiting import Waiting
 
 
 class Endpoint(ABC):

@@ -1,4 +1,4 @@
-"""The items of a batch, and the verdicts on them that wait for the directory."""
+"""The items of a batch, and the verdicts on them that wait for the directory or the throttle."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, TypeAlias
 from service.collector.contract.rejection import Rejection
 from service.collector.intake.admission import DIRECTORY_UNAVAILABLE, Verdict
 from service.collector.intake.kinds import Kind
-from service.collector.intake.outcome import Unavailable, Waiting
+from service.collector.intake.outcome import Unavailable
 from service.collector.signing.verifier import SignedBody
 from service.collector.throttle.gates import Throttled
+from service.collector.waiting import Waiting
 
 LOOKUPS_MAX = 4
 """Look-ups at a time: enough for the threads of the directory, and an eighth of those that it
@@ -56,7 +57,7 @@ _Waits: TypeAlias = list[tuple[Item, Waiting[Verdict]]]
 
 
 class Verdicts:
-    """The verdicts on the items of one batch. Those that need the directory wait for `fetched`."""
+    """The verdicts on the items of one batch. Those that are not known yet wait for `fetched`."""
 
     def __init__(self) -> None:
         self._waits: _Waits = []
@@ -74,15 +75,18 @@ class Verdicts:
             item.verdict = verdict
 
     def fetched(self) -> Waiting[None] | None:
-        """Return the wait for the next look-ups, which may lead to more; None if all is known.
+        """Return the wait for the next results, which may lead to more; None if all is known.
 
-        If a look-up has failed, all others run at once, so that a directory that does not respond
-        delays the batch by one timeout, not by one per look-up.
+        These are all results that are on their way, and the next look-ups. If a look-up has failed,
+        all others run at once, so that a directory that does not respond delays the batch by one
+        timeout, not by one per look-up.
         """
         if not self._waits:
             return None
-        waits = self._waits[: self._lookups_max]
-        del self._waits[: self._lookups_max]
+        under_way = [wait for wait in self._waits if asyncio.isfuture(wait[1].awaited)]
+        lookups = [wait for wait in self._waits if not asyncio.isfuture(wait[1].awaited)]
+        waits = under_way + lookups[: self._lookups_max]
+        self._waits = lookups[len(waits) - len(under_way) :]
         results = asyncio.gather(*(waiting.awaited for _, waiting in waits))
         return Waiting(results, partial(self._resume, waits))
 

@@ -17,10 +17,11 @@ from service.collector.intake.admission import (
     TenantLookup,
     Verdict,
 )
-from service.collector.intake.outcome import Waiting
 from service.collector.intake.parts import Parts
 from service.collector.signing.verifier import SignedBody
 from service.collector.throttle.gates import Gate, quota_headers
+from service.collector.throttle.token_bucket import Decision
+from service.collector.waiting import Waiting
 
 
 class Sent(Protocol):
@@ -61,9 +62,12 @@ class Kind(ABC):
         self._gates = parts.gates
         self._admission = Admission(parts.directory, parts.verifier)
 
-    def enter(self, sent: Sent) -> None:
-        """Pass the gate of addresses with an event of its own request. Raises Throttled."""
-        self.gate.enter(sent.address, sent.size_bytes)
+    @abstractmethod
+    def enter(self, sent: Sent) -> Waiting[None] | None:
+        """Pass the gate of addresses with an event of its own request.
+
+        Returns the wait for the decision, if any. Raises Throttled, and so may the wait.
+        """
 
     def verdict(self, payload: Payload | Rejection, sent: Sent) -> Verdict | Waiting[Verdict]:
         """Admit or reject a payload, within the limits of its tenant.
@@ -83,9 +87,13 @@ class Kind(ABC):
 class ApiKind(Kind):
     """The rules of throttle group `api`: the tenant's limit is one of the bytes it stores."""
 
-    def enter(self, sent: Sent) -> None:
+    def enter(self, sent: Sent) -> Waiting[None] | None:
         """See Kind.enter; the quota is that of the address."""
-        sent.quota = quota_headers(self.gate.enter(sent.address, sent.size_bytes))
+        decision = self.gate.enter(sent.address, sent.size_bytes)
+        if isinstance(decision, Waiting):
+            return decision.then(partial(_show, sent))
+        _show(sent, decision)
+        return None
 
     def _with_tenant(self, sent: Sent, admitted: Verdict) -> Verdict | Waiting[Verdict]:
         verified = self._admission.verified(admitted, self._signed_body(sent))
@@ -98,10 +106,11 @@ class ApiKind(Kind):
         """Return the signed body if this kind of event may be signed."""
         return None
 
-    def _within_bytes(self, sent: Sent, verdict: Verdict) -> Verdict:
-        if isinstance(verdict, Admitted):
-            self._gates.api_tenant.add_bytes(verdict.throttle_key, sent.size_bytes)
-        return verdict
+    def _within_bytes(self, sent: Sent, verdict: Verdict) -> Verdict | Waiting[Verdict]:
+        if isinstance(verdict, Rejection):
+            return verdict
+        added = self._gates.api_tenant.add_bytes(verdict.throttle_key, sent.size_bytes)
+        return verdict if added is None else added.then(lambda _: verdict)
 
 
 class TrackKind(ApiKind):
@@ -139,16 +148,35 @@ class InteractionKind(Kind):
         lookup = TenantLookup.by_id(parts.directory)
         super().__init__(parts, lookup, parts.gates.interactions, parts.contract.interaction)
 
+    def enter(self, sent: Sent) -> Waiting[None] | None:
+        """See Kind.enter."""
+        decision = self.gate.enter(sent.address, sent.size_bytes)
+        return decision.then(lambda _: None) if isinstance(decision, Waiting) else None
+
     def _with_tenant(self, sent: Sent, admitted: Verdict) -> Verdict | Waiting[Verdict]:
         gate = self._gates.interactions_tenant
         if isinstance(admitted, Rejection):
-            sent.quota = quota_headers(gate.enter(f"ip:{sent.address}", 0))
+            decision = gate.enter(f"ip:{sent.address}", 0)
+        else:
+            decision = gate.enter(admitted.throttle_key, sent.size_bytes)
+        if isinstance(decision, Waiting):
+            return decision.then(partial(self._within_limit, sent, admitted))
+        return self._within_limit(sent, admitted, decision)
+
+    def _within_limit(
+        self, sent: Sent, admitted: Verdict, decision: Decision | None
+    ) -> Verdict | Waiting[Verdict]:
+        _show(sent, decision)
+        if isinstance(admitted, Rejection):
             return admitted
-        sent.quota = quota_headers(gate.enter(admitted.throttle_key, sent.size_bytes))
         checked = self._admission.with_product(admitted, sent.address)
         if isinstance(checked, Waiting):
             return checked.then(partial(_without_unknown_product, admitted))
         return _without_unknown_product(admitted, checked)
+
+
+def _show(sent: Sent, decision: Decision | None) -> None:
+    sent.quota = quota_headers(decision)
 
 
 def _without_unknown_product(admitted: Admitted, checked: Verdict) -> Verdict:

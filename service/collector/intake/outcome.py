@@ -2,23 +2,21 @@
 
 An endpoint is a plain function that never waits, so an event costs no coroutine, future or task.
 Nearly always it returns a Reply, or an Owed: the record is in a batch of the log, and the reply may
-be sent once that batch is durable. If the directory must query its database, or the clock fell
-back, it returns a Waiting, which says how to continue; nothing that was done before the wait is
-done again. A server handles all three, or awaits `reply_of`.
+be sent once that batch is durable. If the directory must query its database, a server of the
+throttle decides, or the clock fell back, it returns a Waiting, which says how to continue; nothing
+that was done before the wait is done again. A server handles all three, or awaits `reply_of`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
 
 from service.collector.contract.rejection import Rejection
 from service.collector.journal import Batch
 from service.collector.throttle.gates import NO_HEADERS, Throttled
-
-T = TypeVar("T")
-U = TypeVar("U")
+from service.collector.waiting import Waiting, known
 
 RETRY_AFTER_S = 2
 
@@ -48,37 +46,11 @@ class Owed(NamedTuple):
         return unavailable(self.lost, self.reply.headers)
 
 
-class Waiting(Generic[T]):
-    """A value that is not known yet: await `awaited`, then call `resume` with its result."""
-
-    __slots__ = ("awaited", "resume")
-
-    def __init__(self, awaited: Awaitable[Any], resume: Callable[[Any], T | Waiting[T]]) -> None:
-        self.awaited = awaited
-        self.resume = resume
-
-    def then(self, step: Callable[[T], U | Waiting[U]]) -> Waiting[U]:
-        """Return the result of applying a step to the value, which is not known yet either."""
-        return Waiting(self.awaited, lambda result: then(self.resume(result), step))
-
-
 Outcome: TypeAlias = Reply | Owed | Waiting[Reply | Owed]
 
 
 class Unavailable(Exception):
     """The event could not be stored. The client still has it, and should send it again."""
-
-
-def then(value: T | Waiting[T], step: Callable[[T], U | Waiting[U]]) -> U | Waiting[U]:
-    """Apply a step to a value, now or once the value is known."""
-    return value.then(step) if isinstance(value, Waiting) else step(value)
-
-
-async def known(value: T | Waiting[T]) -> T:
-    """Return a value once it is known."""
-    while isinstance(value, Waiting):
-        value = value.resume(await value.awaited)
-    return value
 
 
 async def reply_of(outcome: Outcome) -> Reply:

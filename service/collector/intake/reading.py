@@ -10,6 +10,7 @@ from service.collector.contract.payload import Payload
 from service.collector.contract.rejection import Rejection
 from service.collector.intake.submission import Request
 from service.collector.throttle.gates import Gate
+from service.collector.waiting import Waiting
 
 
 class PlainBody(Protocol):
@@ -21,15 +22,17 @@ class PlainBody(Protocol):
         """Return the decompressed body of at most `bytes_max` bytes, or the rejection."""
 
 
-def decompress(request: Request, gate: Gate, plain_body: PlainBody, *, bytes_max: int) -> None:
+def decompress(
+    request: Request, gate: Gate, plain_body: PlainBody, *, bytes_max: int
+) -> Waiting[None] | None:
     """Decompress the body of the submission, or set its rejection.
 
     The bytes that decompression adds are taken from the limit of the request's address at `gate`.
-    Raises Throttled.
+    Returns the wait for that, if any. Raises Throttled.
     """
     submission = request.submission
     if submission.rejection:
-        return
+        return None
     body = plain_body(
         submission.body,
         content_type=submission.content_type,
@@ -41,8 +44,9 @@ def decompress(request: Request, gate: Gate, plain_body: PlainBody, *, bytes_max
         unread = b"" if submission.content_encoding else submission.body
         request.submission = submission._replace(body=unread, rejection=body)
     elif body is not submission.body:
-        gate.add_bytes(request.address, max(0, len(body) - len(submission.body)))
         request.submission = submission._replace(body=body)
+        return gate.add_bytes(request.address, max(0, len(body) - len(submission.body)))
+    return None
 
 
 def payload(

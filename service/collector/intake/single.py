@@ -12,9 +12,10 @@ from service.collector.intake.admission import Admitted, Verdict
 from service.collector.intake.endpoint import Endpoint
 from service.collector.intake.events import Stored
 from service.collector.intake.kinds import Kind
-from service.collector.intake.outcome import Outcome, Owed, Reply, Waiting
+from service.collector.intake.outcome import Outcome, Owed, Reply
 from service.collector.intake.parts import Parts
 from service.collector.intake.submission import Request
+from service.collector.waiting import Waiting
 
 
 class SingleEndpoint(Endpoint):
@@ -28,9 +29,23 @@ class SingleEndpoint(Endpoint):
         self._rejected = parts.rejected
 
     def _receive(self, request: Request) -> Outcome:
+        entered = self._kind.enter(request)
+        if entered is None:
+            return self._read(request)
+        return entered.then(lambda _: self._read(request))
+
+    def _read(self, request: Request) -> Outcome:
+        """Continue with a request that has passed the gate of its address."""
+        added = reading.decompress(
+            request, self._kind.gate, plain_body, bytes_max=self._body_bytes_max
+        )
+        if added is None:
+            return self._admit(request)
+        return added.then(lambda _: self._admit(request))
+
+    def _admit(self, request: Request) -> Outcome:
+        """Continue with a request whose body is decompressed."""
         kind = self._kind
-        kind.enter(request)
-        reading.decompress(request, kind.gate, plain_body, bytes_max=self._body_bytes_max)
         verdict = kind.verdict(reading.payload(request, kind.check), request)
         if isinstance(verdict, Waiting):
             return verdict.then(partial(self._reply_to, request))

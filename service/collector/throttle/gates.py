@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from service.collector.clock import Clock
 from service.collector.throttle import token_bucket
@@ -32,6 +32,7 @@ from service.collector.throttle.token_bucket import (
     QuotaHeaders,
     Rate,
 )
+from service.collector.waiting import Waiting
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -105,8 +106,28 @@ class Entered(NamedTuple):
     over: Throttled | None
 
 
-class Gate:
-    """A limit for requests. It takes from the bucket of `group` and from that of bytes, the last.
+class Gate(Protocol):
+    """A limit for requests. A decision that is made elsewhere is Waiting, and may raise as well."""
+
+    def enter(
+        self, key: str, size_bytes: int, cost: int = 1
+    ) -> Decision | Waiting[Decision | None] | None:
+        """Take `cost` requests and `size_bytes` bytes; return None if there is no limit.
+
+        Raises Throttled; ValueError for more requests or bytes than a bucket can ever hold.
+        """
+
+    def enter_many(self, key: str, count: int) -> Entered | Waiting[Entered]:
+        """Take up to `count` requests, as many calls of `enter` would, and return the result."""
+
+    def add_bytes(self, key: str, size_bytes: int) -> Waiting[None] | None:
+        """Take further bytes for a request that has entered. Raises as `enter` does."""
+
+
+class SharedGate:
+    """A Gate of buckets in shared memory, which never waits.
+
+    It takes from the bucket of `group` and from that of bytes, the last.
 
     `groups` names the rates of the table in their order. If `is_off`, there is no limit.
     """
@@ -128,15 +149,12 @@ class Gate:
         self._no_requests = (0,) * len(self._requests)
 
     def enter(self, key: str, size_bytes: int, cost: int = 1) -> Decision | None:
-        """Take `cost` requests and `size_bytes` bytes; return None if there is no limit.
-
-        Raises Throttled; ValueError for more requests or bytes than a bucket can ever hold.
-        """
+        """See Gate.enter."""
         requests = self._requests if cost == 1 else tuple(cost * share for share in self._requests)
         return self._take(key, (*requests, size_bytes))
 
     def enter_many(self, key: str, count: int) -> Entered:
-        """Take up to `count` requests, as many calls of `enter` would, and return the result."""
+        """See Gate.enter_many."""
         entered = 0
         decision: Decision | None = None
         while entered < count:
@@ -155,7 +173,7 @@ class Gate:
         return Entered(entered, decision, None)
 
     def add_bytes(self, key: str, size_bytes: int) -> None:
-        """Take further bytes for a request that has entered. Raises as `enter` does."""
+        """See Gate.add_bytes."""
         self._take(key, (*self._no_requests, size_bytes))
 
     def _take(self, key: str, costs: tuple[int, ...]) -> Decision | None:
@@ -187,8 +205,8 @@ class Gates(NamedTuple):
     @classmethod
     def of(cls, buckets: Buckets, clock: Clock) -> Gates:
         """Return the gates of these buckets."""
-        address = partial(Gate, buckets.addresses, _ADDRESSES, clock)
-        tenant = partial(Gate, buckets.tenants, _TENANTS, clock)
+        address = partial(SharedGate, buckets.addresses, _ADDRESSES, clock)
+        tenant = partial(SharedGate, buckets.tenants, _TENANTS, clock)
         is_api_off = buckets.limits.api is None
         is_tenant_aware_off = buckets.limits.tenant_aware is None
         return cls(

@@ -314,6 +314,7 @@ def status_of(results: list[dict[str, Any]]) -> int:
 # -- limits -------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("gates")
 def test_events_over_a_limit_are_throttled_alone(tmp_path: Path) -> None:
     """Each event counts; those of another group, and those before, are taken."""
     collector = Collector(tmp_path, api=few(2), address=few(9), tenant_aware=few(9))
@@ -326,6 +327,16 @@ def test_events_over_a_limit_are_throttled_alone(tmp_path: Path) -> None:
     assert len(collector.events) == 4
 
 
+def test_decisions_elsewhere_are_waited_for_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many events a batch has, unlike look-ups."""
+    monkeypatch.setattr(Collector, "gates_are_late", True)
+    collector = Collector(tmp_path, api=few(9), address=few(99), tenant_aware=few(99))
+    assert steps(collector, [SEEN, TRACKED] * 2) == steps(collector, [SEEN, TRACKED] * 30)
+
+
+@pytest.mark.usefixtures("gates")
 def test_a_batch_within_its_limits_says_how_many_are_left(tmp_path: Path) -> None:
     """Of the address, after all of it."""
     collector = Collector(tmp_path, api=few(9))
@@ -336,6 +347,7 @@ def test_a_batch_within_its_limits_says_how_many_are_left(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.usefixtures("gates")
 def test_a_batch_of_throttled_events_alone_is_a_429(tmp_path: Path) -> None:
     """It may be sent again whole; nothing of it is kept."""
     collector = Collector(tmp_path, api=few(1))
@@ -349,6 +361,7 @@ def test_a_batch_of_throttled_events_alone_is_a_429(tmp_path: Path) -> None:
     assert len(collector.journal.lines) == 1
 
 
+@pytest.mark.usefixtures("gates")
 def test_a_tenant_that_is_throttled_costs_another_nothing(tmp_path: Path) -> None:
     """Nor does a throttled address ask the directory."""
     collector = Collector(tmp_path, tenant_aware=few(1), api=few(2))
@@ -364,6 +377,7 @@ def test_a_tenant_that_is_throttled_costs_another_nothing(tmp_path: Path) -> Non
     assert collector.directory.questions == 5
 
 
+@pytest.mark.usefixtures("gates")
 def test_the_bytes_of_a_batch_count_once(tmp_path: Path) -> None:
     """As they are after decompression; beyond the limit nothing is read."""
     batch = orjson.dumps([TRACKED | {"metadata": {"pad": "x" * 900}}] * 2)
@@ -377,6 +391,7 @@ def test_the_bytes_of_a_batch_count_once(tmp_path: Path) -> None:
         assert len(collector.events) == 2
 
 
+@pytest.mark.usefixtures("gates")
 def test_a_tenant_stores_no_more_bytes_than_its_limit(tmp_path: Path) -> None:
     """Of the events alone."""
     size = len(orjson.dumps(TRACK))
@@ -385,6 +400,7 @@ def test_a_tenant_stores_no_more_bytes_than_its_limit(tmp_path: Path) -> None:
     assert statuses(reply) == ["accepted", "accepted", "throttled"]
 
 
+@pytest.mark.usefixtures("gates")
 def test_a_batch_that_cannot_be_read_counts_as_a_request(tmp_path: Path) -> None:
     """Past the limit it is not even kept."""
     collector = Collector(tmp_path, api=few(1))

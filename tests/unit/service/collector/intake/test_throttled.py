@@ -17,6 +17,8 @@ from intake_tools import (
 from service.collector.journal import JournalFull
 from service.collector.throttle.token_bucket import Rate
 
+pytestmark = pytest.mark.usefixtures("gates")
+
 
 def scarce(burst: int) -> Rate:
     """One a minute."""

@@ -38,6 +38,7 @@ def test_an_event_that_memory_knows_waits_for_its_batch_alone(
     asyncio.run(scenario())
 
 
+@pytest.mark.usefixtures("gates")
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_tokens_are_taken_once_whatever_is_waited_for(tmp_path: Path, endpoint: str) -> None:
     """A look-up of the tenant, one of the product, and the clock: one request, one token."""
