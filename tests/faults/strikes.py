@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from shims import compiled
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -20,14 +20,7 @@ TIMEOUT_S = 290
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`faultshim.c` as a library."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        missing = "no C compiler: the calls cannot be struck at"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
-    library = tmp_path_factory.mktemp("shim") / "faultshim.so"
-    options = ["-O1", "-shared", "-fPIC", "-o", library, HERE / "faultshim.c", "-ldl"]
-    subprocess.run([compiler, *options], check=True)
-    return library
+    return compiled(HERE / "faultshim.c", tmp_path_factory.mktemp("shim"))
 
 
 def strike_all(shim: Path, folder: Path, name: str, mode: str) -> dict[str, Any]:

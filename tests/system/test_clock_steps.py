@@ -1,6 +1,6 @@
-"""The wall clock is stepped under a running service, by libfaketime; the monotonic one is not.
+"""The wall clock is stepped under a running service, by `clockshim.c`; the monotonic one is not.
 
-Jobs keep their rhythm, and nothing that was acked is lost. Needs Debian's package `faketime`.
+Jobs keep their rhythm, and nothing that was acked is lost. Needs a C compiler.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import json
 import os
 import re
 import signal
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,33 +19,35 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import Service, eventually
 from http_tools import TRACK
+from shims import compiled
 
 if TYPE_CHECKING:
     from harness import StartService
 
-LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 HOUR_S, DAY_S = 3600, 86_400
 SINCE_1970_S = 1_795_000_000
 
 Step = Callable[[int], None]
 
 
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`clockshim.c` as a library."""
+    return compiled(Path(__file__).with_name("clockshim.c"), tmp_path_factory.mktemp("shim"))
+
+
 @pytest.fixture
-def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Step:
+def step(shim: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Step]:
     """Set the wall clock of the services of this test to so many seconds from now."""
-    file = tmp_path / "clock"
+    with (tmp_path / "clock").open("w+b", buffering=0) as file:
 
-    def to(offset_s: int) -> None:
-        beside = file.with_suffix(".new")
-        beside.write_text(f"{offset_s:+d}\n")
-        beside.rename(file)  # never read half-written
+        def to(offset_s: int) -> None:
+            os.pwrite(file.fileno(), struct.pack("=q", offset_s), 0)
 
-    to(0)
-    monkeypatch.setenv("LD_PRELOAD", str(LIBRARY))
-    monkeypatch.setenv("FAKETIME_TIMESTAMP_FILE", str(file))
-    monkeypatch.setenv("FAKETIME_NO_CACHE", "1")
-    monkeypatch.setenv("DONT_FAKE_MONOTONIC", "1")
-    return to
+        to(0)
+        monkeypatch.setenv("LD_PRELOAD", str(shim))
+        monkeypatch.setenv("CLOCKSHIM_FILE", file.name)
+        yield to
 
 
 def compacted(service: Service) -> int:
