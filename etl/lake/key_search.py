@@ -5,7 +5,7 @@ An event id counts for 24 hours before and after its receipt, a transaction for 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -20,18 +20,21 @@ _ID_WINDOW = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def find(con: duckdb.DuckDBPyConnection, events: Snapshot, keys: str) -> Answer:
+def find(
+    con: duckdb.DuckDBPyConnection, events: Snapshot, keys: str, among: Container[str] | None = None
+) -> Answer:
     """Look up keys in the key files of the files that may lie in their windows.
 
-    `keys` is SQL that yields the hash and received_at of each key. Raises LakeError if a file of
-    the snapshot was deleted meanwhile.
+    `keys` is SQL that yields the hash and received_at of each key; only the files `among` are
+    asked, if they are listed. Raises LakeError if a file of the snapshot was deleted meanwhile.
     """
     questions = list(_questions(con, keys))
     if not questions:
         return Answer()
     first_us = min(question.first_us for question in questions)
     first_day = (_EPOCH + timedelta(microseconds=first_us)).date()
-    return lookup.ask(events.files_since(str(first_day)), questions)
+    files = events.files_since(str(first_day))
+    return lookup.ask([file for file in files if among is None or file in among], questions)
 
 
 def _questions(con: duckdb.DuckDBPyConnection, keys: str) -> Iterator[Question]:

@@ -9,7 +9,7 @@ Versions before 0.1 took only whole segments, and wrote only the second watermar
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -126,25 +126,11 @@ class Snapshot:
 
     def relation(self, files: Sequence[str] | None = None) -> str:
         """Return SQL that reads the table (or some of its files) with the table's columns."""
-        chosen = self.files if files is None else files
-        if not chosen:
-            return f"(SELECT {self.table.read(self.table.stored)} LIMIT 0)"
-        by_missing: dict[frozenset[str], list[str]] = {}
-        for file in chosen:
-            by_missing.setdefault(self.table.missing_in(file), []).append(file)
-        parts = [self._read(files, missing) for missing, files in by_missing.items()]
-        return f"({' UNION ALL '.join(parts)})"
+        return _reading(self.files if files is None else files, self.table, self.table.read)
 
-    def _read(self, files: Sequence[str], missing: Collection[str]) -> str:
-        """Return SQL that reads files that all lack the same columns.
-
-        DuckDB's `union_by_name` would open every file to find the missing columns.
-        """
-        listed = ", ".join(quoted(file) for file in files)
-        return (
-            f"SELECT {self.table.read(missing)} FROM read_parquet([{listed}], "
-            f"hive_partitioning = true, hive_types = {{'{PARTITION}': DATE}})"
-        )
+    def stored_relation(self, files: Sequence[str]) -> str:
+        """Return SQL that reads some of the table's files with the stored columns."""
+        return _reading(files, self.table, self.table.read_stored)
 
 
 def compacted_to(layout: Layout, series: str) -> int:
@@ -174,6 +160,26 @@ def newest_date(snapshots: Iterable[Snapshot]) -> date | None:
 def lines_of(series: str) -> str:
     """Return the app id of the watermark that holds the ordinal of a series' last line."""
     return f"lines:{series}"
+
+
+def _reading(
+    files: Sequence[str], table: Table, columns_of: Callable[[Collection[str]], str]
+) -> str:
+    """Return SQL that reads files; `columns_of` lists the columns for those that a file lacks.
+
+    DuckDB's `union_by_name` would open every file to find the missing columns.
+    """
+    if not files:
+        return f"(SELECT {columns_of(table.stored)} LIMIT 0)"
+    by_missing: dict[frozenset[str], list[str]] = {}
+    for file in files:
+        by_missing.setdefault(table.missing_in(file), []).append(quoted(file))
+    parts = [
+        f"SELECT {columns_of(missing)} FROM read_parquet([{', '.join(listed)}], "
+        f"hive_partitioning = true, hive_types = {{'{PARTITION}': DATE}})"
+        for missing, listed in by_missing.items()
+    ]
+    return f"({' UNION ALL '.join(parts)})"
 
 
 def _of(table: Table, delta: DeltaTable) -> Snapshot:

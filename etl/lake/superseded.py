@@ -7,13 +7,15 @@ after, readers see the unsigned one as a duplicate. The rule depends only on the
 in the tail, so no compaction changes the result, and no file is rewritten for it.
 
 The rule costs nothing until a sale is signed, which the lake's commits record (`snapshot.SIGNED`).
-From then on the signed sales of the lake's files are read once per snapshot: the result for the
-files is kept until they change, and every connection combines it with the log's tail. The unsigned
-sales are looked up in the key files, and read only from files that may hold one.
+From then on a process reads the sales of the lake's files once, and keeps the outranked ones. After
+a compaction it reads those of the new files, and looks up the other sale of each transaction in the
+key files of the others; each connection does the same for the log's tail. Until then, and after
+files were merged, a connection that shows one tenant reads the sales of that tenant only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -29,31 +31,39 @@ from etl.lake.tables import DUPLICATES, EVENTS
 _WINDOW_US = key_search.SALE_WINDOW // timedelta(microseconds=1)
 _KEPT_BYTES_MAX = 32 << 20
 _STAGED = f"staged_{EVENTS.name}"
-_NONE = "CREATE OR REPLACE TEMP TABLE superseded (series VARCHAR, seq BIGINT)"
+_COLUMNS = pa.schema([("tenant_id", pa.int64()), ("series", pa.string()), ("seq", pa.int64())])
+_IS_SIGNED = "(signed AND starts_with(dedupe_key, 'stx:'))"
 
 
 @dataclass(frozen=True, slots=True)
 class _OfFiles:
-    """The signed sales in some files, and the unsigned sales in those files that they outrank."""
+    """The outranked sales among those of a version's files."""
 
-    files: tuple[str, ...]
-    signed_sales: pa.Table
+    version: int
+    files: frozenset[str]
     superseded: pa.Table
 
 
+_OF_NO_FILES = _OfFiles(0, frozenset(), _COLUMNS.empty_table())
+
+
 class Superseded:
-    """Finds outranked sales; keeps the result for the newest files, up to 32 MiB."""
+    """Finds outranked sales; keeps those of the newest files, up to 32 MiB.
+
+    Threads may share it.
+    """
 
     def __init__(self) -> None:
-        self._kept: _OfFiles | None = None
+        self._kept = _OF_NO_FILES
 
-    def view(self, con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
+    def view(self, con: duckdb.DuckDBPyConnection, events: Snapshot, tenant: int | None) -> None:
         """Divide `every_event` (the rows of the snapshot and of the tail) into two views.
 
         `counted_events` are the events that reports count; `outranked` are the unsigned sales that
-        a signed sale outranks, with the columns of `duplicates`.
+        a signed sale outranks, with the columns of `duplicates`. `tenant`: the only tenant whose
+        events are in `every_event`; None for all.
         """
-        self._stage_files(con, events)
+        self._stage_files(con, events, tenant)
         _stage_tail(con, events)
         counted, outranked = "every_event", "lake_duplicates LIMIT 0"
         if count(con, "superseded"):
@@ -63,67 +73,86 @@ class Superseded:
         con.execute(f"CREATE OR REPLACE TEMP VIEW counted_events AS FROM {counted}")
         con.execute(f"CREATE OR REPLACE TEMP VIEW outranked AS SELECT {columns} FROM {outranked}")
 
-    def _stage_files(self, con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
-        """Make the tables `signed_sales` and `superseded` from the snapshot's files."""
-        kept = self._kept
-        if kept is None or kept.files != events.files:
-            _read_files(con, events)
-            tables = (con.table(name).to_arrow_table() for name in ("signed_sales", "superseded"))
-            kept = _OfFiles(events.files, *tables)
-            if kept.signed_sales.nbytes + kept.superseded.nbytes <= _KEPT_BYTES_MAX:
-                self._kept = kept
+    def _stage_files(
+        self, con: duckdb.DuckDBPyConnection, events: Snapshot, tenant: int | None
+    ) -> None:
+        """Make the table `superseded` of the outranked sales of the snapshot's files."""
+        files = frozenset(events.files if events.watermark(SIGNED) else ())
+        kept = self._kept if self._kept.files <= files else _OF_NO_FILES
+        of_tenant = "true" if tenant is None else f"tenant_id = {tenant}"
+        if files and not kept.files and tenant is not None:
+            _stage(con, _COLUMNS.empty_table())
+            sales = f"(FROM {events.stored_relation(events.files)} WHERE {of_tenant})"
+            _supersede(con, sales, sales)
             return
-        for name, rows in (("signed_sales", kept.signed_sales), ("superseded", kept.superseded)):
-            con.register("kept_rows", rows)
-            con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM kept_rows")
-            con.unregister("kept_rows")
+        if kept.files != files:
+            kept = self._with_new_files(con, events, kept)
+        _stage(con, kept.superseded, of_tenant)
+
+    def _with_new_files(
+        self, con: duckdb.DuckDBPyConnection, events: Snapshot, kept: _OfFiles
+    ) -> _OfFiles:
+        """Return the outranked sales of the snapshot's files; `kept`: those of some of them."""
+        _stage(con, kept.superseded)
+        new = events.stored_relation([file for file in events.files if file not in kept.files])
+        if kept.files:
+            _stage_sales(con, new)
+            new = "sales"
+        _compare(con, new, events, kept.files)
+        rows = con.table("superseded").to_arrow_table()
+        rows = rows.set_column(1, "series", rows["series"].dictionary_encode())
+        found = _OfFiles(events.version or 0, frozenset(events.files), rows)
+        if rows.nbytes <= _KEPT_BYTES_MAX and found.version >= self._kept.version:
+            self._kept = found
+        return found
 
 
-def _read_files(con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
-    con.execute(_NONE)
-    files = []
-    if events.watermark(SIGNED):
-        files = [path for path in events.files if "signed" not in EVENTS.missing_in(path)]
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE signed_sales AS {_signed_in(events.relation(files))}"
-    )
-    _supersede(con, _near(con, events, "signed_sales"), "signed_sales")
+def _stage(con: duckdb.DuckDBPyConnection, superseded: pa.Table, condition: str = "true") -> None:
+    con.register("kept_rows", superseded)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE superseded AS FROM kept_rows WHERE {condition}")
+    con.unregister("kept_rows")
 
 
 def _stage_tail(con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
-    """Add the outranked sales of the tail, and those in files that sales of the tail outrank."""
-    _supersede(con, _STAGED, "signed_sales")
-    con.execute(f"CREATE OR REPLACE TEMP TABLE signed_now AS {_signed_in(_STAGED)}")
-    if not count(con, "signed_now"):
+    """Add the outranked sales of the tail, and those of files that sales of the tail outrank."""
+    _stage_sales(con, _STAGED)
+    if events.watermark(SIGNED) or count(con, "(FROM sales WHERE signed)"):
+        _compare(con, "sales", events, frozenset(events.files))
+
+
+def _stage_sales(con: duckdb.DuckDBPyConnection, relation: str) -> None:
+    """Make the table `sales` of the rows that may outrank a sale or be outranked."""
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE sales AS
+        SELECT tenant_id, dedupe_key, received_at, signed, series, seq
+        FROM {relation} WHERE starts_with(dedupe_key, 'tx:') OR {_IS_SIGNED}
+    """)
+
+
+def _compare(
+    con: duckdb.DuckDBPyConnection, sales: str, events: Snapshot, files: AbstractSet[str]
+) -> None:
+    """Add the outranked sales among `sales`, and those between them and the sales of `files`."""
+    _supersede(con, sales, sales)
+    if not files:
         return
-    _supersede(con, _near(con, events, "signed_now"), "signed_now")
-    _supersede(con, _STAGED, "signed_now")
+    partners = f"""(
+        SELECT tenant_id, received_at, CASE WHEN starts_with(dedupe_key, 'tx:')
+            THEN 's' || dedupe_key ELSE substr(dedupe_key, 2) END AS dedupe_key FROM {sales})"""
+    answer = key_search.find(con, events, making.hashes_of(partners), among=files)
+    if near := [*answer.suspected, *answer.unusable]:
+        others = events.stored_relation(near)
+        _supersede(con, others, sales)
+        _supersede(con, sales, others)
 
 
-def _signed_in(relation: str) -> str:
-    """Return SQL for the signed sales of `relation` that have a transaction."""
-    return (
-        f"SELECT tenant_id, dedupe_key, received_at FROM {relation} "
-        "WHERE signed AND starts_with(dedupe_key, 'stx:')"
-    )
-
-
-def _near(con: duckdb.DuckDBPyConnection, events: Snapshot, signed_sales: str) -> str:
-    """Return SQL for the rows of the files that may hold sales that `signed_sales` outrank."""
-    unsigned = (
-        f"(SELECT tenant_id, substr(dedupe_key, 2) AS dedupe_key, received_at FROM {signed_sales})"
-    )
-    answer = key_search.find(con, events, making.hashes_of(unsigned))
-    return events.relation([*answer.suspected, *answer.unusable])
-
-
-def _supersede(con: duckdb.DuckDBPyConnection, sales: str, signed_sales: str) -> None:
-    """Add to `superseded` those of `sales` that one of `signed_sales` outranks."""
+def _supersede(con: duckdb.DuckDBPyConnection, sales: str, others: str) -> None:
+    """Add to `superseded` those of `sales` that a signed sale of `others` outranks."""
     con.execute(f"""
         INSERT INTO superseded
-        SELECT series, seq
+        SELECT tenant_id, series, seq
         FROM {sales} AS sale
-        SEMI JOIN {signed_sales} AS signed_sale
+        SEMI JOIN (FROM {others} WHERE {_IS_SIGNED}) AS signed_sale
             ON signed_sale.tenant_id = sale.tenant_id
             AND signed_sale.dedupe_key = 's' || sale.dedupe_key
             AND abs(epoch_us(signed_sale.received_at) - epoch_us(sale.received_at))

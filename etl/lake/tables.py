@@ -108,6 +108,13 @@ class Table:
             for name, type_ in self.columns.items()
         )
 
+    def read_stored(self, missing: Collection[str]) -> str:
+        """Return a list of SQL for the stored columns, from a file that lacks some of them."""
+        return ", ".join(
+            f"NULL::{type_} AS {name}" if name in missing else name
+            for name, type_ in self.stored.items()
+        )
+
     def file_name(self, key: str) -> str:
         """Return the name of a file that is written now, with all columns."""
         generation = 1 + len(self.gained)

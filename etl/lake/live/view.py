@@ -166,7 +166,7 @@ class LiveView:
             "CREATE TEMP VIEW every_event AS "
             "SELECT * FROM lake_events UNION ALL BY NAME SELECT * FROM staged_events"
         )
-        self._superseded.view(con, events)
+        self._superseded.view(con, events, scope.tenant)
         con.execute(package_files("etl.lake.live").joinpath("views.sql").read_text())
         con.execute(f"CREATE TEMP VIEW pinned_at AS FROM {read_at}")
         for table in TABLES:
