@@ -21,6 +21,7 @@ DATA_FILES = (
     "etl/*/sql/*.sql",
     "etl/lake/*.sql",
     "etl/lake/live/*.sql",
+    "service/collector/throttle/valkey/*.lua",
     "service/web/public/tracker/*.js",
     "service/web/base.css",
     "service/web/openapi/static/*",

@@ -15,7 +15,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -58,28 +58,43 @@ class RateLimits:
     """Interactions of a tenant."""
     tenant_bytes: Rate | None = None
 
+    @property
+    def of_addresses(self) -> Sequence[Rate | None]:
+        """The rates of the table of addresses."""
+        return self.api, self.address, self.address_bytes
+
+    @property
+    def of_tenants(self) -> Sequence[Rate | None]:
+        """The rates of the table of tenants."""
+        return self.tenant_aware, self.tenant_bytes
+
+
+class BucketTable(Protocol):
+    """A table of buckets: one per key and rate."""
+
+    def take(self, key: str, now: float, costs: Sequence[int]) -> Decision | None:
+        """See SharedThrottle.take."""
+
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
     """The buckets of addresses and tenants, in memory that processes share."""
 
     limits: RateLimits
-    addresses: SharedThrottle
-    tenants: SharedThrottle
+    addresses: BucketTable
+    tenants: BucketTable
 
     @classmethod
     def shared(cls, limits: RateLimits, *, processes: int) -> Buckets:
         """Return full buckets. Raises OSError if there is no memory for them."""
-        addresses = limits.api, limits.address, limits.address_bytes
-        tenants = limits.tenant_aware, limits.tenant_bytes
         return cls(
             limits,
-            SharedThrottle(*addresses, processes=processes),
-            SharedThrottle(*tenants, processes=processes),
+            SharedThrottle(*limits.of_addresses, processes=processes),
+            SharedThrottle(*limits.of_tenants, processes=processes),
         )
 
 
-class _Group(NamedTuple):
+class Group(NamedTuple):
     """A rate of a table: its name in headers, its unit, and `what` it limits, for a 429."""
 
     name: str
@@ -88,13 +103,13 @@ class _Group(NamedTuple):
 
 
 _ADDRESSES = (
-    _Group("api", REQUESTS, "requests from this address"),
-    _Group("address", REQUESTS, "requests from this address"),
-    _Group("address-bytes", BYTES, "bytes from this address"),
+    Group("api", REQUESTS, "requests from this address"),
+    Group("address", REQUESTS, "requests from this address"),
+    Group("address-bytes", BYTES, "bytes from this address"),
 )
 _TENANTS = (
-    _Group("tenant-aware", REQUESTS, "requests for this tenant"),
-    _Group("tenant-bytes", BYTES, "bytes for this tenant"),
+    Group("tenant-aware", REQUESTS, "requests for this tenant"),
+    Group("tenant-bytes", BYTES, "bytes for this tenant"),
 )
 
 
@@ -129,13 +144,14 @@ class SharedGate:
 
     It takes from the bucket of `group` and from that of bytes, the last.
 
-    `groups` names the rates of the table in their order. If `is_off`, there is no limit.
+    `groups` names the rates of the table in their order. If `is_off`, there is no limit. `requests`
+    are the costs of a request in the buckets before that of bytes.
     """
 
     def __init__(
         self,
-        table: SharedThrottle,
-        groups: tuple[_Group, ...],
+        table: BucketTable,
+        groups: tuple[Group, ...],
         clock: Clock,
         *,
         group: str,
@@ -145,12 +161,12 @@ class SharedGate:
         self._groups = groups
         self._clock = clock
         self._is_off = is_off
-        self._requests = tuple(int(counted.name == group) for counted in groups[:-1])
-        self._no_requests = (0,) * len(self._requests)
+        self.requests = tuple(int(counted.name == group) for counted in groups[:-1])
+        self._no_requests = (0,) * len(self.requests)
 
     def enter(self, key: str, size_bytes: int, cost: int = 1) -> Decision | None:
         """See Gate.enter."""
-        requests = self._requests if cost == 1 else tuple(cost * share for share in self._requests)
+        requests = self.requests if cost == 1 else tuple(cost * share for share in self.requests)
         return self._take(key, (*requests, size_bytes))
 
     def enter_many(self, key: str, count: int) -> Entered:
@@ -182,9 +198,10 @@ class SharedGate:
         try:
             return self._table.take(key, self._clock.monotonic_s(), costs)
         except OverLimit as over:
-            raise self._throttled(over) from over
+            raise self.throttled(over) from over
 
-    def _throttled(self, over: OverLimit) -> Throttled:
+    def throttled(self, over: OverLimit) -> Throttled:
+        """Return the error for a bucket that holds too few tokens."""
         group = self._groups[over.number]
         now_unix = self._clock.now_us() / 1e6
         headers = token_bucket.throttled_headers(
@@ -203,10 +220,10 @@ class Gates(NamedTuple):
     interactions_tenant: Gate
 
     @classmethod
-    def of(cls, buckets: Buckets, clock: Clock) -> Gates:
-        """Return the gates of these buckets."""
-        address = partial(SharedGate, buckets.addresses, _ADDRESSES, clock)
-        tenant = partial(SharedGate, buckets.tenants, _TENANTS, clock)
+    def of(cls, buckets: Buckets, clock: Clock, make: Callable[..., Gate] = SharedGate) -> Gates:
+        """Return the gates of these buckets. `make` takes the arguments of SharedGate."""
+        address = partial(make, buckets.addresses, _ADDRESSES, clock)
+        tenant = partial(make, buckets.tenants, _TENANTS, clock)
         is_api_off = buckets.limits.api is None
         is_tenant_aware_off = buckets.limits.tenant_aware is None
         return cls(

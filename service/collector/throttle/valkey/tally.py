@@ -1,0 +1,33 @@
+"""The counters of one worker's decisions, in words that a server of metrics can read."""
+
+from __future__ import annotations
+
+from collections.abc import MutableSequence
+from enum import IntEnum
+
+
+class Word(IntEnum):
+    """The words of a tally."""
+
+    IS_UP = 0
+    MACHINES = 1
+    BY_SERVER = 2
+    BY_MACHINE = 3
+    GIVEN_BACK = 4
+
+
+class Tally:
+    """Whether the server decides, for how many machines, and the decisions so far."""
+
+    def __init__(self, words: MutableSequence[int]) -> None:
+        self._words = words
+        words[Word.IS_UP] = 0
+
+    def server(self, *, is_up: bool, machines: int) -> None:
+        """Store the state of the server."""
+        self._words[Word.IS_UP] = int(is_up)
+        self._words[Word.MACHINES] = machines
+
+    def count(self, word: Word, decisions: int = 1) -> None:
+        """Add to a counter."""
+        self._words[word] += decisions
