@@ -77,8 +77,8 @@ class Superseded:
         self, con: duckdb.DuckDBPyConnection, events: Snapshot, tenant: int | None
     ) -> None:
         """Make the table `superseded` of the outranked sales of the snapshot's files."""
-        files = frozenset(events.files if events.watermark(SIGNED) else ())
-        kept = self._kept if self._kept.files <= files else _OF_NO_FILES
+        files = _files_of(events)
+        kept = self._kept_of(files)
         of_tenant = "true" if tenant is None else f"tenant_id = {tenant}"
         if files and not kept.files and tenant is not None:
             _stage(con, _COLUMNS.empty_table())
@@ -88,6 +88,16 @@ class Superseded:
         if kept.files != files:
             kept = self._with_new_files(con, events, kept)
         _stage(con, kept.superseded, of_tenant)
+
+    def read_ahead(self, con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
+        """Find the outranked sales of the snapshot's files for later connections."""
+        files = _files_of(events)
+        kept = self._kept_of(files)
+        if kept.files != files:
+            self._with_new_files(con, events, kept)
+
+    def _kept_of(self, files: frozenset[str]) -> _OfFiles:
+        return self._kept if self._kept.files <= files else _OF_NO_FILES
 
     def _with_new_files(
         self, con: duckdb.DuckDBPyConnection, events: Snapshot, kept: _OfFiles
@@ -105,6 +115,11 @@ class Superseded:
         if rows.nbytes <= _KEPT_BYTES_MAX and found.version >= self._kept.version:
             self._kept = found
         return found
+
+
+def _files_of(events: Snapshot) -> frozenset[str]:
+    """Return the files with sales to compare: none until a sale is signed."""
+    return frozenset(events.files if events.watermark(SIGNED) else ())
 
 
 def _stage(con: duckdb.DuckDBPyConnection, superseded: pa.Table, condition: str = "true") -> None:

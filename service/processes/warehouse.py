@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from etl.lake import compaction
+from etl.lake.live.read_ahead import ReadAhead
 from etl.lake.live.view import LiveView, ViewLimits
 from etl.layout import Layout
 from etl.schedule import Schedule
@@ -19,7 +20,7 @@ from service.collector.client import ClientAddress
 from service.processes import child
 from service.processes.child import LogOptions
 from service.processes.directory_source import DirectorySource
-from service.processes.jobs import CompactionJob, doubt_late_start, maintain
+from service.processes.jobs import CompactionJob, doubt_late_start, maintain, read_ahead
 from service.shared.request_counters import RequestCounters
 from service.shared.state import Shared
 from service.web.http.stock_server import BoundedServer
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 NAME = "warehouse"
 _TAIL_MEASURED_EVERY_MIN_S = 1.0
 _TAIL_MEASURED_EVERY_MAX_S = 30.0
+_READ_AHEAD_EVERY_S = 2.0
 _DRAIN_S = 7.0
 _POLL_S = 0.02
 
@@ -78,8 +80,8 @@ async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
     metrics = WarehouseMetrics(options.data, start.counters, beats)
     compactor = CompactionJob(options.data, options.compaction, options.compact_interval_s, metrics)
     await asyncio.to_thread(doubt_late_start, options.data, start.shared.clock)
-    schedule = _schedule(start, compactor)
     pool = _report_pool(options)
+    schedule = _schedule(start, compactor, pool.view.ahead)
     proxies = ClientAddress(options.trusted_proxies)
     tokens = TokenStore(Layout(options.data).tokens)
     _remember(tokens)
@@ -101,10 +103,12 @@ async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
     return 0
 
 
-def _schedule(start: WarehouseStart, compactor: CompactionJob) -> Schedule:
+def _schedule(start: WarehouseStart, compactor: CompactionJob, ahead: ReadAhead) -> Schedule:
     options = start.options
     schedule = Schedule()
-    schedule.every(options.compact_interval_s, "compact", compactor.run)
+    compacting = partial(compactor.run_and_read, ahead)
+    schedule.every(options.compact_interval_s, "compact", compacting)
+    schedule.every(_READ_AHEAD_EVERY_S, "read ahead", partial(read_ahead, ahead))
     schedule.every(_tail_measured_every_s(options), "measure the tail", compactor.measure_tail)
     maintaining = partial(maintain, options.data, options.maintenance, start.shared.clock)
     schedule.every(options.maintain_interval_s, "maintain", maintaining)

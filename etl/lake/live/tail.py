@@ -46,14 +46,10 @@ class Tail:
         Raises SegmentUnreadable; FileNotFoundError or duckdb.IOException if a segment was deleted
         meanwhile.
         """
-        staging.stage_lines(con, [])
-        staging.stage_sources(con, segments)
         chosen = "true" if tenant is None else f"(tenant_id = {tenant} OR tenant_id IS NULL)"
+        self._stage_none(con, segments)
         with self._lock:
-            self._make_table(con)
-            self._forget_replaced(con, segments)
-            self._forget_others(con, segments)
-            self._keep(con, segments)
+            self._update(con, segments)
             con.begin()
             con.execute(f"FROM {self._table} LIMIT 0")  # the transaction keeps the table readable
             copying = f"INSERT INTO lines FROM {self._table} SEMI JOIN sources {_SEGMENT}"
@@ -62,6 +58,23 @@ class Tail:
             con.execute(f"{copying} WHERE {chosen}")
         for batch in _batches([(item, _size_bytes(item)) for item in unkept]):
             self._parse(con, list(batch), f"INSERT INTO lines FROM parsed WHERE {chosen}")
+
+    def read_ahead(self, con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
+        """Keep the segments for later connections; raises what `stage` raises."""
+        self._stage_none(con, segments)
+        with self._lock:
+            self._update(con, segments)
+
+    @staticmethod
+    def _stage_none(con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
+        staging.stage_lines(con, [])
+        staging.stage_sources(con, segments)
+
+    def _update(self, con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
+        self._make_table(con)
+        self._forget_replaced(con, segments)
+        self._forget_others(con, segments)
+        self._keep(con, segments)
 
     @property
     def _table(self) -> str:

@@ -28,6 +28,7 @@ from etl.lake.errors import LakeError, VersionNotFound
 from etl.lake.live import pinned
 from etl.lake.live.instance import Instance
 from etl.lake.live.names import Names, NamesOf
+from etl.lake.live.read_ahead import ReadAhead
 from etl.lake.live.tail import Tail
 from etl.lake.snapshot import Snapshot, held_whole, of_table
 from etl.lake.superseded import Superseded
@@ -95,6 +96,7 @@ class LiveView:
         )
         self._instance = Instance(open_instance)
         self._tail = Tail(open_instance, self.limits.tail_bytes_max)
+        self.ahead = ReadAhead(data, self._instance, self._tail, self._superseded, self._verified)
 
     def lock_down(self) -> None:
         """Let the connections read no files but those of the lake; this cannot be undone."""
