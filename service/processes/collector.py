@@ -31,7 +31,7 @@ from service.collector.journal import Journal
 from service.collector.rejected import ByteBudget, RejectedStream
 from service.collector.signing.secret_store import SecretStore
 from service.collector.signing.verifier import Verifier
-from service.collector.throttle.gates import Buckets, Gates
+from service.collector.throttle.limiter import Limiter
 from service.collector.visitors import DailySalts
 from service.processes import child
 from service.processes.child import LogOptions
@@ -82,7 +82,7 @@ class CollectorStart:
 
     options: CollectorOptions
     contract: Contract
-    buckets: Buckets
+    limiter: Callable[[int, Clock], Limiter]
     counters: RequestCounters
     shared: Shared
     sockets: Sequence[socket.socket]
@@ -114,6 +114,7 @@ class _Collector:
         self._secrets = SecretStore(self._layout.signing)
         self._in_flight = InFlight()
         self._clock = Clock()
+        self._limiter = start.limiter(slot, self._clock)
         self._series = CollectorSeries(
             self._layout,
             slot,
@@ -142,6 +143,7 @@ class _Collector:
             asyncio.create_task(self._clear_salts()),
             asyncio.create_task(self._series.follow_clock(journal)),
             asyncio.create_task(give_back_regularly()),
+            asyncio.create_task(self._limiter.run()),
         ]
         server = self._server(
             self._endpoints(directory, journal), lambda: self._why_not_ready(journal)
@@ -182,6 +184,7 @@ class _Collector:
             clients=ClientAddress(options.trusted_proxies),
             in_flight=self._in_flight,
             why_not_ready=why_not_ready,
+            why_degraded=self._limiter.why_degraded,
         )
         app = make_app(port)
         if options.http_server == "fast":
@@ -200,7 +203,7 @@ class _Collector:
                 contract=contract,
                 directory=directory,
                 verifier=Verifier(self._secrets, clock),
-                gates=Gates.of(self._start.buckets, clock),
+                gates=self._limiter.gates,
                 events=EventStream(journal, clock, self._salts, options.time_bounds),
                 rejected=RejectedStream(journal, clock, budget, schema_version=contract.version),
                 body_bytes_max=options.body_bytes_max,

@@ -23,8 +23,7 @@ from etl.log.series import SeriesFormatError
 from etl.trusted_clock import TrustedClock
 from service.collector.contract.contract import Contract
 from service.collector.contract.schemas import SchemaFileError
-from service.collector.throttle.gates import Buckets
-from service.processes import choices, collector
+from service.processes import choices, collector, limiters
 from service.processes.collector import CollectorStart
 from service.processes.database import database
 from service.processes.ports import BoundPort, StartError, allow_connections, bind
@@ -33,6 +32,7 @@ from service.settings import Settings
 from service.shared.heartbeat import Heartbeats
 from service.shared.request_counters import RequestCounters
 from service.shared.state import Shared
+from service.shared.throttle_counters import ThrottleCounters
 from service.web.public import paths
 
 __all__ = ["StartError", "collect", "serve", "warehouse"]
@@ -54,7 +54,7 @@ def serve(settings: Settings) -> int:
     return _run(
         settings,
         shared,
-        partial(_collectors, settings, contract, counters, shared),
+        _collectors(settings, contract, counters, shared),
         partial(_warehouse, settings, counters, shared),
     )
 
@@ -63,7 +63,7 @@ def collect(settings: Settings) -> int:
     """Run the collectors alone; otherwise as `serve`."""
     contract = _check_collector(settings)
     shared = _shared(settings, *_collector_names(settings))
-    collectors = partial(_collectors, settings, contract, _counters(settings), shared)
+    collectors = _collectors(settings, contract, _counters(settings), shared)
     return _run(settings, shared, collectors)
 
 
@@ -99,12 +99,18 @@ def _share_with_children() -> None:
 
 def _collectors(
     settings: Settings, contract: Contract, counters: RequestCounters, shared: Shared
-) -> _Bound:
-    options, buckets = choices.collector_options(settings), _buckets(settings)
-    port = bind("public", settings.host, settings.port)
-    start = CollectorStart(options, contract, buckets, counters, shared, port.sockets)
-    names = enumerate(_collector_names(settings))
-    return port, [ProcessSpec(name, partial(collector.run, start, slot)) for slot, name in names]
+) -> Callable[[], _Bound]:
+    options = choices.collector_options(settings)
+    limiter = limiters.limiter(settings, shared.throttle)
+
+    def bind_port() -> _Bound:
+        port = bind("public", settings.host, settings.port)
+        start = CollectorStart(options, contract, limiter, counters, shared, port.sockets)
+        names = enumerate(_collector_names(settings))
+        run = partial(collector.run, start)
+        return port, [ProcessSpec(name, partial(run, slot)) for slot, name in names]
+
+    return bind_port
 
 
 def _warehouse(settings: Settings, counters: RequestCounters | None, shared: Shared) -> _Bound:
@@ -137,8 +143,11 @@ def _shared(settings: Settings, *names: str) -> Shared:
     timeouts_s = dict.fromkeys(names, timeout_s)
     if _WAREHOUSE in timeouts_s:
         timeouts_s[_WAREHOUSE] = _WAREHOUSE_PATIENCE * timeout_s
+    collectors = [name for name in names if name != _WAREHOUSE]
+    has_server = bool(settings.throttle_url and collectors)
     try:
-        return Shared(Heartbeats(timeouts_s), TrustedClock())
+        throttle = ThrottleCounters(collectors) if has_server else None
+        return Shared(Heartbeats(timeouts_s), TrustedClock(), throttle)
     except OSError as error:
         raise StartError(f"no shared memory for the heartbeats: {error.strerror}") from error
 
@@ -148,13 +157,6 @@ def _counters(settings: Settings) -> RequestCounters:
         return RequestCounters(paths.INGEST, settings.workers)
     except OSError as error:
         raise StartError(f"no shared memory for the counters: {error.strerror}") from error
-
-
-def _buckets(settings: Settings) -> Buckets:
-    try:
-        return Buckets.shared(choices.rate_limits(settings), processes=settings.workers)
-    except OSError as error:
-        raise StartError(f"no shared memory for the throttle: {error.strerror}") from error
 
 
 def _check_collector(settings: Settings) -> Contract:

@@ -77,7 +77,7 @@ def run(start: WarehouseStart, lifeline: int) -> int:
 
 async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
     options, beats = start.options, start.shared.beats
-    metrics = WarehouseMetrics(options.data, start.counters, beats)
+    metrics = WarehouseMetrics(options.data, start.counters, beats, start.shared.throttle)
     compactor = CompactionJob(options.data, options.compaction, options.compact_interval_s, metrics)
     await asyncio.to_thread(doubt_late_start, options.data, start.shared.clock)
     pool = _report_pool(options)

@@ -123,4 +123,7 @@ FOLDER = Kind("a folder", _to_path)
 BOOLEAN = Kind("true or false", _to_bool)
 NETWORKS = Kind("addresses or CIDR networks, as an array or separated by commas", _to_networks)
 TOKEN = text("[!-~]*", "printable ASCII without blanks")
+THROTTLE_URL = text(
+    r"((valkeys?|rediss?|unix)://.*)?", "a URL such as valkey://:password@host:6379/0"
+)
 DATABASE_URL = text(r"(\w+(\+\w+)?://.*)?", "a database URL such as postgresql+psycopg://host/shop")

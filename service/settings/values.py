@@ -105,6 +105,13 @@ class Settings:
         kinds.BYTES_RATE,
         "Rate of bytes per tenant, over all endpoints; `off` for no limit.",
     )
+    throttle_url: str = _setting(
+        "",
+        kinds.THROTTLE_URL,
+        "URL of a Valkey or Redis server that holds these rates over several machines; if empty, "
+        "they hold per machine.",
+        secret=True,
+    )
     segment_bytes_max: int = _setting(
         64 * MIB, kinds.size(4 * KIB), "Size at which a log segment is sealed."
     )

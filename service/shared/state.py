@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from etl.trusted_clock import TrustedClock
 from service.shared.heartbeat import Heartbeats
+from service.shared.throttle_counters import ThrottleCounters
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Heartbeats in shared memory, and a clock of which each process continues its own copy."""
+    """Heartbeats and counters in shared memory; a clock that each process continues on its own."""
 
     beats: Heartbeats
     clock: TrustedClock
+    throttle: ThrottleCounters | None = None
+    """None if no server decides on the limits of this start."""

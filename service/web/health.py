@@ -17,14 +17,25 @@ class HealthHandler(JsonHandler):
 
 
 class ReadyHandler(JsonHandler):
-    """GET /readyz: 200 when the process can do its work, else 503 with the reasons."""
+    """GET /readyz: 200 when the process can do its work, else 503 with the reasons.
 
-    def initialize(self, why_not_ready: Callable[[], Sequence[str]]) -> None:
+    `degraded`, if there, says what does not work as it should although the process does its work.
+    """
+
+    def initialize(
+        self,
+        why_not_ready: Callable[[], Sequence[str]],
+        why_degraded: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
         self._why_not_ready = why_not_ready
+        self._why_degraded = why_degraded
 
     def get(self) -> None:
         reasons = list(self._why_not_ready())
         status = "not ready" if reasons else "ready"
-        self.respond(503 if reasons else 200, {"status": status, "reasons": reasons})
+        body: dict[str, object] = {"status": status, "reasons": reasons}
+        if degraded := list(self._why_degraded()):
+            body["degraded"] = degraded
+        self.respond(503 if reasons else 200, body)
 
     head = get

@@ -9,6 +9,7 @@ import pytest
 
 LAKE = {"duckdb", "deltalake", "pyarrow"}
 SERVER = {"tornado", "uvloop"}
+THROTTLE_SERVER = {"hiredis", "service.collector.throttle.valkey.server"}
 
 
 @pytest.mark.parametrize(
@@ -20,8 +21,8 @@ SERVER = {"tornado", "uvloop"}
             "service.processes.database",
             {*LAKE, *SERVER, "jsonschema", "sqlalchemy.dialects.postgresql"},
         ),
-        ("service.processes.start", {*LAKE, "typer"}),
-        ("service.processes.collector", {*LAKE, "typer"}),
+        ("service.processes.start", {*LAKE, *THROTTLE_SERVER, "typer"}),
+        ("service.processes.collector", {*LAKE, *THROTTLE_SERVER, "typer"}),
         ("etl.lake.live.view", {*SERVER, "sqlalchemy"}),
         ("etl.lake.compaction", {*SERVER, "sqlalchemy"}),
         ("etl.upkeep.check", {*SERVER, "sqlalchemy"}),

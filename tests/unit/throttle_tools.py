@@ -82,7 +82,7 @@ class Worker:
 
     async def is_away(self) -> None:
         """Wait until it is known that the server does not decide."""
-        await eventually(self.server.why_degraded)
+        await eventually(lambda: self.server.why_away)
 
     @property
     def by_server(self) -> int:

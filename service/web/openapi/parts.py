@@ -51,6 +51,11 @@ READINESS: Json = {
     "properties": {
         "status": {"enum": ["ready", "not ready"]},
         "reasons": {"type": "array", "items": {"type": "string"}},
+        "degraded": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "What does not work as it should, although the process does its work.",
+        },
     },
     "additionalProperties": False,
 }

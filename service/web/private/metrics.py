@@ -26,7 +26,9 @@ from etl.log import segments
 from etl.log.segments import Sealed
 from service.shared.heartbeat import Heartbeats
 from service.shared.request_counters import RequestCounters
+from service.shared.throttle_counters import ThrottleCounters
 from service.web.private.tail_age import TailAge
+from service.web.private.throttle_metrics import ThrottleMetrics
 
 _REPORT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _COMPACTION_BUCKETS_S = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900)
@@ -36,11 +38,15 @@ class WarehouseMetrics:
     """The metrics of one warehouse process.
 
     `counters` are those of the collectors that run beside it, if any; `beats` are the heartbeats of
-    all processes of the start.
+    all processes of the start; `throttle` are there if a server decides on the limits.
     """
 
     def __init__(
-        self, data: Path, counters: RequestCounters | None, beats: Heartbeats | None = None
+        self,
+        data: Path,
+        counters: RequestCounters | None,
+        beats: Heartbeats | None = None,
+        throttle: ThrottleCounters | None = None,
     ) -> None:
         self._registry = registry = CollectorRegistry()
         self._compaction_s = Histogram(
@@ -76,6 +82,8 @@ class WarehouseMetrics:
             registry.register(_Requests(counters))
         if beats:
             registry.register(_Beats(beats))
+        if throttle:
+            registry.register(ThrottleMetrics(throttle))
 
     def observe_tail(self) -> None:
         """Update the age of the segments that wait for a compaction. Raises LakeError."""

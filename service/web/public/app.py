@@ -76,6 +76,7 @@ class Port:
     clients: ClientAddress
     in_flight: InFlight
     why_not_ready: Callable[[], Sequence[str]]
+    why_degraded: Callable[[], Sequence[str]] = tuple
 
 
 def ingest_routes(
@@ -95,7 +96,7 @@ def ingest_routes(
 
 def make_app(port: Port) -> web.Application:
     """Return the Tornado application of the public port."""
-    ready = {"why_not_ready": port.why_not_ready}
+    ready = {"why_not_ready": port.why_not_ready, "why_degraded": port.why_degraded}
     return web.Application(
         [
             *(

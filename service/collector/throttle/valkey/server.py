@@ -47,7 +47,8 @@ _REGISTER = Path(__file__).with_name("register.lua").read_bytes()
 class ThrottleServer:
     """The server at `address`, for the event loop of one worker of `machine`.
 
-    `rates` are those of all buckets, in the order that `Ask.first` counts.
+    `rates` are those of all buckets, in the order that `Ask.first` counts. While the server does
+    not decide, `why_away` is the reason, in one line.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class ThrottleServer:
         *,
         wait_s: float = WAIT_S,
     ) -> None:
+        self.why_away: str | None = None
         self.machines = 1
         self.tally = tally
         self._address = address
@@ -66,7 +68,6 @@ class ThrottleServer:
         clock = ServerClock(time.monotonic)
         self._plan = LinePlan(packed_rates(rates), wait_s, clock, tally)
         self._line: Line | None = None
-        self._why_away: str | None = None
 
     def ask(self, ask: Ask) -> Decided | None:
         """Return the future answer, which is None if the caller must decide; None if it must now.
@@ -74,12 +75,6 @@ class ThrottleServer:
         An answer comes within `wait_s`.
         """
         return self._line.ask(ask) if self._line else None
-
-    def why_degraded(self) -> list[str]:
-        """Return why the limits hold per machine, if they do."""
-        if self._why_away is None:
-            return []
-        return [f"the throttle's server {self._address} does not decide: {self._why_away}"]
 
     async def check(self) -> None:
         """Try the server once. Raises ServerRefused; a server that is away is logged."""
@@ -105,7 +100,7 @@ class ThrottleServer:
                     line.connection.close()
             except ServerAway as error:
                 self._failed(str(error))
-            pause_s = _PAUSE_MIN_S if self._why_away is None else min(2 * pause_s, _PAUSE_MAX_S)
+            pause_s = _PAUSE_MIN_S if self.why_away is None else min(2 * pause_s, _PAUSE_MAX_S)
             await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 (spreads workers)
 
     async def _open(self) -> Line:
@@ -126,7 +121,7 @@ class ThrottleServer:
     async def _serve(self, line: Line) -> None:
         """Ask on this line until it fails. Raises ServerAway."""
         self._line = line
-        if self._why_away is None:
+        if self.why_away is None:
             self._decides()
         while True:
             await asyncio.wait({line.connection.lost}, timeout=REGISTERED_EVERY_S)
@@ -153,7 +148,7 @@ class ThrottleServer:
 
     def _failed(self, why: str) -> None:
         """Note that the server does not decide; log it unless that is known."""
-        has_decided, self._why_away = self._why_away is None, why
+        has_decided, self.why_away = self.why_away is None, why
         if has_decided:
             fields = {"server": str(self._address), "why": why, "machines": self.machines}
             log.warning("the throttle's server does not decide", extra={"fields": fields})
@@ -161,8 +156,8 @@ class ThrottleServer:
 
     def _decides(self) -> None:
         """Note that the server decides; log it unless that is known."""
-        if self._why_away is not None:
+        if self.why_away is not None:
             fields = {"server": str(self._address), "machines": self.machines}
             log.info("the throttle's server decides again", extra={"fields": fields})
-        self._why_away = None
+        self.why_away = None
         self.tally.server(is_up=True, machines=self.machines)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
 from enum import IntEnum
+from typing import Protocol
 
 
 class Word(IntEnum):
@@ -16,10 +16,18 @@ class Word(IntEnum):
     GIVEN_BACK = 4
 
 
+class Words(Protocol):
+    """As many numbers as there are members of Word."""
+
+    def __getitem__(self, index: int, /) -> int: ...
+
+    def __setitem__(self, index: int, value: int, /) -> None: ...
+
+
 class Tally:
     """Whether the server decides, for how many machines, and the decisions so far."""
 
-    def __init__(self, words: MutableSequence[int]) -> None:
+    def __init__(self, words: Words) -> None:
         self._words = words
         words[Word.IS_UP] = 0
 

@@ -1,14 +1,16 @@
 """A start leaves the processes that it makes as they have to run."""
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from service.collector.throttle.valkey.tally import Word
 from service.processes import start
-from service.processes.ports import bind
+from service.processes.ports import StartError, bind
 from service.settings import Settings
 
 
@@ -48,3 +50,36 @@ def test_every_process_collects_its_garbage(role, tmp_path: Path, monkeypatch) -
     with sockets:
         assert role(Settings(data=tmp_path / "data", port=0, reports_port=0)) == 0
     assert seen == [True]
+
+
+def test_a_start_without_a_throttle_server_knows_of_none(tmp_path: Path) -> None:
+    """The warehouse alone has no limits."""
+    settings = Settings(data=tmp_path, throttle_url="valkey://cache")
+    assert start._shared(Settings(data=tmp_path), "worker-0").throttle is None
+    assert start._shared(settings, "warehouse").throttle is None
+    counters = start._shared(settings, "worker-0", "warehouse").throttle
+    assert counters is not None
+    assert [name for name, _ in counters.by_process(Word.IS_UP)] == ["worker-0"]
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("valkey://:hush@", "throttle_url has no host"),
+        ("valkey://:hush@cache?a=hush", "throttle_url has an unknown parameter"),
+    ],
+)
+def test_a_url_that_names_no_server_stops_the_start(tmp_path: Path, url: str, reason: str) -> None:
+    """The error names the setting, and no part of its value."""
+    with pytest.raises(StartError, match=reason) as error:
+        start.collect(Settings(data=tmp_path / "data", port=0, throttle_url=url))
+    assert "hush" not in str(error.value)
+
+
+def test_a_missing_package_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says how to install it."""
+    for name in ("connection", "line", "server", "gates", "limiter"):
+        monkeypatch.delitem(sys.modules, f"service.collector.throttle.valkey.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "hiredis", None)
+    with pytest.raises(StartError, match=r"needs the package hiredis: .*beaconlog\[valkey\]"):
+        start.collect(Settings(data=tmp_path / "data", port=0, throttle_url="valkey://cache"))

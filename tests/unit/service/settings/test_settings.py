@@ -318,8 +318,13 @@ def test_private_port_on_loopback_needs_none(host: str) -> None:
 
 def test_secrets_are_in_no_repr_and_no_error() -> None:
     """A token, and a database URL with its password, are shown nowhere."""
-    settings = from_environment(reports_token="hush-1", directory_url="mysql://u:hush-2@db/shop")
+    settings = from_environment(
+        reports_token="hush-1",
+        directory_url="mysql://u:hush-2@db/shop",
+        throttle_url="valkey://:hush-3@cache",
+    )
     assert "hush" not in repr(settings)
+    assert "hush" not in refusal({"throttle_url": "http://:hush@cache"})
     assert "hush" not in refusal({"reports_token": "hush hush"})
     assert "hush" not in refusal({"directory_url": "hush"})
 

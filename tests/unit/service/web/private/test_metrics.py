@@ -10,7 +10,9 @@ from log_tools import Shop, event, rejection
 from prometheus_client.parser import text_string_to_metric_families
 
 from etl.lake.compaction import CompactionResult
+from service.collector.throttle.valkey.tally import Word
 from service.shared.request_counters import RequestCounters
+from service.shared.throttle_counters import ThrottleCounters
 from service.web.private.metrics import WarehouseMetrics
 
 PATHS = ("/one", "/two")
@@ -79,6 +81,23 @@ def test_the_folder_as_it_is(shop: Shop) -> None:
     assert samples["beaconlog_tail_lines"] == 2
     assert 0 <= samples["beaconlog_tail_oldest_seconds"] < 600
     assert samples["beaconlog_disk_free_bytes"] > 0
+
+
+def test_who_decides_on_the_limits_is_told(tmp_path: Path) -> None:
+    """By process; the decisions of all of them together."""
+    counters = ThrottleCounters(["worker-0", "worker-1"])
+    for slot in range(2):
+        counters.tally(slot).count(Word.BY_SERVER, 2)
+        counters.tally(slot).count(Word.BY_MACHINE)
+    counters.tally(1).count(Word.GIVEN_BACK, 4)
+    counters.tally(0).server(is_up=True, machines=3)
+    samples = scraped(WarehouseMetrics(tmp_path, None, throttle=counters))
+    assert samples["beaconlog_throttle_server_up worker-0"] == 1
+    assert samples["beaconlog_throttle_server_up worker-1"] == 0
+    assert samples["beaconlog_throttle_decisions_total server"] == 4
+    assert samples["beaconlog_throttle_decisions_total machine"] == 2
+    assert samples["beaconlog_throttle_machines"] == 3
+    assert samples["beaconlog_throttle_given_back_total"] == 4
 
 
 def test_a_lake_that_cannot_be_read_is_told(shop: Shop) -> None:

@@ -60,12 +60,15 @@ class Worker:
         self.intake = FakeIntake()
         self.in_flight = InFlight()
         self.reasons: list[str] = []
+        self.degraded: list[str] = []
         intake: Any = self.intake
         clients = ClientAddress(["127.0.0.1", "::1"])
         self.counters = RequestCounters(list(PATHS.values()), 1)
         limits = BodyLimits(BODY_BYTES_MAX, BATCH_BYTES_MAX)
         routes = ingest_routes(intake, self.counters, 0, limits)
-        self.port = Port(routes, clients, self.in_flight, lambda: self.reasons)
+        self.port = Port(
+            routes, clients, self.in_flight, lambda: self.reasons, lambda: self.degraded
+        )
         self.app = make_app(self.port)
 
 
@@ -338,6 +341,15 @@ async def test_not_ready_is_a_503_with_the_reasons(worker: Worker, send: Send) -
     assert response.code == 503
     assert json.loads(response.body) == {"status": "not ready", "reasons": ["the disk is full"]}
     assert (await send("GET", "/healthz")).code == 200
+
+
+async def test_a_degraded_process_is_ready(worker: Worker, send: Send) -> None:
+    """Its reply says what does not work as it should."""
+    worker.degraded = ["limits hold per machine"]
+    response = await send("GET", "/readyz")
+    assert response.code == 200
+    degraded = {"status": "ready", "reasons": [], "degraded": ["limits hold per machine"]}
+    assert json.loads(response.body) == degraded
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -86,14 +86,12 @@ def test_decisions_go_on_by_the_machine_and_come_back(
             assert await left(worker) == 7
             await worker.is_away()
             assert enter(worker)().remaining == 6
-            (reason,) = worker.server.why_degraded()
-            assert own.url in reason
             assert worker.words[Word.IS_UP] == 0
             for key in "bcdefgh":
                 assert await left(worker, key) == 8
             back(own, failure)
             await worker.decides()
-            assert worker.server.why_degraded() == []
+            assert worker.server.why_away is None
             assert isinstance(enter(worker)(), Waiting)
 
     asyncio.run(scenario())
@@ -290,12 +288,16 @@ def test_a_request_that_was_cancelled_harms_no_other(valkey: ValkeyProcess) -> N
     ],
 )
 def test_a_server_that_refuses_stops_the_start(
-    own: ValkeyProcess, options: dict[str, object], url: str, reason: str
+    own: ValkeyProcess,
+    caplog: pytest.LogCaptureFixture,
+    options: dict[str, object],
+    url: str,
+    reason: str,
 ) -> None:
     """The error says why, without the password; a worker that runs goes on by itself."""
     own = ValkeyProcess(own.socket.parent, **options).start()
 
-    async def scenario() -> Sequence[str]:
+    async def scenario() -> str | None:
         worker = Worker(url.format(own.socket))
         with pytest.raises(ServerRefused) as error:
             await worker.server.check()
@@ -303,14 +305,15 @@ def test_a_server_that_refuses_stops_the_start(
         async with worker.running(decides=False):
             await worker.is_away()
             assert enter(worker)().remaining == 8
-            return worker.server.why_degraded()
+            return worker.server.why_away
 
     try:
-        (degraded,) = asyncio.run(scenario())
+        why_away = asyncio.run(scenario())
     finally:
         own.kill()
-    assert reason in degraded
-    assert "wr0ng" not in degraded
+    assert why_away is not None
+    assert reason in why_away
+    assert "wr0ng" not in why_away + caplog.text
 
 
 def test_a_server_with_a_password_decides(own: ValkeyProcess) -> None:
