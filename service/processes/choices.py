@@ -45,6 +45,7 @@ def collector_options(settings: Settings) -> CollectorOptions:
         http_server=settings.http_server,
         trusted_proxies=settings.trusted_proxies,
         connections_max=settings.connections_max,
+        drain_delay_s=settings.drain_delay_s,
     )
 
 

@@ -74,6 +74,7 @@ class CollectorOptions:
     http_server: str
     trusted_proxies: Sequence[str]
     connections_max: int
+    drain_delay_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,9 +235,14 @@ class _Collector:
             await asyncio.sleep(_SALTS_CLEARED_EVERY_S)
 
     async def _drain(self, server: Server, journal: Journal) -> None:
-        """Take no new connection, answer the requests in flight, and seal the open segment."""
-        server.stop()
+        """Answer the requests in flight, and seal the open segment.
+
+        A process that failed takes no new connection; else see the setting `drain_delay_s`.
+        """
         self._in_flight.draining = True
+        if not self._failed:
+            await asyncio.sleep(self._options.drain_delay_s)
+        server.stop()
         loop = asyncio.get_running_loop()
         # After a failure nobody serves the port until this process has ended: do not wait long.
         deadline_s = loop.time() + (_FAILED_DRAIN_S if self._failed else _DRAIN_S)

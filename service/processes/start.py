@@ -27,7 +27,12 @@ from service.processes import choices, collector, limiters
 from service.processes.collector import CollectorStart
 from service.processes.database import database
 from service.processes.ports import BoundPort, StartError, allow_connections, bind
-from service.processes.supervisor import ProcessSpec, Supervisor, signals_held
+from service.processes.supervisor import (
+    DRAIN_TIMEOUT_S,
+    ProcessSpec,
+    Supervisor,
+    signals_held,
+)
 from service.settings import Settings
 from service.shared.heartbeat import Heartbeats
 from service.shared.request_counters import RequestCounters
@@ -84,7 +89,12 @@ def _run(settings: Settings, shared: Shared, *binders: Callable[[], _Bound]) -> 
         log.info("data", extra={"fields": {"folder": str(settings.data.absolute())}})
         processes = [process for _, of_port in bound for process in of_port]
         _share_with_children()
-        return Supervisor(processes, shared.beats).run()
+        return Supervisor(
+            processes,
+            shared.beats,
+            listening=[each for port, _ in bound for each in port.sockets],
+            drain_timeout_s=DRAIN_TIMEOUT_S + settings.drain_delay_s,
+        ).run()
 
 
 def _share_with_children() -> None:

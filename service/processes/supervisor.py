@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -78,11 +79,16 @@ class Supervisor:
         specs: Sequence[ProcessSpec],
         heartbeats: Heartbeats | None = None,
         *,
+        listening: Sequence[socket.socket] = (),
         drain_timeout_s: float = DRAIN_TIMEOUT_S,
     ) -> None:
-        """Supervise these processes; replace those that hang if there are `heartbeats` of them."""
+        """Supervise these processes; replace those that hang if there are `heartbeats` of them.
+
+        `listening`: the sockets that the processes inherit, for a process that is started again.
+        """
         self._children = [_Child(spec) for spec in specs]
         self._heartbeats = heartbeats or Heartbeats({spec.name: math.inf for spec in specs})
+        self._listening = listening
         self._drain_timeout_s = drain_timeout_s
 
     def run(self) -> int:
@@ -180,6 +186,8 @@ class Supervisor:
         running = [child for child in self._children if child.pid]
         for child in running:
             os.kill(child.pid, signal.SIGTERM)
+        for each in self._listening:  # or a client would wait for a process that takes none
+            each.close()
         deadline_s = time.monotonic() + self._drain_timeout_s
         failed = 0
         while running and (left_s := deadline_s - time.monotonic()) > 0:

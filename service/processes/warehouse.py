@@ -58,6 +58,7 @@ class WarehouseOptions:
     reports_open: bool
     trusted_proxies: Sequence[str]
     connections_max: int
+    drain_delay_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
 
     def why_not_ready() -> list[str]:
         return [
+            *(["this process is draining"] if stop.is_set() else []),
             *compactor.why_not_ready(),
             *beats.why_not_ready(NAME),
             *tokens.why_not_ready(),
@@ -99,6 +101,7 @@ async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
     beats.keep_beating(NAME)
     log.info("reporting")
     await stop.wait()
+    await asyncio.sleep(options.drain_delay_s)
     await _drain(server, pool, schedule)
     return 0
 

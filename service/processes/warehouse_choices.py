@@ -26,4 +26,5 @@ def warehouse_options(settings: Settings) -> WarehouseOptions:
         reports_open=settings.reports_open,
         trusted_proxies=settings.trusted_proxies,
         connections_max=settings.connections_max,
+        drain_delay_s=settings.drain_delay_s,
     )

@@ -169,6 +169,12 @@ class Settings:
         kinds.choice("fast", "tornado"),
         "Server of the public port: ours on httptools, or Tornado's own.",
     )
+    drain_delay_s: float = _setting(
+        0.0,
+        kinds.UP_TO_A_DAY_S,
+        "Seconds for which a process that is told to end still takes connections, while its "
+        "`/readyz` answers 503: time for a load balancer to turn away.",
+    )
     heartbeat_timeout_s: float = _setting(
         10.0,
         kinds.number("seconds", 2, 86_400),

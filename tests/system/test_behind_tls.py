@@ -11,7 +11,6 @@ import json
 import os
 import re
 import signal
-import socket
 import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -24,13 +23,13 @@ from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
 import pytest
-from harness import REPOSITORY, Service, eventually
+from harness import Service, eventually
+from proxies import PRIVATE, PROXIES, PUBLIC, certificate, connect_tls, free_ports, run_proxy
 from wire import BROWSER, INTERACTIONS, REPLY_TIMEOUT_S, TRACK, Reply, read_reply
 
 if TYPE_CHECKING:
     from harness import StartService
 
-PUBLIC, PRIVATE = "stats.example", "reports.example"
 CALL = {"tenant_id": 1, "type": "call"}
 SIGN_IN = {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"https://{PRIVATE}"}
 FORGED = ["X_Forwarded_For", "X_Real_IP", "Forwarded"]
@@ -65,84 +64,12 @@ class Edge:
 
     def connect(self, name: str, address: str) -> http.client.HTTPConnection:
         """A connection whose certificate was verified."""
-        plain = socket.create_connection(
-            ("127.0.0.1", self.tls_port), REPLY_TIMEOUT_S, source_address=(address, 0)
-        )
-        connection = http.client.HTTPConnection(name)
-        context = ssl.create_default_context(cafile=self.certificate)
-        connection.sock = context.wrap_socket(plain, server_hostname=name)
-        return connection
+        return connect_tls(self.tls_port, self.certificate, name, address)
 
     def track(self, address: str, **headers: str) -> Reply:
         """A call of la-colmena, taken or not."""
         named = {name.replace("_", "-"): text for name, text in headers.items()}
         return self.ask("POST", TRACK, CALL, named, address=address)
-
-
-def free_ports(count: int) -> list[int]:
-    """Of loopback; none is given twice."""
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in taken]
-    for each in taken:
-        each.close()
-    return ports
-
-
-def replaced(text: str, changes: Mapping[str, str]) -> str:
-    """The text with every change made; each must apply."""
-    for old, new in changes.items():
-        assert old in text, old
-        text = text.replace(old, new)
-    return text
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-made one for both names, and its key."""
-    made, key = folder / "beaconlog.crt", folder / "beaconlog.key"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-    names = f"subjectAltName=DNS:{PUBLIC},DNS:{PRIVATE}"
-    given = ["-subj", "/CN=beaconlog", "-addext", names, "-keyout", str(key), "-out", str(made)]
-    subprocess.run([*command.split(), *given], check=True, capture_output=True)
-    return made, key
-
-
-def nginx(folder: Path, changes: Mapping[str, str], tls: int, plain: int) -> list[str]:
-    """The command that runs deploy/nginx with these changes."""
-    text = (REPOSITORY / "deploy/nginx/beaconlog.conf").read_text()
-    listens = {
-        "listen 443 ": f"listen 127.0.0.1:{tls} ",
-        "listen 80": f"listen 127.0.0.1:{plain}",
-    }
-    site = folder / "beaconlog.conf"
-    site.write_text(replaced(text, {**changes, **listens}))
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    paths = "\n".join(f"    {kind}_temp_path {folder}/{kind};" for kind in kinds)
-    user = "user root;" if os.geteuid() == 0 else ""  # to reach the test's folder
-    main = folder / "nginx.conf"
-    main.write_text(
-        f"{user} daemon off; pid {folder}/pid; error_log stderr;\n"
-        f"events {{}}\nhttp {{\n    access_log off;\n{paths}\n    include {site};\n}}\n"
-    )
-    return ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(main)]
-
-
-def caddy(folder: Path, changes: Mapping[str, str], tls: int, plain: int) -> list[str]:
-    """The command that runs deploy/caddy with these changes."""
-    text = (REPOSITORY / "deploy/caddy/Caddyfile").read_text()
-    ports = {"https_port 443": f"https_port {tls}", "http_port 80": f"http_port {plain}"}
-    site = folder / "Caddyfile"
-    site.write_text(replaced(text, {**changes, **ports}))
-    return ["caddy", "run", "--config", str(site), "--adapter", "caddyfile"]
-
-
-PROXIES = {"nginx": nginx, "caddy": caddy}
-
-
-def is_served(port: int) -> bool:
-    """Whether the port takes connections."""
-    with suppress(OSError), closing(socket.create_connection(("127.0.0.1", port), 1)):
-        return True
-    return False
 
 
 @pytest.fixture(scope="module", params=PROXIES)
@@ -168,21 +95,9 @@ def edge(
         "127.0.0.1:8081": urlsplit(service.reports_url).netloc,
     }
     tls, plain = free_ports(2)
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            PROXIES[request.param](folder, changes, tls, plain),
-            env={**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder)},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        eventually(lambda: is_served(tls) or process.poll() is not None, 30)
-        assert process.poll() is None, (folder / "log").read_text()
+    line = PROXIES[request.param](folder, changes, tls, plain)
+    with run_proxy(line, folder, tls):
         yield Edge(service, tls, plain, made)
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture(scope="module")

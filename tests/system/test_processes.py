@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import Service, eventually
+from harness import Service, eventually, request
 from wire import TRACK, connect
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ EVENT = {"tenant_id": "1", "type": "call"}
 SECOND_HALF = b'"type": "call"}'
 PATIENCE_S = 30.0
 NEVER_S = 10**6
+NEVER_ENDING_DRAIN_S = 3600
 
 
 def accepted(service: Service) -> str:
@@ -106,6 +107,41 @@ def test_a_client_that_never_ends_does_not_hold_the_drain(start_service: StartSe
         assert service.stop() == 0, service.log()
     assert stored(service) == sorted(ids)
     assert left_open(service) == []
+
+
+def test_a_drain_refuses_new_connections(start_service: StartService) -> None:
+    """A client that connects is told at once, and does not wait for the process's end."""
+    service = start_service(role="collect", segment_age_s=NEVER_S)
+    with half_sent(service) as half:
+        service.process.terminate()
+        eventually(lambda: not takes_connections(service), PATIENCE_S)
+        assert service.process.poll() is None
+        half.sendall(SECOND_HALF)
+        head, _ = answered(half)
+    assert head.startswith(b"HTTP/1.1 202 ")
+    assert service.process.wait(PATIENCE_S) == 0
+
+
+def test_a_delayed_drain_takes_events_while_it_is_not_ready(start_service: StartService) -> None:
+    """On both ports, until a load balancer has turned away."""
+    service = start_service(segment_age_s=NEVER_S, drain_delay_s=NEVER_ENDING_DRAIN_S)
+    service.process.terminate()
+    for url in service.urls():
+        eventually(lambda url=url: reply_status(f"{url}/readyz") == 503, PATIENCE_S)
+    accepted(service)
+    assert service.get_private("/api/v1/reports/summary").status == 200
+    assert service.process.poll() is None
+    service.kill()
+
+
+def takes_connections(service: Service) -> bool:
+    with suppress(ConnectionRefusedError), closing(connect(service.url, PATIENCE_S)):
+        return True
+    return False
+
+
+def reply_status(url: str) -> int:
+    return request("GET", url).status
 
 
 def test_reports_in_flight_are_answered(start_service: StartService) -> None:

@@ -23,6 +23,7 @@ _TICK_S = 1.0
 _HEADS_KEPT_S = 60
 _CONNECTIONS_PER_FURTHER_ACCEPT = 4
 _BUFFER_BYTES = 16 << 10
+_WAITING_MAX = 1024
 
 
 class FastServer:
@@ -66,6 +67,9 @@ class FastServer:
         """See Server.stop."""
         for listening in self._sockets:
             self._loop.remove_reader(listening)
+            for _ in range(_WAITING_MAX):  # closing would reset those that wait
+                if not self._accept_one(listening):
+                    break
             listening.close()
         self._sockets.clear()
 

@@ -37,7 +37,7 @@ def test_every_process_collects_its_garbage(role, tmp_path: Path, monkeypatch) -
         return port
 
     class Supervisor:
-        def __init__(self, *_: object) -> None:
+        def __init__(self, *_: object, **__: object) -> None:
             pass
 
         def run(self) -> int:
