@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from etl.lake import key_search
 from etl.lake.duck import count
+from etl.lake.key_search import Memory
 from etl.lake.keys.lookup import Answer
 from etl.lake.snapshot import Snapshot
 
@@ -37,15 +38,18 @@ class Marked:
     unusable: dict[str, str]
 
 
-def mark_duplicates(con: duckdb.DuckDBPyConnection, events: Snapshot) -> Marked:
+def mark_duplicates(
+    con: duckdb.DuckDBPyConnection, events: Snapshot, memory: Memory | None = None
+) -> Marked:
     """Move the duplicates among `staged_events` to `staged_duplicates`.
 
-    A duplicate has the key of a row in the lake or of an earlier staged row. Raises LakeError if a
-    file of the snapshot was deleted meanwhile.
+    A duplicate has the key of a row in the lake or of an earlier staged row. `memory` saves work if
+    most of the keys were staged before. Raises LakeError if a file of the snapshot was deleted
+    meanwhile.
     """
     if not count(con, "staged_keys"):
         return Marked(0, {})
-    answer = key_search.find(con, events, "staged_keys")
+    answer = key_search.find(con, events, "staged_keys", memory=memory)
     _stage_lake_keys(con, events, answer)
     con.execute(package_files("etl.lake").joinpath("duplicates.sql").read_text())
     return Marked(count(con, "dropped"), answer.unusable)

@@ -5,40 +5,68 @@ An event id counts for 24 hours before and after its receipt, a transaction for 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import duckdb
 
 from etl.lake.keys import lookup
 from etl.lake.keys.format import FIRST_SALE
-from etl.lake.keys.lookup import Answer, Question
+from etl.lake.keys.lookup import NOTHING, Answer, Known, Question
 from etl.lake.snapshot import Snapshot
 
 SALE_WINDOW = timedelta(days=30)
 _ID_WINDOW = timedelta(days=1)
+_KNOWN_MAX = 1 << 21
+"""The largest number of hashes that are remembered: 16 MiB."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@dataclass(slots=True)
+class Memory:
+    """The answers of the last search for the keys of a growing tail. Threads may share it."""
+
+    known: Mapping[str, Known] = field(default_factory=dict)
+    """For ids and for sales, by their condition."""
+
+    def copy(self) -> Memory:
+        """Return a memory that knows the same; it does not change when this one does."""
+        return Memory(self.known)
+
+
 def find(
-    con: duckdb.DuckDBPyConnection, events: Snapshot, keys: str, among: Container[str] | None = None
+    con: duckdb.DuckDBPyConnection,
+    events: Snapshot,
+    keys: str,
+    *,
+    among: Container[str] | None = None,
+    memory: Memory | None = None,
 ) -> Answer:
     """Look up keys in the key files of the files that may lie in their windows.
 
     `keys` is SQL that yields the hash and received_at of each key; only the files `among` are
-    asked, if they are listed. Raises LakeError if a file of the snapshot was deleted meanwhile.
+    asked, if they are listed. A file is not asked again for keys that `memory` knows; it then knows
+    the keys of this search. Raises LakeError if a file of the snapshot was deleted meanwhile.
     """
-    questions = list(_questions(con, keys))
+    memory = memory or Memory()
+    questions = dict(_questions(con, keys, memory.known))
     if not questions:
         return Answer()
-    first_us = min(question.first_us for question in questions)
+    first_us = min(question.first_us for question in questions.values())
     first_day = (_EPOCH + timedelta(microseconds=first_us)).date()
     files = events.files_since(str(first_day))
-    return lookup.ask([file for file in files if among is None or file in among], questions)
+    asked = [file for file in files if among is None or file in among]
+    answer = lookup.ask(asked, list(questions.values()))
+    if sum(len(known.hashes) for known in answer.known) <= _KNOWN_MAX:
+        memory.known = dict(zip(questions, answer.known, strict=True))
+    return answer
 
 
-def _questions(con: duckdb.DuckDBPyConnection, keys: str) -> Iterator[Question]:
-    """Yield a question per window."""
+def _questions(
+    con: duckdb.DuckDBPyConnection, keys: str, known: Mapping[str, Known]
+) -> Iterator[tuple[str, Question]]:
+    """Yield a question per window, with the condition for its hashes."""
     for hashes_of, window in (
         (f"hash < {FIRST_SALE}", _ID_WINDOW),
         (f"hash >= {FIRST_SALE}", SALE_WINDOW),
@@ -52,4 +80,5 @@ def _questions(con: duckdb.DuckDBPyConnection, keys: str) -> Iterator[Question]:
         query = f"SELECT DISTINCT hash FROM {keys} WHERE {hashes_of} ORDER BY hash"
         hashes = con.sql(query).to_arrow_table().column("hash").combine_chunks()
         window_us = window // timedelta(microseconds=1)
-        yield Question(hashes, first_us - window_us, last_us + window_us)
+        known_of = known.get(hashes_of, NOTHING)
+        yield hashes_of, Question(hashes, first_us - window_us, last_us + window_us, known_of)

@@ -139,6 +139,14 @@ def padded(words: pa.UInt64Array) -> pa.UInt64Array:
     return pa.concat_arrays([words, pa.array([_PADDING] * missing, pa.uint64())])
 
 
+def are_in(hashes: pa.UInt64Array, words: pa.UInt64Array) -> pa.BooleanArray:
+    """Return for each hash whether it is among the sorted words."""
+    if not len(words):
+        return pa.repeat(pa.scalar(value=False), len(hashes))
+    at = pc.min_element_wise(pc.search_sorted(words, hashes), _word(len(words) - 1))
+    return pc.equal(words.take(at), hashes)
+
+
 @dataclass(frozen=True, slots=True)
 class KeyFile:
     """A mapped key file, whose header is verified."""

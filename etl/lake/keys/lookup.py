@@ -1,21 +1,34 @@
 """Looking up keys in the key files of a snapshot.
 
 A file is asked only if rows of it may lie within a key's window. A key file that is missing or
-damaged answers nothing: the caller reads its Parquet file instead.
+damaged answers nothing: the caller reads its Parquet file instead. A key file never changes, so a
+question may bring answers that are known, and a file is asked only for the other hashes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from etl.lake.errors import LakeError
-from etl.lake.keys.format import KeyFile, KeyFileUnusable
+from etl.lake.keys.format import KeyFile, KeyFileUnusable, are_in
 
 _HASHES_MAX = 1 << 18
 """The largest number of hashes that are looked up at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The answer to a question: of its hashes, those that each file that was asked holds."""
+
+    hashes: pa.UInt64Array
+    held: Mapping[str, pa.UInt64Array]
+
+
+NOTHING = Known(pa.array([], pa.uint64()), {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +38,25 @@ class Question:
     hashes: pa.UInt64Array
     first_us: int
     last_us: int
+    known: Known = NOTHING
 
 
 @dataclass(slots=True)
 class Answer:
     """The result for some Parquet files.
 
-    `suspects`: the hashes that were found. `suspected`: the files that they were found in.
+    `known`: the answer to each question. `suspected`: the files that hold any of the hashes.
     `unusable`: the files without a usable key file, which may hold any key, with the reason.
     """
 
-    suspects: list[pa.UInt64Array] = field(default_factory=list)
+    known: list[Known] = field(default_factory=list)
     suspected: list[str] = field(default_factory=list)
     unusable: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def suspects(self) -> list[pa.UInt64Array]:
+        """The hashes that were found."""
+        return [held for known in self.known for held in known.held.values() if len(held)]
 
 
 def ask(data_files: Iterable[str], questions: Sequence[Question]) -> Answer:
@@ -45,27 +64,41 @@ def ask(data_files: Iterable[str], questions: Sequence[Question]) -> Answer:
 
     Raises LakeError if a Parquet file was deleted meanwhile.
     """
-    answer = Answer()
+    asked = [_Asked(question) for question in questions]
+    answer = Answer([Known(each.question.hashes, each.held) for each in asked])
     for data_file in data_files:
         try:
-            found = list(_found(KeyFile.open(data_file), questions))
+            file = KeyFile.open(data_file)
+            found = [each.look_up(data_file, file) for each in asked]
         except KeyFileUnusable as error:
             answer.unusable[data_file] = str(error)
-            continue
         except FileNotFoundError as error:
             raise LakeError(f"{data_file} is missing") from error
-        if found:
-            answer.suspects += found
-            answer.suspected.append(data_file)
+        else:
+            if any(found):
+                answer.suspected.append(data_file)
     return answer
 
 
-def _found(file: KeyFile, questions: Sequence[Question]) -> Iterator[pa.UInt64Array]:
-    first_us, last_us = file.header.first_us, file.header.last_us
-    for question in questions:
-        if last_us < question.first_us or first_us > question.last_us:
-            continue
-        for start in range(0, len(question.hashes), _HASHES_MAX):
-            found = file.holds(question.hashes[start : start + _HASHES_MAX])
-            if len(found):
-                yield found
+class _Asked:
+    """A question, and the answers of the files that were asked so far."""
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self.held: dict[str, pa.UInt64Array] = {}
+        known = are_in(question.hashes, question.known.hashes)
+        self._new = question.hashes.filter(pc.invert(known))
+
+    def look_up(self, data_file: str, file: KeyFile) -> bool:
+        """Return whether the file holds any of the hashes. Raises KeyFileUnusable."""
+        question = self.question
+        if file.header.last_us < question.first_us or file.header.first_us > question.last_us:
+            return False
+        asked, parts = question.hashes, list[pa.UInt64Array]()
+        if data_file in question.known.held:
+            known = question.known.held[data_file]
+            asked, parts = self._new, [known.filter(are_in(known, question.hashes))]
+        for start in range(0, len(asked), _HASHES_MAX):
+            parts.append(file.holds(asked[start : start + _HASHES_MAX]))
+        self.held[data_file] = pa.concat_arrays([*parts, NOTHING.hashes])
+        return len(self.held[data_file]) > 0

@@ -25,6 +25,7 @@ import duckdb
 from etl.lake import duck, staging
 from etl.lake.duplicates import mark_duplicates
 from etl.lake.errors import LakeError, VersionNotFound
+from etl.lake.key_search import Memory
 from etl.lake.live import pinned
 from etl.lake.live.instance import Instance
 from etl.lake.live.names import Names, NamesOf
@@ -65,6 +66,11 @@ class _Scope:
     tenant: int | None
     names: Names
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it shows everybody's newest events."""
+        return self.version is None and self.tenant is None
+
     def condition(self, table: Table) -> str:
         """Return the WHERE clause for the rows of a table."""
         if self.tenant is None or "tenant_id" not in table.columns:
@@ -87,6 +93,7 @@ class LiveView:
         self.data, self.directory, self.limits = data, directory, limits or ViewLimits()
         self._verified = backlog.Verified()
         self._superseded = Superseded()
+        self._keys = Memory()
         self._names = NamesOf(directory)
         open_instance = partial(
             duck.connect,
@@ -189,7 +196,9 @@ class LiveView:
         else:
             staging.stage_lines(con, [])
         staging.stage_tables(con, snapshots)
-        mark_duplicates(con, of_table(snapshots, EVENTS))
+        # One tenant's keys are few; what is known of all keys must not be replaced by them.
+        memory = self._keys if scope.is_whole else self._keys.copy()
+        mark_duplicates(con, of_table(snapshots, EVENTS), memory)
         return stopped
 
     def _stage_lines(

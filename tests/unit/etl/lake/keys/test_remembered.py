@@ -1,0 +1,97 @@
+"""Answers of key files are remembered: a file is asked once per key, and nothing else changes."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from log_tools import DAY_S, Shop, event
+
+from etl.lake.keys.format import KeyFile
+from etl.lake.live.view import LiveView
+
+IDS = "SELECT event_id FROM events ORDER BY ALL"
+
+
+def keyed(after_s: float, key: str, tenant: int = 1) -> bytes:
+    return event(after_s, event_id=f"{key}@{after_s:g}", tenant_id=tenant, dedupe_key=f"id:{key}")
+
+
+def ids(view: LiveView, tenant: int | None = None) -> list[str]:
+    with view.connect(tenant=tenant) as con:
+        return [text for (text,) in con.execute(IDS).fetchall()]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path / "data")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of hashes of each question to a key file, unless it is 0."""
+    numbers: list[int] = []
+    holds = KeyFile.holds
+
+    def noted(self: KeyFile, questions: pa.UInt64Array) -> pa.UInt64Array:
+        numbers.extend([len(questions)] if len(questions) else [])
+        return holds(self, questions)
+
+    monkeypatch.setattr(KeyFile, "holds", noted)
+    return numbers
+
+
+def test_a_file_is_asked_once_per_key(shop: Shop, asked: list[int]) -> None:
+    """By all connections of a view that show every tenant."""
+    shop.seal(keyed(0, "a"))
+    shop.compact()
+    view = LiveView(shop.data)
+    shop.seal(keyed(1, "b"), keyed(2, "c"), keyed(3, "d", tenant=2))
+    ids(view)
+    assert asked == [3]
+    ids(view)
+    assert asked == [3]
+    shop.seal(keyed(4, "e"))
+    ids(view, 2)
+    assert asked == [3]
+    ids(view)
+    assert asked == [3, 1]
+    ids(view)
+    assert asked == [3, 1]
+
+
+def test_a_new_file_is_asked_for_every_key(shop: Shop, asked: list[int]) -> None:
+    """Also if its keys lay in the tail before."""
+    view = LiveView(shop.data)
+    shop.seal(keyed(0, "a"))
+    shop.compact()
+    shop.seal(keyed(1, "b"))
+    ids(view)
+    shop.compact()
+    shop.seal(keyed(2, "b"), keyed(3, "c"))
+    asked.clear()
+    assert ids(view) == ["a@0", "b@1", "c@3"]
+    assert sorted(asked) == [1, 2]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_kept_view_counts_as_a_new_one(shop: Shop, seed: int) -> None:
+    """Whatever was asked before, of whom, and in which window of time."""
+    chance = random.Random(seed)
+    kept = LiveView(shop.data)
+    after_s = 0.0
+    for _ in range(4):
+        lines = []
+        for _ in range(5):
+            after_s += DAY_S * chance.random() ** 2
+            lines.append(keyed(after_s, chance.choice("abcd"), chance.randint(1, 2)))
+        shop.seal(*lines)
+        expected = ids(LiveView(shop.data))
+        if chance.random() < 0.5:
+            assert set(ids(kept, chance.randint(1, 2))) <= set(expected)
+        assert ids(kept) == expected
+        if chance.random() < 0.5:
+            shop.compact()
+            assert ids(kept) == expected
