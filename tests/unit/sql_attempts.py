@@ -1,4 +1,4 @@
-"""Attempts that administrators' SQL must refuse, one per line, with status and words of the error.
+"""Attempts that administrators' SQL must refuse, one per line, with words of the error.
 
 `{data}` stands for the data folder, `{port}` for the private port. Add a line to add an attempt.
 """
@@ -8,7 +8,7 @@ NOT_OFFERED = "not offered"
 NO_TABLE = "no table"
 TOO_LARGE = "more memory"
 
-ATTEMPTS: list[tuple[str, str]] = [
+REFUSED: list[tuple[str, str]] = [
     # -- writes in statements of their own
     ("COPY (SELECT 1) TO '{data}/lake/x.csv'", ONE_SELECT),
     ("COPY events TO '{data}/lake/x.parquet' (FORMAT parquet)", ONE_SELECT),
@@ -36,7 +36,6 @@ ATTEMPTS: list[tuple[str, str]] = [
     ("SELECT * FROM (WITH x AS (COPY (SELECT 1) TO '{data}/lake/x') FROM x)", "COPY"),
     ("SELECT (WITH x AS (COPY (SELECT 1) TO '{data}/lake/x') SELECT 1 FROM x)", "COPY"),
     ("SELECT 1 UNION ALL (WITH x AS (COPY (SELECT 1) TO '{data}/lake/x') FROM x)", "COPY"),
-    ("WITH RECURSIVE x AS (SELECT 1 UNION (WITH y AS (DELETE FROM lines) FROM y)) FROM x", ""),
     ("wItH x As (cOpY (SELECT 1) tO '{data}/lake/x.csv') SELECT * FROM x", "COPY"),
     ("WITH/**/x AS(COPY/*a*/(SELECT 1)TO'{data}/lake/x.csv')SELECT*FROM x", "COPY"),
     ("SELECT write_log('x')", NOT_OFFERED),
@@ -45,9 +44,7 @@ ATTEMPTS: list[tuple[str, str]] = [
     ("SELECT 1; COPY (SELECT 1) TO '{data}/lake/x.csv'", ONE_SELECT),
     ("SELECT 1; -- DROP\nDROP VIEW events", ONE_SELECT),
     ("/* SELECT 1 */ DROP VIEW events", ONE_SELECT),
-    ("SELECT 1\u037e DROP VIEW events", ""),
     ("\u00a0COPY (SELECT 1) TO '{data}/lake/x.csv'", ONE_SELECT),
-    ("SELECT 1\x00; DROP VIEW events", ""),
     ("", ONE_SELECT),
     ("-- nothing", ONE_SELECT),
     ("PREPARE p AS SELECT 1", ONE_SELECT),
@@ -55,7 +52,6 @@ ATTEMPTS: list[tuple[str, str]] = [
     ("EXPLAIN ANALYZE SELECT 1", ONE_SELECT),
     ("CALL pragma_version()", ONE_SELECT),
     ("PIVOT events ON type USING count(*)", ONE_SELECT),
-    ("SELECT $1", ""),
     # -- settings and extensions
     ("SET memory_limit = '1TB'", ONE_SELECT),
     ("SET enable_external_access = true", ONE_SELECT),
@@ -99,8 +95,6 @@ ATTEMPTS: list[tuple[str, str]] = [
     ("FROM arrow_scan(1, 2, 3)", NOT_OFFERED),
     ("FROM pandas_scan(1)", NOT_OFFERED),
     ("FROM python_map_function(1)", NOT_OFFERED),
-    ("FROM question", "question"),
-    ("FROM names", "names"),
     # -- the process and its secrets
     ("SELECT getenv('BEACONLOG_REPORTS_TOKEN')", NOT_OFFERED),
     ("SELECT GetEnv('HOME')", NOT_OFFERED),
@@ -119,6 +113,19 @@ ATTEMPTS: list[tuple[str, str]] = [
     ("FROM postgres_scan('host=127.0.0.1', 'public', 't')", NOT_OFFERED),
     ("FROM sqlite_scan('{data}/directory.db', 'tenants')", NOT_OFFERED),
     ("FROM other.main.t", NO_TABLE),
+]
+"""Queries that are refused unrun."""
+
+STOPPED: list[tuple[str, str]] = [
+    # -- writes inside of a SELECT
+    ("WITH RECURSIVE x AS (SELECT 1 UNION (WITH y AS (DELETE FROM lines) FROM y)) FROM x", ""),
+    # -- several statements, comments, letters that look alike
+    ("SELECT 1\u037e DROP VIEW events", ""),
+    ("SELECT 1\x00; DROP VIEW events", ""),
+    ("SELECT $1", ""),
+    # -- files that are read
+    ("FROM question", "question"),
+    ("FROM names", "names"),
     # -- memory
     ("SELECT list_sum(range(3000000000))", TOO_LARGE),
     ("SELECT repeat('x', 4000000000)", ""),
@@ -126,7 +133,6 @@ ATTEMPTS: list[tuple[str, str]] = [
     ("SELECT list(range) FROM range(1000000000)", ""),
     ("SELECT list(a.metadata) FROM (SELECT repeat('y', 9000) metadata FROM range(1000000)) a", ""),
     ("SELECT range(100000000)::VARCHAR", ""),
-    ("SELECT rpad('x', 2000000000, 'y')", ""),
     ("SELECT printf('%2000000000d', 1)", ""),
     # -- output
     ("SELECT repeat('x', 100000000) FROM range(8)", ""),
@@ -138,11 +144,13 @@ ATTEMPTS: list[tuple[str, str]] = [
     ("SELECT TIMESTAMP '294246-01-01 00:00:00'", "VARCHAR"),
     ("SELECT 'infinity'::TIMESTAMPTZ", "VARCHAR"),
 ]
+"""Queries that are refused unrun, fail, or are killed for the memory or output that they take."""
 
 ENDLESS: list[str] = [
     "SELECT count(*) FROM range(100000000000) a, range(100000000000) b",
     "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x) SELECT max(n) FROM x",
     "SELECT pg_sleep(3600)",
+    "SELECT rpad('x', 2000000000, 'y')",
     "SELECT sum(regexp_matches(repeat('a', 100000) || range, '(a*)*b')::INT) FROM range(9999999)",
     "SELECT sum(length(md5(range::VARCHAR))) FROM range(100000000000)",
     "SELECT sum(levenshtein(repeat('ab', 20000) || range, repeat('ba', 20000))) FROM range(99999)",
