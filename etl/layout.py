@@ -8,6 +8,8 @@
 <data>/salts/<YYYY-MM-DD>              the salt of that day for visitor ids
 <data>/log/lock                        held while a series is claimed or recovered
 <data>/log/<series>/...                segments, see `etl.log.format`
+<data>/mirror/<series>/...             copies of the segments in object storage
+<data>/shipping.json, shipping.lock    why segments are not shipped; held by the shipper
 <data>/lake/lock                       held while a job changes the lake
 <data>/lake/<table>/                   a Delta table
 <data>/lake/tmp/                       DuckDB's spill files
@@ -92,6 +94,18 @@ class Layout:
         return self.log / "lock"
 
     @property
+    def mirror(self) -> Path:
+        return self.root / "mirror"
+
+    @property
+    def shipping(self) -> Path:
+        return self.root / "shipping.json"
+
+    @property
+    def shipping_lock(self) -> Path:
+        return self.root / "shipping.lock"
+
+    @property
     def lake(self) -> Path:
         return self.root / "lake"
 
@@ -123,8 +137,9 @@ class Layout:
     def links(self) -> Iterator[Path]:
         """Yield the symbolic links in the places where jobs delete files."""
         tables = [entry for entry in _entries(self.lake) if entry.is_dir()]
-        inner = (path for folder in (self.log, self.lake, *tables) for path in _entries(folder))
-        yield from (path for path in (self.log, self.lake, self.salts, *inner) if path.is_symlink())
+        folders = (self.log, self.mirror, self.lake)
+        inner = (path for folder in (*folders, *tables) for path in _entries(folder))
+        yield from (path for path in (*folders, self.salts, *inner) if path.is_symlink())
 
     def secrets(self) -> Iterator[Path]:
         """Yield the existing files and folders that hold secrets."""

@@ -18,17 +18,25 @@ from pathlib import Path
 import duckdb
 
 from etl.lake.live import view
+from etl.layout import Layout
+from etl.log.opening import open_store
 
 
 def connect(
-    data: str | Path = "data", *, version: int | None = None, directory_url: str | None = None
+    data: str | Path = "data",
+    *,
+    version: int | None = None,
+    directory_url: str | None = None,
+    log_url: str = "",
 ) -> duckdb.DuckDBPyConnection:
     """Open a DuckDB connection with the live view, see `etl.lake.live.view`.
 
     `version` pins the events to one version of the lake, without the log's tail: the answers stay
-    the same for as long as that version's files are kept. Raises LakeError, VersionNotFound.
+    the same for as long as that version's files are kept. `log_url` names a log in object storage.
+    Raises LakeError, VersionNotFound.
     """
     folder = Path(data)
     directory = view.open_directory(folder, directory_url)
     limits = view.ViewLimits(tail_bytes_max=0)
-    return view.LiveView(folder, directory, limits).connect(version=version)
+    store = open_store(Layout(folder.absolute()), log_url)
+    return view.LiveView(folder, directory, limits, store).connect(version=version)

@@ -48,9 +48,10 @@ from etl.lake.snapshot import Snapshot, held_whole, of_table
 from etl.lake.staging import SegmentUnreadable
 from etl.lake.tables import EVENTS, TABLES
 from etl.layout import Layout
-from etl.log import backlog, claiming, compatibility, safe_time, spans
+from etl.log import backlog, claiming, compatibility, spans
 from etl.log.backlog import Stopped
 from etl.log.safe_time import Settled
+from etl.log.store import LocalLog, SegmentStore
 
 log = logging.getLogger(__name__)
 
@@ -89,22 +90,27 @@ class CompactionResult:
     stopped: list[Stopped] = field(default_factory=list)
 
 
-def run(data: Path, plan: CompactionPlan, now_s: float) -> CompactionResult:
+def run(
+    data: Path, plan: CompactionPlan, now_s: float, store: SegmentStore | None = None
+) -> CompactionResult:
     """Compact every sealed line before the safe time. `now_s`: Unix time.
 
-    Raises LakeError, DataFolderError, SeriesFormatError, CompactionConflict; OSError.
+    `store` holds the segments; the log of the data folder by default. Raises LakeError,
+    LogUnavailable, DataFolderError, SeriesFormatError, CompactionConflict; OSError.
     """
     layout = Layout(data.absolute())
     compatibility.refuse_newer(layout)
     layout.prepare()
     with durable.locked(layout.lake_lock):
-        return run_with_lock(layout, plan, now_s)
+        return run_with_lock(layout, plan, now_s, store or LocalLog.of(layout))
 
 
-def run_with_lock(layout: Layout, plan: CompactionPlan, now_s: float) -> CompactionResult:
+def run_with_lock(
+    layout: Layout, plan: CompactionPlan, now_s: float, store: SegmentStore
+) -> CompactionResult:
     """Compact as `run` does; the caller holds the lake's lock."""
     result = CompactionResult()
-    settled = _settle(layout, plan, now_s, result)  # the next run takes later segments
+    settled = _settle(store, plan, now_s, result)  # the next run takes later segments
     with duck.connect(
         layout.spill, memory_bytes_max=plan.memory_bytes_max, threads_max=plan.threads_max
     ) as database:
@@ -113,7 +119,7 @@ def run_with_lock(layout: Layout, plan: CompactionPlan, now_s: float) -> Compact
             pass
     snapshots = job.snapshots
     result.deleted_segments = expiry.delete_compacted(
-        layout, snapshots, before_s=now_s - plan.segment_grace_s
+        layout, store, snapshots, before_s=now_s - plan.segment_grace_s
     )
     result.version = of_table(snapshots, EVENTS).version
     for stopped in result.stopped:
@@ -122,11 +128,11 @@ def run_with_lock(layout: Layout, plan: CompactionPlan, now_s: float) -> Compact
 
 
 def _settle(
-    layout: Layout, plan: CompactionPlan, now_s: float, result: CompactionResult
+    store: SegmentStore, plan: CompactionPlan, now_s: float, result: CompactionResult
 ) -> Settled:
     """Wait until the safe time has passed every line that is sealed now and not after `now_s`."""
     deadline_s = time.monotonic() + plan.wait_s
-    settled = safe_time.settle(layout.log, layout.log_lock)
+    settled = store.settle()
     result.recovered_segments += settled.recovered
     wanted_us = min(_newest_us(settled), int(now_s * 1_000_000))
     while settled.before_us is not None and settled.before_us <= wanted_us:
@@ -135,7 +141,7 @@ def _settle(
             log.warning("compaction leaves lines behind a slow series", extra={"fields": fields})
             break
         _pause(_POLL_S)
-        settled = safe_time.settle(layout.log, layout.log_lock)
+        settled = store.settle()
         result.recovered_segments += settled.recovered
     return settled
 

@@ -9,53 +9,46 @@ in it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from etl import durable
 from etl.lake import delta_log
 from etl.lake.errors import VersionNotFound
 from etl.lake.snapshot import Snapshot, held_whole
 from etl.layout import Layout
-from etl.log import segments, series
 from etl.log.segments import Sealed
+from etl.log.store import SegmentStore
 
 
-def delete_compacted(layout: Layout, snapshots: Sequence[Snapshot], *, before_s: float) -> int:
+def delete_compacted(
+    layout: Layout, store: SegmentStore, snapshots: Sequence[Snapshot], *, before_s: float
+) -> int:
     """Delete the segments that every table held at Unix time `before_s`; return their number."""
-    dead = series.dead_series(layout.log, layout.log_lock)
-    deleted = 0
-    if _any_candidate(layout, snapshots, dead):
+    dead = store.dead_series()
+    sealed = {name: _deletable(listed, dead) for name, listed in store.sealed().items()}
+    held: list[Sealed] = []
+    if _held_of(sealed, snapshots):
         aged = [_snapshot_at(layout.table(item.table.name), item, before_s) for item in snapshots]
-        deleted = sum(
-            _delete_in(folder, aged, dead) for folder in segments.series_folders(layout.log)
-        )
-    series.remove_dead(layout.log, layout.log_lock, dead)
-    return deleted
-
-
-def _delete_in(folder: Path, aged: Sequence[Snapshot], dead: set[str]) -> int:
-    watermark = held_whole(aged, folder.name)
-    listed = _deletable(segments.sealed_in(folder), dead)
-    held = [item for item in listed if item.number <= watermark]
-    for segment in held:
-        segment.path.unlink(missing_ok=True)
-    if held:
-        durable.fsync_path(folder)
+        held = _held_of(sealed, aged)
+        store.delete(held)
+    store.remove_dead(dead)
     return len(held)
+
+
+def _held_of(sealed: Mapping[str, list[Sealed]], by: Sequence[Snapshot]) -> list[Sealed]:
+    """Return the segments that all tables hold whole."""
+    watermarks = {name: held_whole(by, name) for name in sealed}
+    return [
+        item
+        for name, listed in sealed.items()
+        for item in listed
+        if item.number <= watermarks[name]
+    ]
 
 
 def _deletable(listed: list[Sealed], dead: set[str]) -> list[Sealed]:
     return listed if listed and listed[0].series in dead else listed[:-1]
-
-
-def _any_candidate(layout: Layout, snapshots: Sequence[Snapshot], dead: set[str]) -> bool:
-    return any(
-        segment.number <= held_whole(snapshots, series)
-        for series, listed in segments.sealed_everywhere(layout.log).items()
-        for segment in _deletable(listed, dead)[:1]
-    )
 
 
 def _snapshot_at(folder: Path, newest: Snapshot, before_s: float) -> Snapshot:

@@ -6,6 +6,7 @@ folder of a series holds
     series.json                                  {"format": 2, "series": "<name>"}
     lock                                         flocked by the process that writes the series
     closed                                       the writer's promise, see `etl.log.closed`
+    shipped                                      the copy in object storage: `etl.log.shipped`
     000000000042.open                            the segment being written
     000000000041-n12345-c74e1f792.ndjson         a sealed segment: line count and CRC-32 of the file
     000000000042.broken                          bytes that recovery took out of a segment

@@ -19,17 +19,26 @@ from etl.log.segments import Sealed
 class Settled:
     """The sealed segments of the log and its safe time.
 
-    Times are in microseconds since the epoch. `before_us` is the safe time: the smallest promise,
-    made by the series `waits_for`; None if no series is written. `recovered` counts segments.
-    `dead` names the series that nobody writes. `now_us` is the wall clock's time after the listing.
+    Times are in microseconds since the epoch. `promises` are those of the series that are written.
+    `recovered` counts segments. `dead` names the series that nobody writes. `now_us` is the wall
+    clock's time after the listing.
     """
 
     sealed: Mapping[str, list[Sealed]]
-    before_us: int | None
-    waits_for: str
+    promises: Mapping[str, int]
     recovered: int
     dead: frozenset[str]
     now_us: int
+
+    @property
+    def before_us(self) -> int | None:
+        """The safe time: the smallest promise; None if no series is written."""
+        return min(self.promises.values(), default=None)
+
+    @property
+    def waits_for(self) -> str:
+        """The series that made the smallest promise; empty if no series is written."""
+        return min(self.promises, key=self.promises.__getitem__, default="")
 
 
 def settle(log_folder: Path, lock: Path) -> Settled:
@@ -38,7 +47,7 @@ def settle(log_folder: Path, lock: Path) -> Settled:
     The promises are read before the segments are listed, and no series is claimed in between.
     Raises SeriesFormatError.
     """
-    promises: list[tuple[int, str]] = []
+    promises: dict[str, int] = {}
     recovered = 0
     dead: set[str] = set()
     with durable.locked(lock):
@@ -49,8 +58,6 @@ def settle(log_folder: Path, lock: Path) -> Settled:
                     recovered += len(recovery.recover_series(folder))
                     dead.add(folder.name)
                 else:
-                    promises.append((closed.read(folder) or 0, folder.name))
+                    promises[folder.name] = closed.read(folder) or 0
         sealed = segments.sealed_everywhere(log_folder)
-    before_us, waits_for = min(promises, default=(None, ""))
-    now_us = time.time_ns() // 1000
-    return Settled(sealed, before_us, waits_for, recovered, frozenset(dead), now_us)
+    return Settled(sealed, promises, recovered, frozenset(dead), time.time_ns() // 1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -71,14 +71,21 @@ def _has_gap(listed: Sequence[Sealed]) -> bool:
     return any(after.number != before.number + 1 for before, after in pairwise(listed))
 
 
+def sealed_at(path: Path) -> Sealed | None:
+    """Return the sealed segment that a path names; None for any other name."""
+    match = _SEALED.fullmatch(path.name)
+    if match is None:
+        return None
+    return Sealed(path.parent.name, int(match[1]), int(match[2]), int(match[3], 16), path)
+
+
+def by_number(named: Iterable[Sealed | None]) -> list[Sealed]:
+    """Return the sealed segments in the order of their numbers."""
+    return sorted((item for item in named if item), key=lambda segment: segment.number)
+
+
 def _list_sealed(folder: Path) -> list[Sealed]:
-    sealed = []
-    for name in names_in(folder):
-        match = _SEALED.fullmatch(name)
-        if match:
-            number, lines, crc = int(match[1]), int(match[2]), int(match[3], 16)
-            sealed.append(Sealed(folder.name, number, lines, crc, folder / name))
-    return sorted(sealed, key=lambda segment: segment.number)
+    return by_number(sealed_at(folder / name) for name in names_in(folder))
 
 
 def open_in(folder: Path) -> list[tuple[int, Path]]:

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from etl import durable
-from etl.log import closed, segments
+from etl.log import closed, segments, shipped
 from etl.log.format import FORMATS_READ, LOCK_FILE, SERIES_FILE
 
-_BARE = {SERIES_FILE, LOCK_FILE, closed.NAME}
+_BARE = {SERIES_FILE, LOCK_FILE, closed.NAME, shipped.NAME}
 
 
 class SeriesFormatError(Exception):

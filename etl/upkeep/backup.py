@@ -27,6 +27,7 @@ from etl.layout import Layout
 from etl.log import compatibility, segments
 from etl.log import format as log_format
 from etl.log.segments import Sealed
+from etl.log.store import LocalLog, SegmentStore
 
 
 class BackupRefused(Exception):
@@ -43,10 +44,12 @@ class BackupOutcome:
     bytes: int
 
 
-def run(data: Path, destination: Path) -> BackupOutcome:
+def run(data: Path, destination: Path, store: SegmentStore | None = None) -> BackupOutcome:
     """Copy `data` to `destination`, which must not exist; the copy is durable on return.
 
-    Raises BackupRefused, LakeError, DataFolderError, SeriesFormatError; OSError.
+    `store` holds the segments; the log of the data folder by default. The copy has them in its own
+    log. Raises BackupRefused, LakeError, LogUnavailable, DataFolderError, SeriesFormatError;
+    OSError.
     """
     if destination.exists():
         raise BackupRefused(f"{destination} exists: a backup goes to a new folder")
@@ -54,9 +57,10 @@ def run(data: Path, destination: Path) -> BackupOutcome:
     compatibility.refuse_newer(source)
     target.root.parent.mkdir(parents=True, exist_ok=True)
     target.prepare()
-    _copy_segments(source, target)
+    store = store or LocalLog.of(source)
+    _copy_segments(store, target)
     pinned = [Snapshot.load(source.table(table.name), table) for table in TABLES]
-    _copy_segments(source, target)
+    _copy_segments(store, target)
     copied_segments = sum(map(len, segments.sealed_everywhere(target.log).values()))
     snapshots = [_copy_table(source, target, snapshot) for snapshot in pinned]
     _copy_directory(source, target)
@@ -73,17 +77,17 @@ def run(data: Path, destination: Path) -> BackupOutcome:
     return BackupOutcome(copied_segments, files, rows, sum(path.stat().st_size for path in paths))
 
 
-def _copy_segments(source: Layout, target: Layout) -> None:
+def _copy_segments(store: SegmentStore, target: Layout) -> None:
     """Copy the sealed segments that are not copied yet."""
-    for folder in segments.series_folders(source.log):
-        into = target.log / folder.name
+    for name, listed in store.sealed().items():
+        into = target.log / name
         try:
-            description = (folder / log_format.SERIES_FILE).read_bytes()
+            description = (store.folder / name / log_format.SERIES_FILE).read_bytes()
         except FileNotFoundError:
             continue  # compacted: the snapshot, which is loaded later, holds all its lines
         into.mkdir(exist_ok=True)
         (into / log_format.SERIES_FILE).write_bytes(description)
-        for segment in segments.sealed_in(folder):
+        for segment in listed:
             _copy_segment(segment, into)
 
 

@@ -45,7 +45,7 @@ _KEY_FORMAT = "etl/lake/keys/format.py"
 _KEY_FILES = "tests/unit/etl/lake/keys/test_key_files.py"
 _KEYED_LAKE = "tests/unit/etl/lake/keys/test_keyed_lake.py"
 _TAIL = "etl/lake/live/tail.py"
-_LISTED = "sealed = segments.sealed_everywhere(layout.log) if scope.version is None else {}"
+_LISTED = "sealed = self.store.sealed() if scope.version is None else {}"
 
 MUTANTS = (
     _mutant(
@@ -129,8 +129,8 @@ MUTANTS = (
         ),
         (
             "etl/log/safe_time.py",
-            "        sealed = segments.sealed_everywhere(log_folder)\n    before_us",
-            "    before_us",
+            "        sealed = segments.sealed_everywhere(log_folder)\n    return",
+            "    return",
         ),
     ),
     _mutant(

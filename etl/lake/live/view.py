@@ -37,6 +37,7 @@ from etl.lake.tables import EVENTS, TABLES, Table
 from etl.layout import DataFolderError, Layout
 from etl.log import backlog, compatibility, segments
 from etl.log.series import SeriesFormatError
+from etl.log.store import LocalLog, LogUnavailable, SegmentStore
 
 if TYPE_CHECKING:
     from etl.directory.database import DirectoryDatabase
@@ -89,8 +90,11 @@ class LiveView:
         data: Path,
         directory: DirectoryDatabase | None = None,
         limits: ViewLimits | None = None,
+        store: SegmentStore | None = None,
     ) -> None:
+        """View a data folder; `store` holds its segments, the folder's own log by default."""
         self.data, self.directory, self.limits = data, directory, limits or ViewLimits()
+        self.store = store or LocalLog.of(Layout(data.absolute()))
         self._verified = backlog.Verified()
         self._superseded = Superseded()
         self._keys = Memory()
@@ -108,6 +112,13 @@ class LiveView:
     def lock_down(self) -> None:
         """Let the connections read no files but those of the lake; this cannot be undone."""
         self._instance.lock_down(Layout(self.data).lake)
+
+    def refresh(self) -> None:
+        """Bring the log's files here up to date, for another process. Raises LakeError."""
+        try:
+            self.store.sealed()
+        except LogUnavailable as error:
+            raise LakeError(str(error)) from error
 
     def connect(
         self, *, version: int | None = None, tenant: int | None = None, names: Names | None = None
@@ -131,6 +142,8 @@ class LiveView:
                     self._fill(con, scope)
                 except VersionNotFound:
                     raise
+                except LogUnavailable as error:
+                    raise LakeError(str(error)) from error
                 except (FileNotFoundError, duckdb.IOException, LakeError) as error:
                     last = error
                     continue
@@ -146,7 +159,7 @@ class LiveView:
 
     def _fill(self, con: duckdb.DuckDBPyConnection, scope: _Scope) -> None:
         layout = Layout(self.data.absolute())
-        sealed = segments.sealed_everywhere(layout.log) if scope.version is None else {}
+        sealed = self.store.sealed() if scope.version is None else {}
         pins = {table.name: scope.version if table is EVENTS else None for table in TABLES}
         snapshots = [
             Snapshot.load(layout.table(table.name), table, pins[table.name]) for table in TABLES

@@ -87,6 +87,7 @@ class Query:
         Cancelled.
         """
         deadline_s = time.monotonic() + self._sandbox.timeout_s
+        self._sandbox.view.refresh()
         parts = list(protocol.encode(self._task(), self._sandbox.view.names()))
         try:
             return self._output(self._send(parts).wait(deadline_s))
@@ -109,6 +110,7 @@ class Query:
             self._sql,
             self._rows_max,
             str(view.data.absolute()),
+            str(view.store.folder.absolute()),
             self._sandbox.timeout_s,
             limits.memory_bytes_max,
             limits.threads_max,

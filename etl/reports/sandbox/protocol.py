@@ -31,11 +31,12 @@ ERRORS: Mapping[int, type[Exception]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One SELECT, the data folder that it reads, and its limits."""
+    """One SELECT, the data folder and the folder of segments that it reads, and its limits."""
 
     sql: str
     rows_max: int
     data: str
+    log: str
     timeout_s: float
     memory_bytes_max: int
     threads_max: int

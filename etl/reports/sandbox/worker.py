@@ -23,6 +23,7 @@ from etl.lake.duck import lock_down
 from etl.lake.live.names import Names
 from etl.lake.live.view import LiveView, ViewLimits
 from etl.layout import Layout
+from etl.log.store import LocalLog
 from etl.reports.sandbox import confine, protocol, queries
 from etl.reports.sandbox.protocol import ERRORS, MARK, Task
 
@@ -64,13 +65,15 @@ def _run(task: Task, names: Names) -> None:
 
 def _confined_connection(task: Task, names: Names) -> duckdb.DuckDBPyConnection:
     """Return a live connection and confine the process: from now on it only reads the lake."""
-    layout = Layout(Path(task.data))
+    # The files of the log are here: the sandbox's parent has seen to it.
+    layout, store = Layout(Path(task.data)), LocalLog(Path(task.log), Path(task.log) / "lock")
     statm = os.open("/proc/self/statm", os.O_RDONLY)
     pa.scalar(0, pa.timestamp("us", "UTC")).as_py()  # imports the modules of time zones
     package = Path(str(package_files("etl.lake")))  # its .sql files are read later
-    confine.read_only([layout.lake, layout.log, layout.format_file, package, *_READ_BY_DUCKDB])
+    folders = [layout.lake, layout.log, store.folder]
+    confine.read_only([*folders, layout.format_file, package, *_READ_BY_DUCKDB])
     limits = ViewLimits(task.memory_bytes_max, task.threads_max, may_spill=False, tail_bytes_max=0)
-    con = LiveView(layout.root, limits=limits).connect(names=names)
+    con = LiveView(layout.root, limits=limits, store=store).connect(names=names)
     for setting in _SETTINGS:
         con.execute(setting)
     lock_down(con, layout.lake)

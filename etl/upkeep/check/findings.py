@@ -44,6 +44,8 @@ class Findings:
     bytes: int = 0
     open_segments: int = 0
     broken_files: int = 0
+    unshipped_segments: int = 0
+    unshipped_bytes: int = 0
     compared_lines: int = 0
     key_files: int = 0
     missing_key_files: int = 0
@@ -63,6 +65,11 @@ def describe(findings: Findings) -> Iterator[str]:
         f"{findings.lines} lines, {findings.bytes} bytes verified; "
         f"{findings.open_segments} open, {findings.broken_files} set aside"
     )
+    if findings.unshipped_segments:
+        yield (
+            f"shipping: {findings.unshipped_segments} segments, {findings.unshipped_bytes} bytes "
+            "are on this machine only"
+        )
     yield from map(_describe_recovered, findings.recovered)
     for name, facts in findings.tables.items():
         yield (

@@ -7,6 +7,7 @@
   balances: lines = rows + duplicates (`etl.upkeep.check.lake`);
 - key files: their bytes are intact, and they hold the keys of their Parquet files
   (`etl.upkeep.check.keys`);
+- shipping: nothing keeps segments from object storage, if they go there;
 - agreement: the lines of the compacted segments that still exist are rows of the lake, and the next
   compaction can read the others (`etl.upkeep.check.agreement`).
 
@@ -22,26 +23,28 @@ from etl.lake.errors import LakeError
 from etl.lake.snapshot import held_whole
 from etl.lake.tables import TABLES
 from etl.layout import Layout
-from etl.log import segments
+from etl.log.store import LocalLog, SegmentStore
 from etl.upkeep.check import agreement, keys, lake, log, names
 from etl.upkeep.check.findings import Findings, Problem
 
 _ATTEMPTS_MAX = 3
 
 
-def run(data: Path) -> Findings:
+def run(data: Path, store: SegmentStore | None = None) -> Findings:
     """Verify a data folder and return the findings.
 
-    It starts again if a table cannot be read: a compaction that starts after a power cut may set
-    aside an entry of the Delta log meanwhile. Raises NewerFormat if a newer version wrote the
-    folder, DataFolderError if its format cannot be read.
+    `store` holds the segments; the log of the data folder by default. It starts again if a table
+    cannot be read: a compaction that starts after a power cut may set aside an entry of the Delta
+    log meanwhile. Raises NewerFormat if a newer version wrote the folder, DataFolderError if its
+    format cannot be read, LogUnavailable.
     """
     layout = Layout(data.absolute())
+    store = store or LocalLog.of(layout)
     layout.refuse_newer()
     for _ in range(_ATTEMPTS_MAX):
         findings = Findings()
         try:
-            _verify(layout, findings)
+            _verify(layout, store, findings)
         except LakeError as error:
             findings.problems.append(Problem(lake.UNREADABLE, str(error)))
         if not any(problem.what == lake.UNREADABLE for problem in findings.problems):
@@ -49,9 +52,10 @@ def run(data: Path) -> Findings:
     return findings
 
 
-def _verify(layout: Layout, findings: Findings) -> None:
-    sealed = segments.sealed_everywhere(layout.log)
+def _verify(layout: Layout, store: SegmentStore, findings: Findings) -> None:
+    sealed = store.sealed()
     findings.problems += names.problems(layout)
+    log.verify_shipping(store, findings)
     snapshots = list(lake.load_tables(layout, findings))
     intact = list(log.verify(layout, sealed, findings))
     watermarks = {series: held_whole(snapshots, series) for series in sealed}

@@ -8,6 +8,7 @@ from etl.layout import Layout
 from etl.log import recovery_record, segments, verification
 from etl.log.segments import Sealed
 from etl.log.series import SeriesFormatError, check_format
+from etl.log.store import SegmentStore
 from etl.log.verification import SegmentCorrupt
 from etl.upkeep.check.findings import Findings, Problem
 
@@ -29,6 +30,13 @@ def verify(
         for segment in listed:
             if _is_intact(segment, findings):
                 yield segment
+
+
+def verify_shipping(store: SegmentStore, findings: Findings) -> None:
+    """Count the segments that wait to be shipped, and add why they cannot be."""
+    waiting = store.unshipped()
+    findings.unshipped_segments, findings.unshipped_bytes = waiting.segments, waiting.size_bytes
+    findings.problems += [Problem("not-shipped", problem) for problem in waiting.problems]
 
 
 def verify_numbers(

@@ -15,13 +15,13 @@ from etl import token_file
 from etl.lake import delta_log
 from etl.lake.tables import PARTITION, TABLES
 from etl.layout import Layout
-from etl.log import closed, recovery_record, segments
+from etl.log import closed, recovery_record, segments, shipped
 from etl.log import format as log_format
 from etl.upkeep.check.findings import Problem
 
 _IN_SERIES = re.compile(
     rf"\d{{12}}(-n\d+-c[0-9a-f]{{8}}\.ndjson|\.open|\.broken.*)|.*\.tmp"
-    rf"|{re.escape(log_format.SERIES_FILE)}|{log_format.LOCK_FILE}|{closed.NAME}"
+    rf"|{re.escape(log_format.SERIES_FILE)}|{log_format.LOCK_FILE}|{closed.NAME}|{shipped.NAME}"
     rf"|{re.escape(recovery_record.NAME)}"
 )
 _DATABASE_START = b"SQLite format 3\0"

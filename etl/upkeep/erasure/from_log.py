@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from etl import durable
-from etl.log import rewriting, segments, verification
+from etl.log import rewriting, verification
 from etl.log.format import ERASED_KIND, Line
 from etl.log.segments import Sealed
+from etl.log.store import SegmentStore
 from etl.upkeep.erasure.outcome import ErasureOutcome
 from etl.upkeep.erasure.subject import Subject
 
@@ -26,28 +27,28 @@ class LogErasure:
     keys: Set[Key]
     outcome: ErasureOutcome
 
-    def run(self, folder: Path, watermark: int) -> None:
-        """Erase from one series, whose segments up to `watermark` the lake holds whole."""
-        sealed = segments.sealed_in(folder)
-        for segment in sealed:
-            if segment is sealed[-1] or segment.number > watermark:
-                self._rewrite(segment)
-            else:
-                segment.path.unlink()
-                self.outcome.deleted_segments += 1
+    def erase_segments(self, store: SegmentStore, sealed: Sequence[Sealed], watermark: int) -> None:
+        """Erase from the segments of a series, which the lake holds whole up to `watermark`."""
+        held = [item for item in sealed[:-1] if item.number <= watermark]
+        for segment in sealed[len(held) :]:
+            self._rewrite(store, segment)
+        store.delete(held)
+        self.outcome.deleted_segments += len(held)
+
+    def erase_set_aside(self, folder: Path) -> None:
+        """Erase from the bytes that were set aside in the folder of a series."""
         for path in folder.glob("*.broken*"):
             self._rewrite_broken(path)
         durable.fsync_path(folder)
 
-    def _rewrite(self, segment: Sealed) -> None:
+    def _rewrite(self, store: SegmentStore, segment: Sealed) -> None:
         lines = [line for line in verification.scan(segment) if isinstance(line, Line)]
         before = rewriting.entries(lines)
         after = [entry._replace(payload=self._erased(entry.payload)) for entry in before]
         erased = sum(new != old for new, old in zip(after, before, strict=True))
         if not erased:
             return
-        rewriting.write_sealed(segment.path.parent, segment.number, after)
-        segment.path.unlink()
+        store.replace(segment, after)
         self.outcome.erased_lines += erased
 
     def _erased(self, payload: bytes) -> bytes:

@@ -28,6 +28,7 @@ from etl.lake.snapshot import held_whole
 from etl.lake.tables import TABLES
 from etl.layout import Layout
 from etl.log import compatibility, recovery, segments
+from etl.log.store import LocalLog, SegmentStore
 from etl.upkeep.erasure.from_lake import LakeErasure
 from etl.upkeep.erasure.from_log import LogErasure
 from etl.upkeep.erasure.outcome import ErasureOutcome
@@ -41,24 +42,30 @@ class EraseRefused(Exception):
     """The erasure stopped, perhaps after some changes; the message says why, and what to do."""
 
 
-def run(
+def run(  # noqa: PLR0913  (its clock and store, passed in)
     data: Path,
     subject: Subject,
     plan: compaction.CompactionPlan,
     now_s: float,
+    store: SegmentStore | None = None,
     *,
     seal_timeout_s: float = 60.0,
 ) -> ErasureOutcome:
-    """Erase the subject. Raises EraseRefused and the errors of `compaction.run`."""
+    """Erase the subject; `store` as for `compaction.run`, whose errors and EraseRefused it raises.
+
+    If the log is in object storage, this machine's own segments are searched, but not changed: they
+    are copies that its shipper deletes.
+    """
     layout = Layout(data.absolute())
+    store = store or LocalLog.of(layout)
     compatibility.refuse_newer(layout)
     layout.prepare()
     with durable.locked(layout.lake_lock):
         _await_sealed(layout, seal_timeout_s)
-        _compact(layout, plan, now_s)
+        _compact(layout, store, plan, now_s)
         outcome = ErasureOutcome()
         try:
-            _erase(layout, subject, plan, outcome)
+            _erase(layout, store, subject, plan, outcome)
         except CommitFailedError as error:
             raise EraseRefused(
                 f"another process changed the lake; run the erasure again: {error}"
@@ -90,8 +97,10 @@ def _open_segments(layout: Layout) -> Iterator[Path]:
             yield path
 
 
-def _compact(layout: Layout, plan: compaction.CompactionPlan, now_s: float) -> None:
-    compacted = compaction.run_with_lock(layout, plan, now_s)
+def _compact(
+    layout: Layout, store: SegmentStore, plan: compaction.CompactionPlan, now_s: float
+) -> None:
+    compacted = compaction.run_with_lock(layout, plan, now_s, store)
     if compacted.stopped:
         first = compacted.stopped[0]
         where = f"{first.series}/{first.segment}"
@@ -99,7 +108,11 @@ def _compact(layout: Layout, plan: compaction.CompactionPlan, now_s: float) -> N
 
 
 def _erase(
-    layout: Layout, subject: Subject, plan: compaction.CompactionPlan, outcome: ErasureOutcome
+    layout: Layout,
+    store: SegmentStore,
+    subject: Subject,
+    plan: compaction.CompactionPlan,
+    outcome: ErasureOutcome,
 ) -> None:
     from_lake = LakeErasure(layout, subject, outcome)
     with duck.connect(
@@ -107,7 +120,9 @@ def _erase(
     ) as con:
         from_log = LogErasure(subject, from_lake.keys(con), outcome)
         snapshots = [from_lake.erase_rows(con, table) for table in TABLES]
+    for name, listed in store.sealed().items():
+        from_log.erase_segments(store, listed, held_whole(snapshots, name))
     for folder in segments.series_folders(layout.log):
-        from_log.run(folder, held_whole(snapshots, folder.name))
+        from_log.erase_set_aside(folder)
     for table in TABLES:
         from_lake.delete_older_versions(table)

@@ -17,7 +17,8 @@ from etl.upkeep.erasure.subject import Subject
 
 def search(layout: Layout, subject: Subject) -> list[Path]:
     """Return every file of log and lake that holds the subject, referenced or not."""
-    paths = [path for path in _files(layout.log) if _has_line(path, subject)]
+    in_log = (path for folder in (layout.log, layout.mirror) for path in _files(folder))
+    paths = [path for path in in_log if _has_line(path, subject)]
     with duckdb.connect() as con:
         for table in TABLES:
             folder = layout.table(table.name)

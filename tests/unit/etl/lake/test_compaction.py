@@ -28,6 +28,7 @@ from etl.lake.tables import EVENTS, TABLES
 from etl.log import recovery, segments
 from etl.log.backlog import Stopped
 from etl.log.segments import Sealed
+from etl.log.store import LocalLog
 from etl.upkeep import check
 
 OTHER = "h-w0-bb"
@@ -632,7 +633,7 @@ def test_a_file_that_was_committed_is_never_replaced(shop, monkeypatch):
     def raced(folder, snapshot, files, *rest):
         inodes.extend(file.path.stat().st_ino for file in files)
         if len(inodes) == 1:
-            compaction.run_with_lock(shop.layout, plan, 0.0)
+            compaction.run_with_lock(shop.layout, plan, 0.0, LocalLog.of(shop.layout))
         commit(folder, snapshot, files, *rest)
 
     monkeypatch.setattr(commits, "commit", raced)

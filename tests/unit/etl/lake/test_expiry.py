@@ -11,6 +11,7 @@ from etl.lake import commits, expiry
 from etl.lake.errors import LakeError
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import TABLES
+from etl.log.store import LocalLog
 
 OLD_S, YOUNG_S, NOW_S = 1_000.0, 2_000.0, 3_000.0
 
@@ -33,7 +34,9 @@ def commit_times(shop: Shop, *times_s: float) -> None:
 
 
 def delete(shop: Shop, before_s: float) -> int:
-    return expiry.delete_compacted(shop.layout, snapshots(shop), before_s=before_s)
+    return expiry.delete_compacted(
+        shop.layout, LocalLog.of(shop.layout), snapshots(shop), before_s=before_s
+    )
 
 
 def numbers(shop: Shop, series: str = "h-w0-aa") -> list[int]:

@@ -325,10 +325,10 @@ def test_what_came_meanwhile_is_said(filled, monkeypatch):
 def test_a_version_that_another_writer_commits_meanwhile_keeps_its_files(filled, monkeypatch):
     """Such as a merge by another program, which does not know the lake's lock."""
     others = filled.query("SELECT * FROM events WHERE tenant_id != 1 ORDER BY series, seq")
-    folder, erase_from_log = filled.layout.table("events"), LogErasure.run
+    folder, erase_from_log = filled.layout.table("events"), LogErasure.erase_segments
 
     def after_a_rewrite(*arguments: object) -> None:
-        monkeypatch.setattr(LogErasure, "run", erase_from_log)
+        monkeypatch.setattr(LogErasure, "erase_segments", erase_from_log)
         newest = Snapshot.load(folder, EVENTS)
         replaced = newest.listed()[:1]
         with duckdb.connect() as con:
@@ -336,7 +336,7 @@ def test_a_version_that_another_writer_commits_meanwhile_keeps_its_files(filled,
         commits.replace(folder, newest, Change([written], replaced, is_rewrite=True, books={}))
         erase_from_log(*arguments)
 
-    monkeypatch.setattr(LogErasure, "run", after_a_rewrite)
+    monkeypatch.setattr(LogErasure, "erase_segments", after_a_rewrite)
     run(filled, TENANT)
     assert rows(filled) == others
 

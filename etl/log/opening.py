@@ -1,0 +1,16 @@
+"""Opening the segment store of a data folder: the one place that chooses its form."""
+
+from __future__ import annotations
+
+from etl.layout import Layout
+from etl.log.store import LocalLog, SegmentStore
+from etl.object_store import ObjectStore
+
+
+def open_store(layout: Layout, log_url: str) -> SegmentStore:
+    """Return the log at `log_url`, or the folder's own log if that is empty."""
+    if not log_url:
+        return LocalLog.of(layout)
+    from etl.log.shared_log import SharedLog  # noqa: PLC0415  (few need it)
+
+    return SharedLog(ObjectStore.open(log_url), layout)

@@ -1,0 +1,176 @@
+"""Objects in a bucket that speaks S3, by obstore: put, get, list, delete, and clear errors.
+
+An object is put whole in one request, with a SHA-256 that the server verifies, and never in parts.
+So nobody sees half of it, and an upload that dies leaves nothing to clean up. `put_new` sends
+`If-None-Match: *`: of two writers of a name, one wins and the other learns of it. A listing shows
+every object that was put before it began.
+
+Credentials come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN,
+AWS_REGION, AWS_ENDPOINT_URL), or from the machine's role. No message contains them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
+
+_URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[\w.=-]+)*)/?")
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_STATUS = re.compile(r"status code: (\d+ [\w ]+)")
+_KEYS_PER_DELETE = 1_000
+_RETRIES: RetryConfig = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
+# Plain HTTP is for an endpoint that the operator names; that of AWS is HTTPS.
+_CLIENT: ClientConfig = {"connect_timeout": "3s", "timeout": "30s", "allow_http": True}
+
+_CAUSES = {
+    "NoSuchBucket": "the bucket does not exist; create it, or correct the URL",
+    "InvalidBucketName": "the bucket does not exist; create it, or correct the URL",
+    "InvalidAccessKeyId": "the access key is unknown; correct AWS_ACCESS_KEY_ID",
+    "SignatureDoesNotMatch": "the secret key is wrong; correct AWS_SECRET_ACCESS_KEY",
+    "ExpiredToken": "the credentials have expired; renew AWS_SESSION_TOKEN",
+    "AccessDenied": "access is denied; let these credentials get, put, list and delete objects",
+    "RequestTimeTooSkewed": "the clock of this machine is wrong; set it, for example by NTP",
+    "PermanentRedirect": "the bucket is in another region; correct AWS_REGION",
+    "AuthorizationHeaderMalformed": "the bucket is in another region; correct AWS_REGION",
+}
+
+
+NOT_INSTALLED = "log_url needs the client of S3: pip install 'beaconlog[s3]'"
+
+
+class ObjectStoreError(Exception):
+    """The store cannot be used now. The message names it, and says why and what to do."""
+
+
+class ObjectExists(Exception):
+    """An object of this name exists, so nothing was put."""
+
+
+class ObjectMissing(Exception):
+    """No object has this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object: its key below the store's prefix, and its size."""
+
+    key: str
+    size_bytes: int
+
+
+def is_installed() -> bool:
+    """Return whether the client library is installed."""
+    return find_spec("obstore") is not None
+
+
+class ObjectStore:
+    """The objects below one prefix of a bucket. Threads may share it, processes may not."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        """Use a store of obstore; `name` stands for it in messages."""
+        self._client, self.name = client, name
+
+    @classmethod
+    def open(cls, url: str) -> ObjectStore:
+        """Return the store at a URL, such as s3://bucket/log. It connects at its first request.
+
+        Raises ValueError for any other URL.
+        """
+        from obstore.store import S3Store  # noqa: PLC0415  (an extra: few need it)
+
+        match = _URL.fullmatch(url)
+        if match is None:
+            raise ValueError(url)
+        client = S3Store(
+            match[1],
+            prefix=match[2].strip("/") or None,
+            client_options=_CLIENT,
+            retry_config=_RETRIES,
+            checksum_algorithm="SHA256",
+        )
+        return cls(client, url)
+
+    def put_new(self, key: str, data: bytes) -> None:
+        """Create an object. Raises ObjectExists, ObjectStoreError."""
+        self._put(key, data, "create")
+
+    def put(self, key: str, data: bytes) -> None:
+        """Create or replace an object. Raises ObjectStoreError."""
+        self._put(key, data, "overwrite")
+
+    def _put(self, key: str, data: bytes, mode: Any) -> None:
+        import obstore  # noqa: PLC0415
+
+        with self._errors():
+            obstore.put(self._client, key, data, mode=mode, use_multipart=False)
+
+    def get(self, key: str) -> bytes:
+        """Return the content of an object. Raises ObjectMissing, ObjectStoreError."""
+        import obstore  # noqa: PLC0415
+
+        with self._errors():
+            return bytes(obstore.get(self._client, key).bytes())
+
+    def size_bytes(self, key: str) -> int:
+        """Return the size of an object. Raises ObjectMissing, ObjectStoreError."""
+        import obstore  # noqa: PLC0415
+
+        with self._errors():
+            return int(obstore.head(self._client, key)["size"])
+
+    def listed(self) -> list[Listed]:
+        """Return all objects, by key. Raises ObjectStoreError."""
+        import obstore  # noqa: PLC0415
+
+        with self._errors():
+            found = obstore.list(self._client).collect()
+        return sorted((Listed(item["path"], item["size"]) for item in found), key=_key)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; a missing one is no error. Raises ObjectStoreError."""
+        import obstore  # noqa: PLC0415
+
+        for start in range(0, len(keys), _KEYS_PER_DELETE):
+            with self._errors():
+                obstore.delete(self._client, list(keys[start : start + _KEYS_PER_DELETE]))
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Raise the errors of this module for those of obstore."""
+        from obstore import exceptions  # noqa: PLC0415
+
+        try:
+            yield
+        except exceptions.AlreadyExistsError as error:
+            raise ObjectExists(self.name) from error
+        except FileNotFoundError as error:
+            if "NoSuchBucket" not in str(error):
+                raise ObjectMissing(self.name) from error
+            raise ObjectStoreError(f"{self.name}: {_cause(str(error))}") from error
+        except exceptions.BaseError as error:
+            raise ObjectStoreError(f"{self.name}: {_cause(str(error))}") from error
+
+
+def _key(item: Listed) -> str:
+    return item.key
+
+
+def _cause(message: str) -> str:
+    """Return why a request failed and what to do, in one line without the response's details."""
+    if "169.254." in message or "credential" in message.lower():
+        return "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    code = _CODE.search(message)
+    if code:
+        return _CAUSES.get(code[1], f"the server refuses the request ({code[1]})")
+    status = _STATUS.search(message)
+    if status:
+        return f"the server fails ({status[1].strip()})"
+    return "the server does not answer; check AWS_ENDPOINT_URL and the network"

@@ -1,0 +1,209 @@
+"""The log in object storage: what a warehouse reads, deletes and mirrors of several machines."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import obstore
+import pytest
+from log_tools import START, Shop, event, flip
+from object_tools import Machine, Objects, Warehouse
+
+from etl.lake.compaction import CompactionPlan
+from etl.lake.errors import LakeError
+from etl.log.store import LogUnavailable
+from etl.object_store import ObjectStore, ObjectStoreError
+from etl.upkeep import backup, check, erasure
+from etl.upkeep.erasure import Subject
+
+ONCE = CompactionPlan(wait_s=0.0, segment_grace_s=0.0)
+
+
+@pytest.fixture
+def objects() -> Objects:
+    return Objects()
+
+
+@pytest.fixture
+def machines(tmp_path: Path, objects: Objects) -> tuple[Machine, Machine]:
+    return Machine(Shop(tmp_path / "m1"), objects), Machine(Shop(tmp_path / "m2"), objects)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path, objects: Objects) -> Warehouse:
+    return Warehouse(tmp_path / "warehouse", objects)
+
+
+def ship(machines: tuple[Machine, Machine]) -> None:
+    for machine in machines:
+        assert not machine.ship().problems
+
+
+def test_events_of_all_machines_are_counted_once(machines, warehouse):
+    """Before, during and after they are compacted; of a repeat on two machines the first counts."""
+    one, two = machines
+    one.shop.seal(event(2, event_id="x", dedupe_key="id:x", type="call"), series="m1-w0-aa")
+    two.shop.seal(
+        event(1, event_id="x", dedupe_key="id:x", type="location_view"), series="m2-w0-aa"
+    )
+    two.shop.seal(event(3), series="m2-w0-aa")
+    ship(machines)
+    assert warehouse.event_ids() == ["e3", "x"]
+    assert warehouse.compact().rows == 2
+    assert warehouse.event_ids() == ["e3", "x"]
+    assert warehouse.query("SELECT type FROM events WHERE event_id = 'x'") == [("location_view",)]
+    assert warehouse.compact().rows == 0
+    assert check.run(warehouse.data, warehouse.log).problems == []
+
+
+def test_nothing_enters_the_lake_before_everything_received_earlier(machines, warehouse):
+    """A machine that is cut off holds the others' later lines back, until it ships again."""
+    one, two = machines
+    one.shop.seal(event(5), series="m1-w0-aa")
+    two.shop.seal(event(1), series="m2-w0-aa")
+    with two.shop.written("m2-w0-aa", closed_s=2):
+        ship(machines)
+        assert warehouse.compact().rows == 1
+        assert warehouse.event_ids() == ["e1", "e5"]
+    ship(machines)
+    assert warehouse.compact().rows == 1
+
+
+def test_compacted_segments_are_deleted_there_and_in_the_mirror(machines, objects, warehouse):
+    """And an ended series with its last segment; a machine that ships again adds nothing."""
+    one, _ = machines
+    one.shop.seal(event(0), series="m1-w0-aa")
+    one.shop.seal(event(1), series="m1-w0-aa")
+    ship(machines)
+    assert warehouse.compact(ONCE).rows == 2
+    assert warehouse.compact(ONCE, after_s=10).deleted_segments == 2
+    assert objects.names() == []
+    warehouse.log.sealed()
+    assert list(warehouse.log.folder.glob("*/*.ndjson")) == []
+    one.restart()
+    ship(machines)
+    assert warehouse.compact(ONCE, after_s=20).rows == 0
+    assert warehouse.event_ids() == ["e0", "e1"]
+
+
+def test_a_copy_that_was_torn_is_fetched_again(machines, objects, warehouse):
+    """By the next process: a mirror is not synced."""
+    one, _ = machines
+    one.shop.seal(event(0))
+    ship(machines)
+    [copy] = warehouse.log.sealed()["h-w0-aa"]
+    flip(copy.path, 10)
+    assert Warehouse(warehouse.data, objects).event_ids() == ["e0"]
+
+
+def test_what_an_earlier_process_left_in_the_mirror_is_deleted(machines, objects, warehouse):
+    """Once it is old: another process may just have made it."""
+    one, _ = machines
+    one.shop.seal(event(0))
+    ship(machines)
+    [copy] = warehouse.log.sealed()["h-w0-aa"]
+    objects.delete(objects.names())
+    later = Warehouse(warehouse.data, objects)
+    assert later.log.sealed() == {}
+    assert copy.path.exists()
+    for path in (copy.path, copy.path.with_name("series.json")):
+        os.utime(path, (0, 0))
+    later.log.sealed()
+    assert not copy.path.parent.exists()
+
+
+def test_a_store_that_does_not_answer_stops_jobs_and_reports_with_its_reason(objects, warehouse):
+    """At once, and nothing is changed."""
+    with objects.outage():
+        with pytest.raises(LogUnavailable, match="does not answer"):
+            warehouse.compact()
+        with pytest.raises(LakeError, match="does not answer"):
+            warehouse.event_ids()
+
+
+def test_a_series_of_a_newer_format_is_refused(objects, warehouse):
+    """A newer version wrote it."""
+    objects.put("m1-w0-aa/series.json", b'{"format": 99, "series": "m1-w0-aa"}')
+    with pytest.raises(LogUnavailable, match="format 99"):
+        warehouse.compact()
+
+
+def test_a_promise_that_cannot_be_read_lets_nothing_pass(machines, objects, warehouse):
+    """The message names the object."""
+    machines[0].shop.seal(event(0))
+    with machines[0].shop.written():
+        ship(machines)
+    objects.put("h-w0-aa/closed", b"?")
+    with pytest.raises(LogUnavailable, match="h-w0-aa/closed"):
+        warehouse.compact()
+
+
+def test_a_segment_that_is_missing_stops_its_series_alone(machines, objects, warehouse):
+    """As in a local log."""
+    one, two = machines
+    first = one.shop.seal(event(0), series="m1-w0-aa")
+    one.shop.seal(event(1), series="m1-w0-aa")
+    two.shop.seal(event(2), series="m2-w0-aa")
+    ship(machines)
+    objects.delete([f"m1-w0-aa/{first.path.name}"])
+    result = warehouse.compact()
+    assert ([item.series for item in result.stopped], result.rows) == (["m1-w0-aa"], 1)
+
+
+def test_an_erased_visitor_is_gone_from_object_storage(machines, objects, warehouse):
+    """Also from lines that the lake does not hold yet."""
+    one, _ = machines
+    one.shop.seal(event(0, visitor_id="f00d"), event(1), series="m1-w0-aa")
+    with one.shop.written("m1-w0-aa", closed_s=0.5):
+        ship(machines)
+        outcome = erasure.run(
+            warehouse.data, Subject(visitor_id="f00d"), ONCE, START.timestamp(), warehouse.log
+        )
+    assert outcome.remaining == []
+    assert not any(b"f00d" in objects.get(key) for key in objects.names())
+    assert warehouse.event_ids() == ["e1"]
+
+
+def test_a_backup_holds_the_segments_of_object_storage(machines, warehouse, tmp_path):
+    """In a log of its own, which needs no object storage."""
+    one, _ = machines
+    one.shop.seal(event(0))
+    ship(machines)
+    warehouse.compact()
+    one.shop.seal(event(1), series="m1-w1-aa")
+    ship(machines)
+    copy = Shop(tmp_path / "copy")
+    backup.run(warehouse.data, copy.data, warehouse.log)
+    assert copy.event_ids() == ["e0", "e1"]
+    assert copy.compact().rows == 1
+
+
+@pytest.mark.parametrize("url", ["bucket", "s3://", "s3://B", "s3://bucket/a b", "https://x/y"])
+def test_a_url_of_no_bucket_is_refused(url):
+    """Before any request."""
+    with pytest.raises(ValueError, match=url):
+        ObjectStore.open(url)
+
+
+@pytest.mark.parametrize(
+    ("response", "advice"),
+    [
+        ("403 Forbidden: <Error><Code>RequestTimeTooSkewed</Code>", "clock of this machine"),
+        ("403 Forbidden: <Error><Code>AccessDenied</Code>", "let these credentials"),
+        ("400 Bad Request: <Error><Code>Odd</Code>", "refuses the request (Odd)"),
+        ("500 Internal Server Error: <html>", "fails (500 Internal Server Error)"),
+        ("PUT http://169.254.169.254/latest/api/token", "set AWS_ACCESS_KEY_ID"),
+    ],
+)
+def test_a_failure_says_what_to_do(response, advice, monkeypatch):
+    """And nothing else of the response."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise obstore.exceptions.GenericError(f"non-2xx status code: {response} secret")
+
+    monkeypatch.setattr(obstore, "put", fail)
+    with pytest.raises(ObjectStoreError) as error:
+        ObjectStore(None, "s3://bucket/log").put("key", b"")
+    assert advice in str(error.value)
+    assert "secret" not in str(error.value).replace("SECRET", "")

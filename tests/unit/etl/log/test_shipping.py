@@ -1,0 +1,228 @@
+"""Shipping: every sealed segment reaches object storage once, whatever fails on the way."""
+
+import os
+from pathlib import Path
+
+import pytest
+from log_tools import Killed, Shop, event, flip, killed_before
+from object_tools import Machine, Objects, Warehouse
+from series_tools import SERIES, left_open, us_at
+
+from etl import durable
+from etl.log import mending, rescue, shipped, unshipped
+from etl.log.rescue import NoSuchSeries, ShippingTaken
+from etl.log.shared_log import ENDED
+from etl.log.shipped import Mark
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path / "data")
+
+
+@pytest.fixture
+def objects() -> Objects:
+    return Objects()
+
+
+@pytest.fixture
+def machine(shop: Shop, objects: Objects) -> Machine:
+    return Machine(shop, objects)
+
+
+def content(objects: Objects) -> dict[str, bytes]:
+    """The segments in object storage."""
+    return {key: objects.get(key) for key in objects.names() if key.endswith(".ndjson")}
+
+
+def on_disk(shop: Shop) -> dict[str, bytes]:
+    paths = shop.layout.log.glob("*/*.ndjson")
+    return {f"{path.parent.name}/{path.name}": path.read_bytes() for path in paths}
+
+
+def waiting(shop: Shop) -> int:
+    return unshipped.count(shop.layout).segments
+
+
+def test_what_is_sealed_is_shipped_under_its_own_name(shop, objects, machine):
+    """With the description of its series; orphans are sealed first."""
+    shop.seal(event(0))
+    shop.seal(event(1), series="h-w1-aa")
+    left_open(shop, 2)
+    done = machine.ship()
+    assert (done.shipped, done.waiting, done.is_complete, done.problems) == (3, 0, True, ())
+    assert content(objects) == on_disk(shop)
+    assert f"{SERIES}/series.json" in objects.names()
+    assert waiting(shop) == 0
+
+
+def test_a_series_ends_when_nobody_writes_it_and_all_of_it_is_there(shop, objects, machine):
+    """Not while it is written."""
+    shop.seal(event(0))
+    with shop.written():
+        assert not machine.ship().is_complete
+        assert f"{SERIES}/{ENDED}" not in objects.names()
+    assert machine.ship().is_complete
+    assert f"{SERIES}/{ENDED}" in objects.names()
+
+
+def test_a_promise_is_shipped_after_the_segments_that_it_relies_on(shop, objects, machine):
+    """A reader that sees it sees every line before it."""
+    log = Warehouse(shop.data.with_name("reader"), objects).log
+    shop.seal(event(0))
+    with shop.written(closed_s=7):
+        with objects.outage("size_bytes"):
+            machine.ship()
+        assert log.settle().before_us == 0
+        machine.ship()
+        assert log.settle().before_us == us_at(7)
+
+
+def test_an_outage_loses_nothing_and_is_caught_up(shop, objects, machine):
+    """It is told while it lasts."""
+    with objects.outage():
+        for number in range(5):
+            shop.seal(event(number))
+            assert machine.ship(after_s=1e6).problems
+        assert waiting(shop) == 5
+        assert "does not answer" in unshipped.problems(shop.layout)[0]
+    done = machine.ship()
+    assert (done.shipped, done.is_complete) == (5, True)
+    assert unshipped.problems(shop.layout) == ()
+    assert content(objects) == on_disk(shop)
+
+
+def test_the_same_content_confirms_an_earlier_try(shop, objects, machine):
+    """Such as the try of a machine that lost its mark in a power cut."""
+    shop.seal(event(0))
+    machine.ship()
+    (shop.folder() / shipped.NAME).write_bytes(b"")
+    machine.restart()
+    assert (machine.ship().problems, waiting(shop)) == ((), 0)
+
+
+def test_another_content_is_neither_replaced_nor_deleted_here(shop, objects, machine):
+    """The rest of the series is shipped, and no other series waits for it."""
+    first, second = shop.seal(event(0)), shop.seal(event(1))
+    key = f"{SERIES}/{first.path.name}"
+    objects.put(key, b"another")
+    for _ in range(3):
+        done = machine.ship(after_s=1e6)
+        assert len(done.problems) == 1
+        assert key in done.problems[0]
+        assert not done.is_complete
+    assert objects.get(key) == b"another"
+    assert first.path.exists()
+    assert f"{SERIES}/{second.path.name}" in objects.names()
+    log = Warehouse(shop.data.with_name("reader"), objects).log
+    assert log.settle().before_us > us_at(1e9)
+    objects.delete([key])
+    assert machine.ship(after_s=1e6).is_complete
+    assert objects.get(key) != b"another"
+
+
+def test_a_segment_that_is_damaged_on_disk_is_shipped_once_it_is_mended(shop, objects, machine):
+    """Until then it is a problem, and the others go on."""
+    damaged = shop.seal(event(0), event(1))
+    shop.seal(event(2))
+    flip(damaged.path, 20)
+    assert "mend" in machine.ship().problems[0]
+    assert len(content(objects)) == 1
+    mending.run(shop.data, SERIES, 1, lambda: 0)
+    assert machine.ship().is_complete
+    assert content(objects) == on_disk(shop)
+
+
+def test_segments_are_deleted_here_after_the_grace(shop, objects, machine):
+    """Of a series that is written all but the newest, because recovery reads it."""
+    for number in range(3):
+        shop.seal(event(number))
+    with shop.written():
+        machine.ship()
+        machine.ship(after_s=machine.grace_s - 1)
+        assert len(shop.sealed()) == 3
+        machine.ship()
+        assert [item.number for item in shop.sealed()] == [3]
+    machine.ship()
+    machine.ship(after_s=machine.grace_s)
+    assert not (shop.layout.log / SERIES).exists()
+    assert len(content(objects)) == 3
+
+
+def test_nothing_is_deleted_that_is_not_confirmed(shop, objects, machine):
+    """Whatever time passes."""
+    shop.seal(event(0))
+    with objects.outage("size_bytes"):
+        machine.ship()
+        machine.ship(after_s=1e9)
+    assert len(shop.sealed()) == 1
+
+
+def test_a_kill_at_any_step_is_made_good_by_the_next_shipper(tmp_path):
+    """Everything is there, once, and the series ends."""
+    steps = [
+        (Objects, "put_new"),
+        (Objects, "put"),
+        (Objects, "size_bytes"),
+        (durable, "write_file"),
+        (Path, "unlink"),
+        (os, "fsync"),
+    ]
+    for step in range(1, 40):
+        shop, objects = Shop(tmp_path / str(step)), Objects()
+        for number in range(2):
+            shop.seal(event(number))
+        expected = on_disk(shop)
+        killed = Machine(shop, objects, grace_s=0.0)
+        try:
+            with killed_before(step, steps):
+                killed.ship()
+                killed.ship()
+        except Killed:
+            killed.restart()
+            assert killed.ship().is_complete
+        else:
+            break
+        assert content(objects) == expected
+        assert f"{SERIES}/{ENDED}" in objects.names()
+    assert step > 8
+
+
+def test_a_mark_that_cannot_be_read_is_that_of_a_new_series(shop):
+    """A power cut may leave any bytes."""
+    folder = shop.folder()
+    shipped.write(folder, Mark(7, has_ended=True))
+    assert shipped.read(folder) == Mark(7, has_ended=True)
+    for damaged in (b"", b"[]", b'{"upto": "7"}', b'{"x": 1}'):
+        (folder / shipped.NAME).write_bytes(damaged)
+        assert shipped.read(folder) == Mark()
+
+
+def test_a_rescue_ships_the_disk_of_a_dead_machine(shop, objects):
+    """With what its writers left open; nothing is deleted there."""
+    for number in range(70):
+        shop.seal(event(number))
+    left_open(shop, 1)
+    done = rescue.run(shop.layout, objects)
+    assert (done.shipped, done.is_complete) == (71, True)
+    assert content(objects) == on_disk(shop)
+
+
+def test_two_processes_never_ship_one_folder(shop, objects):
+    """The second one is refused."""
+    shop.seal(event(0))
+    with rescue.only_shipper(shop.layout), pytest.raises(ShippingTaken):
+        rescue.run(shop.layout, objects)
+
+
+def test_a_lost_series_is_given_up(shop, objects, machine):
+    """So that the others no longer wait for its machine; what it had shipped is kept."""
+    shop.seal(event(0))
+    with shop.written(closed_s=1):
+        machine.ship()
+    rescue.give_up(objects, SERIES)
+    log = Warehouse(shop.data.with_name("reader"), objects).log
+    settled = log.settle()
+    assert (settled.before_us, len(settled.sealed[SERIES])) == (None, 1)
+    with pytest.raises(NoSuchSeries):
+        rescue.give_up(objects, "h-w9-aa")
