@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from service.cli.application import AsJson, Config, Data, app
-from service.cli.context import open_data
+from service.cli.context import open_data, segment_store
 from service.cli.jobs import job_errors
 from service.cli.output import fail, print_json, print_line, spinner
 
@@ -32,7 +32,7 @@ def backup(
 
     loaded = open_data(data, config)
     with spinner("copying"), job_errors():
-        copied = job.run(loaded.data, destination)
+        copied = job.run(loaded.data, destination, segment_store(loaded))
     if as_json:
         print_json(asdict(copied))
     else:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from etl import object_store
 from etl.layout import DataFolderError, Layout
 from service import logs, settings
 from service.cli.output import fail
@@ -19,6 +20,7 @@ from service.settings import Settings, SettingsError
 if TYPE_CHECKING:
     from etl.directory.entries import Tenant
     from etl.lake.live.view import LiveView
+    from etl.log.store import SegmentStore
 
 
 def load_settings(flags: Mapping[str, object], config: Path | None) -> Settings:
@@ -50,13 +52,28 @@ def require_known_format(data: Path) -> None:
         fail(str(error))
 
 
+def segment_store(loaded: Settings) -> SegmentStore:
+    """Return the store of the segments: object storage, or the log of the data folder."""
+    from etl.log.opening import open_store  # noqa: PLC0415
+
+    if loaded.log_url:
+        require_object_storage()
+    return open_store(Layout(loaded.data.absolute()), loaded.log_url)
+
+
+def require_object_storage() -> None:
+    """Fail if the client of object storage is not installed."""
+    if not object_store.is_installed():
+        fail(object_store.NOT_INSTALLED)
+
+
 def live_view(loaded: Settings) -> LiveView:
     """Return the live view of the data folder; it is opened by its first use."""
     from etl.lake.live.view import LiveView, ViewLimits  # noqa: PLC0415
     from service.processes.database import database  # noqa: PLC0415
 
     limits = ViewLimits(memory_bytes_max=loaded.report_memory_bytes_max, tail_bytes_max=0)
-    return LiveView(loaded.data, database(loaded), limits)
+    return LiveView(loaded.data, database(loaded), limits, segment_store(loaded))
 
 
 def tenants(loaded: Settings) -> list[Tenant]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.application import AsJson, Config, Data, app
-from service.cli.context import find_tenant, open_data
+from service.cli.context import find_tenant, open_data, segment_store
 from service.cli.jobs import job_errors
 from service.cli.output import fail, print_json, print_line, spinner, warn
 from service.settings import Settings
@@ -42,7 +42,9 @@ def erase(
     if not yes:
         _confirm()
     with spinner("erasing"), job_errors():
-        outcome = job.run(loaded.data, subject, compaction_plan(loaded), time.time())
+        outcome = job.run(
+            loaded.data, subject, compaction_plan(loaded), time.time(), segment_store(loaded)
+        )
     if as_json:
         print_json(asdict(outcome))
     else:

@@ -16,13 +16,18 @@ def job_errors() -> Iterator[None]:
     from etl.lake.errors import LakeError  # noqa: PLC0415
     from etl.layout import DataFolderError  # noqa: PLC0415
     from etl.log.mending import MendRefused  # noqa: PLC0415
+    from etl.log.rescue import NoSuchSeries, ShippingTaken  # noqa: PLC0415
     from etl.log.series import SeriesFormatError  # noqa: PLC0415
+    from etl.log.store import LogUnavailable  # noqa: PLC0415
+    from etl.object_store import ObjectStoreError  # noqa: PLC0415
     from etl.upkeep.backup import BackupRefused  # noqa: PLC0415
     from etl.upkeep.erasure import EraseRefused  # noqa: PLC0415
 
-    rejections = (BackupRefused, EraseRefused, MendRefused, CompactionConflict)
+    rejections = (BackupRefused, EraseRefused, MendRefused, NoSuchSeries)
+    conflicts = (CompactionConflict, ShippingTaken)
     io_errors = (LakeError, DataFolderError, SeriesFormatError, OSError, sqlite3.Error)
+    storage_errors = (LogUnavailable, ObjectStoreError)
     try:
         yield
-    except (*rejections, *io_errors) as error:
+    except (*rejections, *conflicts, *io_errors, *storage_errors) as error:
         fail(str(error))

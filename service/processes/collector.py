@@ -13,6 +13,7 @@ from pathlib import Path
 
 from etl.directory.entries import DirectoryUnavailable
 from etl.layout import DataFolderError, Layout
+from etl.log import unshipped
 from etl.log.segment_writer import SegmentWriter
 from etl.log.series import SeriesFormatError
 from service.collector.client import ClientAddress
@@ -185,7 +186,7 @@ class _Collector:
             clients=ClientAddress(options.trusted_proxies),
             in_flight=self._in_flight,
             why_not_ready=why_not_ready,
-            why_degraded=self._limiter.why_degraded,
+            why_degraded=self._why_degraded,
         )
         app = make_app(port)
         if options.http_server == "fast":
@@ -220,6 +221,9 @@ class _Collector:
             *self._secrets.why_not_ready(),
             *self._start.shared.beats.why_not_ready(self._name),
         ]
+
+    def _why_degraded(self) -> list[str]:
+        return [*self._limiter.why_degraded(), *unshipped.problems(self._layout)]
 
     def _journal_broke(self) -> None:
         self._failed = True

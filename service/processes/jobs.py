@@ -20,13 +20,21 @@ from etl.lake.snapshot import Snapshot, newest_date
 from etl.lake.tables import TABLES
 from etl.layout import DataFolderError, Layout
 from etl.log.series import SeriesFormatError
+from etl.log.store import LogUnavailable, SegmentStore
 from etl.trusted_clock import TRUSTED_AFTER_S, TrustedClock
 from etl.upkeep import maintenance
 from service.web.private.metrics import WarehouseMetrics
 
 log = logging.getLogger(__name__)
 
-_FAILURES = (LakeError, OSError, DataFolderError, SeriesFormatError, compaction.CompactionConflict)
+_FAILURES = (
+    LakeError,
+    LogUnavailable,
+    OSError,
+    DataFolderError,
+    SeriesFormatError,
+    compaction.CompactionConflict,
+)
 _READ_AHEAD_BYTES_MIN = 4 << 20
 """Fewer new bytes of the log are parsed in about 100 ms, so they are left to the next question."""
 
@@ -39,6 +47,7 @@ class CompactionJob:
     plan: compaction.CompactionPlan
     interval_s: float
     metrics: WarehouseMetrics
+    store: SegmentStore
     _clock: TrustedClock = field(init=False)
     _reasons: list[str] = field(default_factory=list)
 
@@ -49,7 +58,7 @@ class CompactionJob:
         """Compact once."""
         began_s = time.monotonic()
         try:
-            outcome = compaction.run(self.data, self.plan, self._clock.now_s())
+            outcome = compaction.run(self.data, self.plan, self._clock.now_s(), self.store)
         except _FAILURES as error:
             self._failed(f"compaction failed: {error}", began_s)
             log.error("compaction failed", extra={"fields": {"why": str(error)}})
@@ -76,7 +85,7 @@ class CompactionJob:
         """Measure the segments that no table holds yet."""
         try:
             self.metrics.observe_tail()
-        except LakeError as error:
+        except (LakeError, LogUnavailable) as error:
             log.error("cannot measure the tail", extra={"fields": {"why": str(error)}})
 
     def why_not_ready(self) -> Sequence[str]:

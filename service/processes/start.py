@@ -16,6 +16,7 @@ import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from etl import object_store
 from etl.directory.entries import DirectoryUnavailable
 from etl.layout import DataFolderError, Layout
 from etl.log import compatibility
@@ -45,6 +46,7 @@ __all__ = ["StartError", "collect", "serve", "warehouse"]
 log = logging.getLogger(__name__)
 
 _WAREHOUSE = "warehouse"
+_SHIPPER = "shipper"
 _WAREHOUSE_PATIENCE = 3
 """The warehouse's heartbeat timeout, in timeouts of a collector: its threads are busier."""
 
@@ -55,7 +57,7 @@ def serve(settings: Settings) -> int:
     """Run collectors and the warehouse until SIGTERM or SIGINT, and return the exit code."""
     contract = _check_collector(settings)
     counters = _counters(settings)
-    shared = _shared(settings, *_collector_names(settings), _WAREHOUSE)
+    shared = _shared(settings, *_names_beside(settings), _WAREHOUSE)
     return _run(
         settings,
         shared,
@@ -67,7 +69,7 @@ def serve(settings: Settings) -> int:
 def collect(settings: Settings) -> int:
     """Run the collectors alone; otherwise as `serve`."""
     contract = _check_collector(settings)
-    shared = _shared(settings, *_collector_names(settings))
+    shared = _shared(settings, *_names_beside(settings))
     collectors = _collectors(settings, contract, _counters(settings), shared)
     return _run(settings, shared, collectors)
 
@@ -118,9 +120,31 @@ def _collectors(
         start = CollectorStart(options, contract, limiter, counters, shared, port.sockets)
         names = enumerate(_collector_names(settings))
         run = partial(collector.run, start)
-        return port, [ProcessSpec(name, partial(run, slot)) for slot, name in names]
+        specs = [ProcessSpec(name, partial(run, slot)) for slot, name in names]
+        return port, [*specs, *_shippers(settings, shared)]
 
     return bind_port
+
+
+def _shippers(settings: Settings, shared: Shared) -> list[ProcessSpec]:
+    """Return the process that ships what the collectors seal, if it goes to object storage."""
+    if not settings.log_url:
+        return []
+    return [ProcessSpec(_SHIPPER, partial(_run_shipper, settings, shared))]
+
+
+def _run_shipper(settings: Settings, shared: Shared, lifeline: int) -> int:
+    # Imported in the child: the client's threads must not be started before a fork.
+    from service.processes.shipper import ShipperStart, run  # noqa: PLC0415
+
+    start = ShipperStart(
+        data=settings.data,
+        log_url=settings.log_url,
+        grace_s=settings.segment_grace_s,
+        logs=choices.log_options(settings),
+        shared=shared,
+    )
+    return run(start, lifeline)
 
 
 def _warehouse(settings: Settings, counters: RequestCounters | None, shared: Shared) -> _Bound:
@@ -146,6 +170,11 @@ def _run_warehouse(
 
 def _collector_names(settings: Settings) -> list[str]:
     return [collector.name(slot) for slot in range(settings.workers)]
+
+
+def _names_beside(settings: Settings) -> list[str]:
+    """Return the names of the collectors and of the processes that serve them."""
+    return [*_collector_names(settings), *([_SHIPPER] if settings.log_url else [])]
 
 
 def _shared(settings: Settings, *names: str) -> Shared:
@@ -185,9 +214,18 @@ def _check_data(settings: Settings) -> None:
         compatibility.refuse_newer(layout)
         layout.prepare()
         layout.refuse_full_disk()
+        _check_log_url(layout, settings.log_url)
         _prepare_directory(settings)
     except (DataFolderError, SeriesFormatError, DirectoryUnavailable) as error:
         raise StartError(str(error)) from error
+
+
+def _check_log_url(layout: Layout, log_url: str) -> None:
+    """Check that object storage can be used, which need not answer now. Raises StartError."""
+    if log_url and not object_store.is_installed():
+        raise StartError(object_store.NOT_INSTALLED)
+    if not log_url:
+        layout.shipping.unlink(missing_ok=True)  # nothing is shipped any more
 
 
 def _prepare_directory(settings: Settings) -> None:

@@ -14,6 +14,9 @@ from etl.lake import compaction
 from etl.lake.live.read_ahead import ReadAhead
 from etl.lake.live.view import LiveView, ViewLimits
 from etl.layout import Layout
+from etl.log import unshipped
+from etl.log.opening import open_store
+from etl.log.store import SegmentStore
 from etl.schedule import Schedule
 from etl.upkeep import maintenance
 from service.collector.client import ClientAddress
@@ -45,6 +48,7 @@ class WarehouseOptions:
     """The operator's choices for the warehouse. Its port is bound to `reports_host`."""
 
     data: Path
+    log_url: str
     logs: LogOptions
     directory: DirectorySource
     compaction: compaction.CompactionPlan
@@ -78,13 +82,17 @@ def run(start: WarehouseStart, lifeline: int) -> int:
 
 async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
     options, beats = start.options, start.shared.beats
-    metrics = WarehouseMetrics(options.data, start.counters, beats, start.shared.throttle)
-    compactor = CompactionJob(options.data, options.compaction, options.compact_interval_s, metrics)
+    layout = Layout(options.data.absolute())
+    store = open_store(layout, options.log_url)
+    metrics = WarehouseMetrics(options.data, start.counters, beats, start.shared.throttle, store)
+    compactor = CompactionJob(
+        options.data, options.compaction, options.compact_interval_s, metrics, store
+    )
     await asyncio.to_thread(doubt_late_start, options.data, start.shared.clock)
-    pool = _report_pool(options)
+    pool = _report_pool(options, store)
     schedule = _schedule(start, compactor, pool.view.ahead)
     proxies = ClientAddress(options.trusted_proxies)
-    tokens = TokenStore(Layout(options.data).tokens)
+    tokens = TokenStore(layout.tokens)
     _remember(tokens)
 
     def why_not_ready() -> list[str]:
@@ -93,6 +101,7 @@ async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
             *compactor.why_not_ready(),
             *beats.why_not_ready(NAME),
             *tokens.why_not_ready(),
+            *unshipped.problems(layout),
         ]
 
     app = make_app(pool, _access(options, tokens, proxies), metrics, why_not_ready)
@@ -124,10 +133,10 @@ def _tail_measured_every_s(options: WarehouseOptions) -> float:
     return min(max(half_s, _TAIL_MEASURED_EVERY_MIN_S), _TAIL_MEASURED_EVERY_MAX_S)
 
 
-def _report_pool(options: WarehouseOptions) -> ReportPool:
+def _report_pool(options: WarehouseOptions, store: SegmentStore) -> ReportPool:
     memory_bytes = options.report_memory_bytes_max
     limits = ViewLimits(memory_bytes_max=memory_bytes, tail_bytes_max=memory_bytes // 2)
-    view = LiveView(options.data, options.directory.open(), limits)
+    view = LiveView(options.data, options.directory.open(), limits, store)
     return ReportPool(view, options.report_timeout_s)
 
 

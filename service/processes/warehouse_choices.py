@@ -13,6 +13,7 @@ def warehouse_options(settings: Settings) -> WarehouseOptions:
     """Return the options of the warehouse."""
     return WarehouseOptions(
         data=settings.data,
+        log_url=settings.log_url,
         logs=log_options(settings),
         directory=directory_source(settings),
         compaction=compaction_plan(settings),

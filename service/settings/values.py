@@ -112,6 +112,12 @@ class Settings:
         "they hold per machine.",
         secret=True,
     )
+    log_url: str = _setting(
+        "",
+        kinds.BUCKET_URL,
+        "Object storage that holds the log of several machines, such as `s3://bucket/log`; empty "
+        "keeps it under `data`.",
+    )
     segment_bytes_max: int = _setting(
         64 * MIB, kinds.size(4 * KIB), "Size at which a log segment is sealed."
     )

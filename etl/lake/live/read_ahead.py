@@ -19,9 +19,10 @@ from etl.lake.snapshot import Snapshot, held_whole, of_table
 from etl.lake.superseded import Superseded
 from etl.lake.tables import EVENTS, TABLES
 from etl.layout import DataFolderError, Layout
-from etl.log import backlog, compatibility, segments
+from etl.log import backlog, compatibility
 from etl.log.segments import Sealed
 from etl.log.series import SeriesFormatError
+from etl.log.store import LogUnavailable, SegmentStore
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class ReadAhead:
     """The shared parts of a live view. Threads may share it."""
 
     data: Path
+    store: SegmentStore
     instance: Instance
     tail: Tail
     superseded: Superseded
@@ -44,7 +46,7 @@ class ReadAhead:
         """
         layout = Layout(self.data.absolute())
         try:
-            sealed = segments.sealed_everywhere(layout.log)
+            sealed = self.store.sealed()
             listed = frozenset(item for items in sealed.values() for item in items)
             if sum(item.path.stat().st_size for item in listed - self._seen) < new_bytes_min:
                 return
@@ -53,6 +55,8 @@ class ReadAhead:
             self._read(layout, sealed)
         except (FileNotFoundError, duckdb.IOException, staging.SegmentUnreadable):
             return  # the next connection meets it again
+        except LogUnavailable as error:
+            raise LakeError(str(error)) from error
         except (DataFolderError, SeriesFormatError, duckdb.Error) as error:
             raise LakeError(f"the live view cannot be read: {error}") from error
 

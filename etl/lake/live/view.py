@@ -107,7 +107,9 @@ class LiveView:
         )
         self._instance = Instance(open_instance)
         self._tail = Tail(open_instance, self.limits.tail_bytes_max)
-        self.ahead = ReadAhead(data, self._instance, self._tail, self._superseded, self._verified)
+        self.ahead = ReadAhead(
+            data, self.store, self._instance, self._tail, self._superseded, self._verified
+        )
 
     def lock_down(self) -> None:
         """Let the connections read no files but those of the lake; this cannot be undone."""

@@ -22,8 +22,9 @@ from etl.lake.errors import LakeError
 from etl.lake.snapshot import Snapshot, held_whole
 from etl.lake.tables import TABLES
 from etl.layout import Layout
-from etl.log import segments
 from etl.log.segments import Sealed
+from etl.log.store import LocalLog, LogUnavailable, SegmentStore
+from etl.log.unshipped import Unshipped
 from service.shared.heartbeat import Heartbeats
 from service.shared.request_counters import RequestCounters
 from service.shared.throttle_counters import ThrottleCounters
@@ -47,6 +48,7 @@ class WarehouseMetrics:
         counters: RequestCounters | None,
         beats: Heartbeats | None = None,
         throttle: ThrottleCounters | None = None,
+        store: SegmentStore | None = None,
     ) -> None:
         self._registry = registry = CollectorRegistry()
         self._compaction_s = Histogram(
@@ -77,7 +79,8 @@ class WarehouseMetrics:
         ProcessCollector(registry=registry)
         self.tail = TailAge()
         self._layout = Layout(data.absolute())
-        registry.register(_Folder(self._layout, self.tail))
+        self._store = store or LocalLog.of(self._layout)
+        registry.register(_Folder(self._layout, self._store, self.tail))
         if counters:
             registry.register(_Requests(counters))
         if beats:
@@ -86,8 +89,11 @@ class WarehouseMetrics:
             registry.register(ThrottleMetrics(throttle))
 
     def observe_tail(self) -> None:
-        """Update the age of the segments that wait for a compaction. Raises LakeError."""
-        sealed = segments.sealed_everywhere(self._layout.log)
+        """Update the age of the segments that wait for a compaction.
+
+        Raises LakeError, LogUnavailable.
+        """
+        sealed = self._store.sealed()
         self.tail.observe(_waiting(sealed, _snapshots(self._layout)))
 
     def compacted(self, result: CompactionResult, took_s: float) -> None:
@@ -155,12 +161,24 @@ class _Beats(Collector):
 class _Folder(Collector):
     """Gauges of log, lake and disk, read at each scrape."""
 
-    def __init__(self, layout: Layout, tail: TailAge) -> None:
-        self._layout = layout
-        self._tail = tail
+    def __init__(self, layout: Layout, store: SegmentStore, tail: TailAge) -> None:
+        self._layout, self._store, self._tail = layout, store, tail
 
     def collect(self) -> Iterator[Metric]:
-        sealed = segments.sealed_everywhere(self._layout.log)
+        free = shutil.disk_usage(self._layout.root).free
+        yield _gauge("beaconlog_disk_free_bytes", "Free bytes on the data folder's disk.", free)
+        yield from _unshipped(self._store.unshipped())
+        try:
+            sealed = self._store.sealed()
+        except LogUnavailable:
+            yield _gauge("beaconlog_log_readable", "Whether the log can be read.", 0)
+            return
+        yield _gauge("beaconlog_log_readable", "Whether the log can be read.", 1)
+        kept = sum(map(len, sealed.values()))
+        yield _gauge("beaconlog_log_segments", "Sealed segments in the log.", kept)
+        yield from self._lake(sealed)
+
+    def _lake(self, sealed: dict[str, list[Sealed]]) -> Iterator[Metric]:
         try:
             snapshots = _snapshots(self._layout)
             waiting = list(_waiting(sealed, snapshots))
@@ -171,10 +189,16 @@ class _Folder(Collector):
             yield from _lake(snapshots)
             self._tail.observe(waiting)
             yield from _tail(waiting, self._tail.oldest_s())
-        kept = sum(map(len, sealed.values()))
-        yield _gauge("beaconlog_log_segments", "Sealed segments in the log.", kept)
-        free = shutil.disk_usage(self._layout.root).free
-        yield _gauge("beaconlog_disk_free_bytes", "Free bytes on the data folder's disk.", free)
+
+
+def _unshipped(waiting: Unshipped) -> Iterator[Metric]:
+    """Yield the gauges of what this machine has not shipped; 0 if it ships nothing."""
+    for name, value, about in (
+        ("segments", waiting.segments, "Sealed segments that wait to be shipped."),
+        ("bytes", waiting.size_bytes, "Bytes of these segments."),
+        ("problems", len(waiting.problems), "Reasons why segments cannot be shipped."),
+    ):
+        yield _gauge(f"beaconlog_unshipped_{name}", about, value)
 
 
 def _snapshots(layout: Layout) -> list[Snapshot]:

@@ -1,0 +1,120 @@
+"""The shipper process, which copies sealed segments to object storage: see `etl.log.shipping`.
+
+It runs beside the collectors of a start, and goes on after them for a few seconds, so that a drain
+leaves as little as possible on this machine. The rest is shipped after the next start, or by
+`beaconlog ship`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from etl.layout import Layout
+from etl.log import rescue
+from etl.log.rescue import ShippingTaken
+from etl.log.series import SeriesFormatError
+from etl.log.shipping import Round, Shipper
+from etl.object_store import ObjectStore
+from service.processes import child
+from service.processes.child import LogOptions
+from service.shared.state import Shared
+
+log = logging.getLogger(__name__)
+
+NAME = "shipper"
+_PAUSE_S = 0.25
+_PAUSE_AFTER_FAILURE_S = 2.0
+_DRAIN_S = 8.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipperStart:
+    """The values that the shipper gets."""
+
+    data: Path
+    log_url: str
+    grace_s: float
+    logs: LogOptions
+    shared: Shared
+
+
+def run(start: ShipperStart, lifeline: int) -> int:
+    """Ship until SIGTERM or the end of the lifeline, and return the exit code."""
+    return child.run(NAME, start.logs, lifeline, partial(_serve, start))
+
+
+async def _serve(start: ShipperStart, stop: asyncio.Event) -> int:
+    """Ship in a thread that ends with the process, even if it hangs in a request."""
+    layout, objects = Layout(start.data.absolute()), ObjectStore.open(start.log_url)
+    try:
+        with rescue.only_shipper(layout):
+            rounds = _Rounds(Shipper(layout, objects, grace_s=start.grace_s).round)
+            threading.Thread(target=rounds.run, name="rounds", daemon=True).start()
+            start.shared.beats.keep_beating(NAME)
+            log.info("shipping", extra={"fields": {"to": start.log_url}})
+            await stop.wait()
+            rounds.drain()
+            is_complete = await _is_set_within(rounds, _DRAIN_S)
+    except ShippingTaken as error:
+        log.error("cannot ship", extra={"fields": {"why": str(error)}})
+        return 1
+    log.info("drained", extra={"fields": {"all_is_shipped": is_complete}})
+    return 0
+
+
+async def _is_set_within(rounds: _Rounds, timeout_s: float) -> bool:
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + timeout_s
+    while not rounds.is_complete and loop.time() < deadline_s:
+        await asyncio.sleep(_PAUSE_S / 5)
+    return rounds.is_complete
+
+
+class _Rounds:
+    """Rounds with pauses between them; a drain goes on until one is complete."""
+
+    def __init__(self, ship: Callable[[], Round]) -> None:
+        self._ship = ship
+        self._draining = threading.Event()
+        self._why: tuple[str, ...] = ()
+        self.is_complete = False
+
+    def drain(self) -> None:
+        """End after the first round that finds nothing left to do."""
+        self._draining.set()
+
+    def run(self) -> None:
+        while not self.is_complete:
+            is_draining = self._draining.is_set()
+            done = self._round()
+            self.is_complete = is_draining and done is not None and done.is_complete
+            if done is None or done.problems:
+                self._draining.wait(_PAUSE_AFTER_FAILURE_S)
+            elif not done.waiting:
+                threading.Event().wait(_PAUSE_S)
+
+    def _round(self) -> Round | None:
+        try:
+            done = self._ship()
+        except (OSError, SeriesFormatError) as error:
+            self._log((str(error),))
+            return None
+        self._log(done.problems)
+        return done
+
+    def _log(self, problems: tuple[str, ...]) -> None:
+        """Log problems when they begin, and when they have ended."""
+        if problems == self._why:
+            return
+        self._why = problems
+        if problems:
+            fields = {"why": problems[0], "problems": len(problems)}
+            log.error("segments are not shipped", extra={"fields": fields})
+        else:
+            log.info("segments are shipped again")

@@ -1,0 +1,112 @@
+"""SeaweedFS: object storage that speaks S3, as one process on ports of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from harness import eventually
+
+ACCESS_KEY, SECRET_KEY = "beaconlog-tests", "a-secret-of-the-tests"
+START_TIMEOUT_S = 120.0
+_PORTS = (
+    "master.port",
+    "master.port.grpc",
+    "volume.port",
+    "volume.port.grpc",
+    "filer.port",
+    "filer.port.grpc",
+    "s3.port",
+    "s3.port.grpc",
+)
+_PERMISSIONS = ["Admin", "Read", "Write", "List", "Tagging"]
+
+
+class SeaweedFS:
+    """A store in a folder. It keeps its ports and its objects over a kill."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+        self._process: subprocess.Popen[bytes] | None = None
+        (folder / "objects").mkdir()
+        credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
+        identity = {"name": "tests", "credentials": credentials, "actions": _PERMISSIONS}
+        (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment of a process that may use it."""
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._ports['s3.port']}",
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_REGION": "us-east-1",
+        }
+
+    def launch(self) -> None:
+        """Run it and wait for nothing."""
+        ports = [f"-{name}={port}" for name, port in self._ports.items()]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    str(Path(sys.executable).with_name("weed")),
+                    "server",
+                    "-filer",
+                    "-s3",
+                    f"-dir={self._folder / 'objects'}",
+                    f"-s3.config={self._folder / 's3.json'}",
+                    "-ip=127.0.0.1",
+                    "-ip.bind=127.0.0.1",
+                    "-volume.max=300",
+                    "-master.volumeSizeLimitMB=64",
+                    "-s3.port.iceberg=0",
+                    "-s3.port.lance=0",
+                    *ports,
+                ],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def start(self) -> None:
+        """Run it and wait until it stores objects."""
+        self.launch()
+        probe = "from etl.object_store import *; ObjectStore.open('s3://probe/x').put('x', b'')"
+        env = {**os.environ, **self.environment}
+
+        def stores() -> bool:
+            command = [sys.executable, "-c", probe]
+            return not subprocess.run(command, env=env, capture_output=True, check=False).returncode
+
+        eventually(stores, START_TIMEOUT_S)
+
+    def kill(self) -> None:
+        """SIGKILL: it takes long to end by itself."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+
+def running(folder: Path) -> Iterator[SeaweedFS]:
+    """A store that stores objects, and ends with the body."""
+    store = SeaweedFS(folder)
+    try:
+        store.start()
+        yield store
+    finally:
+        store.kill()
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]

@@ -1,0 +1,108 @@
+"""The log in object storage, for real: SeaweedFS, collectors, a warehouse, and their failures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import seaweed
+from harness import REPOSITORY, Service, environment, eventually, run_command
+from seaweed import SECRET_KEY, SeaweedFS
+from wire import TRACK
+
+if TYPE_CHECKING:
+    from harness import StartService
+
+PATIENCE_S = 120.0
+EVENT = {"tenant_id": "1", "type": "call"}
+QUICK = {"compact_interval_s": 1, "segment_age_s": 0.2, "segment_grace_s": 1}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    yield from seaweed.running(tmp_path_factory.mktemp("seaweed"))
+
+
+@pytest.fixture(autouse=True)
+def credentials(store: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this process, and so of those that it starts."""
+    for name, value in store.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+def send(service: Service, count: int = 5) -> list[str]:
+    """Send events that must be taken; their ids."""
+    replies = [service.post(TRACK, EVENT) for _ in range(count)]
+    assert {reply.status for reply in replies} == {202}
+    return [str(reply.body["event_id"]) for reply in replies]
+
+
+def counted(service: Service) -> int | None:
+    """The number of events by the summary report; None while it cannot be complete."""
+    reply = service.get_private("/api/v1/reports/summary")
+    return sum(row["events"] for row in reply.body["rows"]) if reply.status == 200 else None
+
+
+def degraded(service: Service) -> list[str]:
+    """What the collector lists as degraded; it is ready all the while."""
+    reply = service.get("/readyz")
+    assert reply.status == 200
+    found: list[str] = reply.body.get("degraded", [])
+    return found
+
+
+def test_an_outage_of_the_storage_loses_nothing(
+    start_service: StartService, store: SeaweedFS
+) -> None:
+    """Collectors accept events, say that they wait, and ship them once the storage is back."""
+    service = start_service(log_url="s3://outage/log", **QUICK)
+    send(service)
+    eventually(lambda: counted(service) == 5, PATIENCE_S)
+    store.kill()
+    send(service)
+    eventually(lambda: degraded(service), PATIENCE_S)
+    assert "check AWS_ENDPOINT_URL" in degraded(service)[0]
+    assert counted(service) is None
+    assert service.get_private("/readyz").status == 503
+    store.start()
+    eventually(lambda: not degraded(service), PATIENCE_S)
+    eventually(lambda: counted(service) == 10, PATIENCE_S)
+    assert service.stop() == 0
+    done = service.command("check", "--json")
+    assert (done.returncode, json.loads(done.stdout)["unshipped_segments"]) == (0, 0)
+
+
+def test_the_disk_of_a_killed_machine_is_rescued(start_service: StartService) -> None:
+    """With every event that it acknowledged, sealed or not."""
+    machine = start_service(role="collect", log_url="s3://rescue/log")
+    send(machine)
+    machine.kill()
+    shipped = machine.command("ship", str(machine.data))
+    assert (shipped.returncode, shipped.stdout) == (0, "1 segments shipped, 0 wait\n")
+    report = machine.command("report", "summary", "--format", "json")
+    assert sum(row["events"] for row in json.loads(report.stdout)["rows"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"AWS_SECRET_ACCESS_KEY": "hush-1"}, "correct AWS_SECRET_ACCESS_KEY"),
+        ({"AWS_ACCESS_KEY_ID": "hush-2"}, "correct AWS_ACCESS_KEY_ID"),
+        ({}, "the bucket does not exist; create it"),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "check AWS_ENDPOINT_URL"),
+    ],
+)
+def test_a_wrong_setting_is_named_without_its_value(
+    tmp_path: Path, store: SeaweedFS, changed: Mapping[str, str], message: str
+) -> None:
+    """In one line, with exit code 2."""
+    settings = {"data": tmp_path, "log_url": "s3://missing/log"}
+    env = environment(REPOSITORY, settings) | store.environment | changed
+    done = run_command(env, tmp_path, ("compact",))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not any(secret in done.stderr for secret in (SECRET_KEY, "hush"))
