@@ -69,9 +69,12 @@ class Superseded:
         if count(con, "superseded"):
             counted = "every_event ANTI JOIN superseded USING (series, seq)"
             outranked = "every_event SEMI JOIN superseded USING (series, seq)"
-        columns = ", ".join(DUPLICATES.columns)
-        con.execute(f"CREATE OR REPLACE TEMP VIEW counted_events AS FROM {counted}")
-        con.execute(f"CREATE OR REPLACE TEMP VIEW outranked AS SELECT {columns} FROM {outranked}")
+        for name, table, rows in (
+            ("counted_events", EVENTS, counted),
+            ("outranked", DUPLICATES, outranked),
+        ):
+            columns = ", ".join(table.columns)
+            con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {columns} FROM {rows}")
 
     def _stage_files(
         self, con: duckdb.DuckDBPyConnection, events: Snapshot, tenant: int | None

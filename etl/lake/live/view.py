@@ -33,7 +33,7 @@ from etl.lake.live.read_ahead import ReadAhead
 from etl.lake.live.tail import Tail
 from etl.lake.snapshot import Snapshot, held_whole, of_table
 from etl.lake.superseded import Superseded
-from etl.lake.tables import EVENTS, TABLES, Table
+from etl.lake.tables import EVENTS, PARTITION, TABLES, Table
 from etl.layout import DataFolderError, Layout
 from etl.log import backlog, compatibility, segments
 from etl.log.series import SeriesFormatError
@@ -186,9 +186,11 @@ class LiveView:
         for table in TABLES:
             empty = Snapshot.empty(table).relation()
             con.execute(f"CREATE TEMP VIEW lake_{table.name} AS FROM {empty}")
+        # DuckDB reads the first column of a union to count its rows; the partition is in no file.
+        columns = ", ".join([PARTITION, *(name for name in EVENTS.columns if name != PARTITION)])
         con.execute(
             "CREATE TEMP VIEW every_event AS "
-            "SELECT * FROM lake_events UNION ALL BY NAME SELECT * FROM staged_events"
+            f"SELECT {columns} FROM lake_events UNION ALL SELECT {columns} FROM staged_events"
         )
         self._superseded.view(con, events, scope.tenant)
         con.execute(package_files("etl.lake.live").joinpath("views.sql").read_text())

@@ -71,6 +71,17 @@ def test_events_of_lake_and_tail_have_the_same_columns(shop):
     assert shop.query("SELECT value, metadata FROM events") == [(Decimal("1.5"), '{"a":1}')]
 
 
+def test_counting_events_reads_no_ids(shop):
+    """They take most of a file, and a count needs no column."""
+    shop.seal(event(0))
+    shop.compact()
+    shop.seal(event(1))
+    [(_, plan)] = shop.query("EXPLAIN SELECT count(*) FROM events")
+    assert "READ_PARQUET" in plan
+    assert "event_id" not in plan
+    assert shop.query("SELECT count(*) FROM events") == [(2,)]
+
+
 @pytest.mark.parametrize("moment", range(1, 9))
 def test_a_compaction_at_any_moment_changes_no_count(shop, monkeypatch, moment):
     """Between listing the segments, loading either snapshot, verifying, reading, describing."""
