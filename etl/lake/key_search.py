@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from etl.lake.keys import lookup
 from etl.lake.keys.format import FIRST_SALE
@@ -27,8 +29,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Memory:
     """The answers of the last search for the keys of a growing tail. Threads may share it."""
 
-    known: Mapping[str, Known] = field(default_factory=dict)
-    """For ids and for sales, by their condition."""
+    known: Mapping[bool, Known] = field(default_factory=dict)
+    """Of ids (False) and of sales (True)."""
 
     def copy(self) -> Memory:
         """Return a memory that knows the same; it does not change when this one does."""
@@ -64,21 +66,19 @@ def find(
 
 
 def _questions(
-    con: duckdb.DuckDBPyConnection, keys: str, known: Mapping[str, Known]
-) -> Iterator[tuple[str, Question]]:
-    """Yield a question per window, with the condition for its hashes."""
-    for hashes_of, window in (
-        (f"hash < {FIRST_SALE}", _ID_WINDOW),
-        (f"hash >= {FIRST_SALE}", SALE_WINDOW),
-    ):
-        first_us, last_us = con.execute(
-            "SELECT min(epoch_us(received_at)), max(epoch_us(received_at)) "
-            f"FROM {keys} WHERE {hashes_of}"
-        ).fetchall()[0]
-        if first_us is None:
-            continue
-        query = f"SELECT DISTINCT hash FROM {keys} WHERE {hashes_of} ORDER BY hash"
-        hashes = con.sql(query).to_arrow_table().column("hash").combine_chunks()
+    con: duckdb.DuckDBPyConnection, keys: str, known: Mapping[bool, Known]
+) -> Iterator[tuple[bool, Question]]:
+    """Yield a question per window, and whether it is that of sales."""
+    spans = con.execute(
+        f"SELECT hash >= {FIRST_SALE} AS is_sale, min(epoch_us(received_at)), "
+        f"max(epoch_us(received_at)) FROM {keys} GROUP BY is_sale"
+    ).fetchall()
+    hashes = con.sql(f"SELECT DISTINCT hash FROM {keys} ORDER BY hash").to_arrow_table()
+    ordered = hashes.column("hash").combine_chunks()
+    first_sale = pc.search_sorted(ordered, pa.scalar(FIRST_SALE, pa.uint64())).as_py()
+    for is_sale, first_us, last_us in spans:
+        window = SALE_WINDOW if is_sale else _ID_WINDOW
         window_us = window // timedelta(microseconds=1)
-        known_of = known.get(hashes_of, NOTHING)
-        yield hashes_of, Question(hashes, first_us - window_us, last_us + window_us, known_of)
+        of_window = ordered[first_sale:] if is_sale else ordered[:first_sale]
+        span_us = first_us - window_us, last_us + window_us
+        yield is_sale, Question(of_window, *span_us, known.get(is_sale, NOTHING))
