@@ -222,7 +222,7 @@ MUTANTS = (
         "tests/unit/etl/lake/test_duplicates.py::test_a_key_counts_for_its_window",
         (
             "etl/lake/live/view.py",
-            "        mark_duplicates(con, of_table(snapshots, EVENTS))\n",
+            "        mark_duplicates(con, of_table(snapshots, EVENTS), memory)\n",
             "",
         ),
     ),
@@ -293,9 +293,19 @@ MUTANTS = (
         (_KEY_FORMAT, "if found & _MASK != ", "if found < 0 != "),
     ),
     _mutant(
+        "a new key file not asked for keys that were asked before",
+        "tests/unit/etl/lake/keys/test_remembered.py::test_a_new_file_is_asked_for_every_key",
+        ("etl/lake/keys/lookup.py", "asked, parts = question.hashes,", "asked, parts = self._new,"),
+    ),
+    _mutant(
+        "sales of new files not compared with those of the others",
+        "tests/unit/etl/lake/test_superseded.py::test_every_process_and_every_shop_counts_the_same",
+        ("etl/lake/superseded.py", "        _supersede(con, sales, others)\n", ""),
+    ),
+    _mutant(
         "a replaced segment counted beside its kept lines",
         "tests/unit/etl/lake/test_kept_tail.py",
-        (_TAIL, "            self._forget_replaced(con, segments)\n", ""),
+        (_TAIL, "        self._forget_replaced(con, segments)\n", ""),
     ),
     _mutant(
         "lines believed kept after their instance failed",
