@@ -3,7 +3,8 @@
 Run as a process with `faultshim.so` preloaded: `scenarios.py NAME MODE FOLDER [FIRST STEP]`. It
 imports everything once, then for each ordinal makes a fresh copy of the scenario's data, forks,
 arms the shim in the child and lets it work until it is struck or done. Then another child restarts
-on what is left, as the product would, and tells the facts. Prints one JSON object.
+on what is left, as the product would, and tells the facts. FIRST and STEP take every second call,
+for example. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow.parquet  # noqa: F401  (before the forks)
+import pyarrow.dataset  # the libraries would import it later, in each fork
+import pyarrow.parquet  # noqa: F401
 from log_tools import Shop, event, rejection
 
 from etl.directory.tenant_reference import TenantNames
@@ -244,8 +246,6 @@ def strike(scenario: Scenario, folder: Path, ordinal: int, mode: str) -> tuple[b
     was_struck = any(line.startswith("!") for line in calls)
     wrong = [] if code in expected(mode, was_struck=was_struck) else [f"it ended with {code}"]
     wrong += synced_again(calls)
-    if in_child(lambda: scenario.finish(shop)) != DONE:
-        wrong.append("the restart failed")
     wrong += differences(scenario, shop, set(acks.read_text().split()))
     return was_struck, [f"{mode} at {describe(calls)}: {one}" for one in wrong]
 
@@ -273,18 +273,19 @@ def synced_again(calls: list[str]) -> list[str]:
 
 
 def differences(scenario: Scenario, shop: Shop, acked: set[str]) -> list[str]:
-    """Return the lake's surplus and missing rows. Call it in a fork: DuckDB starts threads."""
+    """Restart, and return the lake's surplus and missing rows; in a fork, for its threads."""
     told = shop.data.parent / "facts"
 
-    def ask() -> None:
+    def restart() -> None:
+        scenario.finish(shop)
         facts = {
             "rows": shop.query(FACTS),
             "problems": list(map(str, check.run(shop.data).problems)),
         }
         told.write_text(json.dumps(facts))
 
-    if in_child(ask) != DONE:
-        return ["it cannot be read"]
+    if in_child(restart) != DONE:
+        return ["the restart failed, or the lake cannot be read"]
     facts = json.loads(told.read_text())
     stored = dict(facts["rows"])
     must = scenario.certain | acked

@@ -23,8 +23,10 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return compiled(HERE / "faultshim.c", tmp_path_factory.mktemp("shim"))
 
 
-def strike_all(shim: Path, folder: Path, name: str, mode: str) -> dict[str, Any]:
-    """Every call of a scenario struck at once each; what came of it."""
+def strike_all(
+    shim: Path, folder: Path, name: str, mode: str, *, first: int = 1, step: int = 1
+) -> dict[str, Any]:
+    """Strike once at each call of a scenario, or at every `step`th; return what came of it."""
     paths = [ROOT, ROOT / "tests" / "unit"]
     environment = {
         **os.environ,
@@ -32,7 +34,7 @@ def strike_all(shim: Path, folder: Path, name: str, mode: str) -> dict[str, Any]
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
     }
     done = subprocess.run(
-        [sys.executable, HERE / "scenarios.py", name, mode, folder],
+        [sys.executable, HERE / "scenarios.py", name, mode, folder, str(first), str(step)],
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
