@@ -42,8 +42,8 @@ def quoted(text: str) -> str:
 
 def one_value(con: duckdb.DuckDBPyConnection, query: str) -> object:
     """Return the value of a query with at most one row, of one column; None for no row."""
-    row = con.execute(query).fetchone()
-    return row[0] if row else None
+    rows = con.execute(query).fetchall()
+    return rows[0][0] if rows else None
 
 
 def count(con: duckdb.DuckDBPyConnection, relation: str) -> int:

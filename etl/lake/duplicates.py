@@ -47,12 +47,16 @@ def mark_duplicates(
     most of the keys were staged before. Raises LakeError if a file of the snapshot was deleted
     meanwhile.
     """
-    if not count(con, "staged_keys"):
+    keys = key_search.read(con, "staged_keys")
+    if not len(keys.hashes):
         return Marked(0, {})
-    answer = key_search.find(con, events, "staged_keys", memory=memory)
+    answer = key_search.find(events, keys, memory=memory)
     _stage_lake_keys(con, events, answer)
+    con.register("repeated", pa.table({"hash": pc.unique(keys.repeated())}))
     con.execute(package_files("etl.lake").joinpath("duplicates.sql").read_text())
-    return Marked(count(con, "dropped"), answer.unusable)
+    duplicates = count(con, "dropped")
+    con.unregister("repeated")
+    return Marked(duplicates, answer.unusable)
 
 
 def _stage_lake_keys(con: duckdb.DuckDBPyConnection, events: Snapshot, answer: Answer) -> None:

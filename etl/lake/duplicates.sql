@@ -7,13 +7,13 @@
 --
 -- In:  lines (all staged lines); staged_events (the events among them that the lake does not hold);
 --      staged_keys (tenant_id, dedupe_key, hash: the keys of staged_events; equal keys have one hash);
+--      repeated (hash: the hashes that several rows of staged_keys have);
 --      lake_keys (tenant_id, dedupe_key, received_at: the rows of the lake with one of their keys).
 -- Out: dropped (series, seq: the duplicates); in lines, their kind is now `duplicate`.
 
 CREATE OR REPLACE TEMP TABLE dropped AS
 WITH contested AS (
-    SELECT tenant_id, dedupe_key FROM staged_keys
-    SEMI JOIN (SELECT hash FROM staged_keys GROUP BY hash HAVING count(*) > 1) USING (hash)
+    SELECT tenant_id, dedupe_key FROM staged_keys SEMI JOIN repeated USING (hash)
     UNION
     SELECT tenant_id, dedupe_key FROM lake_keys
 ),

@@ -23,36 +23,57 @@ _ID_WINDOW = timedelta(days=1)
 _KNOWN_MAX = 1 << 21
 """The largest number of hashes that are remembered: 16 MiB."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_SALE = pa.scalar(FIRST_SALE, pa.uint64())
 
 
 @dataclass(slots=True)
 class Memory:
     """The answers of the last search for the keys of a growing tail. Threads may share it."""
 
-    known: Mapping[bool, Known] = field(default_factory=dict)
-    """Of ids (False) and of sales (True)."""
+    known: Mapping[timedelta, Known] = field(default_factory=dict)
+    """For ids and for sales, by their window."""
 
     def copy(self) -> Memory:
         """Return a memory that knows the same; it does not change when this one does."""
         return Memory(self.known)
 
 
+@dataclass(frozen=True, slots=True)
+class SortedKeys:
+    """The hashes of keys in ascending order, and each one's receipt in microseconds."""
+
+    hashes: pa.UInt64Array
+    received_us: pa.Int64Array
+
+    def repeated(self) -> pa.UInt64Array:
+        """Return the hashes that occur more than once; some of them several times."""
+        before, after = self.hashes[:-1], self.hashes[1:]
+        return after.filter(pc.equal(before, after))
+
+
+def read(con: duckdb.DuckDBPyConnection, keys: str) -> SortedKeys:
+    """Read keys; `keys` is SQL that yields the hash and received_at of each."""
+    rows = con.sql(
+        f"SELECT hash, epoch_us(received_at) AS received_us FROM {keys} ORDER BY hash"
+    ).to_arrow_table()
+    return SortedKeys(rows["hash"].combine_chunks(), rows["received_us"].combine_chunks())
+
+
 def find(
-    con: duckdb.DuckDBPyConnection,
     events: Snapshot,
-    keys: str,
+    keys: SortedKeys,
     *,
     among: Container[str] | None = None,
     memory: Memory | None = None,
 ) -> Answer:
     """Look up keys in the key files of the files that may lie in their windows.
 
-    `keys` is SQL that yields the hash and received_at of each key; only the files `among` are
-    asked, if they are listed. A file is not asked again for keys that `memory` knows; it then knows
-    the keys of this search. Raises LakeError if a file of the snapshot was deleted meanwhile.
+    Only the files `among` are asked, if they are listed. A file is not asked again for keys that
+    `memory` knows; it then knows the keys of this search. Raises LakeError if a file of the
+    snapshot was deleted meanwhile.
     """
     memory = memory or Memory()
-    questions = dict(_questions(con, keys, memory.known))
+    questions = dict(_questions(keys, memory.known))
     if not questions:
         return Answer()
     first_us = min(question.first_us for question in questions.values())
@@ -66,19 +87,15 @@ def find(
 
 
 def _questions(
-    con: duckdb.DuckDBPyConnection, keys: str, known: Mapping[bool, Known]
-) -> Iterator[tuple[bool, Question]]:
-    """Yield a question per window, and whether it is that of sales."""
-    spans = con.execute(
-        f"SELECT hash >= {FIRST_SALE} AS is_sale, min(epoch_us(received_at)), "
-        f"max(epoch_us(received_at)) FROM {keys} GROUP BY is_sale"
-    ).fetchall()
-    hashes = con.sql(f"SELECT DISTINCT hash FROM {keys} ORDER BY hash").to_arrow_table()
-    ordered = hashes.column("hash").combine_chunks()
-    first_sale = pc.search_sorted(ordered, pa.scalar(FIRST_SALE, pa.uint64())).as_py()
-    for is_sale, first_us, last_us in spans:
-        window = SALE_WINDOW if is_sale else _ID_WINDOW
+    keys: SortedKeys, known: Mapping[timedelta, Known]
+) -> Iterator[tuple[timedelta, Question]]:
+    """Yield each window with the question for its keys."""
+    sales = pc.search_sorted(keys.hashes, _FIRST_SALE).as_py()
+    for place, window in ((slice(sales), _ID_WINDOW), (slice(sales, None), SALE_WINDOW)):
+        hashes = keys.hashes[place]
+        if not len(hashes):
+            continue
+        span = pc.min_max(keys.received_us[place]).as_py()
         window_us = window // timedelta(microseconds=1)
-        of_window = ordered[first_sale:] if is_sale else ordered[:first_sale]
-        span_us = first_us - window_us, last_us + window_us
-        yield is_sale, Question(of_window, *span_us, known.get(is_sale, NOTHING))
+        known_of = known.get(window, NOTHING)
+        yield window, Question(hashes, span["min"] - window_us, span["max"] + window_us, known_of)

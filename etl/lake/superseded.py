@@ -157,7 +157,8 @@ def _compare(
     partners = f"""(
         SELECT tenant_id, received_at, CASE WHEN starts_with(dedupe_key, 'tx:')
             THEN 's' || dedupe_key ELSE substr(dedupe_key, 2) END AS dedupe_key FROM {sales})"""
-    answer = key_search.find(con, events, making.hashes_of(partners), among=files)
+    keys = key_search.read(con, making.hashes_of(partners))
+    answer = key_search.find(events, keys, among=files)
     if near := [*answer.suspected, *answer.unusable]:
         others = events.stored_relation(near)
         _supersede(con, others, sales)

@@ -73,6 +73,10 @@ def kept_by_rule(con, lake: Iterable[Arrival], arrivals: Sequence[Arrival]) -> s
         "CREATE OR REPLACE TEMP VIEW staged_keys AS "
         "SELECT *, length(dedupe_key) AS hash FROM lines WHERE dedupe_key IS NOT NULL"
     )
+    con.execute(
+        "CREATE OR REPLACE TEMP VIEW repeated AS "
+        "SELECT hash FROM staged_keys GROUP BY hash HAVING count(*) > 1"
+    )
     con.execute(RULE)
     found = set(con.execute("SELECT series, seq FROM staged_events").fetchall())
     dropped = con.execute("SELECT count(*) FROM dropped").fetchone()[0]
