@@ -13,6 +13,7 @@
 <data>/lake/lock                       held while a job changes the lake
 <data>/lake/<table>/                   a Delta table
 <data>/lake/tmp/                       DuckDB's spill files
+<data>/lake/excerpts/                  parts of segments, while a compaction reads them
 
 A version of beaconlog whose files an older version would misread has a higher format number. This
 version reads every format up to FORMAT, writes FORMAT, and refuses a newer one. A process that
@@ -116,6 +117,10 @@ class Layout:
     @property
     def spill(self) -> Path:
         return self.lake / "tmp"
+
+    @property
+    def excerpts(self) -> Path:
+        return self.lake / "excerpts"
 
     def table(self, name: str) -> Path:
         return self.lake / name

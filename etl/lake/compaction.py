@@ -13,9 +13,10 @@ left. A pass:
 2. takes the sealed lines above the watermarks that were received before one moment, which is the
    safe time, or earlier to keep the pass within `compact_bytes_max`; the segments have no gaps and
    are verified against their names (`etl.lake.selection`);
-3. reads them once into DuckDB, and writes each table's rows, sorted and without duplicates, to
-   Parquet files under temporary names; checks the counts; syncs the files, renames them, and syncs
-   their folders (`etl.lake.passes`);
+3. reads them once into DuckDB, a part of a segment from an excerpt of it (`etl.log.excerpts`),
+   and writes each table's rows, sorted and without duplicates, to Parquet files under temporary
+   names; checks the counts; syncs the files, renames them, and syncs their folders
+   (`etl.lake.passes`);
 4. makes one synced commit per table, which adds the files and moves the watermarks.
 
 At the end of a run, segments that every table has held whole for `segment_grace_s` are deleted

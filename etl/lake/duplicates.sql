@@ -24,7 +24,7 @@ in_lake AS (
 ),
 arrived AS (
     SELECT tenant_id, dedupe_key,
-           list({'at': epoch_us(received_at), 'series': series, 'seq': seq}
+           list({'at': epoch_us(received_at), 'series': series::VARCHAR, 'seq': seq}
                 ORDER BY received_at, series, seq) AS arrivals
     FROM staged_events SEMI JOIN contested USING (tenant_id, dedupe_key)
     GROUP BY ALL

@@ -40,12 +40,14 @@ class RowCountMismatch(LakeError):
 class PartitionRows:
     """Rows of one partition; `relation` is SQL that yields them with the table's columns.
 
-    `hashes` is SQL as from `keys.hashes_of`, if the hashes of their keys are known.
+    If they are staged, `stored` is SQL for their stored columns, with the series as an ENUM, and
+    `hashes` is SQL for the hashes of their keys, as from `keys.hashes_of`.
     """
 
     table: Table
     event_date: str
     relation: str
+    stored: str | None = None
     hashes: str | None = None
 
 
@@ -54,13 +56,18 @@ def write(con: duckdb.DuckDBPyConnection, folder: Path, table: Table, key: str) 
     sweep(folder)
     staged = f"staged_{table.name}"
     dates = con.execute(f"SELECT DISTINCT {PARTITION}::VARCHAR FROM {staged} ORDER BY 1").fetchall()
-    files = []
-    for (date,) in dates:
-        on_date = f"WHERE {PARTITION} = {quoted(date)})"
-        hashes = f"(FROM staged_keys {on_date}" if table.is_keyed else None
-        rows = PartitionRows(table, date, f"(FROM {staged} {on_date}", hashes)
-        files.append(write_file(con, folder, rows, key))
-    return files
+    return [write_file(con, folder, _staged_rows(table, date), key) for (date,) in dates]
+
+
+def _staged_rows(table: Table, date: str) -> PartitionRows:
+    on_date = f"WHERE {PARTITION} = {quoted(date)})"
+    return PartitionRows(
+        table,
+        date,
+        f"(FROM staged_{table.name} {on_date}",
+        stored=f"(SELECT * EXCLUDE ({PARTITION}) FROM stored_{table.name} {on_date}",
+        hashes=f"(FROM staged_keys {on_date}" if table.is_keyed else None,
+    )
 
 
 def write_file(
@@ -95,15 +102,18 @@ def _in_order(con: duckdb.DuckDBPyConnection, rows: PartitionRows) -> str:
     The sort copies every text, and the name of a series is a long one in every row. As an ENUM it
     is a byte or two.
     """
+    stored = rows.stored or _with_enum_of_series(con, rows)
+    order = ", ".join(rows.table.sort)
+    return f"SELECT * REPLACE (series::VARCHAR AS series) FROM (FROM {stored} ORDER BY {order})"
+
+
+def _with_enum_of_series(con: duckdb.DuckDBPyConnection, rows: PartitionRows) -> str:
     names = con.execute(
         f"SELECT DISTINCT series FROM {rows.relation} WHERE series <> ''"
     ).fetchall()
     series = ", ".join(quoted(name) for name in sorted(["", *(name for (name,) in names)]))
-    return (
-        f"SELECT * REPLACE (series::VARCHAR AS series) FROM ("
-        f"SELECT * REPLACE (series::ENUM({series}) AS series) "
-        f"FROM ({rows.table.written(rows.relation)}) ORDER BY {', '.join(rows.table.sort)})"
-    )
+    written = rows.table.written(rows.relation)
+    return f"(SELECT * REPLACE (series::ENUM({series}) AS series) FROM ({written}))"
 
 
 def _check_rows(con: duckdb.DuckDBPyConnection, path: Path, expected: int) -> None:

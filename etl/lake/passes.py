@@ -17,6 +17,7 @@ from etl.lake.snapshot import SIGNED, Snapshot, lines_of
 from etl.lake.superseded import has_signed
 from etl.lake.tables import EVENTS, REJECTED
 from etl.layout import Layout
+from etl.log import excerpts
 
 _REMADE_MAX = 8
 """The largest number of key files that a pass makes again; maintenance makes the others."""
@@ -43,7 +44,8 @@ def write(
 
     Raises CommitFailedError, SegmentUnreadable, LakeError, duckdb.Error; OSError.
     """
-    staging.stage_lines(con, taken.segments, parts=taken.parts)
+    with excerpts.cut(layout.excerpts, taken.parts) as cut:
+        staging.stage_lines(con, taken.segments, cut)
     counts.lines = duck.count(con, "lines")
     staging.stage_tables(con, snapshots)
     for snapshot in snapshots:

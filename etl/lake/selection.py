@@ -14,9 +14,9 @@ import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from etl.lake.staging import Part
 from etl.log import backlog, spans
 from etl.log.backlog import Stopped
+from etl.log.excerpts import Part
 from etl.log.segments import Sealed
 from etl.log.spans import Mark, NoSpan
 
@@ -195,12 +195,13 @@ def _take(rests: Sequence[_Rest], moment_us: int, held: Watermarks, chosen: Sele
     for rest in rests:
         # Without a first line the lake holds all lines, and only the segment's watermark moves.
         is_whole = rest.first is None or rest.last.received_us < moment_us
-        upto = rest.last.seq if is_whole else _last_before(rest, moment_us)
+        upto, end_byte = _end_of(rest) if is_whole else _end_before(rest, moment_us)
         if rest.first and upto < rest.first.seq:
             return
         chosen.segments.append(rest.segment)
         if not (is_whole and rest.is_all):
-            chosen.parts[rest.segment] = Part(rest.above, upto)
+            first_byte = rest.first.offset if rest.first else end_byte
+            chosen.parts[rest.segment] = Part(rest.above, upto, first_byte, end_byte)
         number = rest.segment.number if is_whole else rest.segment.number - 1
         held = Watermarks(max(held.segment, number), max(held.seq, upto))
         chosen.reached[series] = held
@@ -209,6 +210,12 @@ def _take(rests: Sequence[_Rest], moment_us: int, held: Watermarks, chosen: Sele
         chosen.completed += 1
 
 
-def _last_before(rest: _Rest, moment_us: int) -> int:
+def _end_of(rest: _Rest) -> tuple[int, int]:
+    """Return the ordinal of the segment's last line, and the offset behind it."""
+    return rest.last.seq, rest.segment_bytes
+
+
+def _end_before(rest: _Rest, moment_us: int) -> tuple[int, int]:
+    """Return the ordinal of the last line before a moment, and the offset behind it."""
     mark = spans.line_received_from(rest.segment, moment_us)
-    return mark.seq - 1 if mark else rest.last.seq
+    return (mark.seq - 1, mark.offset) if mark else _end_of(rest)

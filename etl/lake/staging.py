@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 import duckdb
@@ -16,12 +17,12 @@ from etl.lake.duck import one_value, quoted
 from etl.lake.keys.making import HASH
 from etl.lake.snapshot import Snapshot, of_table
 from etl.lake.tables import DUPLICATES, EVENTS, PARTITION, REJECTED, TABLES
+from etl.log.excerpts import Excerpt
 from etl.log.format import ERASED_KIND
 from etl.log.segments import Sealed
 
 _WRITTEN_KINDS = (EVENTS.kind, REJECTED.kind, ERASED_KIND)
 _LINE_BYTES_MAX = 16 << 20
-_JOIN_SOURCES = "JOIN sources USING (path)"
 _BAD_CONTENT = (duckdb.DataError, duckdb.InvalidInputException)
 
 
@@ -34,90 +35,99 @@ class SegmentUnreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """The lines of a segment whose ordinals are above `above` and at most `upto`."""
+class Source:
+    """A file to read, the segment that it is or is a part of, and the number of its lines."""
 
-    above: int
-    upto: int
+    segment: Sealed
+    path: Path
+    lines: int
 
-
-_WHOLE = Part(-1, (1 << 63) - 1)
+    @classmethod
+    def whole(cls, segment: Sealed) -> Source:
+        return cls(segment, segment.path, segment.lines)
 
 
 def stage_lines(
     con: duckdb.DuckDBPyConnection,
     segments: Sequence[Sealed],
-    parts: Mapping[Sealed, Part] = MappingProxyType({}),
+    excerpts: Mapping[Sealed, Excerpt] = MappingProxyType({}),
 ) -> None:
     """Make the temporary tables `sources` and `lines` of every line of `segments`.
 
-    Of a segment in `parts`, only that part is taken. Raises SegmentUnreadable for a segment that
-    cannot be read whole or holds lines of an unknown kind; duckdb.IOException if a segment was
+    Of a segment in `excerpts`, only the excerpt is read. Raises SegmentUnreadable for a segment
+    that cannot be read whole or holds lines of an unknown kind; duckdb.IOException if a segment was
     deleted meanwhile.
     """
-    stage_sources(con, segments, parts)
+    sources = [_source(item, excerpts) for item in segments]
+    stage_sources(con, sources)
     try:
-        con.execute(f"CREATE OR REPLACE TEMP TABLE lines AS {_select_lines(segments)}")
+        con.execute(f"CREATE OR REPLACE TEMP TABLE lines AS {_select_lines(sources)}")
     except _BAD_CONTENT as error:
-        raise _unreadable_among(con, segments, error) from error
-    _check_counts(con, [item for item in segments if item not in parts], "lines")
-    if parts:
-        whole = f"(SELECT series, segment, kind FROM {_read_ndjson(list(parts))} {_JOIN_SOURCES})"
-        _check_counts(con, list(parts), whole)
+        raise _unreadable_among(con, sources, error) from error
+    _check_counts(con, sources)
 
 
-def stage_sources(
-    con: duckdb.DuckDBPyConnection,
-    segments: Sequence[Sealed],
-    parts: Mapping[Sealed, Part] = MappingProxyType({}),
-) -> None:
-    """Make the temporary table `sources`: the files, and the ordinals of the lines to take."""
-    ranges = [parts.get(item, _WHOLE) for item in segments]
+def _source(segment: Sealed, excerpts: Mapping[Sealed, Excerpt]) -> Source:
+    excerpt = excerpts.get(segment)
+    if excerpt is None:
+        return Source.whole(segment)
+    if excerpt.segment_lines != segment.lines:
+        reason = f"it has {excerpt.segment_lines} lines, its name says {segment.lines}"
+        raise SegmentUnreadable(segment, reason)
+    return Source(segment, excerpt.path, excerpt.lines)
+
+
+def stage_sources(con: duckdb.DuckDBPyConnection, sources: Sequence[Source]) -> None:
+    """Make the temporary table `sources` of the files to read."""
     columns = {
-        "path": [str(item.path) for item in segments],
-        "series": [item.series for item in segments],
-        "segment": [item.number for item in segments],
-        "above": [part.above for part in ranges],
-        "upto": [part.upto for part in ranges],
+        "path": [str(item.path) for item in sources],
+        "series": [item.segment.series for item in sources],
+        "segment": [item.segment.number for item in sources],
     }
-    types = {"path": "VARCHAR", "series": "VARCHAR"}
-    unnested = ", ".join(
-        f"unnest(${name}::{types.get(name, 'BIGINT')}[]) AS {name}" for name in columns
-    )
+    types = {"path": "VARCHAR", "series": "VARCHAR", "segment": "BIGINT"}
+    unnested = ", ".join(f"unnest(${name}::{types[name]}[]) AS {name}" for name in columns)
     con.execute(f"CREATE OR REPLACE TEMP TABLE sources AS SELECT {unnested}", columns)
 
 
 def _unreadable_among(
-    con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed], error: Exception
+    con: duckdb.DuckDBPyConnection, sources: Sequence[Source], error: Exception
 ) -> Exception:
-    for segment in segments:
+    for source in sources:
         try:
-            con.execute(f"SELECT count(COLUMNS(*)) FROM ({_select_lines([segment])})")
+            con.execute(f"SELECT count(COLUMNS(*)) FROM ({_select_lines([source])})")
         except _BAD_CONTENT:
-            return SegmentUnreadable(segment, "a line cannot be read")
+            return SegmentUnreadable(source.segment, "a line cannot be read")
     return error
 
 
-def _select_lines(segments: Sequence[Sealed]) -> str:
-    names = {field: table.fields[field] for table in TABLES for field in table.fields}
-    fields = ", ".join(f"{name}::{type_} AS {name}" for name, type_ in names.items())
+def _select_lines(sources: Sequence[Source]) -> str:
+    """Return SQL for the lines with the stored columns of every table.
+
+    A series is an ENUM: in the order of the rows and in their groups, its name is a byte or two.
+    """
+    fields = {name: value for table in TABLES for name, value in table.stored_values().items()}
+    values = ", ".join(f"{value} AS {name}" for name, value in fields.items())
     return f"""
-        SELECT kind, {fields}, series, segment, _n AS seq,
+        SELECT kind, {values}, series::{_series_type(sources)} AS series, segment, _n AS seq,
                make_timestamp(epoch_us(received_at))::DATE AS {PARTITION},
                CASE WHEN dedupe_key IS NOT NULL THEN {HASH} END AS key_hash
-        FROM {_read_ndjson(segments)} {_JOIN_SOURCES}
-        WHERE _n > above AND _n <= upto
+        FROM {_read_ndjson(sources)} AS logical JOIN sources USING (path)
     """
 
 
-def _read_ndjson(segments: Sequence[Sealed]) -> str:
+def _series_type(sources: Sequence[Source]) -> str:
+    names = sorted({item.segment.series for item in sources})
+    return f"ENUM({', '.join(map(quoted, names))})" if names else "VARCHAR"
+
+
+def _read_ndjson(sources: Sequence[Source]) -> str:
     columns = {"kind": "VARCHAR", "_n": "BIGINT"}
     for table in TABLES:
         columns |= {field: table.line_type(field) for field in table.fields}
-    if not segments:
+    if not any(item.lines for item in sources):
         nulls = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in columns.items())
         return f"(SELECT {nulls}, NULL::VARCHAR AS path LIMIT 0)"
-    listed = ", ".join(quoted(str(item.path)) for item in segments)
+    listed = ", ".join(quoted(str(item.path)) for item in sources)
     typed = ", ".join(f"'{name}': '{type_}'" for name, type_ in columns.items())
     return (
         f"read_ndjson([{listed}], columns = {{{typed}}}, filename = 'path', "
@@ -128,21 +138,24 @@ def _read_ndjson(segments: Sequence[Sealed]) -> str:
 def stage_tables(con: duckdb.DuckDBPyConnection, snapshots: Sequence[Snapshot]) -> None:
     """Make a view `staged_<table>` per table: its rows in `lines` above its watermarks.
 
-    `staged_events` includes the duplicates until `mark_duplicates` has moved them. `staged_keys`
-    are the keys of its rows, with their hashes.
+    `stored_<table>` shows the same rows with the stored columns. `staged_events` includes the
+    duplicates until `mark_duplicates` has moved them. `staged_keys` are the keys of its rows, with
+    their hashes.
     """
     _mark_old_duplicates(con, of_table(snapshots, EVENTS), of_table(snapshots, DUPLICATES))
     for snapshot in snapshots:
         table = snapshot.table
         staged = " AND ".join([f"kind = {quoted(table.kind)}", *_unseen(con, snapshot)])
-        con.execute(f"""
-            CREATE OR REPLACE TEMP VIEW staged_{table.name} AS
-            SELECT {", ".join(table.columns)} FROM lines WHERE {staged}
-        """)
+        for view, columns in (("staged", table.read(())), ("stored", table.read_stored(()))):
+            con.execute(f"""
+                CREATE OR REPLACE TEMP VIEW {view}_{table.name} AS
+                SELECT {columns} FROM lines WHERE {staged}
+            """)
         if table.is_keyed:
             con.execute(f"""
                 CREATE OR REPLACE TEMP VIEW staged_keys AS
-                SELECT tenant_id, dedupe_key, key_hash AS hash, received_at, {PARTITION}
+                SELECT tenant_id, {table.packing.read["dedupe_key"]} AS dedupe_key,
+                       key_hash AS hash, received_at, {PARTITION}
                 FROM lines WHERE {staged} AND key_hash IS NOT NULL
             """)
 
@@ -189,16 +202,14 @@ def _held(snapshot: Snapshot, series: str) -> str:
     return f"(series = {quoted(series)} AND (segment <= {segment} OR seq <= {seq}))"
 
 
-def _check_counts(
-    con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed], relation: str
-) -> None:
+def _check_counts(con: duckdb.DuckDBPyConnection, sources: Sequence[Source]) -> None:
     kinds = ", ".join(map(quoted, _WRITTEN_KINDS))
     rows = con.execute(
-        f"SELECT series, segment, count(*) FROM {relation} WHERE kind IN ({kinds}) GROUP BY ALL"
+        f"SELECT series, segment, count(*) FROM lines WHERE kind IN ({kinds}) GROUP BY ALL"
     ).fetchall()
     read = {(series, number): lines for series, number, lines in rows}
-    for segment in segments:
-        lines = read.get((segment.series, segment.number), 0)
-        if lines != segment.lines:
-            reason = f"{segment.lines - lines} of {segment.lines} lines are of no known kind"
-            raise SegmentUnreadable(segment, reason)
+    for source in sources:
+        lines = read.get((source.segment.series, source.segment.number), 0)
+        if lines != source.lines:
+            reason = f"{source.lines - lines} of {source.lines} lines are of no known kind"
+            raise SegmentUnreadable(source.segment, reason)

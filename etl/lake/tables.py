@@ -98,6 +98,13 @@ class Table:
         )
         return f"SELECT {columns} FROM {relation} AS logical"
 
+    def stored_values(self) -> dict[str, str]:
+        """Return SQL for each stored field, from the columns of a relation named `logical`."""
+        return {
+            name: f"({self.packing.written.get(name, name)})::{type_}"
+            for name, type_ in {**self.fields, **self.packing.stored}.items()
+        }
+
     def read(self, missing: Collection[str]) -> str:
         """Return a list of SQL for the table's columns, from a file that lacks some of them."""
         is_packed = not self.packing.stored.keys() & missing

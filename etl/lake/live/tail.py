@@ -17,6 +17,7 @@ from threading import Lock
 import duckdb
 
 from etl.lake import staging
+from etl.lake.staging import Source
 from etl.log.segments import Sealed
 
 _BATCH_BYTES = 64 << 20
@@ -68,7 +69,7 @@ class Tail:
     @staticmethod
     def _stage_none(con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
         staging.stage_lines(con, [])
-        staging.stage_sources(con, segments)
+        staging.stage_sources(con, [Source.whole(item) for item in segments])
 
     def _update(self, con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
         self._make_table(con)

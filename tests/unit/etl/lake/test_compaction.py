@@ -327,6 +327,30 @@ def test_a_bad_segment_stops_its_series_alone(shop, caplog, harm, reason):
     assert shop.query("FROM stopped") == [("h-w0-aa", 2, reason)]
 
 
+def test_a_segment_with_too_few_lines_is_not_taken_in_part(shop):
+    """As it would not be taken whole."""
+    sealed = shop.seal(event(0), event(2))
+    sealed.path.rename(sealed.path.with_name(segments.sealed_name(1, 3, sealed.crc)))
+    with shop.written(OTHER, closed_s=1):
+        outcome = shop.compact(CompactionPlan(wait_s=0))
+    assert outcome.stopped == [Stopped("h-w0-aa", 1, "it has 2 lines, its name says 3")]
+    assert outcome.rows == 0
+
+
+def test_passes_parse_each_line_once(shop, monkeypatch):
+    """Also the lines of a segment that several passes share; and nothing is left of their parts."""
+    parsed, select_lines = [], staging._select_lines
+    monkeypatch.setattr(
+        staging, "_select_lines", lambda sources: parsed.extend(sources) or select_lines(sources)
+    )
+    shop.seal(event(0), event(2), event(4))
+    shop.seal(event(1), event(3), event(5), series=OTHER)
+    assert shop.compact(CompactionPlan(bytes_max=1)).rows == 6
+    assert len(parsed) > 2
+    assert sum(source.lines for source in parsed) == 6
+    assert not shop.layout.excerpts.exists()
+
+
 def test_any_number_of_series_may_be_stopped(shop):
     """Refusing a segment is no conflict: the rest is compacted all the same."""
     for number in range(8):

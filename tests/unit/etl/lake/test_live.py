@@ -363,13 +363,13 @@ def test_a_segments_lines_are_read_once(shop, monkeypatch):
     read = []
     select_lines = staging._select_lines
     monkeypatch.setattr(
-        staging, "_select_lines", lambda segments: read.extend(segments) or select_lines(segments)
+        staging, "_select_lines", lambda sources: read.extend(sources) or select_lines(sources)
     )
     shop.seal(event(4))
     with view.connect() as con:
         assert con.sql("FROM events ORDER BY seq").fetchall()[: len(first)] == first
         assert con.sql("SELECT count(*) FROM rejected").fetchall() == [(1,)]
-    assert [segment.number for segment in read] == [3]
+    assert [source.segment.number for source in read] == [3]
 
 
 @pytest.mark.parametrize("tail_bytes_max", [0, 1, 1 << 20])

@@ -48,6 +48,10 @@ def before(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
         monkeypatch.setattr(
             Table, name, lambda self, text, do=today: do(older.get(self.name, self), text)
         )
+    staged_rows = parquet._staged_rows
+    monkeypatch.setattr(
+        parquet, "_staged_rows", lambda *args: replace(staged_rows(*args), stored=None)
+    )
     return monkeypatch.undo
 
 

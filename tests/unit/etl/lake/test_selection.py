@@ -5,7 +5,6 @@ from log_tools import START, Shop, event
 
 from etl.lake import selection
 from etl.lake.selection import UNBOUNDED_US, PassLimits, Selection, Watermarks
-from etl.lake.staging import Part
 from etl.log import backlog, segments
 
 START_US = round(START.timestamp() * 1_000_000)
@@ -32,8 +31,10 @@ def choose(
     return selection.choose(sealed, marks or NONE, backlog.Verified(), limits)
 
 
-def taken(chosen: Selection) -> dict[tuple[str, int], Part | None]:
-    return {(one.series, one.number): chosen.parts.get(one) for one in chosen.segments}
+def taken(chosen: Selection) -> dict[tuple[str, int], tuple[int, int] | None]:
+    """Return the ordinals that are taken of each segment, above and up to; None for all."""
+    parts = {one: (part.above, part.upto) for one, part in chosen.parts.items()}
+    return {(one.series, one.number): parts.get(one) for one in chosen.segments}
 
 
 def test_without_a_bound_everything_is_taken_whole(shop):
@@ -47,7 +48,7 @@ def test_without_a_bound_everything_is_taken_whole(shop):
 def test_a_segment_is_cut_at_the_safe_time(shop):
     """A line received exactly then is not taken."""
     chosen = choose(shop, before_s=4)
-    assert taken(chosen) == {(A, 1): Part(0, 2), (B, 1): None}
+    assert taken(chosen) == {(A, 1): (0, 2), (B, 1): None}
     assert chosen.reached == {A: Watermarks(0, 2), B: Watermarks(1, 2)}
     assert chosen.completed == 1
 
@@ -55,7 +56,7 @@ def test_a_segment_is_cut_at_the_safe_time(shop):
 def test_what_is_held_already_is_passed_over(shop):
     """From the middle of a segment on."""
     chosen = choose(shop, before_s=7, marks={A: Watermarks(0, 2), B: Watermarks(1, 2)})
-    assert taken(chosen) == {(A, 1): Part(2, 3), (A, 2): Part(2, 4)}
+    assert taken(chosen) == {(A, 1): (2, 3), (A, 2): (2, 4)}
     assert chosen.reached == {A: Watermarks(1, 4)}
     assert chosen.completed == 1
 
