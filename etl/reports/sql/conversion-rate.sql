@@ -8,7 +8,7 @@ WITH chosen AS (
 ),
 counted AS (
     SELECT tenant_id,
-           count(DISTINCT hash(visitor_id)) FILTER (visitor_id IS NOT NULL) AS visitors,
+           count(DISTINCT visitor_of(visitor_id)) AS visitors,
            count(*) FILTER (is_sale) AS transactions
     FROM chosen
     GROUP BY tenant_id

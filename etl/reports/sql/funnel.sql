@@ -25,11 +25,11 @@ taken AS (
 counted AS (
     SELECT ordinal, count(*) AS events FROM taken GROUP BY ordinal
 ),
--- The steps of a visitor as bits. Its id is a 64-bit hash, so a hash of the id is as distinct.
+-- The steps of a visitor as bits.
 walked AS (
     SELECT bit_or(1 << ordinal) AS path FROM taken
     WHERE visitor_id IS NOT NULL AND ordinal IS NOT NULL
-    GROUP BY hash(visitor_id)
+    GROUP BY visitor_of(visitor_id)
 ),
 paths AS (
     SELECT path, count(*) AS visitors FROM walked GROUP BY path

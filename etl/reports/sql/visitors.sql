@@ -14,7 +14,7 @@ placed AS (
 )
 SELECT
     bucket,
-    count(DISTINCT hash(visitor_id)) FILTER (visitor_id IS NOT NULL) AS visitors,
+    count(DISTINCT visitor_of(visitor_id)) AS visitors,
     count(*) AS events
 FROM chosen JOIN placed USING (minute)
 GROUP BY bucket
