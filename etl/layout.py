@@ -8,6 +8,7 @@
 <data>/salts/<YYYY-MM-DD>              the salt of that day for visitor ids
 <data>/log/lock                        held while a series is claimed or recovered
 <data>/log/<series>/...                segments, see `etl.log.format`
+<data>/warehouse.json                  the id by which object storage knows this warehouse
 <data>/mirror/<series>/...             copies of the segments in object storage
 <data>/shipping.json, shipping.lock    why segments are not shipped; held by the shipper
 <data>/lake/lock                       held while a job changes the lake
@@ -93,6 +94,10 @@ class Layout:
     @property
     def log_lock(self) -> Path:
         return self.log / "lock"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.root / "warehouse.json"
 
     @property
     def mirror(self) -> Path:

@@ -4,6 +4,7 @@ Below the prefix, the names are those of a log folder (`etl.log.format`), with t
 
     <series>/closed                              {"closed_us": …}, the writer's promise
     <series>/ended                               nobody writes the series, and all of it is here
+    warehouse                                    see `etl.log.warehouse_claim`
 
 A shipper puts the segments before the promise that relies on them, and `ended` last. So a reader
 that fetches the promises first, and lists then, sees every line received before the safe time.
@@ -34,6 +35,7 @@ from etl.log.safe_time import Settled
 from etl.log.segments import Sealed
 from etl.log.store import LogUnavailable
 from etl.log.unshipped import Unshipped
+from etl.log.warehouse_claim import WAREHOUSE, WarehouseClaim
 from etl.object_store import ObjectExists, ObjectMissing, ObjectStore, ObjectStoreError
 
 CLOSED, ENDED = "closed", "ended"
@@ -60,6 +62,7 @@ class SharedLog:
         self._objects = objects
         self._intact: set[Sealed] = set()
         self._described: set[str] = set()
+        self._claim = WarehouseClaim(objects, layout.warehouse)
         self._lock = threading.Lock()
 
     def sealed(self) -> dict[str, list[Sealed]]:
@@ -81,13 +84,16 @@ class SharedLog:
 
     def settle(self) -> Settled:
         with self._errors():
+            self._claim.win()
             before = self._names()
-            promises = {name: self._promise(name) for name in before if ENDED not in before[name]}
+            live = [name for name in before if ENDED not in before[name]]
+            with ThreadPoolExecutor(_PARALLEL) as pool:
+                promises = dict(zip(live, pool.map(self._promise, live), strict=True))
         sealed = self.sealed()
         # A series that began meanwhile has made no promise that is known here.
         dead = frozenset(before.keys() - promises.keys())
-        live = {name: promises.get(name, 0) for name in sealed if name not in dead}
-        return Settled(sealed, live, 0, dead, time.time_ns() // 1000)
+        written = {name: promises.get(name, 0) for name in sealed if name not in dead}
+        return Settled(sealed, written, 0, dead, time.time_ns() // 1000)
 
     def delete(self, unneeded: Sequence[Sealed]) -> None:
         with self._errors():
@@ -103,7 +109,7 @@ class SharedLog:
         self.delete([old])
 
     def unshipped(self) -> Unshipped:
-        return unshipped.count(self._layout)
+        return unshipped.read(self._layout)
 
     def dead_series(self) -> set[str]:
         with self._errors():
@@ -118,12 +124,14 @@ class SharedLog:
                     self._objects.delete([key_of(name, ENDED)])
 
     def _names(self) -> dict[str, set[str]]:
-        """Return the names of the objects of each series."""
+        """Return the names of the objects of each series. Raises NotTheWarehouse."""
         names: dict[str, set[str]] = {}
         for item in self._objects.listed():
             name, _, rest = item.key.partition("/")
             if rest:
                 names.setdefault(name, set()).add(rest)
+            elif name == WAREHOUSE:
+                self._claim.verify()
         return names
 
     def _promise(self, name: str) -> int:

@@ -25,6 +25,10 @@ class LogUnavailable(Exception):
     """The segments cannot be listed or read now; the message says why and what to do."""
 
 
+class NotTheWarehouse(LogUnavailable):
+    """Another data folder has the lake of this log, so only that one can read it."""
+
+
 class SegmentStore(Protocol):
     """The sealed segments of a log. The files of those that it returns can be read here."""
 

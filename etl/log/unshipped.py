@@ -14,27 +14,28 @@ from dataclasses import dataclass
 from etl import durable
 from etl.layout import Layout
 from etl.log import segments, shipped
+from etl.log.segments import Sealed
 
 
 @dataclass(frozen=True, slots=True)
 class Unshipped:
     """The sealed segments of this machine that are not known to be in object storage."""
 
-    segments: int = 0
+    waiting: tuple[Sealed, ...] = ()
     size_bytes: int = 0
     problems: tuple[str, ...] = ()
 
 
-def count(layout: Layout) -> Unshipped:
+def read(layout: Layout) -> Unshipped:
     """Return the segments that wait to be shipped."""
-    sizes = []
+    sizes: dict[Sealed, int] = {}
     for folder in segments.series_folders(layout.log):
         upto = shipped.read(folder).upto
         for segment in segments.sealed_in(folder):
             if segment.number > upto:
                 with suppress(FileNotFoundError):  # deleted since it was listed
-                    sizes.append(segment.path.stat().st_size)
-    return Unshipped(len(sizes), sum(sizes), problems(layout))
+                    sizes[segment] = segment.path.stat().st_size
+    return Unshipped(tuple(sizes), sum(sizes.values()), problems(layout))
 
 
 def problems(layout: Layout) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def run(data: Path, destination: Path, store: SegmentStore | None = None) -> Bac
     copied_segments = sum(map(len, segments.sealed_everywhere(target.log).values()))
     snapshots = [_copy_table(source, target, snapshot) for snapshot in pinned]
     _copy_directory(source, target)
-    for path in (source.tokens, source.tokens_made, source.signing):
+    for path in (source.tokens, source.tokens_made, source.signing, source.warehouse):
         if path.exists():
             shutil.copy2(path, target.root)
     paths = [path for path in target.root.rglob("*") if path.is_file()]

@@ -45,6 +45,7 @@ _KEY_FORMAT = "etl/lake/keys/format.py"
 _KEY_FILES = "tests/unit/etl/lake/keys/test_key_files.py"
 _KEYED_LAKE = "tests/unit/etl/lake/keys/test_keyed_lake.py"
 _TAIL = "etl/lake/live/tail.py"
+_SHIPPING = "etl/log/shipping.py"
 _LISTED = "sealed = self.store.sealed() if scope.version is None else {}"
 
 MUTANTS = (
@@ -164,6 +165,33 @@ MUTANTS = (
             "etl/lake/expiry.py",
             "[_snapshot_at(layout.table(item.table.name), item, before_s) for item in snapshots]",
             "list(snapshots)",
+        ),
+    ),
+    _mutant(
+        "delete a segment that object storage has not confirmed",
+        "tests/unit/etl/log/test_shipping.py::test_nothing_is_deleted_that_is_not_confirmed",
+        (
+            _SHIPPING,
+            "                if self._is_shipped(item)\n                and now_s",
+            "                if now_s",
+        ),
+    ),
+    _mutant(
+        "a shipped promise before the segments that it relies on",
+        "tests/unit/etl/log/test_shipping.py::test_a_promise_is_shipped_after_the_segments_that_it_relies_on",
+        (
+            _SHIPPING,
+            "            self._ship(to_ship[:_ROUND_SEGMENTS_MAX])\n",
+            "            self._promise(settled, set())\n            self._ship(to_ship)\n",
+        ),
+    ),
+    _mutant(
+        "a shipped segment that replaces another",
+        "tests/unit/etl/log/test_shipping.py::test_another_content_is_neither_replaced_nor_deleted_here",
+        (
+            "etl/object_store.py",
+            'self._put(key, data, "create")',
+            'self._put(key, data, "overwrite")',
         ),
     ),
     _mutant(

@@ -33,10 +33,11 @@ def verify(
 
 
 def verify_shipping(store: SegmentStore, findings: Findings) -> None:
-    """Count the segments that wait to be shipped, and add why they cannot be."""
-    waiting = store.unshipped()
-    findings.unshipped_segments, findings.unshipped_bytes = waiting.segments, waiting.size_bytes
-    findings.problems += [Problem("not-shipped", problem) for problem in waiting.problems]
+    """Verify the segments that wait to be shipped, and add why they cannot be."""
+    unshipped = store.unshipped()
+    findings.unshipped_segments = sum(_is_intact(item, findings) for item in unshipped.waiting)
+    findings.unshipped_bytes = unshipped.size_bytes
+    findings.problems += [Problem("not-shipped", problem) for problem in unshipped.problems]
 
 
 def verify_numbers(

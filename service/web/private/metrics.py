@@ -194,7 +194,7 @@ class _Folder(Collector):
 def _unshipped(waiting: Unshipped) -> Iterator[Metric]:
     """Yield the gauges of what this machine has not shipped; 0 if it ships nothing."""
     for name, value, about in (
-        ("segments", waiting.segments, "Sealed segments that wait to be shipped."),
+        ("segments", len(waiting.waiting), "Sealed segments that wait to be shipped."),
         ("bytes", waiting.size_bytes, "Bytes of these segments."),
         ("problems", len(waiting.problems), "Reasons why segments cannot be shipped."),
     ):

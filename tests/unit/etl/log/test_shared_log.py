@@ -12,6 +12,7 @@ from object_tools import Machine, Objects, Warehouse
 
 from etl.lake.compaction import CompactionPlan
 from etl.lake.errors import LakeError
+from etl.log.shared_log import SharedLog
 from etl.log.store import LogUnavailable
 from etl.object_store import ObjectStore, ObjectStoreError
 from etl.upkeep import backup, check, erasure
@@ -70,6 +71,32 @@ def test_nothing_enters_the_lake_before_everything_received_earlier(machines, wa
     assert warehouse.compact().rows == 1
 
 
+def test_only_the_warehouse_that_compacts_the_log_can_read_it(machines, objects, warehouse):
+    """Another one would show a part, or delete what the lake does not hold."""
+    machines[0].shop.seal(event(0))
+    ship(machines)
+    other = Warehouse(warehouse.data.with_name("other"), objects)
+    assert other.event_ids() == ["e0"]
+    warehouse.compact()
+    with pytest.raises(LogUnavailable, match="another warehouse"):
+        other.compact()
+    with pytest.raises(LakeError, match="another warehouse"):
+        other.event_ids()
+    assert check.run(other.data, other.log).ok
+    again = Warehouse(warehouse.data, objects)
+    assert (again.compact().rows, again.event_ids()) == (0, ["e0"])
+
+
+def test_a_check_verifies_what_waits_to_be_shipped(machines, objects):
+    """On the machine that collected it."""
+    one, _ = machines
+    segment = one.shop.seal(event(0))
+    log = SharedLog(objects, one.shop.layout)
+    assert check.run(one.shop.data, log).unshipped_segments == 1
+    flip(segment.path, 20)
+    assert [item.what for item in check.run(one.shop.data, log).problems] == ["segment-corrupt"]
+
+
 def test_compacted_segments_are_deleted_there_and_in_the_mirror(machines, objects, warehouse):
     """And an ended series with its last segment; a machine that ships again adds nothing."""
     one, _ = machines
@@ -78,7 +105,7 @@ def test_compacted_segments_are_deleted_there_and_in_the_mirror(machines, object
     ship(machines)
     assert warehouse.compact(ONCE).rows == 2
     assert warehouse.compact(ONCE, after_s=10).deleted_segments == 2
-    assert objects.names() == []
+    assert objects.names() == ["warehouse"]
     warehouse.log.sealed()
     assert list(warehouse.log.folder.glob("*/*.ndjson")) == []
     one.restart()
