@@ -96,7 +96,10 @@ def _compare_kind(
         f"CREATE OR REPLACE TEMP TABLE rows AS FROM ({held}) SEMI JOIN sources "
         "USING (series, segment)"
     )
-    con.execute(f"CREATE OR REPLACE TEMP TABLE expected AS FROM lines WHERE kind = '{table.kind}'")
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE expected AS SELECT {table.read(())} FROM lines "
+        f"WHERE kind = '{table.kind}'"
+    )
     for what, query, detail in (
         ("line-not-in-lake", _missing(split), f"line {{}} is not in {table.name}"),
         ("row-not-in-log", _WITHOUT_LINE, f"row {{}} of {table.name} has no line in its segment"),

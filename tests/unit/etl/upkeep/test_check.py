@@ -67,6 +67,13 @@ def committed_as(shop: Shop, path: Path, table: pa.Table) -> None:
 # -- clean ------------------------------------------------------------------------------------
 
 
+def test_a_repeat_under_the_events_own_id_agrees(shop):
+    """The lake stores such a key as NULL; its line is a row of `duplicates`."""
+    shop.seal(*(event(second, event_id="x", dedupe_key="id:x") for second in range(2)))
+    shop.compact()
+    assert problems(shop) == []
+
+
 def test_a_clean_folder_is_all_right(shop):
     """With what was verified, in numbers."""
     found = check.run(filled(shop).data)
