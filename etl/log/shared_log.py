@@ -84,8 +84,8 @@ class SharedLog:
 
     def settle(self) -> Settled:
         with self._errors():
+            before = self._names()  # first: a put may create a bucket whose name is wrong
             self._claim.win()
-            before = self._names()
             live = [name for name in before if ENDED not in before[name]]
             with ThreadPoolExecutor(_PARALLEL) as pool:
                 promises = dict(zip(live, pool.map(self._promise, live), strict=True))

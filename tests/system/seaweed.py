@@ -66,6 +66,10 @@ class SeaweedFS:
                     "-ip.bind=127.0.0.1",
                     "-volume.max=300",
                     "-master.volumeSizeLimitMB=64",
+                    "-master.telemetry=false",
+                    # It is its only master, and has no others to wait for.
+                    "-master.electionTimeout=500ms",
+                    "-master.heartbeatInterval=100ms",
                     "-s3.port.iceberg=0",
                     "-s3.port.lance=0",
                     *ports,
