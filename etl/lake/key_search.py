@@ -5,7 +5,7 @@ An event id counts for 24 hours before and after its receipt, a transaction for 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.lake.keys import lookup
-from etl.lake.keys.format import FIRST_SALE
+from etl.lake.keys.format import FIRST_SALE, KeyFile
 from etl.lake.keys.lookup import NOTHING, Answer, Known, Question
 from etl.lake.snapshot import Snapshot
 
@@ -28,14 +28,29 @@ _FIRST_SALE = pa.scalar(FIRST_SALE, pa.uint64())
 
 @dataclass(slots=True)
 class Memory:
-    """The answers of the last search for the keys of a growing tail. Threads may share it."""
+    """The key files that searches opened, and the answers of the last one. Threads may share it.
+
+    It suits searches for the keys of a growing tail. The files are immutable, and stay mapped.
+    """
 
     known: Mapping[timedelta, Known] = field(default_factory=dict)
     """For ids and for sales, by their window."""
+    _files: dict[str, KeyFile] = field(default_factory=dict)
 
     def copy(self) -> Memory:
-        """Return a memory that knows the same; it does not change when this one does."""
-        return Memory(self.known)
+        """Return a memory that shares the files and keeps its own answers from now on."""
+        return Memory(self.known, self._files)
+
+    def open(self, data_file: str) -> KeyFile:
+        """Open a key file once. Raises what KeyFile.open raises."""
+        file = self._files.get(data_file) or KeyFile.open(data_file)
+        self._files[data_file] = file
+        return file
+
+    def keep_only(self, data_files: Collection[str]) -> None:
+        """Close the key files of all other Parquet files."""
+        for data_file in set(self._files).difference(data_files):
+            self._files.pop(data_file, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +95,8 @@ def find(
     first_day = (_EPOCH + timedelta(microseconds=first_us)).date()
     files = events.files_since(str(first_day))
     asked = [file for file in files if among is None or file in among]
-    answer = lookup.ask(asked, list(questions.values()))
+    answer = lookup.ask(asked, list(questions.values()), memory.open)
+    memory.keep_only(set(events.files).difference(answer.unusable))  # those will be made again
     if sum(len(known.hashes) for known in answer.known) <= _KNOWN_MAX:
         memory.known = dict(zip(questions, answer.known, strict=True))
     return answer

@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from etl.lake import key_search
 from etl.lake.duck import count
+from etl.lake.key_search import Memory
 from etl.lake.keys import making
 from etl.lake.snapshot import SIGNED, Snapshot
 from etl.lake.tables import DUPLICATES, EVENTS
@@ -56,15 +57,21 @@ class Superseded:
     def __init__(self) -> None:
         self._kept = _OF_NO_FILES
 
-    def view(self, con: duckdb.DuckDBPyConnection, events: Snapshot, tenant: int | None) -> None:
+    def view(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        events: Snapshot,
+        tenant: int | None,
+        memory: Memory,
+    ) -> None:
         """Divide `every_event` (the rows of the snapshot and of the tail) into two views.
 
         `counted_events` are the events that reports count; `outranked` are the unsigned sales that
         a signed sale outranks, with the columns of `duplicates`. `tenant`: the only tenant whose
-        events are in `every_event`; None for all.
+        events are in `every_event`; None for all. `memory` has key files of the snapshot.
         """
         self._stage_files(con, events, tenant)
-        _stage_tail(con, events)
+        _stage_tail(con, events, memory)
         counted, outranked = "every_event", "lake_duplicates LIMIT 0"
         if count(con, "superseded"):
             counted = "every_event ANTI JOIN superseded USING (series, seq)"
@@ -85,8 +92,8 @@ class Superseded:
         of_tenant = "true" if tenant is None else f"tenant_id = {tenant}"
         if files and not kept.files and tenant is not None:
             _stage(con, _COLUMNS.empty_table())
-            sales = f"(FROM {events.stored_relation(events.files)} WHERE {of_tenant})"
-            _supersede(con, sales, sales)
+            _stage_sales(con, f"(FROM {events.stored_relation(events.files)} WHERE {of_tenant})")
+            _supersede(con, "sales", "sales")
             return
         if kept.files != files:
             kept = self._with_new_files(con, events, kept)
@@ -111,7 +118,7 @@ class Superseded:
         if kept.files:
             _stage_sales(con, new)
             new = "sales"
-        _compare(con, new, events, kept.files)
+        _compare(con, new, events, kept.files, Memory())
         rows = con.table("superseded").to_arrow_table()
         rows = rows.set_column(1, "series", rows["series"].dictionary_encode())
         found = _OfFiles(events.version or 0, frozenset(events.files), rows)
@@ -131,11 +138,11 @@ def _stage(con: duckdb.DuckDBPyConnection, superseded: pa.Table, condition: str 
     con.unregister("kept_rows")
 
 
-def _stage_tail(con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
+def _stage_tail(con: duckdb.DuckDBPyConnection, events: Snapshot, memory: Memory) -> None:
     """Add the outranked sales of the tail, and those of files that sales of the tail outrank."""
     _stage_sales(con, _STAGED)
     if events.watermark(SIGNED) or count(con, "(FROM sales WHERE signed)"):
-        _compare(con, "sales", events, frozenset(events.files))
+        _compare(con, "sales", events, frozenset(events.files), memory)
 
 
 def _stage_sales(con: duckdb.DuckDBPyConnection, relation: str) -> None:
@@ -148,7 +155,11 @@ def _stage_sales(con: duckdb.DuckDBPyConnection, relation: str) -> None:
 
 
 def _compare(
-    con: duckdb.DuckDBPyConnection, sales: str, events: Snapshot, files: AbstractSet[str]
+    con: duckdb.DuckDBPyConnection,
+    sales: str,
+    events: Snapshot,
+    files: AbstractSet[str],
+    memory: Memory,
 ) -> None:
     """Add the outranked sales among `sales`, and those between them and the sales of `files`."""
     _supersede(con, sales, sales)
@@ -158,7 +169,7 @@ def _compare(
         SELECT tenant_id, received_at, CASE WHEN starts_with(dedupe_key, 'tx:')
             THEN 's' || dedupe_key ELSE substr(dedupe_key, 2) END AS dedupe_key FROM {sales})"""
     keys = key_search.read(con, making.hashes_of(partners))
-    answer = key_search.find(events, keys, among=files)
+    answer = key_search.find(events, keys, among=files, memory=memory)
     if near := [*answer.suspected, *answer.unusable]:
         others = events.stored_relation(near)
         _supersede(con, others, sales)

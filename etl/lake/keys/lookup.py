@@ -7,7 +7,7 @@ question may bring answers that are known, and a file is asked only for the othe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -59,16 +59,21 @@ class Answer:
         return [held for known in self.known for held in known.held.values() if len(held)]
 
 
-def ask(data_files: Iterable[str], questions: Sequence[Question]) -> Answer:
+def ask(
+    data_files: Iterable[str],
+    questions: Sequence[Question],
+    open_file: Callable[[str], KeyFile] = KeyFile.open,
+) -> Answer:
     """Look the hashes up in the key files of these Parquet files.
 
-    Raises LakeError if a Parquet file was deleted meanwhile.
+    `open_file` raises what KeyFile.open raises. Raises LakeError if a Parquet file was deleted
+    meanwhile.
     """
     asked = [_Asked(question) for question in questions]
     answer = Answer([Known(each.question.hashes, each.held) for each in asked])
     for data_file in data_files:
         try:
-            file = KeyFile.open(data_file)
+            file = open_file(data_file)
             found = [each.look_up(data_file, file) for each in asked]
         except KeyFileUnusable as error:
             answer.unusable[data_file] = str(error)

@@ -192,7 +192,7 @@ class LiveView:
             "CREATE TEMP VIEW every_event AS "
             f"SELECT {columns} FROM lake_events UNION ALL SELECT {columns} FROM staged_events"
         )
-        self._superseded.view(con, events, scope.tenant)
+        self._superseded.view(con, events, scope.tenant, self._keys.copy())
         con.execute(package_files("etl.lake.live").joinpath("views.sql").read_text())
         con.execute(f"CREATE TEMP VIEW pinned_at AS FROM {read_at}")
         for table in TABLES:

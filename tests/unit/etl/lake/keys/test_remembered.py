@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from log_tools import DAY_S, Shop, event
+from log_tools import DAY_S, START, Shop, event, flip
 
-from etl.lake.keys.format import KeyFile
+from etl.lake.keys.format import KeyFile, path_of
 from etl.lake.live.view import LiveView
+from etl.upkeep import maintenance
+from etl.upkeep.maintenance import MaintenancePlan
 
 IDS = "SELECT event_id FROM events ORDER BY ALL"
 
@@ -74,6 +76,48 @@ def test_a_new_file_is_asked_for_every_key(shop: Shop, asked: list[int]) -> None
     asked.clear()
     assert ids(view) == ["a@0", "b@1", "c@3"]
     assert sorted(asked) == [1, 2]
+
+
+def test_a_key_file_is_opened_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a view's connections; and closed once its Parquet file is merged with another."""
+    for number in range(2):
+        shop.seal(keyed(number, f"{number}"))
+        shop.compact()
+    shop.seal(keyed(10, "b"), keyed(11, "c", tenant=2))
+    view, opened = LiveView(shop.data), list[str]()
+    open_file = KeyFile.open
+
+    def noted(data_file: str) -> KeyFile:
+        opened.append(data_file)
+        return open_file(data_file)
+
+    monkeypatch.setattr(KeyFile, "open", noted)
+    for tenant in (2, None, 1, None):
+        ids(view, tenant)
+    assert len(opened) == 2
+    maintenance.run(shop.data, MaintenancePlan(merge_files_min=2), START.timestamp())
+    opened.clear()
+    assert ids(view) == ["0@0", "1@1", "b@10", "c@11"]
+    assert set(view._keys._files) == set(opened)
+    assert len(opened) == 1
+
+
+def test_a_damaged_key_file_is_opened_again(shop: Shop) -> None:
+    """Once it was made again; until then its Parquet file is read."""
+    shop.seal(keyed(0, "a"))
+    shop.compact()
+    view = LiveView(shop.data)
+    shop.seal(keyed(1, "b"))
+    ids(view)
+    (data_file,) = view._keys._files
+    flip(path_of(data_file), 70)
+    shop.seal(keyed(2, "a"))
+    assert ids(view) == ["a@0", "b@1"]
+    assert not view._keys._files
+    shop.compact()
+    shop.seal(keyed(3, "b"))
+    assert ids(view) == ["a@0", "b@1"]
+    assert data_file in view._keys._files
 
 
 @pytest.mark.parametrize("seed", range(2))
