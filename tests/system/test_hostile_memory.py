@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from examples import examples
 from harness import Service, eventually
 from wire import TRACK, connect, request
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from harness import StartService
 
 CLIENTS = 250
-UNLIKE = 10_000
+UNLIKE = CLIENTS * examples(40)
 OWED_KIB_MAX = 128
 GROWTH_MAX = 1.1
 GIVEN_BACK_S = 30.0

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from examples import examples
 from harness import Service, eventually
 from wire import CONVERSION, INTERACTIONS, TRACK
 
@@ -29,6 +30,7 @@ THROTTLES = ("api", "tenant_aware", "address", "address_bytes", "tenant_bytes")
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 TOKEN = tomllib.loads(CONFIG.read_text())["auth"]["openapi"]["bearer"]["bearer"]
 COMMAND = "from schemathesis.cli import schemathesis; schemathesis()"
+EXAMPLES = 10
 TIMEOUT_S = 280
 
 
@@ -75,7 +77,7 @@ def _ask(url: str, folder: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-c", COMMAND, "--no-color", "--config-file", str(CONFIG)),
-            *("run", f"{url}/openapi.json"),
+            *("run", f"{url}/openapi.json", "--max-examples", str(examples(EXAMPLES))),
         ],
         env={**os.environ, "COLUMNS": "200"},
         cwd=folder,
