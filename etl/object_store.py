@@ -26,9 +26,8 @@ _URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[\w.=-]+)*)/?")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d+ [\w ]+)")
 _KEYS_PER_DELETE = 1_000
-_RETRIES: RetryConfig = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
-# Plain HTTP is for an endpoint that the operator names; that of AWS is HTTPS.
-_CLIENT: ClientConfig = {"connect_timeout": "3s", "timeout": "30s", "allow_http": True}
+_RETRIES_MAX = 2
+_CONNECT_TIMEOUT = timedelta(seconds=3)
 
 _CAUSES = {
     "NoSuchBucket": "the bucket does not exist; create it, or correct the URL",
@@ -79,10 +78,11 @@ class ObjectStore:
         self._client, self.name = client, name
 
     @classmethod
-    def open(cls, url: str) -> ObjectStore:
+    def open(cls, url: str, *, timeout_s: float) -> ObjectStore:
         """Return the store at a URL, such as s3://bucket/log. It connects at its first request.
 
-        Raises ValueError for any other URL.
+        `timeout_s` bounds a request, and the time within which it may be tried again. Raises
+        ValueError for any other URL.
         """
         from obstore.store import S3Store  # noqa: PLC0415  (an extra: few need it)
 
@@ -92,8 +92,8 @@ class ObjectStore:
         client = S3Store(
             match[1],
             prefix=match[2].strip("/") or None,
-            client_options=_CLIENT,
-            retry_config=_RETRIES,
+            client_options=_client_options(timeout_s),
+            retry_config=_retries(timeout_s),
             checksum_algorithm="SHA256",
         )
         return cls(client, url)
@@ -157,6 +157,19 @@ class ObjectStore:
             raise ObjectStoreError(f"{self.name}: {_cause(str(error))}") from error
         except exceptions.BaseError as error:
             raise ObjectStoreError(f"{self.name}: {_cause(str(error))}") from error
+
+
+def _client_options(timeout_s: float) -> ClientConfig:
+    # Plain HTTP is for an endpoint that the operator names; that of AWS is HTTPS.
+    return {
+        "connect_timeout": _CONNECT_TIMEOUT,
+        "timeout": timedelta(seconds=timeout_s),
+        "allow_http": True,
+    }
+
+
+def _retries(timeout_s: float) -> RetryConfig:
+    return {"max_retries": _RETRIES_MAX, "retry_timeout": timedelta(seconds=timeout_s)}
 
 
 def _key(item: Listed) -> str:

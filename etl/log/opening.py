@@ -6,6 +6,9 @@ from etl.layout import Layout
 from etl.log.store import LocalLog, SegmentStore
 from etl.object_store import ObjectStore
 
+READ_TIMEOUT_S = 10.0
+"""A report waits for a store that hangs, so this is less than its timeout."""
+
 
 def open_store(layout: Layout, log_url: str) -> SegmentStore:
     """Return the log at `log_url`, or the folder's own log if that is empty."""
@@ -13,4 +16,4 @@ def open_store(layout: Layout, log_url: str) -> SegmentStore:
         return LocalLog.of(layout)
     from etl.log.shared_log import SharedLog  # noqa: PLC0415  (few need it)
 
-    return SharedLog(ObjectStore.open(log_url), layout)
+    return SharedLog(ObjectStore.open(log_url, timeout_s=READ_TIMEOUT_S), layout)

@@ -11,7 +11,8 @@ from etl import durable
 from etl.layout import Layout
 from etl.log import compatibility
 from etl.log.format import SERIES_FILE
-from etl.log.shared_log import ENDED, key_of
+from etl.log.mirror import key_of
+from etl.log.shared_log import ENDED
 from etl.log.shipping import Round, Shipper
 from etl.object_store import ObjectStore
 

@@ -26,18 +26,26 @@ from etl import durable
 from etl.layout import Layout
 from etl.log import safe_time, series, shared_log, shipped, unshipped, upload
 from etl.log.format import SERIES_FILE
+from etl.log.mirror import key_of
 from etl.log.safe_time import Settled
 from etl.log.segments import Sealed
-from etl.log.shared_log import CLOSED, ENDED, key_of
+from etl.log.shared_log import CLOSED, ENDED
 from etl.log.shipped import Mark
 from etl.object_store import ObjectStore, ObjectStoreError
 
+_PUT_TIMEOUT_S = 60.0
+"""The time in which a segment of the largest size is put, by a slow network too."""
 _PARALLEL = 4
 _ROUND_SEGMENTS_MAX = 64
 _PROMISED_EVERY_S = 1.0
 _STUCK_S = 30.0
 """The time after which segments with a problem are tried again."""
 _NO_LINE_IS_OPEN_US = 1 << 62
+
+
+def destination(url: str) -> ObjectStore:
+    """Return the object storage to which segments are shipped."""
+    return ObjectStore.open(url, timeout_s=_PUT_TIMEOUT_S)
 
 
 @dataclass(frozen=True, slots=True)

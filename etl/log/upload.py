@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import zlib
 
+from etl.log.mirror import key_of
 from etl.log.segments import Sealed
-from etl.log.shared_log import key_of
 from etl.object_store import ObjectExists, ObjectMissing, ObjectStore
 
 

@@ -47,13 +47,13 @@ def ship(
 def _ship(folder: Path, url: str) -> None:
     from etl.layout import Layout  # noqa: PLC0415
     from etl.log import rescue  # noqa: PLC0415
-    from etl.object_store import ObjectStore  # noqa: PLC0415
+    from etl.log.shipping import destination  # noqa: PLC0415
 
     if not folder.is_dir():
         fail(f"data folder {folder} does not exist")
     require_known_format(folder)
     with spinner("shipping"), job_errors():
-        done = rescue.run(Layout(folder.absolute()), ObjectStore.open(url))
+        done = rescue.run(Layout(folder.absolute()), destination(url))
     for problem in done.problems:
         warn(problem)
     print_line(f"{done.shipped} segments shipped, {done.waiting} wait")
@@ -63,8 +63,8 @@ def _ship(folder: Path, url: str) -> None:
 
 def _give_up(url: str, series: str) -> None:
     from etl.log import rescue  # noqa: PLC0415
-    from etl.object_store import ObjectStore  # noqa: PLC0415
+    from etl.log.shipping import destination  # noqa: PLC0415
 
     with job_errors():
-        rescue.give_up(ObjectStore.open(url), series)
+        rescue.give_up(destination(url), series)
     print_line(f"{series} has ended; its shipped segments are kept")

@@ -19,8 +19,7 @@ from etl.layout import Layout
 from etl.log import rescue
 from etl.log.rescue import ShippingTaken
 from etl.log.series import SeriesFormatError
-from etl.log.shipping import Round, Shipper
-from etl.object_store import ObjectStore
+from etl.log.shipping import Round, Shipper, destination
 from service.processes import child
 from service.processes.child import LogOptions
 from service.shared.state import Shared
@@ -51,7 +50,10 @@ def run(start: ShipperStart, lifeline: int) -> int:
 
 async def _serve(start: ShipperStart, stop: asyncio.Event) -> int:
     """Ship in a thread that ends with the process, even if it hangs in a request."""
-    layout, objects = Layout(start.data.absolute()), ObjectStore.open(start.log_url)
+    layout, objects = (
+        Layout(start.data.absolute()),
+        destination(start.log_url),
+    )
     try:
         with rescue.only_shipper(layout):
             rounds = _Rounds(Shipper(layout, objects, grace_s=start.grace_s).round)

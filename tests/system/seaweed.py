@@ -82,7 +82,8 @@ class SeaweedFS:
     def start(self) -> None:
         """Run it and wait until it stores objects."""
         self.launch()
-        probe = "from etl.object_store import *; ObjectStore.open('s3://probe/x').put('x', b'')"
+        store = "ObjectStore.open('s3://probe/x', timeout_s=5)"
+        probe = f"from etl.object_store import ObjectStore; {store}.put('x', b'')"
         env = {**os.environ, **self.environment}
 
         def stores() -> bool:

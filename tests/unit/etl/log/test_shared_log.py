@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import obstore
@@ -210,7 +211,7 @@ def test_a_backup_holds_the_segments_of_object_storage(machines, warehouse, tmp_
 def test_a_url_of_no_bucket_is_refused(url):
     """Before any request."""
     with pytest.raises(ValueError, match=url):
-        ObjectStore.open(url)
+        ObjectStore.open(url, timeout_s=1)
 
 
 @pytest.mark.parametrize(
@@ -234,3 +235,14 @@ def test_a_failure_says_what_to_do(response, advice, monkeypatch):
         ObjectStore(None, "s3://bucket/log").put("key", b"")
     assert advice in str(error.value)
     assert "secret" not in str(error.value).replace("SECRET", "")
+
+
+def test_a_store_that_accepts_and_never_answers_is_given_up(monkeypatch):
+    """After the timeout, as one that is gone."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        store = ObjectStore.open("s3://bucket/log", timeout_s=0.2)
+        with pytest.raises(ObjectStoreError, match="does not answer"):
+            store.listed()
