@@ -34,8 +34,12 @@ from etl.directory.entries import (
 from etl.directory.schema import PRODUCTS, TENANTS, upsert_statement
 
 _CHUNK_ROWS = 5_000
+_WRITTEN_RECENTLY_S = 1.0
 _BUSY_TIMEOUT_S = 10.0
 _REASON_CHARS_MAX = 300
+
+FileState = tuple[tuple[str, int, int, int], ...]
+"""The name, inode, size and time of the last write of a SQLite file and of its write-ahead log."""
 
 
 class DirectoryDatabase:
@@ -54,6 +58,25 @@ class DirectoryDatabase:
     def exists(self) -> bool:
         """Return whether the SQLite file exists; always true for a server."""
         return self._file is None or self._file.is_file()
+
+    def file_state(self, now_s: float) -> FileState | None:
+        """Return the state of the SQLite file, which differs after a write; `now_s`: Unix time.
+
+        None if the state does not prove that nothing was written: for a server, and for a file
+        that was written in the last second, since the times of two writes may be equal.
+        """
+        if self._file is None:
+            return None
+        states = []
+        for path in (self._file, self._file.with_name(f"{self._file.name}-wal")):
+            try:
+                facts = path.stat()
+            except FileNotFoundError:
+                continue
+            if facts.st_mtime > now_s - _WRITTEN_RECENTLY_S:
+                return None
+            states.append((path.name, facts.st_ino, facts.st_size, facts.st_mtime_ns))
+        return tuple(states)
 
     def create_tables(self) -> None:
         """Create missing tables, the SQLite file and its folder; do nothing if queries are set."""

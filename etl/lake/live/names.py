@@ -1,13 +1,13 @@
 """The directory's names of tenants and products, for the live view's connections.
 
-They are read at most every TTL_S seconds.
+They are read at most every TTL_S seconds; those of a SQLite file only after it was written.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from etl.directory.database import DirectoryDatabase
+    from etl.directory.database import DirectoryDatabase, FileState
     from etl.directory.entries import Product, Tenant
 
 TTL_S = 5.0
@@ -30,11 +30,16 @@ _PRODUCTS = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The directory's tenants and products. `read_at_s`: when they were read, monotonic clock."""
+    """The directory's tenants and products.
+
+    `read_at_s`: when they were known to be current, on the monotonic clock. `file_state`: that of
+    the directory's file before they were read.
+    """
 
     tenants: pa.Table
     products: pa.Table
     read_at_s: float
+    file_state: FileState | None = None
 
     def tenant_of(self, slug: str) -> int | None:
         """Return the id of the tenant with a slug."""
@@ -63,15 +68,21 @@ class NamesOf:
             names = self._names
             now_s = time.monotonic()
             if names is None or now_s - names.read_at_s > TTL_S:
-                names = self._names = _read(self._directory, now_s)
+                names = self._names = self._newest(names, now_s)
             return names
 
+    def _newest(self, names: Names | None, now_s: float) -> Names:
+        state = self._directory.file_state(time.time()) if self._directory else None
+        if names and state and names.file_state == state:
+            return replace(names, read_at_s=now_s)
+        return _read(self._directory, now_s, state)
 
-def _read(directory: DirectoryDatabase | None, now_s: float) -> Names:
+
+def _read(directory: DirectoryDatabase | None, now_s: float, state: FileState | None) -> Names:
     readable = directory if directory and directory.exists() else None
     tenants = list(readable.tenants()) if readable else []
     products = list(readable.products()) if readable else []
-    return Names(_table(tenants, _TENANTS), _table(products, _PRODUCTS), now_s)
+    return Names(_table(tenants, _TENANTS), _table(products, _PRODUCTS), now_s, state)
 
 
 def _table(rows: Sequence[Tenant] | Sequence[Product], schema: pa.Schema) -> pa.Table:
