@@ -7,6 +7,8 @@ PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PIP := -m pip --quiet --disable-pip-version-check
 # Tests with many examples run with all of them on one Python only, in `make test`.
 FEWER_EXAMPLES := EXAMPLES_SHARE=0.2
+# An installation whose hot path is compiled; pip builds it as it does for a user.
+COMPILED := build/compiled
 # The other Pythons of the classifiers in setup.cfg that this machine has.
 OTHERS = $(shell $(BIN)/python tools/pythons.py others)
 
@@ -14,7 +16,7 @@ OTHERS = $(shell $(BIN)/python tools/pythons.py others)
 unexport PYTHONDONTWRITEBYTECODE
 COMPILE := -m compileall -q service etl
 
-.PHONY: install help demo fmt unit lint test test-default test-others soak bench tracker clean
+.PHONY: install help demo fmt unit lint test test-default test-others test-compiled compiled soak bench tracker clean
 .PRECIOUS: .venv-%/bin/python .venv-%/.test
 
 install: .venv/.installed  ## install beaconlog into .venv (what make does without a target)
@@ -42,7 +44,7 @@ help:  ## list the targets
 	@touch $@
 
 test: lint  ## run lint, then all tests and, beside them, unit and system tests on other Pythons
-	@$(MAKE) --no-print-directory --jobs 2 test-default test-others
+	@$(MAKE) --no-print-directory --jobs 2 test-default test-others test-compiled
 	@$(BIN)/python tools/pythons.py summary
 
 test-default: .venv/.dev
@@ -56,6 +58,16 @@ test-others: .venv/.dev
 		printf '\n%s\n' "$$printed"; \
 		test $$ended = 0 || exit $$ended; \
 	done
+
+compiled: .venv/.installed  ## install beaconlog, with a compiled hot path, into build/compiled
+	BEACONLOG_COMPILE=1 $(BIN)/python $(PIP) install --no-deps --upgrade --target $(COMPILED) .
+
+# pytest itself, because `python -m pytest` would find the source of this folder first.
+test-compiled: .venv/.dev compiled  ## run the unit tests of the hot path on its compiled form
+	@ls $(COMPILED)/service/collector/record.*.so > /dev/null
+	PYTHONPATH=$(COMPILED) $(FEWER_EXAMPLES) $(BIN)/pytest $(PARALLEL) -m "not interpreted" \
+		-o pythonpath="$(COMPILED) tests/unit tests/system tools" \
+		tests/unit/service/collector tests/unit/service/web/http tests/unit/service/web/public
 
 test-%: .venv/.dev .venv-%/.test  ## run the unit and system tests on another Python: make test-3.12
 	.venv-$*/bin/python $(COMPILE)
@@ -82,7 +94,7 @@ soak: .venv/.dev  ## run the long form of the fault tests; SCALE=0.1 for a tenth
 	@cat .soak.ndjson
 
 BENCH ?=
-bench: .venv/.installed  ## measure, beside other servers, and write benchmarks/RESULTS.md
+bench: compiled  ## measure, beside other servers, and write benchmarks/RESULTS.md
 	$(BIN)/python $(PIP) install -e ".[bench]"
 	@! command -v npm > /dev/null || npm install --no-audit --no-fund --silent --prefix benchmarks/peers/fastify \
 		|| echo "npm could not install Fastify"

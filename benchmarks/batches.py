@@ -20,6 +20,7 @@ from benchmarks.wrk import Load, Sent
 CONNECTIONS = 16
 _NAMES = {
     candidates.BEACONLOG: "beaconlog",
+    candidates.COMPILED: "beaconlog, compiled",
     candidates.FASTAPI: "FastAPI + uvicorn, like PostHog",
     candidates.FASTIFY: "Fastify, like RudderStack",
 }

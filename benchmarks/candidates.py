@@ -18,6 +18,7 @@ from benchmarks.rounds import BenchmarkFailed
 from benchmarks.servers import Command, Running, Server, free_port
 
 _PEERS = Path(__file__).parent / "peers"
+_COMPILED = Path(__file__).parents[1] / "build" / "compiled"
 _NGINX_LUA = Path("/usr/lib/nginx/modules/ngx_http_lua_module.so")
 _NO_LIMIT = "60000000/min burst 1000000"
 _NO_LIMIT_BYTES = "1GiB/s burst 1GiB"
@@ -59,6 +60,18 @@ def beaconlog(
         return [Command(port, line, {**places, **named, **_UNLIMITED})]
 
     return commands
+
+
+def _compiled(port: int, folder: Path) -> Sequence[Command]:
+    """Return beaconlog's process with the hot path that `make compiled` has compiled."""
+    return [
+        replace(
+            command,
+            line=[command.line[0], "-P", *command.line[1:]],
+            settings={**command.settings, "PYTHONPATH": _COMPILED},
+        )
+        for command in beaconlog("collect", workers=1)(port, folder)
+    ]
 
 
 def _in_log(folder: Path) -> int:
@@ -142,6 +155,13 @@ STOCK = Server(
     beaconlog("collect", workers=1, http_server="tornado"),
     stored=_in_log,
 )
+COMPILED = Server(
+    "beaconlog, compiled",
+    _compiled,
+    stored=_in_log,
+    needs="make compiled",
+    is_there=lambda: any(_COMPILED.glob("*.so")),
+)
 FASTAPI = Server(
     "FastAPI + uvicorn",
     _fastapi(fsync=0),
@@ -176,7 +196,10 @@ WEBDIS = Server(
     needs="apt-get install webdis redis-server",
     is_there=_has("webdis", "redis-server"),
 )
-EVERY = (BEACONLOG, TWO_WORKERS, STOCK, FASTAPI, FASTAPI_SYNCED, FASTIFY, NGINX, WEBDIS)
+EVERY = (
+    *(BEACONLOG, COMPILED, TWO_WORKERS, STOCK),
+    *(FASTAPI, FASTAPI_SYNCED, FASTIFY, NGINX, WEBDIS),
+)
 
 
 def missing() -> list[str]:

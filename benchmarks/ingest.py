@@ -20,7 +20,12 @@ from benchmarks.wrk import Load, Sent
 
 WARM_UP_S = 1
 YES_NO = {True: "yes", False: "no"}
-_SOME = (candidates.BEACONLOG, candidates.FASTAPI, candidates.FASTIFY)
+_SOME = (
+    candidates.BEACONLOG,
+    candidates.COMPILED,
+    candidates.FASTAPI,
+    candidates.FASTIFY,
+)
 HEADS = (
     "",
     "validates",
@@ -50,7 +55,7 @@ CASES = (
         f"Ingest, {browsers.COUNT} browsers, 256 connections",
         loads.browsers_kept,
         256,
-        (candidates.BEACONLOG, candidates.TWO_WORKERS, candidates.FASTAPI, candidates.FASTIFY),
+        (*_SOME, candidates.TWO_WORKERS),
     ),
     Case("Ingest, one request per connection, 64 at once", loads.browsers_short, 64, _SOME),
 )

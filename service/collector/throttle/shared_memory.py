@@ -85,9 +85,10 @@ class SharedThrottle:
         columns = 2 + len(self._rates)
         column_bytes = slots * _WORD_BYTES
         self._file = os.memfd_create("throttle")
-        weakref.finalize(self, os.close, self._file)
         os.ftruncate(self._file, columns * column_bytes + _WORD_BYTES)
-        words = memoryview(mmap.mmap(self._file, 0))
+        memory = mmap.mmap(self._file, 0)
+        weakref.finalize(memory, os.close, self._file)
+        words = memoryview(memory)
         starts = range(0, columns * column_bytes, column_bytes)
         tags, *moments = (words[start : start + column_bytes] for start in starts)
         self._tags = tags.cast("Q")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class RequestHead:
     headers_bytes: int
     keeps_alive: bool
     content_length: int = 0
-    parsed: object = None
+    parsed: Any = None
     """The values that an exchange parsed from the fields, for later requests with the same head."""
 
     @property

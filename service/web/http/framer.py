@@ -55,6 +55,8 @@ class Sink(Protocol):
 class Framer:
     """The parser of one connection. Discard it once `feed` has raised."""
 
+    __deletable__ = ("_sink", "_parser", "on_body")
+
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self.on_body = sink.on_body

@@ -59,6 +59,7 @@ class RequestReader:
         *("_framer", "_head", "_head_cache", "_lifecycle", "_open_exchange", "_owner"),
         *("_progress", "_queue", "held", "transport"),
     )
+    __deletable__ = ("_owner",)
 
     def __init__(
         self,

@@ -104,7 +104,8 @@ class RejectedInput:
 
     response: bytes | None = None
     closes = True
-    is_full = blocks_pipeline = False
+    is_full = False
+    blocks_pipeline = False
 
     def on_body(self, chunk: bytes) -> None:
         """Do nothing: never called, because there is no request."""

@@ -100,7 +100,8 @@ class IngestExchange:
         "response",
     )
 
-    is_full = blocks_pipeline = False
+    is_full = False
+    blocks_pipeline = False
 
     def __init__(self, ingest: Ingest, peer: Peer, route: IngestRoute, head: RequestHead) -> None:
         port = ingest.port

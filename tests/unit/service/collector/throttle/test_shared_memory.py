@@ -305,6 +305,7 @@ def test_eight_processes_at_one_key_get_the_burst_and_the_rate() -> None:
 # -- processes that are killed ----------------------------------------------------------------
 
 
+@pytest.mark.interpreted
 def test_a_killed_holder_of_a_lock_holds_up_nobody() -> None:
     """Who waited for it goes on at once."""
     throttle = SharedThrottle(Rate(per_s=1, burst=3))
@@ -353,6 +354,7 @@ def killed_at(line: int, work: Callable[[], object]) -> bool:
         return bool(process.exitcode)
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize(
     ("keys_max", "key", "held"),
     [(2, "new", 10), (2, "drained", 7), (2, "full", 10), (1, "new", 10)],

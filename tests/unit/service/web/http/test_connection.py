@@ -102,21 +102,19 @@ CHUNKS = st.lists(
 )
 
 
-class EmptyHeadCache(HeadCache):
-    """Knows none, so that every request is parsed."""
-
-    def get(self, _: bytes) -> None:
-        return None
-
-
-def heard(chunks: list[bytes], heads: HeadCache, *, is_parsed: bool = False) -> tuple[object, ...]:
+def heard(
+    chunks: list[bytes], heads: HeadCache | None = None, *, is_parsed: bool = False
+) -> tuple[object, ...]:
     """Return requests, output and end of a connection whose chunks are answered one by one.
 
-    If `is_parsed`, the exchange has read the fields, so any length of the body will do.
+    Without `heads`, every request is parsed. If `is_parsed`, the exchange has read the fields, so
+    any length of the body will do.
     """
-    talk = Talk(head_cache=heads)
+    talk = Talk(head_cache=heads or HeadCache())
     talk.manager.parses_heads = is_parsed
     for chunk in chunks:
+        if heads is None:
+            talk.manager.head_cache.clear()
         if talk.connection._lifecycle.state not in ENDED:
             talk.hear(chunk)
         for one in talk.manager.exchanges:
@@ -140,7 +138,7 @@ def test_a_cached_head_is_the_head_that_the_parser_would_return(
 ) -> None:
     """Whatever came before it, and however hostile: the cache changes nothing but the time."""
     stream = [b"".join(head + tail for head, tail in chunk) for chunk in chunks]
-    expected = heard(stream, EmptyHeadCache(), is_parsed=is_parsed)
+    expected = heard(stream, is_parsed=is_parsed)
     heads = HeadCache()
     for _ in range(3):
         assert heard(stream, heads, is_parsed=is_parsed) == expected
