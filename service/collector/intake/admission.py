@@ -104,8 +104,8 @@ class Admission:
             if self._failures.is_due(str(error)):
                 log.error("cannot verify signatures", extra={"fields": {"why": str(error)}})
             raise Unavailable("Signatures cannot be verified now; send the sale again.") from error
-        except TooManyTenants as error:
-            raise Unavailable(_TOO_MANY_TENANTS) from error
+        except TooManyTenants as limit:
+            raise Unavailable(_TOO_MANY_TENANTS) from limit
         if isinstance(signed, Rejection):
             return signed
         return admitted._replace(signed=True) if signed else admitted

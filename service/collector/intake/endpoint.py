@@ -47,8 +47,8 @@ class Endpoint(ABC):
         """Apply a step to a value; return the replies to Throttled and Unavailable."""
         try:
             outcome = step(value)
-        except Throttled as error:
-            return throttled(error)
+        except Throttled as limit:
+            return throttled(limit)
         except Unavailable as error:
             return unavailable(str(error), request.quota)
         if isinstance(outcome, Waiting):

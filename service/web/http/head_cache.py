@@ -17,6 +17,8 @@ otherwise the head serves only requests of the same length, because its fields t
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from service.web.http.exchange import RequestHead
 from service.web.http.limits import LENGTH_DIGITS_MAX
 
@@ -25,7 +27,6 @@ HEAD_BYTES_MAX = 2048
 BYTES_MAX = 512 << 10
 SIGHTED_MAX = 4096
 _ANY_LENGTH = -2
-_NO_LENGTH = -1
 _END = b"\r\n\r\n"
 _LENGTH_END = b"ength: "
 """The end of the name of Content-Length, in upper and in lower case."""
@@ -40,6 +41,35 @@ _NEVER_CACHED = (
 )
 
 
+class WholeRequest(NamedTuple):
+    """Input that is exactly one request: the key of its head, and the length of its body."""
+
+    key: bytes
+    body_bytes: int
+
+    @classmethod
+    def of(cls, data: bytes) -> WholeRequest | None:
+        """Return the request that the input is; None if it may be less or more than one.
+
+        The digits are cut out after the first `ength: `, which is in the key too; so equal keys
+        were cut at the same place, and that place is the value of Content-Length.
+        """
+        end = data.find(_END) + len(_END)
+        start = data.find(_LENGTH_END, 0, end) + len(_LENGTH_END)
+        if start < len(_LENGTH_END):
+            return cls(data, 0) if end == len(data) else None
+        stop = data.find(b"\r", start)
+        digits = data[start:stop]
+        if (
+            len(digits) > LENGTH_DIGITS_MAX
+            or not digits.isdigit()
+            or end + int(digits) != len(data)
+            or data[start - len(_LENGTH_NAME) : start].lower() != _LENGTH_NAME
+        ):
+            return None
+        return cls(data[:start] + data[stop:end], int(digits))
+
+
 class HeadCache:
     """The parsed heads of one server; the oldest is evicted first."""
 
@@ -49,29 +79,30 @@ class HeadCache:
         self._bytes = 0
         self._sighted: set[int] = set()
 
-    def get(self, data: bytes) -> tuple[RequestHead, bytes] | None:
-        """Return head and body if `data` is exactly one request with a cached head, else None."""
-        end = data.find(_END) + len(_END)
-        key, length = _split(data, end)
+    def get(self, request: WholeRequest) -> RequestHead | None:
+        """Return the head of the request, if it is cached."""
+        key, length = request
         entry = self._entries.get(key)
-        if entry is None or end + length != len(data) or entry[1] not in (_ANY_LENGTH, length):
+        if entry is None or entry[1] not in (_ANY_LENGTH, length):
             return None
-        return entry[0], data[end:]
+        return entry[0]
 
-    def put(self, data: bytes, head: RequestHead) -> None:
-        """Cache the head if `data` is exactly one request and the head allows it."""
-        end = data.find(_END) + len(_END)
-        key, length = _split(data, end)
+    def put(self, request: WholeRequest, data: bytes, head: RequestHead) -> None:
+        """Cache the head of a request, which was parsed from `data`, if the head allows it."""
+        key, length = request
         if not self._was_sighted(key):
             return
-        if end > HEAD_BYTES_MAX or not _may_be_cached(data, end, length, head):
+        size_bytes = len(key)
+        if size_bytes > HEAD_BYTES_MAX or not _may_be_cached(data, request, head):
             return
-        while self._entries and (len(self._entries) >= HEADS_MAX or self._bytes + end > BYTES_MAX):
+        while self._entries and (
+            len(self._entries) >= HEADS_MAX or self._bytes + size_bytes > BYTES_MAX
+        ):
             oldest = next(iter(self._entries))
             del self._entries[oldest]
             self._bytes -= len(oldest)
         if key not in self._entries:
-            self._bytes += len(key)
+            self._bytes += size_bytes
         if head.parsed is not None:
             head.fields, head.headers, length = [], {}, _ANY_LENGTH
         self._entries[key] = (head, length)
@@ -93,29 +124,10 @@ class HeadCache:
         return False
 
 
-def _split(data: bytes, end: int) -> tuple[bytes, int]:
-    """Return the key of the head that ends at `end`, and the length of its body.
-
-    The length is 0 without a Content-Length, and -1 if the value is not a plain number. The digits
-    are cut out after the first `ength: `, which is in the key too; so equal keys were cut at the
-    same place, and `_may_be_cached` makes sure that this place is the value of Content-Length.
-    """
-    start = data.find(_LENGTH_END, 0, end) + len(_LENGTH_END)
-    if start < len(_LENGTH_END):
-        return data[:end], 0
-    stop = data.find(b"\r", start)
-    digits = data[start:stop]
-    is_number = digits.isdigit() and len(digits) <= LENGTH_DIGITS_MAX
-    return data[:start] + data[stop:end], int(digits) if is_number else _NO_LENGTH
-
-
-def _may_be_cached(data: bytes, end: int, length: int, head: RequestHead) -> bool:
-    start = data.find(_LENGTH_END, 0, end) + len(_LENGTH_END)
-    is_cut = start >= len(_LENGTH_END)
+def _may_be_cached(data: bytes, request: WholeRequest, head: RequestHead) -> bool:
     return (
         head.keeps_alive
-        and (not is_cut or data[start - len(_LENGTH_NAME) : start].lower() == _LENGTH_NAME)
+        and head.content_length == request.body_bytes
         and data.startswith(b"%s %s HTTP/1.1\r\n" % (head.method, head.target))
-        and head.content_length == length == len(data) - end
         and not any(name in head.headers for name in _NEVER_CACHED)
     )

@@ -13,7 +13,7 @@ from typing import Protocol
 from service.web.http.exchange import Exchange, Peer, RequestHead
 from service.web.http.framer import Framer, UnknownMethod
 from service.web.http.head import BadRequest, expects_continue
-from service.web.http.head_cache import HeadCache
+from service.web.http.head_cache import HeadCache, WholeRequest
 from service.web.http.lifecycle import Lifecycle
 from service.web.http.limits import BODY_TIMEOUT_S
 from service.web.http.message_progress import MessageProgress
@@ -169,16 +169,22 @@ class RequestReader:
 
     def _receive_request(self, data: bytes) -> None:
         """Receive input at the start of a request; parse it only if its head is not cached."""
-        cached = self._head_cache.get(data)
-        if cached is None:
+        request = WholeRequest.of(data)
+        if request is None:
             self._receive(data)
-            if self._lifecycle.state is IDLE and self.held is None:
-                self._head_cache.put(data, self._head)
             return
-        head, body = cached
+        head = self._head_cache.get(request)
+        if head is None:
+            self._owner.touch()
+            self._parse(data)
+            if self._lifecycle.state is IDLE and self.held is None:
+                self._head_cache.put(request, data, self._head)
+            return
         exchange = self._open(head)
-        self._queue.pending_bytes += len(body)
-        exchange.on_body(body)
+        if request.body_bytes:
+            body = data[-request.body_bytes :]
+            self._queue.pending_bytes += len(body)
+            exchange.on_body(body)
         self._end_request()
 
     def _receive(self, data: bytes) -> None:
