@@ -60,6 +60,7 @@ test-others: .venv/.dev
 	done
 
 compiled: .venv/.installed  ## install beaconlog, with a compiled hot path, into build/compiled
+	rm -rf build
 	BEACONLOG_COMPILE=1 $(BIN)/python $(PIP) install --no-deps --upgrade --target $(COMPILED) .
 
 # pytest itself, because `python -m pytest` would find the source of this folder first.
