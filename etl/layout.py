@@ -2,6 +2,8 @@
 
 <data>/format.json                     {"format": 3}; a folder without it is of format 1
 <data>/directory.db                    tenants and products (embedded default)
+<data>/directory.snapshot              the last tenants and products of a directory on a server
+<data>/directory.lock                  held while that file is refreshed
 <data>/signing.json                    secrets with which tenants sign sales
 <data>/tokens.json, tokens.made        tokens of the private port; the mark that one was made
 <data>/sessions.json                   signed-in browsers
@@ -66,6 +68,14 @@ class Layout:
     @property
     def directory_url(self) -> str:
         return f"sqlite:///{self.directory_db}"
+
+    @property
+    def directory_snapshot(self) -> Path:
+        return self.root / "directory.snapshot"
+
+    @property
+    def directory_lock(self) -> Path:
+        return self.root / "directory.lock"
 
     @property
     def tokens(self) -> Path:

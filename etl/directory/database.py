@@ -12,16 +12,16 @@ DirectoryDatabase after a fork, never before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
+from etl.directory import connections
 from etl.directory.entries import (
     DirectoryCounts,
     DirectoryUnavailable,
@@ -31,12 +31,13 @@ from etl.directory.entries import (
     is_id,
     is_slug,
 )
+from etl.directory.rows import product_key_of, product_of, tenant_of
 from etl.directory.schema import PRODUCTS, TENANTS, upsert_statement
 
 _CHUNK_ROWS = 5_000
 _WRITTEN_RECENTLY_S = 1.0
-_BUSY_TIMEOUT_S = 10.0
-_REASON_CHARS_MAX = 300
+
+T = TypeVar("T")
 
 FileState = tuple[tuple[str, int, int, int], ...]
 """The name, inode, size and time of the last write of a SQLite file and of its write-ahead log."""
@@ -49,11 +50,22 @@ class DirectoryDatabase:
         self, url: str, *, tenants_query: str | None = None, products_query: str | None = None
     ) -> None:
         """Raise DirectoryUnavailable for an invalid URL, or for a driver that is not installed."""
-        self._engine = _open(url)
-        self._file = _sqlite_file(self._engine.url)
+        self._engine = connections.open_engine(url)
+        self._file = connections.sqlite_file(self.url)
         self._tenants = _source(TENANTS, tenants_query)
         self._products = _source(PRODUCTS, products_query)
         self._has_own_tables = tenants_query is None and products_query is None
+        self.identity = connections.identity(self.url, tenants_query, products_query)
+
+    @property
+    def url(self) -> sa.URL:
+        """The URL, with the name of its driver."""
+        return self._engine.url
+
+    @property
+    def is_server(self) -> bool:
+        """True if the database is a process of its own, which may be away."""
+        return connections.is_server(self.url)
 
     def exists(self) -> bool:
         """Return whether the SQLite file exists; always true for a server."""
@@ -87,29 +99,24 @@ class DirectoryDatabase:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 self._use_write_ahead_log()
             with self._engine.begin() as connection:
+                present = sa.inspect(connection)
                 for table in (TENANTS, PRODUCTS):
-                    connection.execute(CreateTable(table, if_not_exists=True))
+                    # A user that may only read may not even ask to create an existing table.
+                    if not present.has_table(table.name):
+                        connection.execute(CreateTable(table, if_not_exists=True))
 
     def tenants(self) -> list[Tenant]:
         """Return all tenants, public or not, by id."""
-        with self._reading() as connection:
-            query = sa.select(self._tenants).order_by(self._tenants.c.id)
-            return [_tenant(row) for row in connection.execute(query)]
+        return list(self._each(sa.select(self._tenants).order_by(self._tenants.c.id), tenant_of))
 
     def products(self) -> Iterator[Product]:
         """Yield all products in no particular order; hold a connection until the last one."""
-        with self._reading() as connection:
-            streamed = connection.execution_options(yield_per=_CHUNK_ROWS)
-            for row in streamed.execute(sa.select(self._products)):
-                yield Product(_whole(row.id), _whole(row.tenant_id), row.name or "", row.price)
+        return self._each(sa.select(self._products), product_of)
 
     def product_keys(self) -> Iterator[tuple[int, int]]:
         """Yield (tenant_id, product id) of all products, in the same way as `products`."""
         columns = self._products.c
-        with self._reading() as connection:
-            streamed = connection.execution_options(yield_per=_CHUNK_ROWS)
-            for tenant_id, product_id in streamed.execute(sa.select(columns.tenant_id, columns.id)):
-                yield _whole(tenant_id), _whole(product_id)
+        return self._each(sa.select(columns.tenant_id, columns.id), product_key_of)
 
     def find_tenant(
         self, *, id: int | None = None, uuid: str | None = None, slug: str | None = None
@@ -126,7 +133,7 @@ class DirectoryDatabase:
         if slug is not None:
             query = query.where(columns.slug == slug if is_slug(slug) else sa.false())
         with self._reading() as connection:
-            tenants = [_tenant(row) for row in connection.execute(query.limit(10))]
+            tenants = [tenant_of(row) for row in connection.execute(query.limit(10)).all()]
         return next((each for each in tenants if slug is None or each.slug == slug), None)
 
     def find_product(self, tenant_id: int, product_id: int) -> bool:
@@ -153,6 +160,11 @@ class DirectoryDatabase:
                 products=_write(connection, PRODUCTS, products),
             )
 
+    def connect(self) -> None:
+        """Connect once, to see whether the database answers. Raises DirectoryUnavailable."""
+        with self._reading():
+            pass
+
     def dispose(self) -> None:
         """Close the connections that are not in use."""
         self._engine.dispose()
@@ -173,10 +185,17 @@ class DirectoryDatabase:
         as_text = sa.func.lower(sa.cast(self._tenants.c.uuid, sa.String(36)))
         return sa.func.replace(as_text, "-", "") == uuid.replace("-", "")
 
+    def _each(self, query: sa.Select[Any], convert: Callable[[sa.Row[Any]], T]) -> Generator[T]:
+        """Yield the converted rows of a query; read a few thousand at a time."""
+        with self._reading() as connection:
+            streamed = connection.execution_options(yield_per=_CHUNK_ROWS)
+            with streamed.execute(query) as rows:
+                yield from map(convert, rows)
+
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
         if not self.exists():
-            raise DirectoryUnavailable(f"{self._place()}: the file does not exist")
+            raise DirectoryUnavailable(f"{connections.place(self.url)}: the file does not exist")
         with self._errors(), self._engine.connect() as connection:
             yield connection
 
@@ -185,42 +204,8 @@ class DirectoryDatabase:
         try:
             yield
         except (SQLAlchemyError, OSError, ArithmeticError) as error:
-            raise DirectoryUnavailable(f"{self._place()}: {self._reason(error)}") from None
-
-    def _place(self) -> str:
-        url = self._engine.url
-        at_server = f"{url.host or ''}/{url.database or ''}"
-        return f"directory {self._file or at_server} ({url.get_backend_name()})"
-
-    def _reason(self, error: Exception) -> str:
-        url = self._engine.url
-        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        reason = " ".join(str(cause).split())
-        in_query = [value for key, value in url.query.items() if "pass" in key]
-        for secret in filter(None, (url.password, *in_query)):
-            reason = reason.replace(str(secret), "***")
-        return reason[:_REASON_CHARS_MAX]
-
-
-def _open(url: str) -> sa.Engine:
-    options: dict[str, Any] = {"pool_pre_ping": True}
-    try:
-        if _sqlite_file(sa.make_url(url)) is not None:
-            # Without a pool, each connection opens the file again, also one that was replaced.
-            options = {"poolclass": sa.NullPool, "connect_args": {"timeout": _BUSY_TIMEOUT_S}}
-        return sa.create_engine(url, hide_parameters=True, **options)
-    except ImportError as error:
-        why = f"the driver {error.name} for the directory's URL is not installed"
-        raise DirectoryUnavailable(why) from None
-    except (SQLAlchemyError, ValueError):
-        raise DirectoryUnavailable("the directory's URL is not a database URL") from None
-
-
-def _sqlite_file(url: sa.URL) -> Path | None:
-    name = url.database or ""
-    if url.get_backend_name() != "sqlite" or name in ("", ":memory:") or name.startswith("file:"):
-        return None
-    return Path(name)
+            reason = connections.reason(self.url, error)
+            raise DirectoryUnavailable(f"{connections.place(self.url)}: {reason}") from None
 
 
 def _source(table: sa.Table, query: str | None) -> sa.FromClause:
@@ -242,20 +227,3 @@ def _write(
         connection.execute(statement, chunk)
         written += len(chunk)
     return written
-
-
-def _tenant(row: sa.Row[Any]) -> Tenant:
-    return Tenant(
-        id=_whole(row.id),
-        uuid=None if row.uuid is None else canonical_uuid(str(row.uuid)),
-        slug=row.slug or "",
-        name=row.name or "",
-        status=row.status or "",
-    )
-
-
-def _whole(value: Any) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise DirectoryUnavailable("the directory holds an id that is not a whole number") from None

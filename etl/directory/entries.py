@@ -6,8 +6,10 @@ that reads the directory.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Protocol
 from uuid import UUID
 
 ID_MAX = 2**53 - 1
@@ -44,6 +46,23 @@ class Product:
     tenant_id: int
     name: str
     price: Decimal | None
+
+
+class WholeDirectory(Protocol):
+    """All entries: those of a database, or those that were saved. Its methods may block, and raise
+    DirectoryUnavailable."""
+
+    def exists(self) -> bool:
+        """Return whether there is a directory yet."""
+
+    def tenants(self) -> list[Tenant]:
+        """Return all tenants, public or not, by id."""
+
+    def products(self) -> Iterator[Product]:
+        """Yield all products in no particular order."""
+
+    def product_keys(self) -> Iterator[tuple[int, int]]:
+        """Yield (tenant_id, product id) of all products."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,10 +32,9 @@ class _Price(UserDefinedType[Decimal]):
             return None
         return lambda value: None if value is None else str(value)
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002
-        return lambda value: None if value is None else Decimal(str(value))
 
-
+# A MySQL database may have latin1 as its default, which not every name fits.
+_CHARSET = "utf8mb4"
 # MySQL's default collations treat "Shop" and "shop" as equal.
 _SLUG = sa.String(TEXT_CHARS_MAX).with_variant(
     sa.String(TEXT_CHARS_MAX, collation="utf8mb4_bin"), "mysql", "mariadb"
@@ -49,6 +48,8 @@ TENANTS = sa.Table(
     sa.Column("slug", _SLUG, nullable=False, unique=True),
     sa.Column("name", sa.String(TEXT_CHARS_MAX), nullable=False),
     sa.Column("status", sa.String(STATUS_CHARS_MAX), nullable=False),
+    mysql_charset=_CHARSET,
+    mariadb_charset=_CHARSET,
 )
 PRODUCTS = sa.Table(
     "products",
@@ -57,6 +58,8 @@ PRODUCTS = sa.Table(
     sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("name", sa.String(TEXT_CHARS_MAX), nullable=False),
     sa.Column("price", _Price),
+    mysql_charset=_CHARSET,
+    mariadb_charset=_CHARSET,
 )
 
 
@@ -71,7 +74,13 @@ def upsert_statement(table: sa.Table, dialect_name: str) -> Insert:
     values = [item.name for item in table.columns if not item.primary_key]
     if dialect_name in ("mysql", "mariadb"):
         into_mysql = mysql.insert(table)
-        return into_mysql.on_duplicate_key_update({v: into_mysql.inserted[v] for v in values})
+        changes: dict[str, Any] = {v: into_mysql.inserted[v] for v in values}
+        if table is TENANTS:
+            # Another tenant's slug is a duplicate key too: NULL is refused, instead of that tenant
+            # being overwritten.
+            is_same = TENANTS.c.id == into_mysql.inserted.id
+            changes["slug"] = sa.func.if_(is_same, into_mysql.inserted.slug, sa.null())
+        return into_mysql.on_duplicate_key_update(changes)
     if dialect_name not in ("sqlite", "postgresql"):
         raise DirectoryUnavailable(f"importing into {dialect_name} is not supported")
     into = sqlite.insert(table) if dialect_name == "sqlite" else postgresql.insert(table)

@@ -5,18 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from etl.directory.database import DirectoryDatabase
+from etl.directory.saved import SavedDirectory
+from etl.layout import Layout
+
+_READS_PER_REFRESH = 4
 
 
 @dataclass(frozen=True, slots=True)
 class DirectorySource:
-    """A database by its URL. Without a query, the table `tenants` or `products` is read."""
+    """A database by its URL. Without a query, the table `tenants` or `products` is read.
+
+    If it is a server, `layout` has its last snapshot, which is refreshed every `refresh_s`.
+    """
 
     url: str
     tenants_query: str | None
     products_query: str | None
+    layout: Layout
+    refresh_s: float
 
     def open(self) -> DirectoryDatabase:
         """Return the database. Raises DirectoryUnavailable."""
         return DirectoryDatabase(
             self.url, tenants_query=self.tenants_query, products_query=self.products_query
         )
+
+    def saved(self, database: DirectoryDatabase) -> SavedDirectory | None:
+        """Return the last snapshot of a server; None for a file, which needs none.
+
+        Every process reads it each `read_every_s`, so it is refreshed one such time earlier.
+        """
+        if not database.is_server:
+            return None
+        max_age_s = self.refresh_s - self.read_every_s
+        return SavedDirectory(self.layout, database, max_age_s=max_age_s)
+
+    @property
+    def read_every_s(self) -> float:
+        """The seconds between two readings of the snapshot by a process."""
+        return self.refresh_s / _READS_PER_REFRESH

@@ -6,11 +6,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import mysql, postgresql
 
+from etl.directory import connections
 from etl.directory.csv_import import DirectoryFileError, import_directory
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import ID_MAX, DirectoryCounts, DirectoryUnavailable, Product, Tenant
@@ -258,12 +260,30 @@ def test_a_wrong_query_is_one_clear_line(database, query, why):
     assert "\n" not in str(caught.value)
 
 
-def test_a_price_that_is_no_number_is_unavailable(application):
-    """A bad row is a fault of the directory, never a crash."""
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("UPDATE articles SET cost = 'much'", "price is not a number below 10"),
+        ("UPDATE articles SET cost = 1e14", "price is not a number below 10"),
+        ("UPDATE articles SET cost = 9e999", "price is not a number below 10"),
+        ("UPDATE articles SET number = 9007199254740992", "id beyond 2"),
+        ("UPDATE articles SET shop = 'one'", "id that is not a whole number"),
+        ("UPDATE articles SET label = x'00'", "name is bytes, not text; convert it"),
+    ],
+)
+def test_a_row_without_a_meaning_is_unavailable(application, change, why):
+    """It is a fault of the directory, never a crash, and never half an answer."""
     with closing(sqlite3.connect(application._file)) as connection, connection:
-        connection.execute("UPDATE articles SET cost = 'much'")
-    with pytest.raises(DirectoryUnavailable):
+        connection.execute(change)
+    with pytest.raises(DirectoryUnavailable, match=why):
         list(application.products())
+
+
+def test_a_price_is_rounded_to_what_reports_keep(application):
+    """A float has digits that nobody wrote."""
+    with closing(sqlite3.connect(application._file)) as connection, connection:
+        connection.execute("UPDATE articles SET cost = 0.1 + 0.2")
+    assert {product.price for product in application.products()} == {Decimal("0.3")}
 
 
 def test_a_file_that_is_no_database_is_unavailable(tmp_path):
@@ -285,13 +305,15 @@ def test_a_bad_url_is_refused_without_its_password(url):
     assert "hush" not in str(caught.value)
 
 
-def test_a_database_error_hides_the_password(database):
+def test_a_database_error_hides_the_password():
     """Even where the driver repeats it."""
-    engine = database._engine
-    engine.url = engine.url.set(host="db", password="hush", query={"sslpassword": "quiet"})
-    reason = database._reason(OSError("login hush failed,\nquiet too"))
-    assert reason == "login *** failed, *** too"
-    assert "hush" not in database._place()
+    url = sa.make_url("postgresql://me:hush@db/shop?sslpassword=quiet&sslmode=require")
+    text = connections.reason(url, OSError("login hush failed,\nquiet too"))
+    assert text == "login *** failed, *** too"
+    for shown in (connections.place(url), connections.without_secrets(url)):
+        assert "hush" not in shown
+        assert "quiet" not in shown
+    assert connections.without_secrets(url) == "postgresql://me:***@db/shop?sslmode=require"
 
 
 @pytest.mark.parametrize("table", [TENANTS, PRODUCTS])

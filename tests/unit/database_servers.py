@@ -1,0 +1,189 @@
+"""PostgreSQL and MariaDB for tests: a server of one's own, which may hang, be killed and come back.
+
+Each server has a folder and an address of the loopback network of its own, so that tests beside one
+another share nothing. Nothing is synced. PostgreSQL refuses to run as root: root runs it as nobody.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from tempfile import mkdtemp
+
+DEADLINE_S = 60.0
+_POLL_S = 0.05
+_NUMBERS = count()
+_AS_NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+
+
+class Server:
+    """A database server. Its certificate signs itself, and is of its address."""
+
+    port: int
+
+    def __init__(self) -> None:
+        self.folder = Path(mkdtemp(prefix="beaconlog-server-"))
+        pid = os.getpid()
+        self.host = f"127.{64 + next(_NUMBERS) % 64}.{pid >> 8 & 255}.{pid & 255}"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._make_certificate()
+        self.create()
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """The URL for the administrator, who needs no password."""
+        raise NotImplementedError
+
+    def create(self) -> None:
+        """Create the server's files."""
+        raise NotImplementedError
+
+    def command(self) -> Sequence[str]:
+        """Return the command that runs the server in the foreground."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Run the server and wait until it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
+            )
+        deadline_s = time.monotonic() + DEADLINE_S
+        while not self.answers():
+            assert self._process.poll() is None, (self.folder / "log").read_text()
+            assert time.monotonic() < deadline_s, (self.folder / "log").read_text()
+            time.sleep(_POLL_S)
+
+    def answers(self) -> bool:
+        """Return whether a client is served."""
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        """SIGKILL every process of the server."""
+        self._signal(signal.SIGKILL)
+        if self._process:
+            self._process.wait(DEADLINE_S)
+
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        """Stop every process of the server: its kernel takes connections, and nobody answers."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _make_certificate(self) -> None:
+        self.certificate, self.key = self.folder / "server.crt", self.folder / "server.key"
+        made = [
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+            "-nodes", "-days", "2", "-subj", "/CN=beaconlog test",
+            "-addext", f"subjectAltName=IP:{self.host}",
+            "-keyout", str(self.key), "-out", str(self.certificate),
+        ]  # fmt: skip
+        subprocess.run(made, check=True, capture_output=True)
+
+    def _signal(self, number: int) -> None:
+        if self._process and self._process.poll() is None:
+            leader = self._process.pid
+            for pid in (leader, *_children(leader)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
+
+class PostgreSQL(Server):
+    """PostgreSQL."""
+
+    port = 5432
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+psycopg://postgres@{self.host}:{self.port}/postgres"
+
+    def create(self) -> None:
+        self._as = _AS_NOBODY if os.getuid() == 0 else ()
+        if self._as:
+            for path in (self.folder, self.key, self.certificate):
+                shutil.chown(path, "nobody", "nogroup")
+        self._bin = max(Path("/usr/lib/postgresql").glob("*/bin"))
+        made = [
+            *self._as, str(self._bin / "initdb"), "-D", str(self.folder / "data"), "-U", "postgres",
+            "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions",
+        ]  # fmt: skip
+        subprocess.run(made, cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
+
+    def command(self) -> Sequence[str]:
+        options = {
+            "listen_addresses": self.host,
+            "port": self.port,
+            "unix_socket_directories": self.folder,
+            "fsync": "off",
+            "shared_buffers": "16MB",
+            "max_connections": 30,
+            "autovacuum": "off",
+            "ssl": "on",
+            "ssl_cert_file": self.certificate,
+            "ssl_key_file": self.key,
+        }
+        chosen = [f"--{name}={value}" for name, value in options.items()]
+        return [*self._as, str(self._bin / "postgres"), "-D", str(self.folder / "data"), *chosen]
+
+    def answers(self) -> bool:
+        asked = [str(self._bin / "pg_isready"), "-q", "-h", self.host, "-p", str(self.port)]
+        return subprocess.run(asked, check=False).returncode == 0
+
+
+class MariaDB(Server):
+    """MariaDB."""
+
+    port = 3306
+
+    @property
+    def url(self) -> str:
+        return f"mysql+pymysql://root@{self.host}:{self.port}/mysql"
+
+    def create(self) -> None:
+        made = [
+            "mariadb-install-db", "--no-defaults", f"--datadir={self.folder}/data", "--user=root",
+            "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
+            "--innodb-log-file-size=8M", "--innodb-flush-method=nosync",
+        ]  # fmt: skip
+        subprocess.run(made, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def command(self) -> Sequence[str]:
+        return [
+            "mariadbd", "--no-defaults", f"--datadir={self.folder}/data", "--user=root",
+            f"--bind-address={self.host}", f"--port={self.port}", f"--socket={self.folder}/socket",
+            f"--pid-file={self.folder}/pid", "--skip-name-resolve",
+            f"--ssl-cert={self.certificate}", f"--ssl-key={self.key}",
+            "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M",
+            "--innodb-flush-method=nosync", "--key-buffer-size=1M", "--performance-schema=off",
+        ]  # fmt: skip
+
+    def answers(self) -> bool:
+        try:
+            with socket.create_connection((self.host, self.port), timeout=DEADLINE_S) as client:
+                return bool(client.recv(1))
+        except OSError:
+            return False
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that a process started and that still live."""
+    with suppress(FileNotFoundError):
+        return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
