@@ -26,6 +26,7 @@ from etl.directory.entries import (
     DirectoryCounts,
     DirectoryUnavailable,
     Product,
+    State,
     Tenant,
     canonical_uuid,
     is_id,
@@ -38,9 +39,6 @@ _CHUNK_ROWS = 5_000
 _WRITTEN_RECENTLY_S = 1.0
 
 T = TypeVar("T")
-
-FileState = tuple[tuple[str, int, int, int], ...]
-"""The name, inode, size and time of the last write of a SQLite file and of its write-ahead log."""
 
 
 class DirectoryDatabase:
@@ -71,7 +69,7 @@ class DirectoryDatabase:
         """Return whether the SQLite file exists; always true for a server."""
         return self._file is None or self._file.is_file()
 
-    def file_state(self, now_s: float) -> FileState | None:
+    def state(self, now_s: float) -> State | None:
         """Return the state of the SQLite file, which differs after a write; `now_s`: Unix time.
 
         None if the state does not prove that nothing was written: for a server, and for a file

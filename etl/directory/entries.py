@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
 ID_MAX = 2**53 - 1
@@ -48,12 +48,19 @@ class Product:
     price: Decimal | None
 
 
+State: TypeAlias = tuple[object, ...]
+"""A value that differs after a directory was written."""
+
+
 class WholeDirectory(Protocol):
     """All entries: those of a database, or those that were saved. Its methods may block, and raise
     DirectoryUnavailable."""
 
     def exists(self) -> bool:
         """Return whether there is a directory yet."""
+
+    def state(self, now_s: float) -> State | None:
+        """Return the state at `now_s`, Unix time; None if it cannot prove that nothing changed."""
 
     def tenants(self) -> list[Tenant]:
         """Return all tenants, public or not, by id."""

@@ -20,7 +20,7 @@ from decimal import Decimal
 from etl import durable
 from etl.directory import snapshot_file
 from etl.directory.database import DirectoryDatabase
-from etl.directory.entries import DirectoryUnavailable, Product, Tenant
+from etl.directory.entries import DirectoryUnavailable, Product, State, Tenant
 from etl.layout import Layout
 
 
@@ -72,13 +72,20 @@ class SavedDirectory:
             return float("inf")
         return snapshot_file.age_s(self._path, self._now_s())
 
-    def state(self) -> object:
+    def confirmed(self) -> object:
         """Return a value that differs after every refresh of the file; None without a file."""
         try:
             found = self._path.stat()
         except OSError:
             return None
         return found.st_ino, found.st_mtime_ns
+
+    def state(self, now_s: float) -> State | None:  # noqa: ARG002 (a digest needs no time)
+        """Return the digest of all tenants and products; None for an unusable file."""
+        try:
+            return (self.sha256(),)
+        except DirectoryUnavailable:
+            return None
 
     def sha256(self) -> str:
         """Return the digest of all tenants and products. Raises DirectoryUnavailable."""

@@ -69,21 +69,38 @@ def require_object_storage() -> None:
 
 def live_view(loaded: Settings) -> LiveView:
     """Return the live view of the data folder; it is opened by its first use."""
+    from etl.directory.entries import DirectoryUnavailable  # noqa: PLC0415
     from etl.lake.live.view import LiveView, ViewLimits  # noqa: PLC0415
-    from service.processes.database import database  # noqa: PLC0415
+    from service.processes.database import database_or_snapshot  # noqa: PLC0415
 
     limits = ViewLimits(memory_bytes_max=loaded.report_memory_bytes_max, tail_bytes_max=0)
-    return LiveView(loaded.data, database(loaded), limits, segment_store(loaded))
+    try:
+        return LiveView(loaded.data, database_or_snapshot(loaded), limits, segment_store(loaded))
+    except DirectoryUnavailable as error:
+        fail(str(error))
 
 
 def tenants(loaded: Settings) -> list[Tenant]:
-    """Return the tenants of the directory; none if it does not exist yet."""
+    """Return the tenants of the directory, or of its last snapshot; none before an import."""
+    from etl.directory.entries import DirectoryUnavailable  # noqa: PLC0415
+    from service.processes.database import database_or_snapshot  # noqa: PLC0415
+
+    try:
+        directory = database_or_snapshot(loaded)
+        return directory.tenants() if directory.exists() else []
+    except DirectoryUnavailable as error:
+        fail(str(error))
+
+
+def require_directory(loaded: Settings) -> None:
+    """Fail if the directory cannot be read now: its last snapshot may lack a tenant's new names."""
     from etl.directory.entries import DirectoryUnavailable  # noqa: PLC0415
     from service.processes.database import database  # noqa: PLC0415
 
-    directory = database(loaded)
     try:
-        return directory.tenants() if directory.exists() else []
+        directory = database(loaded)
+        if directory.exists():
+            directory.connect()
     except DirectoryUnavailable as error:
         fail(str(error))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.application import AsJson, Config, Data, app
-from service.cli.context import find_tenant, open_data, segment_store
+from service.cli.context import find_tenant, open_data, require_directory, segment_store
 from service.cli.jobs import job_errors
 from service.cli.output import fail, print_json, print_line, spinner, warn
 from service.settings import Settings
@@ -83,6 +83,7 @@ def _tenant_names(loaded: Settings, text: str) -> TenantNames:
     """Return the names of a tenant; of one that has left the directory, only the id is known."""
     from etl.directory.tenant_reference import TenantNames  # noqa: PLC0415
 
+    require_directory(loaded)
     if tenant := find_tenant(loaded, text):
         return TenantNames(tenant.id, tenant.uuid, tenant.slug)
     if not re.fullmatch("[0-9]{1,16}", text):

@@ -31,7 +31,6 @@ def collector_options(settings: Settings) -> CollectorOptions:
         data=settings.data,
         logs=log_options(settings),
         directory=directory_source(settings),
-        directory_refresh_s=settings.directory_refresh_s,
         body_bytes_max=settings.body_bytes_max,
         batch_bytes_max=_batch_bytes_max(settings),
         time_bounds=TimeBounds(

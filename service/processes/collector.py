@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,7 +64,6 @@ class CollectorOptions:
     data: Path
     logs: LogOptions
     directory: DirectorySource
-    directory_refresh_s: float
     body_bytes_max: int
     batch_bytes_max: int
     time_bounds: TimeBounds
@@ -148,7 +147,9 @@ class _Collector:
             asyncio.create_task(self._limiter.run()),
         ]
         server = self._server(
-            self._endpoints(directory, journal), lambda: self._why_not_ready(journal)
+            self._endpoints(directory, journal),
+            lambda: self._why_not_ready(journal),
+            directory.ages_s,
         )
         _spare_long_lived_objects()
         server.listen(self._start.sockets)
@@ -164,8 +165,7 @@ class _Collector:
 
     async def _begin(self) -> tuple[Directory, SegmentWriter]:
         """Return the directory, loaded, and the writer of a new series. Raises NotYet."""
-        options = self._options
-        directory = Directory(options.directory.open(), refresh_s=options.directory_refresh_s)
+        directory = self._options.directory.in_memory()
         try:
             self._layout.refuse_full_disk()
             await directory.start()
@@ -178,7 +178,12 @@ class _Collector:
     def _closed_server(self, why_not_ready: Callable[[], Sequence[str]]) -> Server:
         return self._server(closed_endpoints(), why_not_ready)
 
-    def _server(self, endpoints: Endpoints, why_not_ready: Callable[[], Sequence[str]]) -> Server:
+    def _server(
+        self,
+        endpoints: Endpoints,
+        why_not_ready: Callable[[], Sequence[str]],
+        ages_s: Callable[[], Mapping[str, float]] = dict,
+    ) -> Server:
         options = self._options
         limits = BodyLimits(options.body_bytes_max, options.batch_bytes_max)
         port = Port(
@@ -187,6 +192,7 @@ class _Collector:
             in_flight=self._in_flight,
             why_not_ready=why_not_ready,
             why_degraded=self._why_degraded,
+            ages_s=ages_s,
         )
         app = make_app(port)
         if options.http_server == "fast":

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from etl.directory.database import DirectoryDatabase
 from etl.directory.saved import SavedDirectory
 from etl.layout import Layout
+
+if TYPE_CHECKING:
+    from service.collector.directory.directory import Directory
 
 _READS_PER_REFRESH = 4
 
@@ -39,6 +43,16 @@ class DirectorySource:
             return None
         max_age_s = self.refresh_s - self.read_every_s
         return SavedDirectory(self.layout, database, max_age_s=max_age_s)
+
+    def in_memory(self) -> Directory:
+        """Return the directory of a collector, not started. Raises DirectoryUnavailable."""
+        # Imported here: a command needs no event loop.
+        from service.collector.directory.directory import Directory  # noqa: PLC0415
+
+        database = self.open()
+        saved = self.saved(database)
+        refresh_s = self.refresh_s if saved is None else self.read_every_s
+        return Directory(database, saved, refresh_s=refresh_s)
 
     @property
     def read_every_s(self) -> float:

@@ -1,4 +1,4 @@
-"""The scheduled jobs of the warehouse process: compaction, measuring the tail, maintenance.
+"""The scheduled jobs of the warehouse: compaction, measuring the tail, maintenance, directory.
 
 A failure with a cause outside the program is one line in the log, and the job runs again at its
 next time. Any other error is a defect: the job raises it, and the schedule logs its traceback.
@@ -11,8 +11,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import inf
 from pathlib import Path
 
+from etl.directory.entries import DirectoryUnavailable
+from etl.directory.saved import SavedDirectory
 from etl.lake import compaction
 from etl.lake.errors import LakeError
 from etl.lake.live.read_ahead import ReadAhead
@@ -95,6 +98,39 @@ class CompactionJob:
     def _failed(self, reason: str, began_s: float) -> None:
         self.metrics.compaction_failed(time.monotonic() - began_s)
         self._reasons = [reason]
+
+
+@dataclass(slots=True)
+class DirectoryJob:
+    """The refresh of a server's saved directory; `saved` is None for a directory in a file."""
+
+    saved: SavedDirectory | None
+    _failure: str = ""
+
+    def run(self) -> None:
+        """Refresh it once; log a failure once per outage."""
+        try:
+            if self.saved:
+                self.saved.refresh()
+        except DirectoryUnavailable as error:
+            if not self._failure:
+                log.warning(
+                    "the directory was not refreshed", extra={"fields": {"why": str(error)}}
+                )
+            self._failure = str(error)
+        else:
+            self._failure = ""
+
+    def why_not_ready(self) -> Sequence[str]:
+        """Return why reports cannot be answered: the directory was never read."""
+        if self.saved is None or self.saved.exists():
+            return []
+        return [self._failure or "the directory was not read yet"]
+
+    def ages_s(self) -> dict[str, float]:
+        """Return the age of the saved directory by its name."""
+        age_s = self.saved.age_s() if self.saved else inf
+        return {} if age_s == inf else {"directory_age_s": round(age_s, 1)}
 
 
 def maintain(data: Path, plan: maintenance.MaintenancePlan, clock: TrustedClock) -> None:

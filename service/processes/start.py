@@ -24,9 +24,8 @@ from etl.log.series import SeriesFormatError
 from etl.trusted_clock import TrustedClock
 from service.collector.contract.contract import Contract
 from service.collector.contract.schemas import SchemaFileError
-from service.processes import choices, collector, limiters
+from service.processes import choices, collector, database, limiters
 from service.processes.collector import CollectorStart
-from service.processes.database import database
 from service.processes.ports import BoundPort, StartError, allow_connections, bind
 from service.processes.supervisor import (
     DRAIN_TIMEOUT_S,
@@ -215,7 +214,7 @@ def _check_data(settings: Settings) -> None:
         layout.prepare()
         layout.refuse_full_disk()
         _check_log_url(layout, settings.log_url)
-        _prepare_directory(settings)
+        database.prepare(settings)
     except (DataFolderError, SeriesFormatError, DirectoryUnavailable) as error:
         raise StartError(str(error)) from error
 
@@ -226,12 +225,3 @@ def _check_log_url(layout: Layout, log_url: str) -> None:
         raise StartError(object_store.NOT_INSTALLED)
     if not log_url:
         layout.shipping.unlink(missing_ok=True)  # nothing is shipped any more
-
-
-def _prepare_directory(settings: Settings) -> None:
-    directory = database(settings)
-    try:
-        directory.create_tables()
-        directory.tenants()
-    finally:
-        directory.dispose()

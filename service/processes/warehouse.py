@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from etl.directory.entries import WholeDirectory
 from etl.lake import compaction
 from etl.lake.live.read_ahead import ReadAhead
 from etl.lake.live.view import LiveView, ViewLimits
@@ -23,7 +24,13 @@ from service.collector.client import ClientAddress
 from service.processes import child
 from service.processes.child import LogOptions
 from service.processes.directory_source import DirectorySource
-from service.processes.jobs import CompactionJob, doubt_late_start, maintain, read_ahead
+from service.processes.jobs import (
+    CompactionJob,
+    DirectoryJob,
+    doubt_late_start,
+    maintain,
+    read_ahead,
+)
 from service.shared.request_counters import RequestCounters
 from service.shared.state import Shared
 from service.web.http.stock_server import BoundedServer
@@ -89,8 +96,11 @@ async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
         options.data, options.compaction, options.compact_interval_s, metrics, store
     )
     await asyncio.to_thread(doubt_late_start, options.data, start.shared.clock)
-    pool = _report_pool(options, store)
-    schedule = _schedule(start, compactor, pool.view.ahead)
+    database = options.directory.open()
+    saved = options.directory.saved(database)
+    directory = DirectoryJob(saved)
+    pool = _report_pool(options, saved or database, store)
+    schedule = _schedule(start, compactor, directory, pool.view.ahead)
     proxies = ClientAddress(options.trusted_proxies)
     tokens = TokenStore(layout.tokens)
     _remember(tokens)
@@ -102,9 +112,11 @@ async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
             *beats.why_not_ready(NAME),
             *tokens.why_not_ready(),
             *unshipped.problems(layout),
+            *directory.why_not_ready(),
         ]
 
-    app = make_app(pool, _access(options, tokens, proxies), metrics, why_not_ready)
+    access = _access(options, tokens, proxies)
+    app = make_app(pool, access, metrics, why_not_ready, directory.ages_s)
     server = BoundedServer(app, proxies, connections_max=options.connections_max)
     server.listen(start.sockets)
     beats.keep_beating(NAME)
@@ -115,7 +127,9 @@ async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
     return 0
 
 
-def _schedule(start: WarehouseStart, compactor: CompactionJob, ahead: ReadAhead) -> Schedule:
+def _schedule(
+    start: WarehouseStart, compactor: CompactionJob, directory: DirectoryJob, ahead: ReadAhead
+) -> Schedule:
     options = start.options
     schedule = Schedule()
     compacting = partial(compactor.run_and_read, ahead)
@@ -124,6 +138,8 @@ def _schedule(start: WarehouseStart, compactor: CompactionJob, ahead: ReadAhead)
     schedule.every(_tail_measured_every_s(options), "measure the tail", compactor.measure_tail)
     maintaining = partial(maintain, options.data, options.maintenance, start.shared.clock)
     schedule.every(options.maintain_interval_s, "maintain", maintaining)
+    if directory.saved:
+        schedule.every(options.directory.read_every_s, "read the directory", directory.run)
     schedule.start()
     return schedule
 
@@ -133,10 +149,12 @@ def _tail_measured_every_s(options: WarehouseOptions) -> float:
     return min(max(half_s, _TAIL_MEASURED_EVERY_MIN_S), _TAIL_MEASURED_EVERY_MAX_S)
 
 
-def _report_pool(options: WarehouseOptions, store: SegmentStore) -> ReportPool:
+def _report_pool(
+    options: WarehouseOptions, directory: WholeDirectory, store: SegmentStore
+) -> ReportPool:
     memory_bytes = options.report_memory_bytes_max
     limits = ViewLimits(memory_bytes_max=memory_bytes, tail_bytes_max=memory_bytes // 2)
-    view = LiveView(options.data, options.directory.open(), limits, store)
+    view = LiveView(options.data, directory, limits, store)
     return ReportPool(view, options.report_timeout_s)
 
 

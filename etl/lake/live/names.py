@@ -1,6 +1,6 @@
 """The directory's names of tenants and products, for the live view's connections.
 
-They are read at most every TTL_S seconds; those of a SQLite file only after it was written.
+They are read at most every TTL_S seconds; but only after the directory was written.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from etl.directory.database import DirectoryDatabase, FileState
-    from etl.directory.entries import Product, Tenant
+    from etl.directory.entries import Product, State, Tenant, WholeDirectory
 
 TTL_S = 5.0
 _TENANTS = pa.schema(
@@ -32,14 +31,14 @@ _PRODUCTS = pa.schema(
 class Names:
     """The directory's tenants and products.
 
-    `read_at_s`: when they were known to be current, on the monotonic clock. `file_state`: that of
-    the directory's file before they were read.
+    `read_at_s`: when they were known to be current, on the monotonic clock. `state`: that of
+    the directory before they were read.
     """
 
     tenants: pa.Table
     products: pa.Table
     read_at_s: float
-    file_state: FileState | None = None
+    state: State | None = None
 
     def tenant_of(self, slug: str) -> int | None:
         """Return the id of the tenant with a slug."""
@@ -57,7 +56,7 @@ class Names:
 class NamesOf:
     """The names of one directory; None stands for a directory without any. Threads may share it."""
 
-    def __init__(self, directory: DirectoryDatabase | None) -> None:
+    def __init__(self, directory: WholeDirectory | None) -> None:
         self._directory = directory
         self._names: Names | None = None
         self._lock = Lock()
@@ -72,13 +71,13 @@ class NamesOf:
             return names
 
     def _newest(self, names: Names | None, now_s: float) -> Names:
-        state = self._directory.file_state(time.time()) if self._directory else None
-        if names and state and names.file_state == state:
+        state = self._directory.state(time.time()) if self._directory else None
+        if names and state and names.state == state:
             return replace(names, read_at_s=now_s)
         return _read(self._directory, now_s, state)
 
 
-def _read(directory: DirectoryDatabase | None, now_s: float, state: FileState | None) -> Names:
+def _read(directory: WholeDirectory | None, now_s: float, state: State | None) -> Names:
     readable = directory if directory and directory.exists() else None
     tenants = list(readable.tenants()) if readable else []
     products = list(readable.products()) if readable else []

@@ -41,6 +41,7 @@ from etl.log.store import LocalLog, LogUnavailable, SegmentStore
 
 if TYPE_CHECKING:
     from etl.directory.database import DirectoryDatabase
+    from etl.directory.entries import WholeDirectory
 
 _ATTEMPTS_MAX = 20
 
@@ -88,7 +89,7 @@ class LiveView:
     def __init__(
         self,
         data: Path,
-        directory: DirectoryDatabase | None = None,
+        directory: WholeDirectory | None = None,
         limits: ViewLimits | None = None,
         store: SegmentStore | None = None,
     ) -> None:

@@ -34,6 +34,15 @@ class TableFacts:
     commits: int
 
 
+@dataclass(frozen=True, slots=True)
+class DirectoryFacts:
+    """The counts of the saved directory of a server, and the seconds since it was read."""
+
+    tenants: int
+    products: int
+    age_s: float
+
+
 @dataclass(slots=True)
 class Findings:
     """The counts of a verification, the decisions of recovery, and the problems."""
@@ -51,6 +60,7 @@ class Findings:
     missing_key_files: int = 0
     recovered: list[Decision] = field(default_factory=list)
     tables: dict[str, TableFacts] = field(default_factory=dict)
+    directory: DirectoryFacts | None = None
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -77,6 +87,12 @@ def describe(findings: Findings) -> Iterator[str]:
             f"{facts.commits} commits balanced"
         )
     yield f"key files: {findings.key_files} verified, {findings.missing_key_files} missing"
+    if findings.directory:
+        saved = findings.directory
+        yield (
+            f"directory: {saved.tenants} tenants, {saved.products} products, "
+            f"read {saved.age_s:.0f} s ago"
+        )
     yield f"agreement: {findings.compared_lines} lines of kept segments found in the lake"
     yield "all is well" if findings.ok else f"{len(findings.problems)} problems"
 

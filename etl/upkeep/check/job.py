@@ -8,6 +8,7 @@
 - key files: their bytes are intact, and they hold the keys of their Parquet files
   (`etl.upkeep.check.keys`);
 - shipping: the segments that wait for object storage are intact, and nothing keeps them from it;
+- directory: the saved directory of a server is intact;
 - agreement: the lines of the compacted segments that still exist are rows of the lake, and the next
   compaction can read the others (`etl.upkeep.check.agreement`).
 
@@ -17,8 +18,12 @@ loaded, as for the live view.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+from etl.directory import snapshot_file
+from etl.directory.entries import DirectoryUnavailable
 from etl.lake.errors import LakeError
 from etl.lake.snapshot import held_whole
 from etl.lake.tables import TABLES
@@ -26,13 +31,15 @@ from etl.layout import Layout
 from etl.log.segments import Sealed
 from etl.log.store import LocalLog, NotTheWarehouse, SegmentStore
 from etl.upkeep.check import agreement, keys, lake, log, names
-from etl.upkeep.check.findings import Findings, Problem
+from etl.upkeep.check.findings import DirectoryFacts, Findings, Problem
 
 _ATTEMPTS_MAX = 3
 
 
-def run(data: Path, store: SegmentStore | None = None) -> Findings:
-    """Verify a data folder and return the findings.
+def run(
+    data: Path, store: SegmentStore | None = None, *, now_s: Callable[[], float] = time.time
+) -> Findings:
+    """Verify a data folder and return the findings; `now_s` is the wall clock.
 
     `store` holds the segments; the log of the data folder by default. It starts again if a table
     cannot be read: a compaction that starts after a power cut may set aside an entry of the Delta
@@ -50,7 +57,17 @@ def run(data: Path, store: SegmentStore | None = None) -> Findings:
             findings.problems.append(Problem(lake.UNREADABLE, str(error)))
         if not any(problem.what == lake.UNREADABLE for problem in findings.problems):
             break
+    findings.directory = _directory(layout, now_s())
     return findings
+
+
+def _directory(layout: Layout, now_s: float) -> DirectoryFacts | None:
+    path = layout.directory_snapshot
+    try:
+        end = snapshot_file.verify(path)
+    except DirectoryUnavailable:
+        return None
+    return DirectoryFacts(end.tenants, end.products, snapshot_file.age_s(path, now_s))
 
 
 def _verify(layout: Layout, store: SegmentStore, findings: Findings) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from etl import token_file
+from etl.directory import snapshot_file
+from etl.directory.entries import DirectoryUnavailable
 from etl.lake import delta_log
 from etl.lake.tables import PARTITION, TABLES
 from etl.layout import Layout
@@ -46,6 +48,11 @@ def _kinds(layout: Layout) -> Iterator[Problem]:
         if (file.exists() or file.is_symlink()) and not file.is_file():
             yield Problem("not-a-file", f"{file} is not a file")
     yield from _tokens(layout)
+    if layout.directory_snapshot.exists():
+        try:
+            snapshot_file.verify(layout.directory_snapshot)
+        except DirectoryUnavailable as error:
+            yield Problem("directory-snapshot-damaged", str(error))
     if layout.directory_db.is_file():
         with layout.directory_db.open("rb") as file_:
             start = file_.read(len(_DATABASE_START))

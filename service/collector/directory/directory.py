@@ -27,7 +27,9 @@ from typing import Final, Literal
 
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import DirectoryUnavailable, Tenant, is_id, is_slug
+from etl.directory.saved import SavedDirectory
 from etl.directory.tenant_reference import Reference, reference
+from service.collector.directory.loading import DatabaseLoader, SavedLoader
 from service.collector.directory.lookups import LookupBounds, Lookups
 from service.collector.directory.snapshot import DirectorySnapshot, ProductKey
 
@@ -61,12 +63,17 @@ class Directory:
     def __init__(
         self,
         database: DirectoryDatabase,
+        saved: SavedDirectory | None = None,
         *,
         refresh_s: float = 20.0,
         bounds: LookupBounds = _DEFAULT_BOUNDS,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
+        self._snapshots = (
+            DatabaseLoader(database, monotonic_s) if saved is None else SavedLoader(saved)
+        )
+        self._is_saved = saved is not None
         self._refresh_s = refresh_s
         self._monotonic_s = monotonic_s
         self._lookups = Lookups(bounds, monotonic_s)
@@ -77,20 +84,25 @@ class Directory:
 
     async def start(self) -> None:
         """Load the first snapshot, then refresh it regularly. Raises DirectoryUnavailable."""
-        self._view = await self._load()
+        await self._load()
         self._refresher = asyncio.create_task(self._refresh_regularly())
 
     async def stop(self) -> None:
-        """Stop refreshing, without waiting for queries. The database stays open."""
+        """Stop refreshing, without waiting for queries; close connections that are not in use."""
         if self._refresher is not None:
             self._refresher.cancel()
             await asyncio.wait([self._refresher])
         self._loader.shutdown(wait=False, cancel_futures=True)
         self._lookups.close()
+        self._database.dispose()
 
     def age_s(self) -> float:
         """Return the age of the snapshot in seconds; infinite before the first one."""
         return self._monotonic_s() - self._view.loaded_at_s
+
+    def ages_s(self) -> dict[str, float]:
+        """Return the age of a server's snapshot by its name; nothing for a file."""
+        return {"directory_age_s": round(self.age_s(), 1)} if self._is_saved else {}
 
     def peek_tenant(self, key: int | str) -> Tenant | Miss | None:
         """Return the public tenant of an id, an id as text or a UUID; None if there is none."""
@@ -138,30 +150,33 @@ class Directory:
         return await self._lookups.fetch(key, query, self._view.products, asker) is not None
 
     async def refresh(self) -> None:
-        """Load a new snapshot; if that fails, keep the last one and log once per outage."""
+        """Load a new snapshot; if that fails, keep the last one."""
         try:
-            self._view = await self._load()
+            await self._load()
         except DirectoryUnavailable as error:
-            if not self._is_stale:
-                fields = {"reason": str(error), "age_s": round(self.age_s(), 1)}
-                log.warning(
-                    "the directory could not be refreshed; the last snapshot still serves",
-                    extra={"fields": fields},
-                )
-            self._is_stale = True
-        else:
-            self._is_stale = False
+            self._note(error)
 
     async def _refresh_regularly(self) -> None:
         while True:
             await asyncio.sleep(self._refresh_s)
             await self.refresh()
 
-    async def _load(self) -> _View:
-        began_at_s = self._monotonic_s()
+    async def _load(self) -> None:
         loop = asyncio.get_running_loop()
-        load = partial(DirectorySnapshot.load, self._database)
-        return _View(await loop.run_in_executor(self._loader, load), began_at_s)
+        loaded = await loop.run_in_executor(self._loader, self._snapshots.load)
+        if loaded.snapshot is not None:
+            self._view = _View(loaded.snapshot, self._monotonic_s() - loaded.age_s)
+        self._note(loaded.failure)
+
+    def _note(self, failure: DirectoryUnavailable | None) -> None:
+        """Log a failure, once per outage."""
+        if failure and not self._is_stale:
+            fields = {"reason": str(failure), "age_s": round(self.age_s(), 1)}
+            log.warning(
+                "the directory could not be refreshed; the last snapshot still serves",
+                extra={"fields": fields},
+            )
+        self._is_stale = failure is not None
 
     def _peek(self, key: Reference) -> Tenant | Miss | None:
         view = self._view

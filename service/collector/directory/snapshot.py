@@ -7,8 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from etl.directory.database import DirectoryDatabase
-from etl.directory.entries import Tenant
+from etl.directory.entries import Tenant, WholeDirectory
 from etl.directory.tenant_reference import Reference
 
 ProductKey = tuple[int, int]
@@ -30,14 +29,14 @@ class DirectorySnapshot:
         return cls({}, {}, {}, {})
 
     @classmethod
-    def load(cls, database: DirectoryDatabase) -> DirectorySnapshot:
+    def load(cls, directory: WholeDirectory) -> DirectorySnapshot:
         """Read the whole directory; call it in a thread. Raises DirectoryUnavailable."""
-        public = [tenant for tenant in database.tenants() if tenant.is_public]
+        public = [tenant for tenant in directory.tenants() if tenant.is_public]
         return cls(
             by_id={tenant.id: tenant for tenant in public},
             by_uuid={tenant.uuid: tenant for tenant in public if tenant.uuid},
             by_slug={tenant.slug: tenant for tenant in public if tenant.slug},
-            products=_sorted_by_tenant(database.product_keys()),
+            products=_sorted_by_tenant(directory.product_keys()),
         )
 
     def tenant(self, key: Reference) -> Tenant | None:

@@ -56,6 +56,10 @@ READINESS: Json = {
             "items": {"type": "string"},
             "description": "What does not work as it should, although the process does its work.",
         },
+        "directory_age_s": {
+            "type": "number",
+            "description": "Seconds since a directory on a server was last read.",
+        },
     },
     "additionalProperties": False,
 }

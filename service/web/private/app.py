@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tornado import web
 
@@ -31,11 +31,13 @@ def make_app(
     access: Access,
     metrics: WarehouseMetrics,
     why_not_ready: Callable[[], Sequence[str]],
+    ages_s: Callable[[], Mapping[str, float]] = dict,
 ) -> web.Application:
-    """Return the application. `why_not_ready` returns the reasons for a 503 from /readyz."""
+    """Return the application. See ReadyHandler for `why_not_ready` and `ages_s`."""
     private = {"access": access}
     questions = {"access": access, "pool": pool}
     measured = {"access": access, "metrics": metrics}
+    ready = {"why_not_ready": why_not_ready, "ages_s": ages_s}
     return web.Application(
         [
             *dashboard.routes(access),
@@ -44,7 +46,7 @@ def make_app(
             web.url(r"/api/v1/sql", SqlHandler, questions),
             web.url(r"/api/v1/export/events", ExportHandler, questions),
             web.url(r"/healthz", HealthHandler),
-            web.url(r"/readyz", ReadyHandler, {"why_not_ready": why_not_ready}),
+            web.url(r"/readyz", ReadyHandler, ready),
             web.url(r"/metrics", MetricsHandler, measured),
             *openapi.routes(private_document),
         ],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -17,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from etl.directory import snapshot_file
 from etl.lake.compaction import CompactionResult
 from etl.lake.errors import LakeError
 from etl.lake.snapshot import Snapshot, held_whole
@@ -168,6 +170,9 @@ class _Folder(Collector):
         free = shutil.disk_usage(self._layout.root).free
         yield _gauge("beaconlog_disk_free_bytes", "Free bytes on the data folder's disk.", free)
         yield from _unshipped(self._store.unshipped())
+        age_s = snapshot_file.age_s(self._layout.directory_snapshot, time.time())
+        if age_s < inf:
+            yield _gauge("beaconlog_directory_age_seconds", "Age of the saved directory.", age_s)
         try:
             sealed = self._store.sealed()
         except LogUnavailable:

@@ -77,6 +77,7 @@ class Port:
     in_flight: InFlight
     why_not_ready: Callable[[], Sequence[str]]
     why_degraded: Callable[[], Sequence[str]] = tuple
+    ages_s: Callable[[], Mapping[str, float]] = dict
 
 
 def ingest_routes(
@@ -96,7 +97,11 @@ def ingest_routes(
 
 def make_app(port: Port) -> web.Application:
     """Return the Tornado application of the public port."""
-    ready = {"why_not_ready": port.why_not_ready, "why_degraded": port.why_degraded}
+    ready = {
+        "why_not_ready": port.why_not_ready,
+        "why_degraded": port.why_degraded,
+        "ages_s": port.ages_s,
+    }
     return web.Application(
         [
             *(

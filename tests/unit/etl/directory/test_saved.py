@@ -70,14 +70,14 @@ def test_an_unchanged_directory_only_takes_a_new_time(folder):
     """So an unchanged file is not synced again, and its readers need not parse it again."""
     folder.saved.refresh()
     before, digest, inode = (
-        folder.saved.state(),
+        folder.saved.confirmed(),
         folder.saved.sha256(),
         folder.snapshot.stat().st_ino,
     )
     folder.clock.now_s += 60.0
     folder.saved.refresh()
     assert folder.saved.age_s() == 0.0
-    assert folder.saved.state() != before
+    assert folder.saved.confirmed() != before
     assert (folder.saved.sha256(), folder.snapshot.stat().st_ino) == (digest, inode)
 
 
@@ -173,7 +173,7 @@ def test_a_file_of_a_later_version_is_refused(folder):
 def test_a_missing_file_is_unavailable(folder):
     """It has no age and no state."""
     assert not folder.saved.exists()
-    assert (folder.saved.age_s(), folder.saved.state()) == (float("inf"), None)
+    assert (folder.saved.age_s(), folder.saved.confirmed()) == (float("inf"), None)
     with pytest.raises(DirectoryUnavailable, match="was never read"):
         folder.saved.tenants()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from log_tools import Shop, event, record
+from saved_directories import Folder
 
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS
@@ -76,6 +77,8 @@ def linked(name: str, target: str) -> Callable[[Shop], None]:
         (made("tokens.made", b""), "tokens-missing"),
         (made("directory.db", None), "not-a-file"),
         (made("directory.db", b"hello"), "directory-unreadable"),
+        (made("directory.snapshot", b"{}"), "directory-snapshot-damaged"),
+        (made("directory.snapshot", None), "directory-snapshot-damaged"),
         (linked("directory.db", "/nowhere/at/all"), "not-a-file"),
         (made("log/notes.txt", b""), "foreign-file"),
         (made("log/h-w0-aa/notes.txt", b""), "foreign-file"),
@@ -93,6 +96,17 @@ def test_what_is_not_as_it_should_be_is_found(
     """Each by its own slug."""
     spoil(shop)
     assert what in found(shop)
+
+
+def test_a_saved_directory_is_counted_with_its_age(tmp_path: Path) -> None:
+    """Without one there is nothing to say."""
+    folder = Folder(tmp_path)
+    assert check.run(tmp_path).directory is None
+    folder.saved.refresh()
+    folder.clock.now_s += 12.0
+    findings = check.run(tmp_path, now_s=folder.clock)
+    assert findings.problems == []
+    assert "directory: 2 tenants, 2 products, read 12 s ago" in check.describe(findings)
 
 
 def test_tokens_that_cannot_be_read_make_the_port_not_ready(shop: Shop) -> None:

@@ -51,6 +51,9 @@ class FakeDatabase:
         self._answer((tenant_id, product_id))
         return (tenant_id, product_id) in self.keys
 
+    def dispose(self):
+        """Nothing is open."""
+
     def _answer(self, query: object) -> None:
         self.queries[query] += 1
         self.may_answer.wait(DEADLINE_S)
@@ -238,7 +241,7 @@ def test_a_find_older_than_the_refresh_is_not_kept():
         database.may_answer.clear()
         waiting = asyncio.create_task(directory.tenant_by_slug("new"))
         await until(lambda: database.queries["new"])
-        directory._database = snapshot_without_new
+        directory._snapshots.database = snapshot_without_new
         await directory.refresh()
         database.may_answer.set()
         assert await waiting == NEW

@@ -10,6 +10,7 @@ from log_tools import Shop, event, rejection
 from prometheus_client.parser import text_string_to_metric_families
 
 from etl.lake.compaction import CompactionResult
+from etl.layout import Layout
 from service.collector.throttle.valkey.tally import Word
 from service.shared.request_counters import RequestCounters
 from service.shared.throttle_counters import ThrottleCounters
@@ -44,6 +45,14 @@ def test_processes_count_together() -> None:
             os._exit(0)
         os.waitpid(pid, 0)
     assert set(counters.totals()) == {("/one", 202, 3), ("/one", 422, 1), ("/two", 0, 1)}
+
+
+def test_the_age_of_a_saved_directory_is_told(tmp_path: Path) -> None:
+    """Only where a directory on a server was saved."""
+    metrics = WarehouseMetrics(tmp_path, None)
+    assert "beaconlog_directory_age_seconds" not in scraped(metrics)
+    Layout(tmp_path).directory_snapshot.touch()
+    assert scraped(metrics)["beaconlog_directory_age_seconds"] >= 0
 
 
 def test_requests_are_told_by_path_and_status(tmp_path: Path) -> None:

@@ -1,0 +1,172 @@
+"""The directory's database is a server of its own, which is killed, hangs, and comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from database_servers import PostgreSQL
+from harness import START_TIMEOUT_S, TENANTS_CSV, Service, eventually
+from wire import TRACK, answers
+
+if TYPE_CHECKING:
+    from harness import StartService
+
+SOON_S = 60.0
+CALL = {"tenant_id": 1, "type": "call"}
+STRANGER = {"tenant_id": 77, "type": "call"}
+PASSWORD = "hush-hush"
+NAMES = count()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgreSQL]:
+    server = PostgreSQL()
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def url(server: PostgreSQL) -> str:
+    """An empty database."""
+    name = f"shop{next(NAMES)}"
+    with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return f"postgresql://postgres:{PASSWORD}@{server.host}:{server.port}/{name}"
+
+
+def tracked(service: Service, body: object) -> int:
+    return service.post(TRACK, body).status
+
+
+def is_reported(service: Service, events: int) -> bool:
+    rows = service.report("summary", tenant="la-colmena")["rows"]
+    return [row["events"] for row in rows] == [events]
+
+
+def age_s(service: Service) -> float:
+    """The age that both ports tell, of the older one."""
+    ready = [service.get("/readyz"), service.get_private("/readyz")]
+    assert [reply.status for reply in ready] == [200, 200], ready
+    return max(reply.body["directory_age_s"] for reply in ready)
+
+
+def options(url: str) -> dict[str, Any]:
+    return {"directory_url": url, "directory_refresh_s": 1.0, "segment_age_s": 0.05}
+
+
+def test_all_but_look_ups_goes_on_without_the_database(
+    start_service: StartService, server: PostgreSQL, url: str
+) -> None:
+    """Through a start of the service too; then the database comes back, and all is as before."""
+    service = start_service(directory=False, **options(url))
+    service.import_directory()
+    eventually(lambda: tracked(service, CALL) == 202, SOON_S)
+    eventually(lambda: is_reported(service, 1), SOON_S)
+    server.kill()
+    try:
+        eventually(lambda: "could not be refreshed" in service.log(), SOON_S)
+        assert tracked(service, CALL) == 202
+        service.kill()
+        service.start()
+        assert tracked(service, {**CALL, "product_id": 101}) == 202
+        refused = service.post(TRACK, STRANGER)
+        assert (refused.status, int(refused.headers["Retry-After"]) >= 1) == (503, True)
+        eventually(lambda: is_reported(service, 3), SOON_S)
+        eventually(lambda: age_s(service) > 2.0, SOON_S)
+        assert b"\nbeaconlog_directory_age_seconds " in service.get_private("/metrics").body
+        commands_without_the_database(service)
+        assert PASSWORD not in service.log()
+    finally:
+        server.start()
+    eventually(lambda: tracked(service, STRANGER) == 404, SOON_S)
+    eventually(lambda: age_s(service) < 2.0, SOON_S)
+    service.import_directory("id,uuid,slug,name,status\n77,,late,Late,active\n")
+    eventually(lambda: tracked(service, STRANGER) == 202, SOON_S)
+
+
+def commands_without_the_database(service: Service) -> None:
+    """Those that only read use the last snapshot; the others say why they cannot work."""
+    report = service.command("report", "shops", "--format", "csv")
+    assert (report.returncode, "La Colmena" in report.stdout) == (0, True), report
+    assert "its last snapshot is" in report.stderr
+    check = service.command("check")
+    assert (check.returncode, "directory: 3 tenants, 3 products, read" in check.stdout) == (0, True)
+    erase = service.command("erase", "--tenant", "la-colmena", "--yes")
+    listed = service.command("directory", "list")
+    assert (erase.returncode, listed.returncode) == (2, 0)
+    for done in (report, check, erase, listed):
+        assert PASSWORD not in done.stderr + done.stdout
+        assert "Traceback" not in done.stderr
+
+
+def test_a_shop_that_was_closed_stays_closed(
+    start_service: StartService, server: PostgreSQL, url: str
+) -> None:
+    """A start without the database does not accept for it again."""
+    service = start_service(directory=False, **options(url))
+    service.import_directory()
+    eventually(lambda: tracked(service, CALL) == 202, SOON_S)
+    service.import_directory(TENANTS_CSV.replace("La Colmena,active", "La Colmena,closed"))
+    eventually(lambda: tracked(service, CALL) == 404, SOON_S)
+    server.kill()
+    try:
+        service.kill()
+        service.start()
+        assert tracked(service, CALL) == 503
+        assert tracked(service, {**CALL, "tenant_id": 2}) == 202
+    finally:
+        server.start()
+
+
+def test_a_hung_database_holds_nothing_up(
+    start_service: StartService, server: PostgreSQL, url: str
+) -> None:
+    """Neither events and reports, nor a start and an end of the service."""
+    service = start_service(directory=False, **options(url))
+    service.import_directory()
+    eventually(lambda: tracked(service, CALL) == 202, SOON_S)
+    with server.hung():
+        assert tracked(service, STRANGER) == 503
+        assert tracked(service, CALL) == 202
+        eventually(lambda: is_reported(service, 2), SOON_S)
+        assert service.stop() == 0
+        service.start()
+        assert tracked(service, CALL) == 202
+        eventually(lambda: is_reported(service, 3), SOON_S)
+    eventually(lambda: tracked(service, STRANGER) == 404, SOON_S)
+
+
+def test_a_first_start_waits_for_the_database(
+    start_service: StartService, server: PostgreSQL, url: str
+) -> None:
+    """It says why it is not ready, and becomes ready by itself."""
+    prepared = start_service(role="collect", name="other", directory=False, **options(url))
+    prepared.import_directory()
+    prepared.end()
+    server.kill()
+    try:
+        service = Service(prepared.data.with_name("data"), **options(url))
+        service.launch()
+        try:
+            for base in service.urls():
+                eventually(partial(answers, f"{base}/readyz"), START_TIMEOUT_S)
+            waiting = service.get("/readyz")
+            assert waiting.status == 503
+            assert any("directory" in reason for reason in waiting.body["reasons"])
+            assert service.get_private("/readyz").status == 503
+            assert tracked(service, CALL) == 503
+            server.start()
+            eventually(lambda: service.get("/readyz").status == 200, SOON_S)
+            eventually(lambda: tracked(service, CALL) == 202, SOON_S)
+            eventually(lambda: service.get_private("/readyz").status == 200, SOON_S)
+            assert PASSWORD not in service.log()
+        finally:
+            service.end()
+    finally:
+        if not server.answers():
+            server.start()
