@@ -19,13 +19,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from etl import durable
 from etl.layout import Layout
-from etl.log import closed, compatibility, rewriting, segments, verification
+from etl.log import closed, compatibility, rewriting, verification
 from etl.log.format import Damage, Line
 from etl.log.rewriting import Entry
 from etl.log.segments import Sealed
+from etl.log.store import LocalLog, SegmentStore
 from etl.plain import iso
 
 log = logging.getLogger(__name__)
@@ -48,30 +50,47 @@ class Mended:
     was_missing: bool
 
 
-def run(data: Path, series: str, number: int, compacted_to: Callable[[], int]) -> Mended:
+class Place(NamedTuple):
+    """A segment's series and number."""
+
+    series: str
+    number: int
+
+
+def run(
+    data: Path,
+    series: str,
+    number: int,
+    compacted_to: Callable[[], int],
+    store: SegmentStore | None = None,
+) -> Mended:
     """Mend one segment, under the log's lock.
 
-    `compacted_to` returns the last segment of the series that every table of the lake holds: a
-    file up to there that is gone was deleted, and is not missing. Only then it is called.
+    `store` holds it; the log of the data folder by default. `compacted_to` returns the last segment
+    of the series that every table of the lake holds: a file up to there that is gone was deleted,
+    and is not missing. Only then it is called.
 
-    Raises MendRefused, DataFolderError, SeriesFormatError; OSError.
+    Raises MendRefused, LogUnavailable, DataFolderError, SeriesFormatError; OSError.
     """
     layout = Layout(data.absolute())
     compatibility.refuse_newer(layout)
-    folder = layout.log / series
-    if folder not in segments.series_folders(layout.log):
-        raise MendRefused(f"no series {series} in {layout.log}")
+    store = store or LocalLog.of(layout)
     with durable.locked(layout.log_lock):
-        listed = segments.sealed_in(folder)
+        listed = store.sealed().get(series)
+        if listed is None:
+            raise MendRefused(f"no series {series} in {store.folder}")
         here = [item for item in listed if item.number == number]
         if not here and number <= compacted_to():
             raise MendRefused(f"segment {series}/{number} is in the lake; its file was deleted")
-        mended = _mend(here, listed) if here else _replace_missing(folder, listed, number)
+        if here:
+            mended = _mend(store, here, listed)
+        else:
+            mended = _replace_missing(store, listed, Place(series, number))
     log.warning("mended a segment", extra={"fields": {"series": series, "segment": number}})
     return mended
 
 
-def _mend(here: Sequence[Sealed], listed: Sequence[Sealed]) -> Mended:
+def _mend(store: SegmentStore, here: Sequence[Sealed], listed: Sequence[Sealed]) -> Mended:
     """Mend the segment; a mending that was killed left a second file of its number."""
     segment = next((item for item in here if not _is_whole(item)), None)
     if segment is None:
@@ -81,15 +100,13 @@ def _mend(here: Sequence[Sealed], listed: Sequence[Sealed]) -> Mended:
     offsets = {line.offset for line in lines}
     others = [item for item in verification.scan(segment) if item.offset not in offsets]
     broken = b"".join(data[item.offset : _end(item)] for item in others)
-    folder = segment.path.parent
-    rewriting.save_broken(folder, segment.number, broken)
+    rewriting.save_broken(segment.path.parent, segment.number, broken)
     if lines:
-        mended = rewriting.write_sealed(folder, segment.number, rewriting.entries(lines))
+        mended = store.put(segment.series, segment.number, rewriting.entries(lines))
     else:
-        mended = _write_placeholder(folder, listed, segment.number)
+        mended = _put_placeholder(store, listed, Place(segment.series, segment.number))
     if mended.path != segment.path:  # the same lines have the same name
-        segment.path.unlink(missing_ok=True)
-    durable.fsync_path(folder)
+        store.delete([segment])
     return Mended(segment.series, segment.number, len(lines), len(broken), was_missing=False)
 
 
@@ -126,29 +143,29 @@ def _end(item: Line | Damage) -> int:
     return item.end if isinstance(item, Damage) else item.offset + len(item.data) + 1
 
 
-def _replace_missing(folder: Path, listed: Sequence[Sealed], number: int) -> Mended:
-    if not any(item.number > number for item in listed):
-        raise MendRefused(f"series {folder.name} has no segment {number}, and none after it")
-    _write_placeholder(folder, listed, number)
-    return Mended(folder.name, number, 0, 0, was_missing=True)
+def _replace_missing(store: SegmentStore, listed: Sequence[Sealed], place: Place) -> Mended:
+    if not any(item.number > place.number for item in listed):
+        raise MendRefused(f"series {place.series} has no segment {place.number}, and none after it")
+    _put_placeholder(store, listed, place)
+    return Mended(place.series, place.number, 0, 0, was_missing=True)
 
 
-def _write_placeholder(folder: Path, listed: Sequence[Sealed], number: int) -> Sealed:
-    """Write one line of kind `erased`, whose receipt and ordinal lie between its neighbours'."""
-    before, after = _beside(listed, number)
+def _put_placeholder(store: SegmentStore, listed: Sequence[Sealed], place: Place) -> Sealed:
+    """Put one line of kind `erased`, whose receipt and ordinal lie between its neighbours'."""
+    before, after = _beside(listed, place.number)
     following = next(verification.scan(after), None) if after else None
     previous = deque(verification.scan(before), maxlen=1) if before else ()
     for neighbour, step in ((following, -1), *((item, 1) for item in previous)):
         if isinstance(neighbour, Line):
             record = rewriting.erased(json.loads(neighbour.payload).get("received_at"))
             seq = max(1, neighbour.seq + step)
-            return rewriting.write_sealed(folder, number, [Entry(record, seq, seq)])
+            return store.put(place.series, place.number, [Entry(record, seq, seq)])
     if any(isinstance(item, Line) for other in listed for item in verification.scan(other)):
         raise MendRefused(
-            f"segment {folder.name}/{number} cannot be replaced: no segment beside it shows a "
-            "valid line at that end; mend one of them first"
+            f"segment {place.series}/{place.number} cannot be replaced: no segment beside it "
+            "shows a valid line at that end; mend one of them first"
         )
     # No ordinal is known. Every segment had a line, so the next one's ordinals are greater.
-    received_us = closed.read(folder) or 0
+    received_us = closed.read(store.folder / place.series) or 0
     record = rewriting.erased(iso(_EPOCH + timedelta(microseconds=received_us)))
-    return rewriting.write_sealed(folder, number, [Entry(record, number, number)])
+    return store.put(place.series, place.number, [Entry(record, place.number, place.number)])

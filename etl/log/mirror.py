@@ -103,6 +103,8 @@ class SeriesMirror:
     def _delete_unlisted(self, listed: Set[str], present: Set[str]) -> None:
         for name in present - listed:
             path = self._folder / name
+            if ".broken" in path.suffixes:
+                continue  # bytes that mending took out of a segment
             if self._intact.pop(name, None) or _is_old(path):
                 path.unlink(missing_ok=True)
         for name in self._intact.keys() - listed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etl.layout import Layout
+from etl.log import shipped
 from etl.log.store import LocalLog, SegmentStore
 from etl.object_store import ObjectStore
 
@@ -17,3 +18,11 @@ def open_store(layout: Layout, log_url: str) -> SegmentStore:
     from etl.log.shared_log import SharedLog  # noqa: PLC0415  (few need it)
 
     return SharedLog(ObjectStore.open(log_url, timeout_s=READ_TIMEOUT_S), layout)
+
+
+def store_of_segment(layout: Layout, log_url: str, series: str, number: int) -> SegmentStore:
+    """Return the store of one segment: the folder's own log, until it is shipped."""
+    folder = layout.log / series
+    if folder.is_dir() and number > shipped.read(folder).upto:
+        return LocalLog.of(layout)
+    return open_store(layout, log_url)

@@ -21,7 +21,7 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from etl.layout import Layout
 from etl.log import rewriting, segments, series, unshipped
@@ -33,7 +33,7 @@ from etl.log.segments import Sealed
 from etl.log.store import LogUnavailable
 from etl.log.unshipped import Unshipped
 from etl.log.warehouse_claim import WAREHOUSE, WarehouseClaim
-from etl.object_store import ObjectExists, ObjectMissing, ObjectStore, ObjectStoreError
+from etl.object_store import ObjectMissing, ObjectStore, ObjectStoreError
 
 CLOSED, ENDED = "closed", "ended"
 _PARALLEL = 4
@@ -76,12 +76,13 @@ class SharedLog:
         for item in unneeded:
             item.path.unlink(missing_ok=True)
 
-    def replace(self, old: Sealed, entries: Sequence[Entry]) -> None:
-        content = rewriting.encode(old.series, old.number, entries)
-        new = Sealed.in_folder(old.path.parent, old.number, len(entries), zlib.crc32(content))
-        with self._errors(), suppress(ObjectExists):
-            self._objects.put_new(key_of(new.series, new.path.name), content)
-        self.delete([old])
+    def put(self, series_name: str, number: int, entries: Sequence[Entry]) -> Sealed:
+        content = rewriting.encode(series_name, number, entries)
+        folder = self.folder / series_name
+        sealed = Sealed.in_folder(folder, number, len(entries), zlib.crc32(content))
+        with self._errors():
+            self._objects.put(key_of(series_name, sealed.path.name), content)
+        return sealed
 
     def unshipped(self) -> Unshipped:
         return unshipped.read(self._layout)

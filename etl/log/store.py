@@ -45,8 +45,8 @@ class SegmentStore(Protocol):
     def delete(self, unneeded: Sequence[Sealed]) -> None:
         """Delete segments; a missing one is no error. Raises LogUnavailable."""
 
-    def replace(self, old: Sealed, entries: Sequence[Entry]) -> None:
-        """Put a segment of these entries, and then delete the old one. Raises LogUnavailable."""
+    def put(self, series_name: str, number: int, entries: Sequence[Entry]) -> Sealed:
+        """Put a segment of these entries, and return it. Raises LogUnavailable."""
 
     def unshipped(self) -> Unshipped:
         """Return the segments of this machine that are to be here, and are not yet."""
@@ -82,9 +82,8 @@ class LocalLog:
         for folder in _folders(unneeded):
             durable.fsync_path(folder)
 
-    def replace(self, old: Sealed, entries: Sequence[Entry]) -> None:
-        rewriting.write_sealed(old.path.parent, old.number, entries)
-        self.delete([old])
+    def put(self, series_name: str, number: int, entries: Sequence[Entry]) -> Sealed:
+        return rewriting.write_sealed(self.folder / series_name, number, entries)
 
     def unshipped(self) -> Unshipped:
         return Unshipped()

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from service.cli.application import AsJson, Config, Data, app
-from service.cli.context import open_data, segment_store
+from service.cli.context import open_data, require_object_storage, segment_store
 from service.cli.jobs import job_errors
 from service.cli.output import fail, print_json, print_line, spinner
 
@@ -56,15 +56,19 @@ def mend(
     from etl.lake import snapshot  # noqa: PLC0415
     from etl.layout import Layout  # noqa: PLC0415
     from etl.log import mending as job  # noqa: PLC0415
+    from etl.log.opening import store_of_segment  # noqa: PLC0415
 
     loaded = open_data(data, config)
+    if loaded.log_url:
+        require_object_storage()
     series, _, number = segment.rpartition("/")
     if not series or not _SEGMENT_NUMBER.fullmatch(number):
         fail("mend takes SERIES/NUMBER, such as shop1-w0-5f0c8a3e/42")
     layout = Layout(loaded.data.absolute())
     with spinner("mending"), job_errors():
+        store = store_of_segment(layout, loaded.log_url, series, int(number))
         mended = job.run(
-            loaded.data, series, int(number), lambda: snapshot.compacted_to(layout, series)
+            loaded.data, series, int(number), lambda: snapshot.compacted_to(layout, series), store
         )
     if as_json:
         print_json(asdict(mended))

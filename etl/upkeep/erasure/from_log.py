@@ -48,7 +48,8 @@ class LogErasure:
         erased = sum(new != old for new, old in zip(after, before, strict=True))
         if not erased:
             return
-        store.replace(segment, after)
+        store.put(segment.series, segment.number, after)
+        store.delete([segment])
         self.outcome.erased_lines += erased
 
     def _erased(self, payload: bytes) -> bytes:

@@ -122,7 +122,8 @@ def _erase(
         snapshots = [from_lake.erase_rows(con, table) for table in TABLES]
     for name, listed in store.sealed().items():
         from_log.erase_segments(store, listed, held_whole(snapshots, name))
-    for folder in segments.series_folders(layout.log):
-        from_log.erase_set_aside(folder)
+    for log_folder in {layout.log, store.folder}:
+        for folder in segments.series_folders(log_folder):
+            from_log.erase_set_aside(folder)
     for table in TABLES:
         from_lake.delete_older_versions(table)

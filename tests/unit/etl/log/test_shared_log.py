@@ -13,8 +13,10 @@ from object_tools import Machine, Objects, Warehouse
 
 from etl.lake.compaction import CompactionPlan
 from etl.lake.errors import LakeError
+from etl.log import mending
+from etl.log.opening import store_of_segment
 from etl.log.shared_log import SharedLog
-from etl.log.store import LogUnavailable
+from etl.log.store import LocalLog, LogUnavailable
 from etl.object_store import ObjectStore, ObjectStoreError
 from etl.upkeep import backup, check, erasure
 from etl.upkeep.erasure import Subject
@@ -30,6 +32,14 @@ def objects() -> Objects:
 @pytest.fixture
 def machines(tmp_path: Path, objects: Objects) -> tuple[Machine, Machine]:
     return Machine(Shop(tmp_path / "m1"), objects), Machine(Shop(tmp_path / "m2"), objects)
+
+
+@pytest.fixture
+def shop_of_one(tmp_path: Path) -> Shop:
+    """A data folder with one segment."""
+    shop = Shop(tmp_path / "one")
+    shop.seal(event(0))
+    return shop
 
 
 @pytest.fixture
@@ -177,6 +187,32 @@ def test_a_segment_that_is_missing_stops_its_series_alone(machines, objects, war
     objects.delete([f"m1-w0-aa/{first.path.name}"])
     result = warehouse.compact()
     assert ([item.series for item in result.stopped], result.rows) == (["m1-w0-aa"], 1)
+
+
+def test_a_damaged_or_missing_object_is_mended_there(machines, objects, warehouse):
+    """Its valid lines are kept, and the series goes on."""
+    one, _ = machines
+    damaged = one.shop.seal(event(0), event(1))
+    missing = one.shop.seal(event(2))
+    one.shop.seal(event(3))
+    ship(machines)
+    key = f"h-w0-aa/{damaged.path.name}"
+    objects.put(key, objects.get(key).replace(b'"e1"', b'"e9"'))
+    objects.delete([f"h-w0-aa/{missing.path.name}"])
+    assert [item.segment for item in warehouse.compact().stopped] == [1]
+    for number in (1, 2):
+        mending.run(warehouse.data, "h-w0-aa", number, lambda: 0, warehouse.log)
+    assert (warehouse.compact().stopped, warehouse.event_ids()) == ([], ["e0", "e3"])
+    assert b'"e9"' in (warehouse.log.folder / "h-w0-aa/000000000001.broken").read_bytes()
+    assert check.run(warehouse.data, warehouse.log).problems == []
+
+
+def test_a_segment_is_mended_where_it_is(shop_of_one, objects):
+    """On its machine until it is shipped."""
+    layout, number = shop_of_one.layout, 1
+    assert isinstance(store_of_segment(layout, "s3://bucket/log", "h-w0-aa", number), LocalLog)
+    Machine(shop_of_one, objects).ship()
+    assert isinstance(store_of_segment(layout, "s3://bucket/log", "h-w0-aa", number), SharedLog)
 
 
 def test_an_erased_visitor_is_gone_from_object_storage(machines, objects, warehouse):
