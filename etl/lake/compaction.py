@@ -69,7 +69,7 @@ class CompactionPlan:
     """The bytes of log per pass, the longest wait for the safe time, the time for which compacted
     segments are kept, and the memory and threads of DuckDB."""
 
-    bytes_max: int = 256 << 20
+    bytes_max: int = 224 << 20
     segment_grace_s: float = 900.0
     wait_s: float = 5.0
     memory_bytes_max: int = 1 << 30

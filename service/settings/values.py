@@ -126,7 +126,7 @@ class Settings:
     )
     compact_interval_s: float = _setting(60.0, kinds.POSITIVE_S, "Seconds between two compactions.")
     compact_bytes_max: int = _setting(
-        256 * MIB,
+        224 * MIB,
         kinds.size(1),
         "Bytes of segments per compaction pass; a backlog takes several passes.",
     )
