@@ -56,7 +56,7 @@ async def _serve(start: ShipperStart, stop: asyncio.Event) -> int:
     )
     try:
         with rescue.only_shipper(layout):
-            rounds = _Rounds(Shipper(layout, objects, grace_s=start.grace_s).round)
+            rounds = Rounds(Shipper(layout, objects, grace_s=start.grace_s).round)
             threading.Thread(target=rounds.run, name="rounds", daemon=True).start()
             start.shared.beats.keep_beating(NAME)
             log.info("shipping", extra={"fields": {"to": start.log_url}})
@@ -70,7 +70,7 @@ async def _serve(start: ShipperStart, stop: asyncio.Event) -> int:
     return 0
 
 
-async def _is_set_within(rounds: _Rounds, timeout_s: float) -> bool:
+async def _is_set_within(rounds: Rounds, timeout_s: float) -> bool:
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + timeout_s
     while not rounds.is_complete and loop.time() < deadline_s:
@@ -78,7 +78,7 @@ async def _is_set_within(rounds: _Rounds, timeout_s: float) -> bool:
     return rounds.is_complete
 
 
-class _Rounds:
+class Rounds:
     """Rounds with pauses between them; a drain goes on until one is complete."""
 
     def __init__(self, ship: Callable[[], Round]) -> None:

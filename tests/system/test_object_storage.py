@@ -84,6 +84,8 @@ def test_the_disk_of_a_killed_machine_is_rescued(start_service: StartService) ->
     assert (shipped.returncode, shipped.stdout) == (0, "1 segments shipped, 0 wait\n")
     report = machine.command("report", "summary", "--format", "json")
     assert sum(row["events"] for row in json.loads(report.stdout)["rows"]) == 5
+    query = machine.command("sql", "SELECT count(*) AS events FROM events", "--json")
+    assert json.loads(query.stdout)["rows"] == [{"events": 5}]
 
 
 @pytest.mark.parametrize(

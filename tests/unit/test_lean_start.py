@@ -8,6 +8,7 @@ import sys
 import pytest
 
 LAKE = {"duckdb", "deltalake", "pyarrow"}
+STORAGE = {"obstore"}
 SERVER = {"tornado", "uvloop"}
 THROTTLE_SERVER = {"hiredis", "service.collector.throttle.valkey.server"}
 
@@ -23,9 +24,9 @@ THROTTLE_SERVER = {"hiredis", "service.collector.throttle.valkey.server"}
         ),
         ("service.processes.start", {*LAKE, *THROTTLE_SERVER, "typer"}),
         ("service.processes.collector", {*LAKE, *THROTTLE_SERVER, "typer"}),
-        ("etl.lake.live.view", {*SERVER, "sqlalchemy"}),
-        ("etl.lake.compaction", {*SERVER, "sqlalchemy"}),
-        ("etl.upkeep.check", {*SERVER, "sqlalchemy"}),
+        ("etl.lake.live.view", {*SERVER, *STORAGE, "sqlalchemy"}),
+        ("etl.lake.compaction", {*SERVER, *STORAGE, "sqlalchemy"}),
+        ("etl.upkeep.check", {*SERVER, *STORAGE, "sqlalchemy"}),
     ],
 )
 def test_a_module_imports_nothing_that_it_does_not_need(module: str, spared: set[str]) -> None:

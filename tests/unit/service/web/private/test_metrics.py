@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from log_tools import Shop, event, rejection
+from object_tools import Machine, Objects
 from prometheus_client.parser import text_string_to_metric_families
 
 from etl.lake.compaction import CompactionResult
 from etl.layout import Layout
+from etl.log.shared_log import SharedLog
 from service.collector.throttle.valkey.tally import Word
 from service.shared.request_counters import RequestCounters
 from service.shared.throttle_counters import ThrottleCounters
@@ -90,6 +92,26 @@ def test_the_folder_as_it_is(shop: Shop) -> None:
     assert samples["beaconlog_tail_lines"] == 2
     assert 0 <= samples["beaconlog_tail_oldest_seconds"] < 600
     assert samples["beaconlog_disk_free_bytes"] > 0
+
+
+def test_what_waits_to_be_shipped_is_told(shop: Shop) -> None:
+    """And whether the log in object storage can be read; the lake is told of all the same."""
+    machine = Machine(shop, objects := Objects())
+    shop.seal(event(0))
+    metrics = WarehouseMetrics(shop.data, None, store=SharedLog(objects, shop.layout))
+    with objects.outage():
+        machine.ship()
+        samples = scraped(metrics)
+    assert samples["beaconlog_log_readable"] == 0
+    assert (samples["beaconlog_unshipped_segments"], samples["beaconlog_unshipped_problems"]) == (
+        1,
+        1,
+    )
+    assert samples["beaconlog_unshipped_bytes"] == shop.sealed()[0].path.stat().st_size
+    machine.ship()
+    samples = scraped(metrics)
+    assert (samples["beaconlog_log_readable"], samples["beaconlog_unshipped_segments"]) == (1, 0)
+    assert samples["beaconlog_tail_segments"] == 1
 
 
 def test_who_decides_on_the_limits_is_told(tmp_path: Path) -> None:
