@@ -306,8 +306,8 @@ MUTANTS = (
         f"{_KEYED_LAKE}::test_an_unusable_key_file_costs_no_duplicate_and_is_made_again[remove]",
         (
             "etl/lake/keys/lookup.py",
-            "            answer.unusable[data_file] = str(error)\n",
-            "            error.add_note(data_file)\n",
+            "            answer.unusable[data_file] = str(result)\n",
+            "            result.add_note(data_file)\n",
         ),
     ),
     _mutant(
