@@ -69,12 +69,12 @@ def replaced(text: str, changes: Mapping[str, str]) -> str:
     return text
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-made one for both names, and its key."""
+def certificate(folder: Path, names: str = f"DNS:{PUBLIC},DNS:{PRIVATE}") -> tuple[Path, Path]:
+    """A self-made one for these names, and its key."""
     made, key = folder / "beaconlog.crt", folder / "beaconlog.key"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-    names = f"subjectAltName=DNS:{PUBLIC},DNS:{PRIVATE}"
-    given = ["-subj", "/CN=beaconlog", "-addext", names, "-keyout", str(key), "-out", str(made)]
+    named = f"subjectAltName={names}"
+    given = ["-subj", "/CN=beaconlog", "-addext", named, "-keyout", str(key), "-out", str(made)]
     subprocess.run([*command.split(), *given], check=True, capture_output=True)
     return made, key
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import Service, eventually
 from http_tools import TRACK
+from proxies import certificate
+from tls_front import tls_front
 from valkey_process import ValkeyProcess
 
 if TYPE_CHECKING:
@@ -31,17 +33,23 @@ def valkey(tmp_path: Path) -> Iterator[ValkeyProcess]:
         process.kill()
 
 
+@pytest.fixture
+def front(valkey: ValkeyProcess, tmp_path: Path) -> Iterator[int]:
+    """The server's port with TLS."""
+    with tls_front(*certificate(tmp_path, "IP:127.0.0.1"), valkey.socket) as port:
+        yield port
+
+
 def test_machines_share_their_limits_while_the_server_decides(
-    start_service: StartService, valkey: ValkeyProcess
+    start_service: StartService, valkey: ValkeyProcess, front: int, tmp_path: Path
 ) -> None:
     """Without it each goes on, ready, with its share; they come back by themselves."""
-    url = f"unix://:s3cr3t@{valkey.socket}"
-    machines = [
-        start_service(name=f"machine-{server}", throttle_url=url, http_server=server, **SETTINGS)
-        for server in ("fast", "tornado")
-    ]
+    tls = f"rediss://:s3cr3t@127.0.0.1:{front}?ssl_ca_certs={tmp_path}/beaconlog.crt"
+    plain = f"unix://:s3cr3t@{valkey.socket}"
+    one = start_service(name="one", throttle_url=plain, http_server="fast", **SETTINGS)
+    other = start_service(name="other", throttle_url=tls, http_server="tornado", **SETTINGS)
+    machines = one, other
     clients = (f"198.51.100.{number}" for number in itertools.count(1))
-    one, other = machines
     eventually(lambda: shares(one, other, next(clients)), DEADLINE_S)
     known = registrations(valkey) + 2 * len(machines)
     eventually(lambda: registrations(valkey) >= known, DEADLINE_S)  # each knows of the other

@@ -32,7 +32,7 @@ _HASH_BYTES = 8
 _NAMES_CACHED_MAX = 8192
 _MOMENT = struct.Struct(">d")
 _RATE = struct.Struct(">dd")
-_ASK = struct.Struct(">BHiii")
+_ASK = struct.Struct(">BHqqq")
 _ANSWER = struct.Struct(">HBd")
 _NO_LIMIT = Rate(per_s=1.0, burst=1)
 

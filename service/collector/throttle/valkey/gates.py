@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from operator import mul
 from typing import TypeVar
 
 from service.collector.clock import Clock
@@ -35,11 +36,13 @@ class Table:
         self.first = first
         self.rates = rates
         self._name = names.name
+        self._has_limits = tuple(int(rate is not None) for rate in rates)
 
     def ask(self, key: str, costs: Sequence[int], times: int) -> Ask | None:
         """Return the question; None if no bucket with a limit has a cost."""
-        limited = [cost if rate else 0 for cost, rate in zip(costs, self.rates, strict=True)]
-        return Ask(self._name(key), self.first, limited, times) if any(limited) else None
+        if 0 in self._has_limits:
+            costs = tuple(map(mul, costs, self._has_limits))
+        return Ask(self._name(key), self.first, costs, times) if any(costs) else None
 
     def decision(self, ask: Ask, answer: Answer) -> Decision | None:
         """Return the decision on the last of the times that were taken; None if there is none."""
@@ -78,17 +81,22 @@ class ServerGate:
         self._server = server
         self._table = table
         self._local = local
+        self._no_requests = (0,) * len(local.requests)
 
     def enter(
         self, key: str, size_bytes: int, cost: int = 1
     ) -> Decision | Waiting[Decision | None] | None:
         """See Gate.enter."""
-        costs = *(cost * share for share in self._local.requests), size_bytes
-        return self._take(key, costs, partial(self._local.enter, key, size_bytes, cost))
+        requests = self._local.requests
+        if cost != 1:
+            requests = tuple(cost * share for share in requests)
+        return self._take(
+            key, (*requests, size_bytes), partial(self._local.enter, key, size_bytes, cost)
+        )
 
     def add_bytes(self, key: str, size_bytes: int) -> Waiting[None] | None:
         """See Gate.add_bytes."""
-        costs = *(0 for _ in self._local.requests), size_bytes
+        costs = *self._no_requests, size_bytes
         local = partial(self._local.add_bytes, key, size_bytes)
         added = self._take(key, costs, local)
         return added.then(lambda _: None) if isinstance(added, Waiting) else None

@@ -4,7 +4,7 @@
 -- which leaves a double enough digits for nanoseconds.
 
 local EPOCH_S, TOLERANCE_S, BUCKETS = 1760000000, 1e-6, 3
-local RATE, ASK, STORED, ANSWER = '>dd', '>BHi4i4i4', '>ddd', '>HBd'
+local RATE, ASK, STORED, ANSWER = '>dd', '>BHi8i8i8', '>ddd', '>HBd'
 
 local time = redis.call('TIME')
 local now = time[1] - EPOCH_S + time[2] / 1e6

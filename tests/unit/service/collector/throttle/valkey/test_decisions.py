@@ -11,7 +11,7 @@ from throttle_tools import LIMITS, Worker, outcome, scarce, together
 from valkey_process import ValkeyProcess
 
 from service.collector.throttle.gates import Entered, Gates, RateLimits
-from service.collector.throttle.token_bucket import Decision
+from service.collector.throttle.token_bucket import Decision, Rate
 
 CALLS: list[tuple[str, str, tuple[Any, ...]]] = [
     ("api", "enter", ("a", 100)),
@@ -91,6 +91,20 @@ def test_a_cost_above_the_burst_is_a_defect(valkey: ValkeyProcess) -> None:
         async with Worker(valkey.url).running() as worker:
             with pytest.raises(ValueError, match="cost"):
                 await outcome(lambda: worker.gates.api.enter("a", 1001))
+
+    asyncio.run(scenario())
+
+
+def test_bodies_may_be_larger_than_four_gigabytes(valkey: ValkeyProcess) -> None:
+    """As far as the limits allow."""
+    limits = RateLimits(api=scarce(9), address_bytes=Rate(per_s=1e9, burst=9 << 30))
+
+    async def scenario() -> None:
+        async with Worker(valkey.url, limits=limits).running() as worker:
+            assert await outcome(lambda: worker.gates.api.enter("a", 5 << 30))
+            refused, headers = await outcome(lambda: worker.gates.api.enter("a", 9 << 30))
+            assert "bytes" in refused
+            assert headers["X-RateLimit-Limit"] == str(9 << 30)
 
     asyncio.run(scenario())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -331,6 +332,25 @@ def test_a_server_with_a_password_decides(own: ValkeyProcess) -> None:
         assert b"db3:keys=" in own.command("INFO", "keyspace")
     finally:
         own.kill()
+
+
+def test_a_user_needs_no_more_than_the_commands_of_the_handbook(valkey: ValkeyProcess) -> None:
+    """On its own keys, as `docs/operations.md` lists them."""
+    page = (Path(__file__).parents[6] / "docs/operations.md").read_text()
+    (listed,) = re.findall(r"The user needs the commands ([^`]+),\s+on keys `([^`]+)`", page)
+    commands = [name.lower().replace(" ", "|") for name in re.split(r",\s+|\s+and\s+", listed[0])]
+    valkey.command("ACL", "SETUSER", "shop", "reset", "on", ">right", f"~{listed[1]}")
+    valkey.command("ACL", "SETUSER", "shop", *(f"+{name}" for name in commands))
+
+    async def scenario() -> None:
+        async with Worker(f"unix://shop:right@{valkey.socket}?db=1").running() as worker:
+            assert await left(worker) == 8
+            worker.server._line._send(
+                [worker.gates.api._table.ask("a", (9, 0, 0), 1).returned(1)], 1e12, list
+            )
+            assert await left(worker) == 8
+
+    asyncio.run(scenario())
 
 
 def test_another_kind_of_server_is_away(tmp_path: Path) -> None:
