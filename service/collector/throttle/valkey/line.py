@@ -20,7 +20,7 @@ from service.collector.throttle.valkey.tally import Tally, Word
 
 Decided: TypeAlias = asyncio.Future[Answer | None]
 
-_CALL_ASKS_MAX = 1000
+_CALL_ASKS_MAX = 500
 _NEVER_S = float("inf")
 
 
