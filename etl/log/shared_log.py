@@ -16,6 +16,7 @@ mirror, and deletes the copies of those that are gone: see `etl.log.mirror`.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 import zlib
@@ -37,6 +38,7 @@ from etl.object_store import ObjectMissing, ObjectStore, ObjectStoreError
 
 CLOSED, ENDED = "closed", "ended"
 _PARALLEL = 4
+_SERIES = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 
 
 class SharedLog:
@@ -115,7 +117,7 @@ class SharedLog:
         names: dict[str, set[str]] = {}
         for item in self._objects.listed():
             name, _, rest = item.key.partition("/")
-            if rest:
+            if "/" not in rest and _SERIES.fullmatch(name) and rest:
                 names.setdefault(name, set()).add(rest)
             elif name == WAREHOUSE:
                 self._claim.verify()

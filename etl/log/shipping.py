@@ -64,9 +64,13 @@ class Round:
 
 @dataclass(slots=True)
 class _Progress:
-    """The shipper's memory of a series: `at_s` are the times when segments were confirmed."""
+    """The shipper's memory of a series: `at_s` are the times when segments were confirmed.
+
+    `listed_to` is the newest segment of the previous round.
+    """
 
     mark: Mark
+    listed_to: int = 0
     is_described: bool = False
     at_s: dict[int, float] = field(default_factory=dict)
     promised_us: int = -1
@@ -187,14 +191,20 @@ class Shipper:
             progress.promised_us, progress.promised_at_s = closed_us, now_s
 
     def _mark(self, settled: Settled) -> None:
-        """Write the mark of each series of which more segments are shipped."""
+        """Write the mark of each series of which more segments are shipped.
+
+        A listing may miss a segment that is sealed meanwhile, and show the one after it. So the
+        mark of a series that is written passes only what an earlier round has listed.
+        """
         for name, listed in settled.sealed.items():
             progress = self._series[name]
             upto = progress.mark.upto
             for item in listed:
-                if not self._is_shipped(item):
+                is_new = item.number > progress.listed_to and name not in settled.dead
+                if is_new or not self._is_shipped(item):
                     break
                 upto = max(upto, item.number)
+            progress.listed_to = max((item.number for item in listed), default=0)
             if upto > progress.mark.upto:
                 progress.mark = Mark(upto, progress.mark.has_ended)
                 shipped.write(self._layout.log / name, progress.mark)

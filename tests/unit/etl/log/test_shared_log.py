@@ -167,6 +167,15 @@ def test_a_series_of_a_newer_format_is_refused(objects, warehouse):
         warehouse.compact()
 
 
+@pytest.mark.parametrize("key", ["%2E%2E/{}", ".hidden/{}", "a b/{}", "m1-w0-aa/deep/{}"])
+def test_keys_of_no_series_are_left_alone(objects, warehouse, key):
+    """They are never names of files."""
+    for name in ("series.json", "000000000001-n1-c00000000.ndjson"):
+        objects.put(key.format(name), b'{"format": 2, "series": "x"}')
+    assert warehouse.log.sealed() == {}
+    assert not warehouse.log.folder.exists()
+
+
 def test_a_promise_that_cannot_be_read_lets_nothing_pass(machines, objects, warehouse):
     """The message names the object."""
     machines[0].shop.seal(event(0))

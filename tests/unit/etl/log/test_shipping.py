@@ -1,6 +1,7 @@
 """Shipping: every sealed segment reaches object storage once, whatever fails on the way."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from object_tools import Machine, Objects, Warehouse
 from series_tools import SERIES, left_open, us_at
 
 from etl import durable
-from etl.log import mending, rescue, shipped, unshipped
+from etl.log import mending, rescue, safe_time, shipped, unshipped
 from etl.log.rescue import NoSuchSeries, ShippingTaken
+from etl.log.safe_time import Settled
 from etl.log.shared_log import ENDED
 from etl.log.shipped import Mark
 
@@ -147,6 +149,27 @@ def test_segments_are_deleted_here_after_the_grace(shop, objects, machine):
     machine.ship(after_s=machine.grace_s)
     assert not (shop.layout.log / SERIES).exists()
     assert len(content(objects)) == 3
+
+
+def test_a_segment_that_a_listing_missed_is_shipped_later(shop, objects, machine, monkeypatch):
+    """Of two that are sealed while a folder is read, it may show the later one only."""
+    settle = safe_time.settle
+
+    def without_the_first(*arguments: Path) -> Settled:
+        monkeypatch.setattr(safe_time, "settle", settle)
+        settled = settle(*arguments)
+        return replace(settled, sealed={SERIES: settled.sealed[SERIES][1:]})
+
+    shop.seal(event(0))
+    shop.seal(event(1))
+    expected = on_disk(shop)
+    monkeypatch.setattr(safe_time, "settle", without_the_first)
+    with shop.written():
+        for _ in range(3):
+            machine.ship()
+        machine.ship(after_s=machine.grace_s)
+    assert content(objects) == expected
+    assert waiting(shop) == 0
 
 
 def test_nothing_is_deleted_that_is_not_confirmed(shop, objects, machine):
