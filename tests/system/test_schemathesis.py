@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from examples import examples
+from examples import SHARE, examples
 from harness import Service, eventually
 from wire import CONVERSION, INTERACTIONS, TRACK
 
@@ -31,6 +31,8 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 TOKEN = tomllib.loads(CONFIG.read_text())["auth"]["openapi"]["bearer"]["bearer"]
 COMMAND = "from schemathesis.cli import schemathesis; schemathesis()"
 EXAMPLES = 10
+# The boundaries of every parameter are half of the time: with a share of the examples, none of them.
+PHASES = "examples,coverage,fuzzing" if SHARE == 1 else "examples,fuzzing"
 TIMEOUT_S = 280
 
 
@@ -77,7 +79,8 @@ def _ask(url: str, folder: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-c", COMMAND, "--no-color", "--config-file", str(CONFIG)),
-            *("run", f"{url}/openapi.json", "--max-examples", str(examples(EXAMPLES))),
+            *("run", f"{url}/openapi.json", "--phases", PHASES),
+            *("--max-examples", str(examples(EXAMPLES))),
         ],
         env={**os.environ, "COLUMNS": "200"},
         cwd=folder,
