@@ -31,7 +31,7 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 TOKEN = tomllib.loads(CONFIG.read_text())["auth"]["openapi"]["bearer"]["bearer"]
 COMMAND = "from schemathesis.cli import schemathesis; schemathesis()"
 EXAMPLES = 10
-# The boundaries of every parameter are half of the time: with a share of the examples, none of them.
+# The boundaries of all parameters take half of the time: left out with a share of the examples.
 PHASES = "examples,coverage,fuzzing" if SHARE == 1 else "examples,fuzzing"
 TIMEOUT_S = 280
 
