@@ -128,6 +128,8 @@ class IngestHandler(JsonHandler):
         self._clients = port.clients
         self._in_flight = port.in_flight
         self.body_bytes_max = route.body_bytes_max
+        # Here and not in prepare(), which may run only after the client has disconnected.
+        self._in_flight.requests.add(self)
 
     def set_default_headers(self) -> None:
         super().set_default_headers()
@@ -138,8 +140,6 @@ class IngestHandler(JsonHandler):
         if self._in_flight.draining:
             self.set_header("Connection", "close")
         super().prepare()
-        if not self._finished:
-            self._in_flight.requests.add(self)
 
     def reject(self, status: int, message: str) -> None:
         if self._route.unread is None or self.request.method != "POST":
