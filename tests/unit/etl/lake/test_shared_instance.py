@@ -195,6 +195,9 @@ def test_a_directory_that_cannot_be_read_leaves_no_connection_open(shop: Shop) -
     """The names are read before the connection is opened."""
 
     class Unavailable:
+        def state(self, _: float) -> None:
+            """It proves nothing."""
+
         def exists(self) -> bool:
             raise DirectoryUnavailable("no database")
 
