@@ -2,28 +2,32 @@
 -- conversion endpoint, as transactions are in other reports. Currencies are never added up: revenue
 -- is in the currency of most of the product's sales; other_revenue lists the sums in the others.
 -- parameters: tenant, from, to, bots, limit, endpoint, type, product, source
-WITH chosen AS NOT MATERIALIZED (
-    SELECT tenant_id, product_id, type, currency, value, is_sale(endpoint, type) AS is_sale
-    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
-    WHERE product_id IS NOT NULL
-),
-top AS MATERIALIZED (
-    SELECT tenant_id, product_id,
+WITH counted AS MATERIALIZED (
+    SELECT tenant_id, product_id, currency,
            count(*) FILTER (type = 'view') AS views,
            count(*) FILTER (type = 'cart_add') AS cart_adds,
-           count(*) FILTER (is_sale) AS purchases
-    FROM chosen
+           count(*) FILTER (is_sale(endpoint, type)) AS purchases,
+           sum(value) FILTER (is_sale(endpoint, type)) AS revenue
+    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
+    WHERE product_id IS NOT NULL
+    GROUP BY tenant_id, product_id, currency
+),
+top AS (
+    SELECT tenant_id, product_id,
+           sum(views)::BIGINT AS views,
+           sum(cart_adds)::BIGINT AS cart_adds,
+           sum(purchases)::BIGINT AS purchases
+    FROM counted
     GROUP BY tenant_id, product_id
     ORDER BY purchases DESC, cart_adds DESC, views DESC, tenant_id, product_id
     LIMIT $limit
 ),
 sold AS (
-    SELECT tenant_id, product_id, currency, sum(value) AS revenue,
+    SELECT tenant_id, product_id, currency, revenue,
            row_number() OVER (PARTITION BY tenant_id, product_id
-                              ORDER BY count(*) DESC, currency) AS ordinal
-    FROM chosen SEMI JOIN top USING (tenant_id, product_id)
-    WHERE is_sale AND currency IS NOT NULL
-    GROUP BY tenant_id, product_id, currency
+                              ORDER BY purchases DESC, currency) AS ordinal
+    FROM counted SEMI JOIN top USING (tenant_id, product_id)
+    WHERE purchases > 0 AND currency IS NOT NULL
 ),
 earned AS (
     SELECT tenant_id, product_id,

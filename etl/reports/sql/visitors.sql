@@ -5,17 +5,22 @@
 -- visitors of the period.
 -- parameters: tenant, from, to, interval, tz, bots, endpoint, type, product, source
 WITH chosen AS (
-    SELECT minute_of(occurred_at) AS minute, visitor_id
+    SELECT minute_of(occurred_at) AS minute, visitor_of(visitor_id) AS visitor
     FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
 ),
 placed AS (
     SELECT minute, bucket_of(minute, $interval, offset_us, fresh_us, bucket_us) AS bucket
     FROM (SELECT DISTINCT minute FROM chosen) ASOF JOIN clock ON minute >= began_us
+),
+counted AS (
+    SELECT bucket, visitor, count(*) AS events
+    FROM chosen JOIN placed USING (minute)
+    GROUP BY bucket, visitor
 )
 SELECT
     bucket,
-    count(DISTINCT visitor_of(visitor_id)) AS visitors,
-    count(*) AS events
-FROM chosen JOIN placed USING (minute)
+    count(visitor) AS visitors,
+    sum(events)::BIGINT AS events
+FROM counted
 GROUP BY bucket
 ORDER BY bucket
