@@ -16,6 +16,7 @@ import pytest
 import traffic_tools
 from http_tools import BATCH, BROWSER
 from playwright.sync_api import Browser, BrowserContext, Page, Request, Route
+from ports import free_ports
 from shop import Shop, Visit, delivered, import_tenants, kept, open_shop
 
 STAY = "<script>addEventListener('click', e => e.preventDefault());"
@@ -524,7 +525,7 @@ def test_a_collector_that_dies_and_comes_back_misses_nothing(
     tenants: Iterator[int], shop: Shop, context: BrowserContext, tmp_path: Path
 ) -> None:
     """Killed with a page open, started again on the same port."""
-    data, port = tmp_path / "data", _free_port()
+    data, [port] = tmp_path / "data", free_ports(1)
     import_tenants(data)
     settings: dict[str, Any] = {**SETTINGS, "port": port}
     with traffic_tools.running("serve", data, **settings) as service:
@@ -603,11 +604,6 @@ def test_a_browser_without_storage_still_counts(visit: Visit, broken: str) -> No
     visit.context.set_offline(False)
     events = visit.counted("view", "call_click")
     assert {row["metadata"]["source"] for row in events} == {"volante"}
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
 
 
 def _listens(port: int) -> bool:

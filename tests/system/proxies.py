@@ -52,15 +52,6 @@ def connect_tls(
     return connection
 
 
-def free_ports(count: int) -> list[int]:
-    """Of loopback; none is given twice."""
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in taken]
-    for each in taken:
-        each.close()
-    return ports
-
-
 def replaced(text: str, changes: Mapping[str, str]) -> str:
     """The text with every change made; each must apply."""
     for old, new in changes.items():

@@ -24,7 +24,8 @@ from uuid import uuid4
 
 import pytest
 from harness import Service, eventually
-from proxies import PRIVATE, PROXIES, PUBLIC, certificate, connect_tls, free_ports, run_proxy
+from ports import free_ports
+from proxies import PRIVATE, PROXIES, PUBLIC, certificate, connect_tls, run_proxy
 from wire import BROWSER, INTERACTIONS, REPLY_TIMEOUT_S, TRACK, Reply, read_reply
 
 if TYPE_CHECKING:

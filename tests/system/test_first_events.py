@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from harness import group
+from ports import free_ports, is_free
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 280
@@ -35,7 +35,11 @@ def checkout(tmp_path: Path) -> Path:
 @pytest.fixture
 def ports() -> dict[str, str]:
     """The README's ports by their setting; another where somebody else has one of them."""
-    return {setting: port if is_free(port) else free_port() for setting, port in PORTS.items()}
+    others = free_ports(len(PORTS))
+    return {
+        setting: port if is_free(int(port)) else str(other)
+        for (setting, port), other in zip(PORTS.items(), others, strict=True)
+    }
 
 
 def test_it_prints_what_the_readme_says(checkout: Path, ports: dict[str, str]) -> None:
@@ -90,20 +94,3 @@ def pasted(commands: str, folder: Path, ports: dict[str, str]) -> str:
 def keys_and_words(answer: str) -> dict[str, object]:
     """An answer without what is another each time."""
     return {key: value for key, value in json.loads(answer).items() if key != "event_id"}
-
-
-def is_free(port: str) -> bool:
-    """Whether nobody listens on it."""
-    with socket.socket() as one:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            one.bind(("", int(port)))
-        except OSError:
-            return False
-    return True
-
-
-def free_port() -> str:
-    """One that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return str(one.getsockname()[1])

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from harness import REPOSITORY, Service, eventually
-from proxies import PUBLIC, certificate, connect_tls, free_ports, replaced, run_proxy
+from ports import free_ports
+from proxies import PUBLIC, certificate, connect_tls, replaced, run_proxy
 from wire import BROWSER, INTERACTIONS, read_reply
 
 if TYPE_CHECKING:
