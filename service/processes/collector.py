@@ -42,6 +42,7 @@ from service.processes.not_ready import NotYet, begin_or_retry
 from service.processes.series import CollectorSeries
 from service.shared.request_counters import RequestCounters
 from service.shared.state import Shared
+from service.web.health import Readiness
 from service.web.http.fast_server import FastServer
 from service.web.http.server import Server
 from service.web.http.stock_server import BoundedServer
@@ -123,6 +124,7 @@ class _Collector:
             segment_bytes_max=options.segment_bytes_max,
             disk_free_bytes_min=options.disk_free_bytes_min,
         )
+        self._directory: Directory | None = None
         self._failed = False
 
     async def serve(self) -> int:
@@ -133,6 +135,7 @@ class _Collector:
         if started is None:
             return 0
         directory, writer = started
+        self._directory = directory
         journal = Journal(
             writer,
             self._clock,
@@ -147,9 +150,7 @@ class _Collector:
             asyncio.create_task(self._limiter.run()),
         ]
         server = self._server(
-            self._endpoints(directory, journal),
-            lambda: self._why_not_ready(journal),
-            directory.ages_s,
+            self._endpoints(directory, journal), lambda: self._why_not_ready(journal)
         )
         _spare_long_lived_objects()
         server.listen(self._start.sockets)
@@ -178,21 +179,14 @@ class _Collector:
     def _closed_server(self, why_not_ready: Callable[[], Sequence[str]]) -> Server:
         return self._server(closed_endpoints(), why_not_ready)
 
-    def _server(
-        self,
-        endpoints: Endpoints,
-        why_not_ready: Callable[[], Sequence[str]],
-        ages_s: Callable[[], Mapping[str, float]] = dict,
-    ) -> Server:
+    def _server(self, endpoints: Endpoints, why_not_ready: Callable[[], Sequence[str]]) -> Server:
         options = self._options
         limits = BodyLimits(options.body_bytes_max, options.batch_bytes_max)
         port = Port(
             routes=ingest_routes(endpoints, self._start.counters, self._slot, limits),
             clients=ClientAddress(options.trusted_proxies),
             in_flight=self._in_flight,
-            why_not_ready=why_not_ready,
-            why_degraded=self._why_degraded,
-            ages_s=ages_s,
+            readiness=Readiness(why_not_ready, self._why_degraded, self._ages_s),
         )
         app = make_app(port)
         if options.http_server == "fast":
@@ -229,7 +223,14 @@ class _Collector:
         ]
 
     def _why_degraded(self) -> list[str]:
-        return [*self._limiter.why_degraded(), *unshipped.problems(self._layout)]
+        return [
+            *self._limiter.why_degraded(),
+            *unshipped.problems(self._layout),
+            *(self._directory.why_degraded() if self._directory else ()),
+        ]
+
+    def _ages_s(self) -> Mapping[str, float]:
+        return self._directory.ages_s() if self._directory else {}
 
     def _journal_broke(self) -> None:
         self._failed = True

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from service.collector.directory.directory import Directory
 
 _READS_PER_REFRESH = 4
+WAREHOUSE_REFRESHES_AT, COLLECTORS_REFRESH_AT = 5 / 8, 7 / 8
+"""The age of a snapshot at which a process refreshes it, in parts of `refresh_s`.
+
+The warehouse is the first, because a refresh takes processor time from a collector's requests.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +39,13 @@ class DirectorySource:
             self.url, tenants_query=self.tenants_query, products_query=self.products_query
         )
 
-    def saved(self, database: DirectoryDatabase) -> SavedDirectory | None:
-        """Return the last snapshot of a server; None for a file, which needs none.
-
-        Every process reads it each `read_every_s`, so it is refreshed one such time earlier.
-        """
+    def saved(
+        self, database: DirectoryDatabase, refreshed_at: float = COLLECTORS_REFRESH_AT
+    ) -> SavedDirectory | None:
+        """Return the last snapshot of a server; None for a file, which needs none."""
         if not database.is_server:
             return None
-        max_age_s = self.refresh_s - self.read_every_s
+        max_age_s = refreshed_at * self.refresh_s
         return SavedDirectory(self.layout, database, max_age_s=max_age_s)
 
     def in_memory(self) -> Directory:

@@ -127,6 +127,10 @@ class DirectoryJob:
             return []
         return [self._failure or "the directory was not read yet"]
 
+    def why_degraded(self) -> Sequence[str]:
+        """Return that the last refresh failed, as a text; the log says why."""
+        return ["the directory could not be refreshed"] if self._failure else []
+
     def ages_s(self) -> dict[str, float]:
         """Return the age of the saved directory by its name."""
         age_s = self.saved.age_s() if self.saved else inf

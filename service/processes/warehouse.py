@@ -23,7 +23,7 @@ from etl.upkeep import maintenance
 from service.collector.client import ClientAddress
 from service.processes import child
 from service.processes.child import LogOptions
-from service.processes.directory_source import DirectorySource
+from service.processes.directory_source import WAREHOUSE_REFRESHES_AT, DirectorySource
 from service.processes.jobs import (
     CompactionJob,
     DirectoryJob,
@@ -33,6 +33,7 @@ from service.processes.jobs import (
 )
 from service.shared.request_counters import RequestCounters
 from service.shared.state import Shared
+from service.web.health import Readiness
 from service.web.http.stock_server import BoundedServer
 from service.web.private.access import Access
 from service.web.private.app import make_app
@@ -97,7 +98,7 @@ async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
     )
     await asyncio.to_thread(doubt_late_start, options.data, start.shared.clock)
     database = options.directory.open()
-    saved = options.directory.saved(database)
+    saved = options.directory.saved(database, WAREHOUSE_REFRESHES_AT)
     directory = DirectoryJob(saved)
     pool = _report_pool(options, saved or database, store)
     schedule = _schedule(start, compactor, directory, pool.view.ahead)
@@ -116,7 +117,8 @@ async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
         ]
 
     access = _access(options, tokens, proxies)
-    app = make_app(pool, access, metrics, why_not_ready, directory.ages_s)
+    readiness = Readiness(why_not_ready, directory.why_degraded, directory.ages_s)
+    app = make_app(pool, access, metrics, readiness)
     server = BoundedServer(app, proxies, connections_max=options.connections_max)
     server.listen(start.sockets)
     beats.keep_beating(NAME)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from service.web.responses import JsonHandler
 
@@ -16,28 +17,33 @@ class HealthHandler(JsonHandler):
     head = get
 
 
-class ReadyHandler(JsonHandler):
-    """GET /readyz: 200 when the process can do its work, else 503 with the reasons.
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """The state of a process, which its functions return at each request of /readyz.
 
-    `degraded`, if there, says what does not work as it should although the process does its work.
-    `ages_s` returns more fields: how old something is that the process works with, in seconds.
+    `why_degraded` returns what does not work as it should although the process does its work.
+    `ages_s` returns fields: how old something is that the process works with, in seconds.
     """
 
-    def initialize(
-        self,
-        why_not_ready: Callable[[], Sequence[str]],
-        why_degraded: Callable[[], Sequence[str]] = tuple,
-        ages_s: Callable[[], Mapping[str, float]] = dict,
-    ) -> None:
-        self._why_not_ready = why_not_ready
-        self._why_degraded = why_degraded
-        self._ages_s = ages_s
+    why_not_ready: Callable[[], Sequence[str]] = tuple
+    why_degraded: Callable[[], Sequence[str]] = tuple
+    ages_s: Callable[[], Mapping[str, float]] = dict
+
+
+class ReadyHandler(JsonHandler):
+    """GET /readyz: 200 when the process can do its work, else 503 with the reasons."""
+
+    def initialize(self, readiness: Readiness) -> None:
+        self._readiness = readiness
 
     def get(self) -> None:
-        reasons = list(self._why_not_ready())
-        status = "not ready" if reasons else "ready"
-        body: dict[str, object] = {"status": status, "reasons": reasons, **self._ages_s()}
-        if degraded := list(self._why_degraded()):
+        reasons = list(self._readiness.why_not_ready())
+        body: dict[str, object] = {
+            "status": "not ready" if reasons else "ready",
+            "reasons": reasons,
+            **self._readiness.ages_s(),
+        }
+        if degraded := list(self._readiness.why_degraded()):
             body["degraded"] = degraded
         self.respond(503 if reasons else 200, body)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.collector.client import ClientAddress
+from service.web.health import Readiness
 from service.web.public.app import InFlight, Port
 
 
@@ -12,5 +13,5 @@ def port() -> Port:
         routes=(),
         clients=ClientAddress([]),
         in_flight=InFlight(),
-        why_not_ready=list,
+        readiness=Readiness(),
     )

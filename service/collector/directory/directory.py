@@ -104,6 +104,10 @@ class Directory:
         """Return the age of a server's snapshot by its name; nothing for a file."""
         return {"directory_age_s": round(self.age_s(), 1)} if self._is_saved else {}
 
+    def why_degraded(self) -> list[str]:
+        """Return that the last refresh failed, as a text; the log says why."""
+        return ["the directory could not be refreshed"] if self._is_stale else []
+
     def peek_tenant(self, key: int | str) -> Tenant | Miss | None:
         """Return the public tenant of an id, an id as text or a UUID; None if there is none."""
         if type(key) is int and (tenant := self._view.snapshot.by_id.get(key)):

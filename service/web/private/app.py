@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
 
 from tornado import web
 
 from service.web import openapi
-from service.web.health import HealthHandler, ReadyHandler
+from service.web.health import HealthHandler, Readiness, ReadyHandler
 from service.web.private import dashboard
 from service.web.private.access import Access
 from service.web.private.api_document import private_document
@@ -30,14 +29,12 @@ def make_app(
     pool: ReportPool,
     access: Access,
     metrics: WarehouseMetrics,
-    why_not_ready: Callable[[], Sequence[str]],
-    ages_s: Callable[[], Mapping[str, float]] = dict,
+    readiness: Readiness,
 ) -> web.Application:
-    """Return the application. See ReadyHandler for `why_not_ready` and `ages_s`."""
+    """Return the application."""
     private = {"access": access}
     questions = {"access": access, "pool": pool}
     measured = {"access": access, "metrics": metrics}
-    ready = {"why_not_ready": why_not_ready, "ages_s": ages_s}
     return web.Application(
         [
             *dashboard.routes(access),
@@ -46,7 +43,7 @@ def make_app(
             web.url(r"/api/v1/sql", SqlHandler, questions),
             web.url(r"/api/v1/export/events", ExportHandler, questions),
             web.url(r"/healthz", HealthHandler),
-            web.url(r"/readyz", ReadyHandler, ready),
+            web.url(r"/readyz", ReadyHandler, {"readiness": readiness}),
             web.url(r"/metrics", MetricsHandler, measured),
             *openapi.routes(private_document),
         ],

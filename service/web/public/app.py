@@ -5,7 +5,7 @@ A handler turns a request into a `Submission`, calls the endpoint, and awaits it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from service.collector.signing import signatures
 from service.collector.visitors import wants_privacy
 from service.shared.request_counters import RequestCounters, RouteCounters
 from service.web import openapi
-from service.web.health import HealthHandler, ReadyHandler
+from service.web.health import HealthHandler, Readiness, ReadyHandler
 from service.web.public.api_document import public_document
 from service.web.public.paths import BATCH, CONVERSION, INTERACTIONS, TRACK
 from service.web.public.tracker import BeaconHandler, load_script
@@ -75,9 +75,7 @@ class Port:
     routes: Sequence[IngestRoute]
     clients: ClientAddress
     in_flight: InFlight
-    why_not_ready: Callable[[], Sequence[str]]
-    why_degraded: Callable[[], Sequence[str]] = tuple
-    ages_s: Callable[[], Mapping[str, float]] = dict
+    readiness: Readiness
 
 
 def ingest_routes(
@@ -97,11 +95,6 @@ def ingest_routes(
 
 def make_app(port: Port) -> web.Application:
     """Return the Tornado application of the public port."""
-    ready = {
-        "why_not_ready": port.why_not_ready,
-        "why_degraded": port.why_degraded,
-        "ages_s": port.ages_s,
-    }
     return web.Application(
         [
             *(
@@ -110,7 +103,7 @@ def make_app(port: Port) -> web.Application:
             ),
             web.url(r"/beacon\.js", BeaconHandler, {"script": load_script()}),
             web.url(r"/healthz", HealthHandler),
-            web.url(r"/readyz", ReadyHandler, ready),
+            web.url(r"/readyz", ReadyHandler, {"readiness": port.readiness}),
             *openapi.routes(public_document),
         ],
         default_handler_class=NotFoundHandler,

@@ -30,6 +30,7 @@ def test_a_directory_that_was_never_read_makes_reports_not_ready(folder):
     folder.clock.now_s += 60.0
     job.run()
     assert (job.why_not_ready(), job.ages_s()) == ([], {"directory_age_s": 60.0})
+    assert job.why_degraded() == ["the directory could not be refreshed"]
 
 
 def test_an_outage_is_logged_once(folder, caplog):
@@ -43,6 +44,7 @@ def test_an_outage_is_logged_once(folder, caplog):
                 job.run()
             database.rename(folder.file)
             job.run()
+    assert job.why_degraded() == []
     assert [record.message for record in caplog.records] == ["the directory was not refreshed"] * 2
 
 

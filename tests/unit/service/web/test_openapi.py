@@ -18,6 +18,7 @@ from etl.lake.live.view import LiveView
 from service.collector.client import ClientAddress
 from service.collector.contract.contract import Contract
 from service.shared.request_counters import RequestCounters
+from service.web.health import Readiness
 from service.web.openapi import page
 from service.web.private import app as private_app
 from service.web.private.access import Access
@@ -50,10 +51,12 @@ def app(port: str, tmp_path: Path) -> Application:
     if port == "private":
         store = TokenStore(tmp_path / "tokens.json")
         pool = ReportPool(LiveView(tmp_path), 1.0)
-        return private_app.make_app(pool, Access("", store), WarehouseMetrics(tmp_path, None), list)
+        return private_app.make_app(
+            pool, Access("", store), WarehouseMetrics(tmp_path, None), Readiness()
+        )
     counters = RequestCounters(INGEST, 1)
     routes = [IngestRoute(path, None, counters.route(path, 0), 1000) for path in INGEST]  # type: ignore[arg-type]
-    return collect.make_app(Port(routes, ClientAddress([]), InFlight(), list))
+    return collect.make_app(Port(routes, ClientAddress([]), InFlight(), Readiness()))
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:

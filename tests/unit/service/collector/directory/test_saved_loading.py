@@ -48,6 +48,7 @@ def test_a_start_without_the_database_serves_the_last_snapshot(folder, caplog):
         assert directory.peek_tenant(1) == SHOP
         assert directory.peek_product(1, 7) is True
         assert directory.ages_s() == {"directory_age_s": 600.0}
+        assert directory.why_degraded() == ["the directory could not be refreshed"]
         with pytest.raises(DirectoryUnavailable):
             await directory.tenant(4)
 
@@ -119,5 +120,6 @@ def test_a_file_that_is_damaged_later_changes_nothing(folder):
         await directory.refresh()
         assert directory.peek_tenant(1) == SHOP
         assert folder.saved.sha256()
+        assert directory.why_degraded() == []
 
     run(folder, scenario)

@@ -22,6 +22,7 @@ from etl import reports
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import Tenant
 from etl.lake.live.view import LiveView
+from service.web.health import Readiness
 from service.web.private.access import Access
 from service.web.private.app import make_app
 from service.web.private.metrics import WarehouseMetrics
@@ -56,7 +57,7 @@ def app(data: Path, store: TokenStore) -> Iterator[Application]:
     database = DirectoryDatabase(f"sqlite:///{data}/directory.db")
     pool = ReportPool(LiveView(data, database), 30.0)
     access = Access("", store, wrong_delay_s=0.0, now=lambda: NOW)
-    yield make_app(pool, access, WarehouseMetrics(data, None), list)
+    yield make_app(pool, access, WarehouseMetrics(data, None), Readiness())
     pool.close()
     database.dispose()
 

@@ -20,6 +20,7 @@ from etl.directory.entries import DirectoryUnavailable, Tenant
 from etl.lake.errors import LakeError
 from etl.lake.live.view import LiveView
 from etl.reports import ReportTimeout, catalogue
+from service.web.health import Readiness
 from service.web.private.access import Access
 from service.web.private.app import make_app
 from service.web.private.fair_queue import OF_A_SHOP_MAX, FairQueue, Flooding, Overloaded
@@ -74,7 +75,7 @@ def reasons() -> list[str]:
 @pytest.fixture
 def app(pool: ReportPool, token: str, reasons: list[str], data: Path) -> Application:
     access = Access(token, TokenStore(data / "tokens.json"), wrong_delay_s=0.0)
-    return make_app(pool, access, WarehouseMetrics(data, None), lambda: reasons)
+    return make_app(pool, access, WarehouseMetrics(data, None), Readiness(lambda: reasons))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from tornado.web import Application
 from etl.lake.live.view import LiveView
 from etl.layout import Layout
 from service.collector.client import ClientAddress
+from service.web.health import Readiness
 from service.web.private.access import COOKIE, Access
 from service.web.private.app import make_app
 from service.web.private.metrics import WarehouseMetrics
@@ -76,7 +77,7 @@ def access(store: TokenStore, clock: Clock, token: str, *, opened: bool) -> Acce
 @pytest.fixture
 def app(layout: Layout, access: Access) -> Iterator[Application]:
     pool = ReportPool(LiveView(layout.root, None), 30.0)  # type: ignore[arg-type]  # not asked
-    yield make_app(pool, access, WarehouseMetrics(layout.root, None), list)
+    yield make_app(pool, access, WarehouseMetrics(layout.root, None), Readiness())
 
 
 @pytest.fixture

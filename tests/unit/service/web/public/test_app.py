@@ -14,6 +14,7 @@ from tornado.web import Application
 from service.collector.client import ClientAddress
 from service.collector.intake import Reply, Submission
 from service.shared.request_counters import RequestCounters
+from service.web.health import Readiness
 from service.web.public.app import BodyLimits, InFlight, Port, ingest_routes, make_app
 
 PATHS = {
@@ -66,9 +67,8 @@ class Worker:
         self.counters = RequestCounters(list(PATHS.values()), 1)
         limits = BodyLimits(BODY_BYTES_MAX, BATCH_BYTES_MAX)
         routes = ingest_routes(intake, self.counters, 0, limits)
-        self.port = Port(
-            routes, clients, self.in_flight, lambda: self.reasons, lambda: self.degraded
-        )
+        readiness = Readiness(lambda: self.reasons, lambda: self.degraded)
+        self.port = Port(routes, clients, self.in_flight, readiness)
         self.app = make_app(self.port)
 
 
