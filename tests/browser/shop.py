@@ -21,7 +21,7 @@ from http_tools import INTERACTIONS, post
 from playwright.sync_api import BrowserContext, Page
 
 TENANTS = range(1, 41)
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 
 @dataclass(slots=True)

@@ -43,12 +43,12 @@ id,tenant_id,name,price
 201,2,Café,90.00
 """
 
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 20.0  # a drain takes up to 10 s; past that the exit code is not 0
+START_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 60.0  # a drain takes up to 10 s; past that the exit code is not 0
 _POLL_S = 0.02
 
 
-def eventually(check: Callable[[], T | None], timeout_s: float = 10.0) -> T:
+def eventually(check: Callable[[], T | None], timeout_s: float = 60.0) -> T:
     """Call `check` until it returns a true value, and return that; fail after `timeout_s`.
 
     A check that takes long pauses as long: what it waits for needs the processor too.

@@ -16,7 +16,7 @@ BATCH = "/api/v1/analytics/batch"
 UUID = "3f0e6f0e-5f0e-4b5e-9d6e-2d9a6c1f4a11"
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"
 
-_TIMEOUT_S = 20.0
+_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)

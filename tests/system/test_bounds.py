@@ -189,7 +189,7 @@ def test_csv_cells_are_no_formulas(tmp_path: Path, street_files: tuple[Path, Pat
             answer = request(url, "GET", "/api/v1/reports/recent?format=csv")
             return answer.body if b"purchase" in answer.body else b""
 
-        text = eventually(shown, timeout_s=10, what="the event is reported")
+        text = eventually(shown, timeout_s=60, what="the event is reported")
     assert b",'=1+1," in text
     assert b",-5.0000," in text
 
@@ -209,12 +209,12 @@ def test_a_tenant_imported_during_a_run_is_accepted_and_a_closed_one_refused(
         late.write_text("id,uuid,slug,name,status\n77,,late,Late,active\n")
         assert traffic_tools.run("directory", "import", late, data=data).returncode == 0
         eventually(
-            lambda: post(service.url, TRACK, new).status == 202, timeout_s=5, what="it is accepted"
+            lambda: post(service.url, TRACK, new).status == 202, timeout_s=60, what="it is accepted"
         )
         late.write_text("id,uuid,slug,name,status\n77,,late,Late,closed\n")
         assert traffic_tools.run("directory", "import", late, data=data).returncode == 0
         eventually(
-            lambda: post(service.url, TRACK, new).status == 404, timeout_s=10, what="it is refused"
+            lambda: post(service.url, TRACK, new).status == 404, timeout_s=60, what="it is refused"
         )
 
 
@@ -284,7 +284,7 @@ def test_a_supervisor_that_is_killed_leaves_no_children(
         assert post(service.url, TRACK, EVENT).status == 202
         children = service.children()
         os.kill(service.process.pid, signal.SIGKILL)
-        eventually(lambda: not any(_alive(pid) for pid in children), timeout_s=15, what="they end")
+        eventually(lambda: not any(_alive(pid) for pid in children), timeout_s=60, what="they end")
     assert len(list(data.glob("log/*/*.ndjson"))) == 1
     assert list(data.glob("log/*/*.open")) == []
 

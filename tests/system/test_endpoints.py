@@ -45,7 +45,7 @@ def stored(service: Service, where: str) -> dict[str, Any]:
                 return []
         return [json.loads(line) for (line,) in lines]
 
-    lines = eventually(found, timeout_s=10, what=f"a sealed line with {where}")
+    lines = eventually(found, timeout_s=60, what=f"a sealed line with {where}")
     assert len(lines) == 1
     return lines[0]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness import StartService
 
 CONNECTIONS_MAX = 64
-TIMEOUT_S = 15.0
+TIMEOUT_S = 60.0
 RECEIVE_BYTES = 4096
 STRANGER = "127.0.0.2"
 READY = b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n"

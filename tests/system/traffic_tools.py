@@ -25,8 +25,8 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from directories import new_folder
 
-START_TIMEOUT_S = 30.0
-DRAIN_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 120.0
+DRAIN_TIMEOUT_S = 60.0
 HTTP_TIMEOUT_S = 60.0
 COMMAND_TIMEOUT_S = 120.0
 POLL_S = 0.01

@@ -20,7 +20,7 @@ INTERACTIONS = "/api/v1/interactions"
 BATCH = "/api/v1/analytics/batch"
 
 
-REPLY_TIMEOUT_S = 15.0
+REPLY_TIMEOUT_S = 60.0
 
 
 class Reply(NamedTuple):
