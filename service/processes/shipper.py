@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 NAME = "shipper"
 _PAUSE_S = 0.25
 _PAUSE_AFTER_FAILURE_S = 2.0
-_DRAIN_S = 8.0
+_DRAIN_S = 7.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
