@@ -7,8 +7,8 @@ Only parsed values are serialised, never a client's bytes. Fields without a valu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
 
 import orjson
 
@@ -18,7 +18,8 @@ from service.collector.identifiers import iso_utc
 REJECTED_BODY_BYTES_MAX = 8192
 
 
-class Visit(NamedTuple):
+@dataclass(slots=True)
+class Visit:
     """The values that the server adds to an event.
 
     `received_at` is text as `iso_utc` returns it. `occurred_us` counts microseconds since the

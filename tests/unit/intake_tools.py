@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -213,7 +214,7 @@ class Collector:
 
     def send(self, endpoint: str, body: object, **changes: Any) -> Reply:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        submission = SUBMISSION._replace(body=raw, **changes)
+        submission = replace(SUBMISSION, body=raw, **changes)
         ask: Callable[[Submission], Outcome] = getattr(self.endpoints, endpoint)
 
         async def asked() -> Reply:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from etl.directory.tenant_reference import sent_tenant
 from service.collector.contract.explain import fault_of, rejection
@@ -25,7 +25,8 @@ _VALUE_STEP = Decimal("0.0001")
 Body: TypeAlias = dict[str, Any]
 
 
-class Payload(NamedTuple):
+@dataclass(slots=True)
+class Payload:
     """A client's event, valid and normalised.
 
     `tenant` is an id; for conversions a slug; for track also a UUID in lower case, or a text that

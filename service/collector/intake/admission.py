@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -36,7 +37,8 @@ DIRECTORY_UNAVAILABLE = Rejection(
 )
 
 
-class Admitted(NamedTuple):
+@dataclass(slots=True)
+class Admitted:
     """A valid payload, its public tenant, and whether that tenant signed it."""
 
     payload: Payload
@@ -108,7 +110,7 @@ class Admission:
             raise Unavailable(_TOO_MANY_TENANTS) from limit
         if isinstance(signed, Rejection):
             return signed
-        return admitted._replace(signed=True) if signed else admitted
+        return replace(admitted, signed=True) if signed else admitted
 
     def with_product(self, admitted: Verdict, address: str) -> Verdict | Waiting[Verdict]:
         """Reject a payload whose product does not exist for this tenant."""

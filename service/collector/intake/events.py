@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache, partial
 from random import Random
-from typing import NamedTuple
 
 from service.collector import record
 from service.collector.bots import is_bot
@@ -38,7 +37,8 @@ class TimeBounds:
     future_max_us: int = 300_000_000
 
 
-class Stored(NamedTuple):
+@dataclass(slots=True)
+class Stored:
     """An event whose record is in a batch of the log."""
 
     event_id: str
@@ -49,7 +49,8 @@ class Stored(NamedTuple):
         return Owed(self.batch, reply, _NOT_STORED)
 
 
-class _Receipt(NamedTuple):
+@dataclass(slots=True)
+class _Receipt:
     """The values that all events of one submission share; `visitor_id` takes the tenant's id."""
 
     received_us: int
@@ -91,7 +92,7 @@ class EventStream:
     ) -> tuple[list[str], Batch]:
         """Store events with their endpoints, at least one, as `store` does: all or none of them."""
         receipt = self._receipt(submission)
-        receipt = receipt._replace(visitor_id=cache(receipt.visitor_id))
+        receipt = replace(receipt, visitor_id=cache(receipt.visitor_id))
         event_ids, records = [], []
         for endpoint, admitted in events:
             visit = self._visit(endpoint, admitted, receipt)

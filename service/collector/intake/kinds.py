@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import ClassVar, Protocol
@@ -181,7 +182,7 @@ def _show(sent: Sent, decision: Decision | None) -> None:
 
 def _without_unknown_product(admitted: Admitted, checked: Verdict) -> Verdict:
     if checked is PRODUCT_NOT_FOUND:
-        return admitted._replace(payload=admitted.payload._replace(product_id=None))
+        return replace(admitted, payload=replace(admitted.payload, product_id=None))
     return checked
 
 

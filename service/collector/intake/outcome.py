@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from service.collector.contract.rejection import Rejection
 from service.collector.journal import Batch
@@ -21,15 +22,17 @@ from service.collector.waiting import Waiting, known
 RETRY_AFTER_S = 2
 
 
-class Reply(NamedTuple):
+@dataclass(slots=True)
+class Reply:
     """A response: HTTP status, JSON body and headers."""
 
     status: int
     body: Mapping[str, object]
-    headers: Mapping[str, str] = NO_HEADERS
+    headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS)
 
 
-class Owed(NamedTuple):
+@dataclass(slots=True)
+class Owed:
     """A reply that may be sent once `batch` is durable.
 
     `lost` is the message of the 503 to send if the batch is lost; None if the reply is the same.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from service.collector.contract.body import json_value
@@ -42,9 +43,9 @@ def decompress(
     if isinstance(body, Rejection):
         # Compressed bytes would be unreadable in the stored payload, so none are stored.
         unread = b"" if submission.content_encoding else submission.body
-        request.submission = submission._replace(body=unread, rejection=body)
+        request.submission = replace(submission, body=unread, rejection=body)
     elif body is not submission.body:
-        request.submission = submission._replace(body=body)
+        request.submission = replace(submission, body=body)
         return gate.add_bytes(request.address, max(0, len(body) - len(submission.body)))
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from service.collector.client import throttle_key
 from service.collector.contract.rejection import Rejection
@@ -10,7 +10,8 @@ from service.collector.signing.verifier import SignedBody
 from service.collector.throttle.gates import NO_HEADERS
 
 
-class Submission(NamedTuple):
+@dataclass(slots=True)
+class Submission:
     """One request. `ip` is the client's; `wants_privacy` says whether GPC or DNT is set.
 
     `rejection` says why the HTTP server did not read the body (its size). `signature` is the value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from service.collector.throttle.gates import BucketTable
 from service.collector.throttle.shared_memory import OverLimit
@@ -39,4 +40,4 @@ class Share:
 
 
 def _part(decision: Decision, parts: int) -> Decision:
-    return decision._replace(remaining=decision.remaining // parts)
+    return replace(decision, remaining=decision.remaining // parts)

@@ -18,7 +18,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 REQUESTS_PER_S_MAX = 1e6
 PER_S_MAX = float(1 << 30)
@@ -42,7 +42,8 @@ class RateSyntaxError(ValueError):
     """A rate cannot be parsed, or is out of bounds. The message is one line."""
 
 
-class Decision(NamedTuple):
+@dataclass(slots=True)
+class Decision:
     """Whether a request is allowed, and the state of its bucket afterwards."""
 
     allowed: bool

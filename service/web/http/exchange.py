@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,10 +31,10 @@ class RequestHead:
         """The target without its query."""
         return self.target.partition(b"?")[0] if b"?" in self.target else self.target
 
-    def text(self, name: bytes) -> str | None:
-        """Return the value of a header by its lower-case name."""
-        value = self.headers.get(name)
-        return None if value is None else value.decode("latin-1")
+    def texts(self, names: Sequence[bytes]) -> list[str | None]:
+        """Return the values of headers by their lower-case names; None for a missing one."""
+        values = map(self.headers.get, names)
+        return [None if value is None else value.decode("latin-1") for value in values]
 
 
 class Exchange(Protocol):

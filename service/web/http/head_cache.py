@@ -17,7 +17,7 @@ otherwise the head serves only requests of the same length, because its fields t
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from service.web.http.exchange import RequestHead
 from service.web.http.limits import LENGTH_DIGITS_MAX
@@ -41,7 +41,8 @@ _NEVER_CACHED = (
 )
 
 
-class WholeRequest(NamedTuple):
+@dataclass(slots=True)
+class WholeRequest:
     """Input that is exactly one request: the key of its head, and the length of its body."""
 
     key: bytes
@@ -60,14 +61,13 @@ class WholeRequest(NamedTuple):
             return cls(data, 0) if end == len(data) else None
         stop = data.find(b"\r", start)
         digits = data[start:stop]
-        if (
-            len(digits) > LENGTH_DIGITS_MAX
-            or not digits.isdigit()
-            or end + int(digits) != len(data)
-            or data[start - len(_LENGTH_NAME) : start].lower() != _LENGTH_NAME
-        ):
+        if not digits.isdigit() or len(digits) > LENGTH_DIGITS_MAX:
             return None
-        return cls(data[:start] + data[stop:end], int(digits))
+        body_bytes = int(digits)
+        name = data[start - len(_LENGTH_NAME) : start]
+        if end + body_bytes != len(data) or name.lower() != _LENGTH_NAME:
+            return None
+        return cls(data[:start] + data[stop:end], body_bytes)
 
 
 class HeadCache:
@@ -81,15 +81,15 @@ class HeadCache:
 
     def get(self, request: WholeRequest) -> RequestHead | None:
         """Return the head of the request, if it is cached."""
-        key, length = request
-        entry = self._entries.get(key)
-        if entry is None or entry[1] not in (_ANY_LENGTH, length):
+        entry = self._entries.get(request.key)
+        if entry is None:
             return None
-        return entry[0]
+        head, length = entry
+        return head if length in (_ANY_LENGTH, request.body_bytes) else None
 
     def put(self, request: WholeRequest, data: bytes, head: RequestHead) -> None:
         """Cache the head of a request, which was parsed from `data`, if the head allows it."""
-        key, length = request
+        key, length = request.key, request.body_bytes
         if not self._was_sighted(key):
             return
         size_bytes = len(key)

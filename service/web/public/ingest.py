@@ -11,8 +11,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -29,7 +30,10 @@ from service.web.responses import log_response
 
 log = logging.getLogger(__name__)
 
-_SIGNATURE = signatures.HEADER.lower().encode()
+_NAMES = (
+    *(b"content-type", b"content-encoding", b"x-forwarded-for", b"user-agent"),
+    *(b"sec-gpc", b"dnt", signatures.HEADER.lower().encode()),
+)
 _CLOSE = b"Connection: close\r\n\r\n"
 _KEEP_ALIVE = b"Connection: Keep-Alive\r\n\r\n"
 _FAILED = Reply(500, {"success": False, "message": "Internal Server Error"})
@@ -51,7 +55,8 @@ class Ingest:
         return IngestExchange(self, peer, route, head) if route else None
 
 
-class _EventHeaders(NamedTuple):
+@dataclass(slots=True)
+class _EventHeaders:
     """The route of a request, and the headers that an event depends on."""
 
     route: IngestRoute
@@ -64,15 +69,10 @@ class _EventHeaders(NamedTuple):
 
     @classmethod
     def of(cls, route: IngestRoute, head: RequestHead) -> _EventHeaders:
-        text = head.text
+        content_type, encoding, forwarded_for, user_agent, gpc, dnt, signature = head.texts(_NAMES)
+        privacy = wants_privacy(gpc, dnt)
         return cls(
-            route,
-            text(b"content-type"),
-            text(b"content-encoding"),
-            text(b"x-forwarded-for"),
-            text(b"user-agent") or "",
-            wants_privacy(text(b"sec-gpc"), text(b"dnt")),
-            text(_SIGNATURE),
+            route, content_type, encoding, forwarded_for, user_agent or "", privacy, signature
         )
 
 

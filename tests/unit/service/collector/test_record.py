@@ -1,6 +1,7 @@
 """The stored records: what a line of the log says of an event and of a refusal."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -33,7 +34,7 @@ VISIT = Visit(
 
 
 def event(visit: Visit = VISIT, **changes: object) -> dict[str, object]:
-    stored = record.event(PLAIN._replace(**changes), visit)  # type: ignore[arg-type]
+    stored = record.event(replace(PLAIN, **changes), visit)  # type: ignore[arg-type]
     found: dict[str, object] = json.loads(stored, parse_float=Decimal)
     return found
 
@@ -72,13 +73,13 @@ def test_an_event_tells_all_that_is_known() -> None:
 
 def test_a_visitor_who_wants_privacy_has_no_id() -> None:
     """The field is left out."""
-    assert "visitor_id" not in event(VISIT._replace(visitor_id=None))
+    assert "visitor_id" not in event(replace(VISIT, visitor_id=None))
 
 
 @given(st.decimals("-99999999999.9999", "99999999999.9999", places=4, allow_nan=False))
 def test_an_order_value_is_stored_exactly(value: Decimal) -> None:
     """As a JSON number without exponent, to the last of its four decimals."""
-    stored = record.event(PLAIN._replace(value=value), VISIT)
+    stored = record.event(replace(PLAIN, value=value), VISIT)
     assert json.loads(stored, parse_float=Decimal, parse_int=Decimal)["value"] == value
     text = stored.partition(b'"value":')[2].partition(b",")[0]
     assert b"e" not in text.lower()
@@ -96,7 +97,7 @@ def test_an_order_value_is_stored_exactly(value: Decimal) -> None:
 )
 def test_an_order_value_is_written_plainly(value: str, text: bytes) -> None:
     """Without trailing zeros and without an exponent."""
-    assert text in record.event(PLAIN._replace(value=Decimal(value)), VISIT)
+    assert text in record.event(replace(PLAIN, value=Decimal(value)), VISIT)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_a_timestamp_that_was_not_taken_is_kept_as_text() -> None:
     """The event is dated by its receipt, and what the client said is in the metadata."""
     text = "1970-01-01T00:00:00.000001Z"
     assert event(timestamp_us=1, timestamp_text=text)["metadata"] == {"_timestamp": text}
-    taken = event(VISIT._replace(occurred_us=1), timestamp_us=1, timestamp_text=text)
+    taken = event(replace(VISIT, occurred_us=1), timestamp_us=1, timestamp_text=text)
     assert taken["occurred_at"] == text
     assert "metadata" not in taken
 

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import uuid
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -200,7 +201,7 @@ def steps(collector: Collector, events: list[Any]) -> int:
     """The steps of a batch between which other requests are served."""
 
     async def scenario() -> int:
-        outcome = collector.endpoints.batch(SUBMISSION._replace(body=orjson.dumps(events)))
+        outcome = collector.endpoints.batch(replace(SUBMISSION, body=orjson.dumps(events)))
         count = 1
         while isinstance(outcome, Waiting):
             outcome = outcome.resume(await outcome.awaited)
@@ -224,7 +225,7 @@ def test_batches_take_turns_to_explain_their_faults(collector: Collector) -> Non
     body = orjson.dumps([TRACKED | {"metadata": {"a": 2**60}}] * 50)
 
     async def scenario() -> list[int]:
-        outcomes = [collector.endpoints.batch(SUBMISSION._replace(body=body)) for _ in range(5)]
+        outcomes = [collector.endpoints.batch(replace(SUBMISSION, body=body)) for _ in range(5)]
         waits = [
             asyncio.ensure_future(each.awaited) for each in outcomes if isinstance(each, Waiting)
         ]

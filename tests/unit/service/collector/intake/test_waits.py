@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ LIMITS = {"api": RATE, "address": RATE, "tenant_aware": RATE}
 def outcome_of(collector: Collector, endpoint: str, **fields: Any) -> Outcome:
     body = json.dumps(VALID[endpoint] | fields).encode()
     ask = getattr(collector.endpoints, endpoint)
-    outcome: Outcome = ask(SUBMISSION._replace(body=body))
+    outcome: Outcome = ask(replace(SUBMISSION, body=body))
     return outcome
 
 
@@ -68,7 +69,7 @@ def test_nothing_is_stamped_while_the_clock_is_wrong(
     async def scenario() -> None:
         handled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         collector.journal.clock_waits = [handled]
-        outcome = getattr(collector.endpoints, endpoint)(SUBMISSION._replace(body=sent))
+        outcome = getattr(collector.endpoints, endpoint)(replace(SUBMISSION, body=sent))
         assert isinstance(outcome, Waiting)
         assert collector.journal.lines == []
         handled.set_result(None)

@@ -205,7 +205,7 @@ def test_headers_are_found_by_name(talk: Talk) -> None:
     talk.hear(b"GET /a?b HTTP/1.1\r\nHost: a\r\nX-A:  1 \r\nx-a: 2\r\nX-B:\r\n\r\n")
     request = talk.manager.exchanges[0].head
     assert (request.method, request.path, request.version) == (b"GET", b"/a", "1.1")
-    assert (request.text(b"x-a"), request.text(b"x-b"), request.text(b"x-c")) == ("1,2", "", None)
+    assert request.texts([b"x-a", b"x-b", b"x-c"]) == ["1,2", "", None]
 
 
 # -- order ------------------------------------------------------------------------------------

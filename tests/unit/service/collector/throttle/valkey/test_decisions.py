@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ CALLS: list[tuple[str, str, tuple[Any, ...]]] = [
 def plain(result: Any) -> Any:
     """A result without the time that passed between two decisions."""
     if isinstance(result, Decision):
-        return result._replace(full_after_s=round(result.full_after_s, -2))
+        return replace(result, full_after_s=round(result.full_after_s, -2))
     if isinstance(result, Entered):
         over = result.over and (str(result.over), dict(result.over.headers))
         return result._replace(decision=plain(result.decision), over=plain(over))
