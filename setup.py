@@ -23,7 +23,13 @@ _INTERPRETED = frozenset(
         *("connection.py", "fast_server.py", "stock_server.py", "tornado_exchange.py"),
         *("app.py", "exchanges.py"),
         # Not called per event.
-        *("secret_store.py", "connection_limits.py", "connection_manager.py", "server.py"),
+        *(
+            "loading.py",
+            "secret_store.py",
+            "connection_limits.py",
+            "connection_manager.py",
+            "server.py",
+        ),
         *("api_document.py", "batch_document.py", "paths.py"),
     }
 )
