@@ -6,6 +6,9 @@ from typing import TypeVar
 
 SHARE = float(os.environ.get("EXAMPLES_SHARE", "1"))
 
+STRIDE = round(1 / SHARE)
+"""The distance between the cases that a run tries, if it counts them itself; 1 for all."""
+
 T = TypeVar("T")
 
 

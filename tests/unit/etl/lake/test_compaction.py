@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
+from examples import STRIDE
 from log_tools import DAY_S, Killed, Shop, at, event, flip, killed_before, record, rejection
 
 from etl import durable
@@ -527,7 +528,7 @@ def killed_runs(shop: Shop, template: Path, plan: CompactionPlan, after_s: float
                 shop.compact(plan, after_s=after_s)
         except Killed:
             yield step
-            step += 1
+            step += STRIDE
         else:
             return
 

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from examples import examples
+from examples import examples, share
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_tools import UNTIMED, Killed, Shop, event, killed_before, record
@@ -354,7 +354,7 @@ def test_lines_that_the_lake_does_not_hold_yet_are_erased_in_their_segments(shop
     assert check.run(shop.data).problems == []
 
 
-@pytest.mark.parametrize("step", range(1, 24))
+@pytest.mark.parametrize("step", share(range(1, 24)))
 def test_a_run_killed_at_any_step_is_completed_by_the_next(filled, step):
     """Readers take what it leaves; the others' rows are there at every moment."""
     filled.compact()

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
+from examples import share
 from log_tools import DAY_S, Killed, Shop, event, killed_before, rejection
 
 from etl import durable
@@ -279,7 +280,7 @@ def test_a_checkpoint_is_durable_before_entries_go(shop, monkeypatch):
     assert {"_last_checkpoint", delta_log.FOLDER} <= set(before)
 
 
-@pytest.mark.parametrize("step", range(1, 14))
+@pytest.mark.parametrize("step", share(range(1, 14)))
 def test_a_run_killed_at_any_step_changes_no_number_and_is_finished_by_the_next(filled, step):
     """Before each of the steps that change something."""
     before = filled.query(ALL)

