@@ -116,6 +116,7 @@ class Line:
         if not call.callers:
             self._give_back(call.asks, reply.answers or ())
         elif reply.answers is None:
+            self.late += 1
             call.give_up()
         else:
             self._plan.tally.count(Word.BY_SERVER, len(call.callers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
@@ -243,6 +244,28 @@ def test_a_decision_that_arrives_late_is_not_counted_twice(
             assert await left(worker) == 7
 
     asyncio.run(scenario())
+
+
+def test_a_server_that_is_mostly_late_is_told(
+    valkey: ValkeyProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In one line, although it replies: no answer comes within no time."""
+    caplog.set_level(logging.INFO)
+
+    async def scenario() -> None:
+        async with Worker(valkey.url, wait_s=0.0).running() as worker:
+            clients = map("client {}".format, itertools.count())
+
+            def is_told() -> object:
+                enter(worker, next(clients))()
+                return worker.server.why_away
+
+            await eventually(is_told)
+            assert worker.server.why_away == "most replies take longer than 0 ms"
+            assert worker.by_server == 0
+
+    asyncio.run(scenario())
+    assert changes(caplog) == ["WARNING"]
 
 
 def test_a_request_that_waits_in_the_server_takes_nothing_later(own: ValkeyProcess) -> None:
