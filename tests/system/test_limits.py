@@ -17,7 +17,7 @@ from wire import CONVERSION, INTERACTIONS, TRACK, Reply, connect, raw_post, read
 if TYPE_CHECKING:
     from harness import StartService
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 BODY = b'{"tenant_id":1,"type":"call"}'
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 EVENT = {"tenant_id": "1", "type": "call"}
 SECOND_HALF = b'"type": "call"}'
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 NEVER_S = 10**6
 NEVER_ENDING_DRAIN_S = 3600
 
