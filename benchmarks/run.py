@@ -27,6 +27,7 @@ from benchmarks import (
     results,
     size,
     throttle,
+    throttle_server,
 )
 from benchmarks.rounds import BenchmarkFailed, tell
 
@@ -41,6 +42,7 @@ _PARTS = (
     freshness,
     memory,
     throttle,
+    throttle_server,
 )
 
 
