@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -57,11 +57,7 @@ class Server:
             self._process = subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
             )
-        deadline_s = time.monotonic() + DEADLINE_S
-        while not self.answers():
-            assert self._process.poll() is None, (self.folder / "log").read_text()
-            assert time.monotonic() < deadline_s, (self.folder / "log").read_text()
-            time.sleep(_POLL_S)
+        self._until(self.answers)
 
     def answers(self) -> bool:
         """Return whether a client is served."""
@@ -76,7 +72,8 @@ class Server:
     @contextmanager
     def hung(self) -> Iterator[None]:
         """Stop every process of the server: its kernel takes connections, and nobody answers."""
-        self._signal(signal.SIGSTOP)
+        for _ in range(2):  # once more for a child that was forked meanwhile
+            self._until(self._is_stopped)
         try:
             yield
         finally:
@@ -97,12 +94,28 @@ class Server:
         ]  # fmt: skip
         subprocess.run(made, check=True, capture_output=True)
 
+    def _until(self, holds: Callable[[], bool]) -> None:
+        """Poll while the server runs."""
+        deadline_s = time.monotonic() + DEADLINE_S
+        while not holds():
+            ended = self._process is None or self._process.poll() is not None
+            assert not ended, (self.folder / "log").read_text()
+            assert time.monotonic() < deadline_s, (self.folder / "log").read_text()
+            time.sleep(_POLL_S)
+
+    def _is_stopped(self) -> bool:
+        self._signal(signal.SIGSTOP)
+        return all(map(_is_stopped, self._processes()))
+
+    def _processes(self) -> list[int]:
+        if self._process is None or self._process.poll() is not None:
+            return []
+        return [self._process.pid, *_children(self._process.pid)]
+
     def _signal(self, number: int) -> None:
-        if self._process and self._process.poll() is None:
-            leader = self._process.pid
-            for pid in (leader, *_children(leader)):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, number)
+        for pid in self._processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 class PostgreSQL(Server):
@@ -187,3 +200,13 @@ def _children(pid: int) -> list[int]:
     with suppress(FileNotFoundError):
         return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether every thread of a process is stopped, which a signal does in its own time."""
+    states = [path.read_text().rpartition(")")[2].split()[0] for path in _threads(pid)]
+    return set(states) <= {"T", "Z"}
+
+
+def _threads(pid: int) -> list[Path]:
+    return list(Path(f"/proc/{pid}/task").glob("*/stat"))
