@@ -6,9 +6,11 @@ next time. Any other error is a defect: the job raises it, and the schedule logs
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import inf
@@ -106,6 +108,16 @@ class DirectoryJob:
 
     saved: SavedDirectory | None
     _failure: str = ""
+
+    async def run_every(self, interval_s: float) -> None:
+        """Run until cancelled. A run that waits for the server then goes on by itself.
+
+        The schedule's jobs are waited for at the end, and a server may hang.
+        """
+        thread = ThreadPoolExecutor(1, "directory-refresh")
+        while self.saved:
+            await asyncio.get_running_loop().run_in_executor(thread, self.run)
+            await asyncio.sleep(interval_s)
 
     def run(self) -> None:
         """Refresh it once; log a failure once per outage."""

@@ -101,7 +101,8 @@ async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
     saved = options.directory.saved(database, WAREHOUSE_REFRESHES_AT)
     directory = DirectoryJob(saved)
     pool = _report_pool(options, saved or database, store)
-    schedule = _schedule(start, compactor, directory, pool.view.ahead)
+    schedule = _schedule(start, compactor, pool.view.ahead)
+    refreshing = asyncio.create_task(directory.run_every(options.directory.read_every_s))
     proxies = ClientAddress(options.trusted_proxies)
     tokens = TokenStore(layout.tokens)
     _remember(tokens)
@@ -125,13 +126,12 @@ async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
     log.info("reporting")
     await stop.wait()
     await asyncio.sleep(options.drain_delay_s)
+    refreshing.cancel()
     await _drain(server, pool, schedule)
     return 0
 
 
-def _schedule(
-    start: WarehouseStart, compactor: CompactionJob, directory: DirectoryJob, ahead: ReadAhead
-) -> Schedule:
+def _schedule(start: WarehouseStart, compactor: CompactionJob, ahead: ReadAhead) -> Schedule:
     options = start.options
     schedule = Schedule()
     compacting = partial(compactor.run_and_read, ahead)
@@ -140,8 +140,6 @@ def _schedule(
     schedule.every(_tail_measured_every_s(options), "measure the tail", compactor.measure_tail)
     maintaining = partial(maintain, options.data, options.maintenance, start.shared.clock)
     schedule.every(options.maintain_interval_s, "maintain", maintaining)
-    if directory.saved:
-        schedule.every(options.directory.read_every_s, "read the directory", directory.run)
     schedule.start()
     return schedule
 
