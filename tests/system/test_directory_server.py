@@ -44,8 +44,11 @@ def tracked(service: Service, body: object) -> int:
 
 
 def is_reported(service: Service, events: int) -> bool:
-    rows = service.report("summary", tenant="la-colmena")["rows"]
-    return [row["events"] for row in rows] == [events]
+    """Whether the tenant's slug is known, and this many of its events."""
+    reply = service.get_private("/api/v1/reports/summary?tenant=la-colmena")
+    if reply.status != 200:
+        return False
+    return [row["events"] for row in reply.body["rows"]] == [events]
 
 
 def age_s(service: Service) -> float:
@@ -133,6 +136,7 @@ def test_a_hung_database_holds_nothing_up(
     service = start_service(directory=False, **options(url))
     service.import_directory()
     eventually(lambda: tracked(service, CALL) == 202, SOON_S)
+    eventually(lambda: is_reported(service, 1), SOON_S)
     with server.hung():
         assert tracked(service, STRANGER) == 503
         assert tracked(service, CALL) == 202
