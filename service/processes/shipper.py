@@ -39,6 +39,8 @@ class ShipperStart:
     data: Path
     log_url: str
     grace_s: float
+    drain_delay_s: float
+    """The time for which the collectors go on after a SIGTERM."""
     logs: LogOptions
     shared: Shared
 
@@ -62,7 +64,7 @@ async def _serve(start: ShipperStart, stop: asyncio.Event) -> int:
             log.info("shipping", extra={"fields": {"to": start.log_url}})
             await stop.wait()
             rounds.drain()
-            is_complete = await _is_set_within(rounds, _DRAIN_S)
+            is_complete = await _is_set_within(rounds, start.drain_delay_s + _DRAIN_S)
     except ShippingTaken as error:
         log.error("cannot ship", extra={"fields": {"why": str(error)}})
         return 1

@@ -140,6 +140,7 @@ def _run_shipper(settings: Settings, shared: Shared, lifeline: int) -> int:
         data=settings.data,
         log_url=settings.log_url,
         grace_s=settings.segment_grace_s,
+        drain_delay_s=settings.drain_delay_s,
         logs=choices.log_options(settings),
         shared=shared,
     )

@@ -56,6 +56,14 @@ def test_every_file_it_points_to_is_there(page: str) -> None:
     assert [path for path in links + files if not (ROOT / path).exists()] == []
 
 
+def test_no_page_has_the_marks_of_a_merge() -> None:
+    """Which nothing else would notice in a text."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("docs/decisions/*.md")]
+    assert len(pages) >= 10
+    marks = re.compile("^(<{7}|>{7}) ", re.MULTILINE)
+    assert [page.name for page in pages if marks.search(page.read_text())] == []
+
+
 def test_it_names_the_pythons_that_are_tested() -> None:
     """Those of the classifiers."""
     *most, last = pythons.classified(pythons.SETUP)
