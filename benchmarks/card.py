@@ -28,10 +28,8 @@ def machine() -> str:
 
 def software() -> str:
     """Return kernel and versions, in one line."""
-    return (
-        f"Linux {platform.release()}, Python {platform.python_version()}, "
-        f"DuckDB {duckdb.__version__}"
-    )
+    kernel, _, _ = platform.release().partition("-")
+    return f"Linux {kernel}, Python {platform.python_version()}, DuckDB {duckdb.__version__}"
 
 
 def load() -> str:

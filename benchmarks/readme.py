@@ -150,7 +150,8 @@ def _compaction(report: Report) -> str:
     return (
         f"Compaction reaches {speed} events/s, {ratio} of DuckDB's plain `COPY` of the same "
         "segments, with CRCs verified, duplicates dropped, rows sorted and files synced; it takes "
-        f"at most {peak} MiB."
+        f"at most {peak} MiB for a million events "
+        "([more](docs/decisions/parquet.md) for a backlog)."
     )
 
 

@@ -7,5 +7,8 @@ It offers
     closed, safe_time                the time before which every line is sealed
     recovery, mending, rewriting     repairing segments; `recovery_record` keeps the decisions
     backlog, spans                   the segments that may be read; finding a line in them
+    store, opening                   where the segments are: a folder, or object storage
+    shipping, rescue, unshipped      copying them to object storage; those that wait
+    shipped, excerpts                the mark of a shipped series; parts of segments to compact
     series, compatibility            a series' folder; the formats that this version reads
 """

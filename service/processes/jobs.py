@@ -127,7 +127,8 @@ class DirectoryJob:
         except DirectoryUnavailable as error:
             if not self._failure:
                 log.warning(
-                    "the directory was not refreshed", extra={"fields": {"why": str(error)}}
+                    "the directory could not be refreshed; the last snapshot still serves",
+                    extra={"fields": {"why": str(error)}},
                 )
             self._failure = str(error)
         else:

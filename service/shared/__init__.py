@@ -1,4 +1,4 @@
 """The state that the processes of one start share, created before they are forked.
 
-It offers `state`, `heartbeat` and `request_counters`.
+It offers `state`, `heartbeat`, `request_counters` and `throttle_counters`.
 """

@@ -26,7 +26,7 @@ def test_an_example_sends_until_all_is_taken(
     service: Service, tmp_path: Path, language: str
 ) -> None:
     """It sends throttled events again, and each event is stored once."""
-    done = run(examples(TITLE)[language], language, tmp_path, {"BEACONLOG_URL": service.url})
+    done = run(examples(TITLE)[language], language, tmp_path, {"STATS_URL": service.url})
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     transaction = TRANSACTIONS[language]
 
@@ -41,7 +41,7 @@ def test_an_example_sends_until_all_is_taken(
 def test_an_example_names_what_is_rejected(service: Service, tmp_path: Path, language: str) -> None:
     """And does not send it again."""
     wrong = examples(TITLE)[language].replace("cart_add", "sneeze")
-    done = run(wrong, language, tmp_path, {"BEACONLOG_URL": service.url})
+    done = run(wrong, language, tmp_path, {"STATS_URL": service.url})
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("rejected: ")
     assert done.stdout.count("sneeze") == 1

@@ -34,7 +34,7 @@ def test_an_example_sends_a_sale_that_is_verified(
     """It is answered `ok` and counts as signed."""
     before = verified(service)
     code = examples(TITLE)[language].replace("A-1001", f"A-{language}")
-    environment = {"BEACONLOG_URL": service.url, "BEACONLOG_SECRET": secret}
+    environment = {"STATS_URL": service.url, "STATS_SECRET": secret}
     done = run(code, language, tmp_path, environment)
     assert '"status":"ok"' in done.stdout, (done.stdout, done.stderr)
     assert eventually(lambda: verified(service) == before + 1)

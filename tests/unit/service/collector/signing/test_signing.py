@@ -459,8 +459,8 @@ def test_the_documented_examples_sign_well(language: str) -> None:
         server.timeout = 30
         environment = {
             **os.environ,
-            "BEACONLOG_SECRET": "bls_one",
-            "BEACONLOG_URL": f"http://127.0.0.1:{server.server_port}",
+            "STATS_SECRET": "bls_one",
+            "STATS_URL": f"http://127.0.0.1:{server.server_port}",
         }
         command = [*RUNTIMES[language], found[1]]
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as example:
