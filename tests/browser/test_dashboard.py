@@ -27,7 +27,7 @@ TENANTS = """id,uuid,slug,name,status
 PRODUCTS = "id,tenant_id,name,price\n101,1,Miel de abeja,280\n"
 CONVERSION = "/api/v1/analytics/conversion"
 ZONE = "America/Tegucigalpa"
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000
 WIDTHS = (1280, 360)
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -79,7 +79,7 @@ def shop(data: Path) -> Iterator[Shop]:
         shop.send(INTERACTIONS, tenant_id=2, type="view")
         tools.eventually(
             lambda: sum(int(str(row["events"])) for row in shop.report("summary")) == 38,
-            timeout_s=30,
+            timeout_s=60,
             what="every event is in the reports",
         )
         yield shop
@@ -198,7 +198,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             shop.send(INTERACTIONS, tenant_id=tenant_id, type="view")
         tools.eventually(
             lambda: len(shop.report("summary")) == len(ids),
-            timeout_s=30,
+            timeout_s=60,
             what="every shop is in the reports",
         )
         yield shop.url
@@ -311,7 +311,7 @@ def test_axes_count_in_whole_numbers(page: Page, shop: Shop) -> None:
     """An axis of events has no halves."""
     shop.send(INTERACTIONS, tenant_id=3, type="view")
     tools.eventually(
-        lambda: shop.report("summary", tenant="3"), timeout_s=30, what="it is in the reports"
+        lambda: shop.report("summary", tenant="3"), timeout_s=60, what="it is in the reports"
     )
     opened(page, f"{shop.url}/?shop=el-sol")
     page.get_by_role("img", name=re.compile("Events over time: view [12]$")).wait_for()
@@ -409,7 +409,7 @@ def two_days(shop: Shop) -> Shop:
             shop.report("revenue", tenant="4", tz=ZONE)
             == [{"currency": "HNL", "transactions": 3, "value": 1200}]
         ),
-        timeout_s=30,
+        timeout_s=60,
         what="every sale is in the reports",
     )
     return shop
