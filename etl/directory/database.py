@@ -201,7 +201,7 @@ class DirectoryDatabase:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, OSError, ArithmeticError) as error:
+        except (SQLAlchemyError, OSError, ArithmeticError, UnicodeError) as error:
             reason = connections.reason(self.url, error)
             raise DirectoryUnavailable(f"{connections.place(self.url)}: {reason}") from None
 

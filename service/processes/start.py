@@ -182,7 +182,7 @@ def _shared(settings: Settings, *names: str) -> Shared:
     timeouts_s = dict.fromkeys(names, timeout_s)
     if _WAREHOUSE in timeouts_s:
         timeouts_s[_WAREHOUSE] = _WAREHOUSE_PATIENCE * timeout_s
-    collectors = [name for name in names if name != _WAREHOUSE]
+    collectors = [name for name in names if name not in {_WAREHOUSE, _SHIPPER}]
     has_server = bool(settings.throttle_url and collectors)
     try:
         throttle = ThrottleCounters(collectors) if has_server else None

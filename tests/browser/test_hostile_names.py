@@ -13,7 +13,7 @@ from ledger import reports_url
 from playwright.sync_api import Browser, expect
 
 MARKUP = "\"'><img src=x onerror=document.title='owned'><script>document.title='owned'</script>"
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000
 
 
 def csv_text(*rows: tuple[object, ...]) -> str:

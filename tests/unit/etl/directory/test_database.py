@@ -509,3 +509,16 @@ def test_what_another_tenant_has_stops_the_import(tmp_path, database, row, colum
         import_directory(database, tenants)
     assert str(caught.value) == f"t.csv, line 2: {column} belongs to another tenant already"
     assert database.tenants() == [SHOP]
+
+
+def test_a_name_that_a_driver_cannot_decode_makes_the_directory_unreadable(
+    database: DirectoryDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And so the last snapshot goes on serving."""
+
+    def execute(*_: object, **__: object) -> None:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    monkeypatch.setattr(sa.Connection, "execute", execute)
+    with pytest.raises(DirectoryUnavailable, match="invalid start byte"):
+        database.tenants()

@@ -57,7 +57,7 @@ def test_a_start_without_a_throttle_server_knows_of_none(tmp_path: Path) -> None
     settings = Settings(data=tmp_path, throttle_url="valkey://cache")
     assert start._shared(Settings(data=tmp_path), "worker-0").throttle is None
     assert start._shared(settings, "warehouse").throttle is None
-    counters = start._shared(settings, "worker-0", "warehouse").throttle
+    counters = start._shared(settings, "worker-0", "shipper", "warehouse").throttle
     assert counters is not None
     assert [name for name, _ in counters.by_process(Word.IS_UP)] == ["worker-0"]
 
