@@ -47,6 +47,8 @@ def compiled() -> list[Extension]:
 
 
 if os.environ.get("BEACONLOG_COMPILE"):
+    if "editable_wheel" in sys.argv:
+        sys.exit("BEACONLOG_COMPILE compiles no editable installation; use pip install .")
     # pip asks for requirements and metadata first, and then for the wheel.
     is_built = "bdist_wheel" in sys.argv
     setup(ext_modules=compiled() if is_built else [], setup_requires=["mypy>=2,<3"])

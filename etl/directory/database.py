@@ -77,8 +77,9 @@ class DirectoryDatabase:
         """
         if self._file is None:
             return None
+        file = self._file.resolve()  # as SQLite does: the log of a link lies beside its target
         states = []
-        for path in (self._file, self._file.with_name(f"{self._file.name}-wal")):
+        for path in (file, file.with_name(f"{file.name}-wal")):
             try:
                 facts = path.stat()
             except FileNotFoundError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock
 
 from etl.log import verification
@@ -33,7 +34,8 @@ class Verified:
     """
 
     _intact: set[Sealed] = field(default_factory=set)
-    _damaged: dict[Sealed, str] = field(default_factory=dict)
+    _damaged: dict[Sealed, tuple[str, object]] = field(default_factory=dict)
+    """The reason, and the state of the file, which differs once it was restored."""
     _lock: Lock = field(default_factory=Lock)
 
     def damage_of(self, segment: Sealed) -> str | None:
@@ -42,9 +44,13 @@ class Verified:
         Raises FileNotFoundError if it was deleted meanwhile.
         """
         with self._lock:
-            reason, is_checked = self._damaged.get(segment), segment in self._intact
-        if reason is not None:
-            return reason
+            marked, is_checked = self._damaged.get(segment), segment in self._intact
+        if marked is not None:
+            reason, state = marked
+            if _state_of(segment.path) == state:
+                return reason
+            with self._lock:
+                self._damaged.pop(segment, None)
         if not (is_checked and segment.path.exists()) and not verification.matches_crc(segment):
             return "content is not what the name says"
         with self._lock:
@@ -52,15 +58,24 @@ class Verified:
         return None
 
     def mark_damaged(self, segment: Sealed, reason: str) -> None:
-        """Treat a segment as damaged although its file matches its name."""
+        """Treat a segment as damaged although its file matches its name, until that is replaced."""
         with self._lock:
-            self._damaged[segment] = reason
+            self._intact.discard(segment)
+            self._damaged[segment] = reason, _state_of(segment.path)
 
     def keep_only(self, wanted: set[Sealed]) -> None:
         """Forget the segments that are not in `wanted`."""
         with self._lock:
             self._intact &= wanted
             self._damaged = {item: why for item, why in self._damaged.items() if item in wanted}
+
+
+def _state_of(path: Path) -> object:
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_ino, facts.st_ctime_ns
 
 
 def contiguous(

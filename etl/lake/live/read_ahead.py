@@ -51,6 +51,7 @@ class ReadAhead:
             if sum(item.path.stat().st_size for item in listed - self._seen) < new_bytes_min:
                 return
             self._seen = listed
+            self.verified.keep_only(set(listed))
             compatibility.refuse_newer(layout)
             self._read(layout, sealed)
         except (FileNotFoundError, duckdb.IOException, staging.SegmentUnreadable):

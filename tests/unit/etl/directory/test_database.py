@@ -24,6 +24,7 @@ CLOSED = Tenant(2, None, "closed", "Closed", "suspended")
 LAMP = Product(7, 1, "Lamp", Decimal("12.5"))
 TENANTS_HEADER = "id,uuid,slug,name,status\n"
 PRODUCTS_HEADER = "id,tenant_id,name,price\n"
+FAR_FUTURE_S = 4e9
 
 
 @pytest.fixture
@@ -522,3 +523,18 @@ def test_a_name_that_a_driver_cannot_decode_makes_the_directory_unreadable(
     monkeypatch.setattr(sa.Connection, "execute", execute)
     with pytest.raises(DirectoryUnavailable, match="invalid start byte"):
         database.tenants()
+
+
+def test_a_write_to_the_target_of_a_link_changes_the_state(tmp_path: Path) -> None:
+    """SQLite writes its log beside the target."""
+    target, link = tmp_path / "target.db", tmp_path / "link" / "directory.db"
+    link.parent.mkdir()
+    link.symlink_to(target)
+    database = DirectoryDatabase(f"sqlite:///{link}")
+    database.create_tables()
+    database.upsert([SHOP], [])
+    with closing(sqlite3.connect(target)) as other:  # an open connection, so the log is kept
+        other.execute("SELECT count(*) FROM tenants").fetchone()
+        before = database.state(FAR_FUTURE_S)
+        database.upsert([CLOSED], [])
+        assert database.state(FAR_FUTURE_S) != before

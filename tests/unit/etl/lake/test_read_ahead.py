@@ -116,3 +116,13 @@ def test_a_failure_is_an_error_of_the_lake(
     shop.layout.format_file.write_text('{"format": 999}')
     with pytest.raises(LakeError, match="999"):
         view.ahead.run(new_bytes_min=0)
+
+
+def test_compacted_segments_are_forgotten_though_nobody_asks(shop: Shop, view: LiveView) -> None:
+    """Or a warehouse that runs for weeks would remember every segment."""
+    first = shop.seal(event(0))
+    view.ahead.run(new_bytes_min=1)
+    first.path.unlink()
+    second = shop.seal(event(1))
+    view.ahead.run(new_bytes_min=1)
+    assert view.ahead.verified._intact <= {second}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,3 +37,19 @@ def test_damaged_segments_are_forgotten_while_others_are_found() -> None:
     verified.keep_only(wanted)
     wanted.other.join(20)
     assert [verified.damage_of(segment) for segment in SEGMENTS[:3]] == ["damaged"] * 3
+
+
+def test_a_segment_that_was_restored_under_its_name_is_read_again(tmp_path: Path) -> None:
+    """Although a cache knew it as damaged."""
+    content = b"line\n"
+    path = tmp_path / "1"
+    path.write_bytes(content)
+    segment = Sealed("s", 1, 1, zlib.crc32(content), path)
+    verified = Verified()
+    assert verified.damage_of(segment) is None
+    verified.mark_damaged(segment, "damaged")
+    assert verified.damage_of(segment) == "damaged"
+    restored = tmp_path / "restored"
+    restored.write_bytes(content)
+    restored.rename(path)
+    assert verified.damage_of(segment) is None
