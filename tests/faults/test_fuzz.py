@@ -270,5 +270,8 @@ def read_back(lines: list[bytes]) -> tuple[list[tuple[Any, ...]], int]:
     """The oracle's columns of the events in a segment of these lines; how many refused ones."""
     with TemporaryDirectory() as folder, duckdb.connect() as con:
         staging.stage_lines(con, [Shop(Path(folder) / "data").seal(*lines)])
-        rows = con.execute(f"SELECT {COLUMNS} FROM lines WHERE kind = 'event' ORDER BY seq")
+        rows = con.execute(
+            f"SELECT {COLUMNS} FROM (SELECT * REPLACE ({DEDUPE_KEY} AS dedupe_key) FROM lines) "
+            "WHERE kind = 'event' ORDER BY seq"
+        )
         return rows.fetchall(), duck.count(con, "(FROM lines WHERE kind = 'rejected')")
