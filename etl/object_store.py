@@ -126,12 +126,12 @@ class ObjectStore:
         with self._errors():
             return int(obstore.head(self._client, key)["size"])
 
-    def listed(self) -> list[Listed]:
-        """Return all objects, by key. Raises ObjectStoreError."""
+    def listed(self, below: str = "") -> list[Listed]:
+        """Return all objects, or those below a key that ends in /, by key. Raises ObjectStoreError."""
         import obstore  # noqa: PLC0415
 
         with self._errors():
-            found = obstore.list(self._client).collect()
+            found = obstore.list(self._client, prefix=below or None).collect()
         return sorted((Listed(item["path"], item["size"]) for item in found), key=_key)
 
     def delete(self, keys: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etl import durable
-from etl.log import closed, recovery, segments, series, spans
+from etl.log import closed, recovery, segments, series, shipped, spans
 from etl.log.format import FORMAT_VERSION, LOCK_FILE, SERIES_FILE
 
 CLOCK_STEP_MAX_US = 3_000_000
@@ -38,9 +38,13 @@ class Claim:
     log_lock: Path
 
     def release(self) -> None:
-        """Release the series; remove its folder if it never held a line."""
+        """Release the series; remove its folder if it never held a line.
+
+        If object storage knows the series, the shipper removes it after it has ended there.
+        """
         with durable.locked(self.log_lock):
-            series.remove_if_empty(self.folder)
+            if not (self.folder / shipped.NAME).exists():
+                series.remove_if_empty(self.folder)
             os.close(self.lock_fd)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from etl import durable
 from etl.log import closed, recovery, segments, series
 from etl.log.segments import Sealed
+from etl.log.series import SeriesFormatError
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +45,36 @@ class Settled:
 def settle(log_folder: Path, lock: Path) -> Settled:
     """Recover orphans, then return the sealed segments and the safe time.
 
+    Raises SeriesFormatError, OSError.
+    """
+    settled, refused = settle_each(log_folder, lock)
+    for error in refused:
+        raise error
+    return settled
+
+
+def settle_each(log_folder: Path, lock: Path) -> tuple[Settled, list[SeriesFormatError | OSError]]:
+    """Settle as `settle`, without the series that cannot be read; return their errors too.
+
     The promises are read before the segments are listed, and no series is claimed in between.
-    Raises SeriesFormatError.
     """
     promises: dict[str, int] = {}
     recovered = 0
     dead: set[str] = set()
+    refused: list[SeriesFormatError | OSError] = []
     with durable.locked(lock):
         for folder in segments.series_folders(log_folder):
-            series.check_format(folder)
-            with series.if_dead(folder) as is_dead:
-                if is_dead:
-                    recovered += len(recovery.recover_series(folder))
-                    dead.add(folder.name)
-                else:
-                    promises[folder.name] = closed.read(folder) or 0
-        sealed = segments.sealed_everywhere(log_folder)
-    return Settled(sealed, promises, recovered, frozenset(dead), time.time_ns() // 1000)
+            try:
+                series.check_format(folder)
+                with series.if_dead(folder) as is_dead:
+                    if is_dead:
+                        recovered += len(recovery.recover_series(folder))
+                        dead.add(folder.name)
+                    else:
+                        promises[folder.name] = closed.read(folder) or 0
+            except (SeriesFormatError, OSError) as error:
+                refused.append(error)
+        listed = segments.sealed_everywhere(log_folder)
+    sealed = {name: listed[name] for name in listed if name in dead or name in promises}
+    now_us = time.time_ns() // 1000
+    return Settled(sealed, promises, recovered, frozenset(dead), now_us), refused

@@ -1,7 +1,11 @@
 """The mark of a series whose segments are copied to object storage: `shipped` beside them.
 
 It says up to which segment every one is known to be there, and whether the series has ended there.
-Without the mark, or with an older one, a shipper only asks again for copies that exist.
+With an older mark, a shipper only asks again for copies that exist. A series with a mark is known
+there, so its folder is removed only after the series has ended there.
+
+A backup copies the segments of all machines. It marks them as copies, because the machines may
+live: a shipper that ended their series would let the warehouse remove them.
 """
 
 from __future__ import annotations
@@ -17,10 +21,14 @@ NAME = "shipped"
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """All segments up to `upto` are copied; `has_ended` if all are, and no more will come."""
+    """All segments up to `upto` are copied; `has_ended` if all are, and no more will come.
+
+    `is_copy`: the series was itself copied from object storage, and is not shipped from here.
+    """
 
     upto: int = 0
     has_ended: bool = False
+    is_copy: bool = False
 
 
 def write(folder: Path, mark: Mark) -> None:

@@ -2,17 +2,20 @@
 
 A collector's 2xx relies on this machine's disk alone; shipping moves the log on from there. A round
 
-1. recovers orphans, and lists the sealed segments and the promises of their writers;
+1. recovers orphans, and lists the sealed segments and the promises of their writers. It marks a
+   series before it puts anything of it: the folder of a marked series stays until `ended` is put;
 2. puts each segment under its own name, which never replaces an object, and verifies its size. An
    object of that name with the same content confirms an earlier try. One with another content is a
-   problem that stops this segment only: it is neither replaced there nor deleted here;
+   problem that stops this segment only: it is neither replaced there nor deleted here. So is a
+   segment that has another name there, because an erasure or a mending replaced it;
 3. puts the promise of each series, once all segments that it relies on are there; and `ended` once
    a series has no writer and all of it is there (`etl.log.shared_log`);
 4. deletes the segments that were copied for `grace_s`, and the folders of ended series. Of a series
    that is written the newest is kept, because recovery reads it.
 
-A failure of the store ends the round, and the next one continues: nothing is deleted before it is
-confirmed. Segments that wait take space until the collectors refuse events (disk_free_bytes_min).
+A failure of the store ends the first three steps, and the next round continues: nothing is deleted
+before it is confirmed. A series that cannot be read is a problem of its own. The series of a backup
+(`etl.log.shipped`) belong to other machines and are left alone. Segments that wait take space until the collectors refuse events (disk_free_bytes_min).
 """
 
 from __future__ import annotations
@@ -20,13 +23,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 
 from etl import durable
 from etl.layout import Layout
-from etl.log import safe_time, series, shared_log, shipped, unshipped, upload
+from etl.log import safe_time, segments, series, shared_log, shipped, unshipped, upload
 from etl.log.format import SERIES_FILE
 from etl.log.mirror import key_of
+from etl.log.progress import Progress
 from etl.log.safe_time import Settled
 from etl.log.segments import Sealed
 from etl.log.shared_log import CLOSED, ENDED
@@ -38,6 +44,8 @@ _PUT_TIMEOUT_S = 60.0
 _PARALLEL = 4
 _ROUND_SEGMENTS_MAX = 64
 _PROMISED_EVERY_S = 1.0
+_LOOKED_EVERY_S = 30.0
+"""The time after which a series is listed again, to learn what others replaced or deleted."""
 _STUCK_S = 30.0
 """The time after which segments with a problem are tried again."""
 _NO_LINE_IS_OPEN_US = 1 << 62
@@ -62,21 +70,6 @@ class Round:
     problems: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class _Progress:
-    """The shipper's memory of a series: `at_s` are the times when segments were confirmed.
-
-    `listed_to` is the newest segment of the previous round.
-    """
-
-    mark: Mark
-    listed_to: int = 0
-    is_described: bool = False
-    at_s: dict[int, float] = field(default_factory=dict)
-    promised_us: int = -1
-    promised_at_s: float = -_PROMISED_EVERY_S
-
-
 class Shipper:
     """Ships the log of one data folder. The caller is the only shipper of the folder."""
 
@@ -90,63 +83,88 @@ class Shipper:
     ) -> None:
         self._layout, self._objects = layout, objects
         self._grace_s, self._monotonic_s = grace_s, monotonic_s
-        self._series: dict[str, _Progress] = {}
+        self._series: dict[str, Progress] = {}
         self._stuck: dict[Sealed, str] = {}
         self._stuck_at_s = monotonic_s()
 
     def round(self) -> Round:
         """Ship what is sealed, at most _ROUND_SEGMENTS_MAX segments. Raises OSError."""
-        settled = safe_time.settle(self._layout.log, self._layout.log_lock)
-        self._remember(settled)
-        to_ship = self._unshipped(settled)
-        failures: list[str] = []
         try:
-            for name in settled.sealed:
-                self._describe(name)
-            self._ship(to_ship[:_ROUND_SEGMENTS_MAX])
-            self._promise(settled, {item.series for item in self._unshipped(settled)})
-        except ObjectStoreError as error:
-            failures.append(f"segments cannot be shipped: {error}")
+            settled, refused = safe_time.settle_each(self._layout.log, self._layout.log_lock)
+        except OSError as error:
+            unshipped.tell(self._layout, [str(error)])
+            raise
+        settled = self._remember(settled)
+        to_ship = self._unshipped(settled)
+        problems = [f"a series is not shipped: {error}" for error in refused]
+        problems += _failure(partial(self._copy, settled, to_ship))
         left = self._unshipped(settled)
-        self._mark(settled)
-        self._delete(settled)
-        found = (*failures, *self._stuck.values())
+        for name, listed in settled.sealed.items():
+            self._series[name].advance(listed, is_written=name not in settled.dead)
+        # First delete: on a full disk, that makes the space for the marks.
+        for step in (self._delete, self._mark, self._remove_ended):
+            problems += _failure(partial(step, settled))
+        found = (*problems, *self._stuck.values())
         unshipped.tell(self._layout, found)
         is_complete = not (left or found or settled.promises)
         return Round(len(to_ship) - len(left), len(left), is_complete, found)
 
-    def _remember(self, settled: Settled) -> None:
-        """Begin with the series that are new, and forget those that are gone."""
-        for name in settled.sealed:
-            if name not in self._series:
-                self._series[name] = _Progress(shipped.read(self._layout.log / name))
-        self._series = {name: self._series[name] for name in settled.sealed}
-        here = {item for listed in settled.sealed.values() for item in listed}
-        self._stuck = {item: why for item, why in self._stuck.items() if item in here}
+    def _remember(self, settled: Settled) -> Settled:
+        """Begin with the series that are new, and forget those that are gone; leave out copies."""
+        for name in settled.sealed.keys() - self._series.keys():
+            with suppress(FileNotFoundError):  # released since then, without a line
+                self._series[name] = self._begin(name)
+        here = {name: listed for name, listed in settled.sealed.items() if name in self._series}
+        self._series = {name: self._series[name] for name in here}
+        own = {name: here[name] for name in here if not self._series[name].mark.is_copy}
+        segments_here = {item for listed in own.values() for item in listed}
+        self._stuck = {item: why for item, why in self._stuck.items() if item in segments_here}
         if self._monotonic_s() - self._stuck_at_s >= _STUCK_S:
             self._stuck, self._stuck_at_s = {}, self._monotonic_s()
+        return replace(settled, sealed=own)
+
+    def _begin(self, name: str) -> Progress:
+        """Mark a series, so that its writer leaves its folder until it has ended there."""
+        folder = self._layout.log / name
+        with durable.locked(self._layout.log_lock):
+            if not (folder / shipped.NAME).exists():
+                shipped.write(folder, Mark())
+        mark = shipped.read(folder)
+        return Progress(mark, written=mark)
 
     def _unshipped(self, settled: Settled) -> list[Sealed]:
         """Return the segments to ship, of all series in turn."""
         found = [
             item
-            for listed in settled.sealed.values()
+            for name, listed in settled.sealed.items()
             for item in listed
-            if not self._is_shipped(item) and item not in self._stuck
+            if not self._series[name].is_shipped(item) and item not in self._stuck
         ]
         return sorted(found, key=lambda item: item.number)
 
-    def _is_shipped(self, item: Sealed) -> bool:
-        progress = self._series[item.series]
-        return item.number <= progress.mark.upto or item.number in progress.at_s
+    def _copy(self, settled: Settled, to_ship: Sequence[Sealed]) -> None:
+        """Put segments, then what relies on them. Raises ObjectStoreError, OSError."""
+        for name in settled.sealed:
+            self._look(name)
+        for item in to_ship:
+            other = self._series[item.series].other_name(item)
+            if other is not None:
+                self._stuck[item] = upload.replaced(self._objects, item, other)
+        self._ship([item for item in to_ship if item not in self._stuck][:_ROUND_SEGMENTS_MAX])
+        self._promise(settled, {item.series for item in self._unshipped(settled)})
 
-    def _describe(self, name: str) -> None:
-        progress = self._series[name]
-        if progress.is_described or progress.mark.has_ended:
+    def _look(self, name: str) -> None:
+        """Learn which segments of a series are there; put its description if it is not."""
+        progress, now_s = self._series[name], self._monotonic_s()
+        if progress.mark.has_ended or now_s - progress.looked_at_s < _LOOKED_EVERY_S:
             return
-        description = (self._layout.log / name / SERIES_FILE).read_bytes()
-        self._objects.put(key_of(name, SERIES_FILE), description)
-        progress.is_described = True
+        folder = self._layout.log / name
+        names = {item.key.rpartition("/")[2] for item in self._objects.listed(f"{name}/")}
+        if SERIES_FILE not in names:
+            self._objects.put(key_of(name, SERIES_FILE), (folder / SERIES_FILE).read_bytes())
+        there = segments.by_number(segments.sealed_at(folder / each) for each in names)
+        progress.names = {item.number: item.path.name for item in there}
+        progress.looked_at_s = now_s
 
     def _ship(self, to_ship: Sequence[Sealed]) -> None:
         """Ship segments. Raises ObjectStoreError, after those that did succeed are remembered."""
@@ -169,19 +187,16 @@ class Shipper:
     def _promise(self, settled: Settled, behind: set[str]) -> None:
         """Put the promises and the ends of the series that have no segment to ship."""
         stuck = {item.series for item in self._stuck}
-        for name, progress in self._series.items():
+        for name, listed in settled.sealed.items():
+            progress = self._series[name]
             if name in behind or progress.mark.has_ended:
                 continue
             if name in settled.dead and name not in stuck:
-                self._end(name, progress)
+                self._objects.put(key_of(name, ENDED), b"{}\n")
+                progress.end(listed)
             else:
                 # The safe time does not wait for a segment that cannot be shipped.
                 self._put_promise(name, settled.promises.get(name, _NO_LINE_IS_OPEN_US))
-
-    def _end(self, name: str, progress: _Progress) -> None:
-        self._objects.put(key_of(name, ENDED), b"{}\n")
-        progress.mark = Mark(progress.mark.upto, has_ended=True)
-        shipped.write(self._layout.log / name, progress.mark)
 
     def _put_promise(self, name: str, closed_us: int) -> None:
         progress, now_s = self._series[name], self._monotonic_s()
@@ -190,40 +205,42 @@ class Shipper:
             self._objects.put(key_of(name, CLOSED), shared_log.promise(closed_us))
             progress.promised_us, progress.promised_at_s = closed_us, now_s
 
-    def _mark(self, settled: Settled) -> None:
-        """Write the mark of each series of which more segments are shipped.
-
-        A listing may miss a segment that is sealed meanwhile, and show the one after it. So the
-        mark of a series that is written passes only what an earlier round has listed.
-        """
-        for name, listed in settled.sealed.items():
-            progress = self._series[name]
-            upto = progress.mark.upto
-            for item in listed:
-                is_new = item.number > progress.listed_to and name not in settled.dead
-                if is_new or not self._is_shipped(item):
-                    break
-                upto = max(upto, item.number)
-            progress.listed_to = max((item.number for item in listed), default=0)
-            if upto > progress.mark.upto:
-                progress.mark = Mark(upto, progress.mark.has_ended)
-                shipped.write(self._layout.log / name, progress.mark)
-
     def _delete(self, settled: Settled) -> None:
         """Delete what was shipped long enough ago."""
         now_s = self._monotonic_s()
-        ended = {name for name, item in self._series.items() if item.mark.has_ended}
         for name, listed in settled.sealed.items():
-            at_s = self._series[name].at_s
+            progress = self._series[name]
             old = [
                 item
-                for item in (listed if name in ended else listed[:-1])
-                if self._is_shipped(item)
-                and now_s - at_s.setdefault(item.number, now_s) >= self._grace_s
+                for item in (listed if progress.mark.has_ended else listed[:-1])
+                if progress.is_shipped(item)
+                and now_s - progress.at_s.setdefault(item.number, now_s) >= self._grace_s
             ]
             for item in old:
                 item.path.unlink(missing_ok=True)
-                at_s.pop(item.number)
+            for item in old:  # two files may have one number
+                progress.at_s.pop(item.number, None)
             if old:
                 durable.fsync_path(self._layout.log / name)
+
+    def _mark(self, settled: Settled) -> None:
+        """Write the marks that have changed."""
+        for name in settled.sealed:
+            progress = self._series[name]
+            if progress.mark != progress.written:
+                shipped.write(self._layout.log / name, progress.mark)
+                progress.written = progress.mark
+
+    def _remove_ended(self, settled: Settled) -> None:
+        """Remove the folders of ended series that are empty."""
+        ended = {name for name in settled.sealed if self._series[name].mark.has_ended}
         series.remove_dead(self._layout.log, self._layout.log_lock, ended)
+
+
+def _failure(step: Callable[[], None]) -> list[str]:
+    """Run a step of a round, and return why it failed, if it did."""
+    try:
+        step()
+    except (ObjectStoreError, OSError) as error:
+        return [f"segments cannot be shipped: {error}"]
+    return []

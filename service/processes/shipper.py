@@ -18,7 +18,6 @@ from pathlib import Path
 from etl.layout import Layout
 from etl.log import rescue
 from etl.log.rescue import ShippingTaken
-from etl.log.series import SeriesFormatError
 from etl.log.shipping import Round, Shipper, destination
 from service.processes import child
 from service.processes.child import LogOptions
@@ -58,7 +57,9 @@ async def _serve(start: ShipperStart, stop: asyncio.Event) -> int:
     )
     try:
         with rescue.only_shipper(layout):
-            rounds = Rounds(Shipper(layout, objects, grace_s=start.grace_s).round)
+            loop = asyncio.get_running_loop()
+            end = partial(loop.call_soon_threadsafe, stop.set)
+            rounds = Rounds(Shipper(layout, objects, grace_s=start.grace_s).round, end)
             threading.Thread(target=rounds.run, name="rounds", daemon=True).start()
             start.shared.beats.keep_beating(NAME)
             log.info("shipping", extra={"fields": {"to": start.log_url}})
@@ -68,6 +69,9 @@ async def _serve(start: ShipperStart, stop: asyncio.Event) -> int:
     except ShippingTaken as error:
         log.error("cannot ship", extra={"fields": {"why": str(error)}})
         return 1
+    if rounds.has_failed:
+        log.error("the shipper failed, and is started again; see the error before this line")
+        return 1
     log.info("drained", extra={"fields": {"all_is_shipped": is_complete}})
     return 0
 
@@ -75,25 +79,40 @@ async def _serve(start: ShipperStart, stop: asyncio.Event) -> int:
 async def _is_set_within(rounds: Rounds, timeout_s: float) -> bool:
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + timeout_s
-    while not rounds.is_complete and loop.time() < deadline_s:
+    while not rounds.has_ended and loop.time() < deadline_s:
         await asyncio.sleep(_PAUSE_S / 5)
     return rounds.is_complete
 
 
 class Rounds:
-    """Rounds with pauses between them; a drain goes on until one is complete."""
+    """Rounds with pauses between them; a drain goes on until one is complete.
 
-    def __init__(self, ship: Callable[[], Round]) -> None:
-        self._ship = ship
+    `on_end` is called after the last one, or after an error that nobody expected.
+    """
+
+    def __init__(self, ship: Callable[[], Round], on_end: Callable[[], object]) -> None:
+        self._ship, self._on_end = ship, on_end
         self._draining = threading.Event()
         self._why: tuple[str, ...] = ()
-        self.is_complete = False
+        self.is_complete = self.has_ended = False
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether an error that nobody expected ended the rounds."""
+        return self.has_ended and not self.is_complete
 
     def drain(self) -> None:
         """End after the first round that finds nothing left to do."""
         self._draining.set()
 
     def run(self) -> None:
+        try:
+            self._run()
+        finally:
+            self.has_ended = True
+            self._on_end()
+
+    def _run(self) -> None:
         while not self.is_complete:
             is_draining = self._draining.is_set()
             done = self._round()
@@ -106,7 +125,7 @@ class Rounds:
     def _round(self) -> Round | None:
         try:
             done = self._ship()
-        except (OSError, SeriesFormatError) as error:
+        except OSError as error:
             self._log((str(error),))
             return None
         self._log(done.problems)

@@ -57,9 +57,9 @@ class Objects(ObjectStore):
         self._refuse("size_bytes")
         return super().size_bytes(key)
 
-    def listed(self) -> list[Listed]:
+    def listed(self, below: str = "") -> list[Listed]:
         self._refuse("listed")
-        return super().listed()
+        return super().listed(below)
 
     def delete(self, keys: object) -> None:
         self._refuse("delete")

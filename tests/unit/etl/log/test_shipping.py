@@ -1,20 +1,24 @@
 """Shipping: every sealed segment reaches object storage once, whatever fails on the way."""
 
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from log_tools import Killed, Shop, event, flip, killed_before
 from object_tools import Machine, Objects, Warehouse
-from series_tools import SERIES, left_open, us_at
+from series_tools import SERIES, claim, left_open, us_at
 
 from etl import durable
 from etl.log import mending, rescue, safe_time, shipped, unshipped
 from etl.log.rescue import NoSuchSeries, ShippingTaken
 from etl.log.safe_time import Settled
 from etl.log.shared_log import ENDED
+from etl.log.segments import Sealed
 from etl.log.shipped import Mark
+from etl.object_store import ObjectExists
 
 
 @pytest.fixture
@@ -68,6 +72,32 @@ def test_a_series_ends_when_nobody_writes_it_and_all_of_it_is_there(shop, object
     assert f"{SERIES}/{ENDED}" in objects.names()
 
 
+def test_a_series_that_was_never_written_ends_there_too(shop, objects, machine):
+    """Its promise, which is there, would hold compaction back for ever."""
+    held = claim(shop)
+    machine.ship()
+    held.release()
+    assert machine.ship().is_complete
+    assert not held.folder.exists()
+    assert Warehouse(shop.data.with_name("reader"), objects).log.settle().promises == {}
+
+
+def test_a_series_that_is_released_during_a_round_is_not_shipped(
+    shop, objects, machine, monkeypatch
+):
+    """Nothing of it is there yet, so its writer has removed it."""
+    settle_each, held = safe_time.settle_each, claim(shop)
+
+    def then_released(*arguments: Path) -> tuple[Settled, list[object]]:
+        settled = settle_each(*arguments)
+        held.release()
+        return settled
+
+    monkeypatch.setattr(safe_time, "settle_each", then_released)
+    assert machine.ship().problems == ()
+    assert objects.names() == []
+
+
 def test_a_promise_is_shipped_after_the_segments_that_it_relies_on(shop, objects, machine):
     """A reader that sees it sees every line before it."""
     log = Warehouse(shop.data.with_name("reader"), objects).log
@@ -101,6 +131,55 @@ def test_the_same_content_confirms_an_earlier_try(shop, objects, machine):
     (shop.folder() / shipped.NAME).write_bytes(b"")
     machine.restart()
     assert (machine.ship().problems, waiting(shop)) == ((), 0)
+
+
+def conflict(key: str, _: bytes) -> None:
+    """A put that the server refuses because another one is in progress."""
+    raise ObjectExists(key)
+
+
+def vanish(_: str, __: bytes) -> None:
+    """A put whose object is gone at once."""
+
+
+@pytest.mark.parametrize("put_new", [conflict, vanish])
+def test_a_missing_object_confirms_nothing(shop, objects, machine, monkeypatch, put_new):
+    """It is put again, and kept here until then."""
+    shop.seal(event(0))
+    expected = on_disk(shop)
+    with monkeypatch.context() as patch:
+        patch.setattr(objects, "put_new", put_new)
+        for _ in range(2):
+            done = machine.ship(after_s=machine.grace_s)
+            assert (done.waiting, done.is_complete, len(done.problems)) == (1, False, 1)
+    assert machine.ship(after_s=machine.grace_s).is_complete
+    assert content(objects) == expected
+
+
+def test_a_segment_that_was_replaced_there_does_not_come_back(shop, objects, machine):
+    """A shipper that lost its mark would put what an erasure took away."""
+    segment = shop.seal(event(0))
+    machine.ship()
+    key, erased = f"{SERIES}/{segment.path.name}", f"{SERIES}/000000000001-n1-c00000000.ndjson"
+    objects.put(erased, b"")
+    objects.delete([key])
+    shipped.write(shop.folder(), Mark())
+    machine.restart()
+    for _ in range(3):
+        [problem] = machine.ship(after_s=30).problems
+        assert erased in problem
+        assert str(segment.path) in problem
+    assert key not in objects.names()
+
+
+def test_a_description_that_is_gone_is_put_again(shop, objects, machine):
+    """While the series is written: nothing there can be compacted without it."""
+    shop.seal(event(0))
+    with shop.written():
+        machine.ship()
+        objects.delete([f"{SERIES}/series.json"])
+        machine.ship(after_s=30)
+    assert f"{SERIES}/series.json" in objects.names()
 
 
 def test_another_content_is_neither_replaced_nor_deleted_here(shop, objects, machine):
@@ -151,19 +230,62 @@ def test_segments_are_deleted_here_after_the_grace(shop, objects, machine):
     assert len(content(objects)) == 3
 
 
+def test_two_files_of_one_number_are_both_deleted_after_the_grace(shop, objects, machine):
+    """An erasure that was killed leaves such files."""
+    first = shop.seal(event(0))
+    twice = first.path.read_bytes() * 2
+    Sealed.in_folder(shop.folder(), 1, 2, crc32(twice)).path.write_bytes(twice)
+    shop.seal(event(1))
+    with shop.written():
+        machine.ship()
+        assert machine.ship(after_s=machine.grace_s).problems == ()
+    assert [item.number for item in shop.sealed()] == [2]
+
+
+def test_a_full_disk_does_not_stop_deletion(shop, objects, machine, monkeypatch):
+    """Deletion is what makes space for the marks."""
+    write_file = durable.write_file
+
+    def is_full(path: Path, data: bytes) -> None:
+        if path.name == shipped.NAME:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_file(path, data)
+
+    for number in range(3):
+        shop.seal(event(number))
+    with shop.written():
+        machine.ship()
+        monkeypatch.setattr(durable, "write_file", is_full)
+        assert "No space" in machine.ship(after_s=machine.grace_s).problems[0]
+        assert "No space" in unshipped.problems(shop.layout)[0]
+        assert [item.number for item in shop.sealed()] == [3]
+    assert len(content(objects)) == 3
+
+
+def test_a_series_that_cannot_be_read_stops_itself_alone(shop, objects, machine):
+    """And it is told."""
+    shop.seal(event(0))
+    shop.seal(event(1), series="h-w1-aa")
+    (shop.layout.log / "h-w1-aa" / "series.json").write_text("[]")
+    done = machine.ship()
+    assert ["h-w1-aa/series.json" in why for why in done.problems] == [True]
+    assert unshipped.problems(shop.layout) == done.problems
+    assert (len(content(objects)), f"{SERIES}/{ENDED}" in objects.names()) == (1, True)
+
+
 def test_a_segment_that_a_listing_missed_is_shipped_later(shop, objects, machine, monkeypatch):
     """Of two that are sealed while a folder is read, it may show the later one only."""
-    settle = safe_time.settle
+    settle_each = safe_time.settle_each
 
-    def without_the_first(*arguments: Path) -> Settled:
-        monkeypatch.setattr(safe_time, "settle", settle)
-        settled = settle(*arguments)
-        return replace(settled, sealed={SERIES: settled.sealed[SERIES][1:]})
+    def without_the_first(*arguments: Path) -> tuple[Settled, list[object]]:
+        monkeypatch.setattr(safe_time, "settle_each", settle_each)
+        settled, refused = settle_each(*arguments)
+        return replace(settled, sealed={SERIES: settled.sealed[SERIES][1:]}), refused
 
     shop.seal(event(0))
     shop.seal(event(1))
     expected = on_disk(shop)
-    monkeypatch.setattr(safe_time, "settle", without_the_first)
+    monkeypatch.setattr(safe_time, "settle_each", without_the_first)
     with shop.written():
         for _ in range(3):
             machine.ship()

@@ -14,13 +14,13 @@ DONE = Round(1, 0, is_complete=True, problems=())
 FAILED = Round(0, 1, is_complete=False, problems=("the server does not answer",))
 
 
-def results(*items: Round | OSError) -> Callable[[], Round]:
+def results(*items: Round | Exception) -> Callable[[], Round]:
     """Return a round that has these results, one after the other."""
-    left: Iterator[Round | OSError] = iter(items)
+    left: Iterator[Round | Exception] = iter(items)
 
     def ship() -> Round:
         result = next(left)
-        if isinstance(result, OSError):
+        if isinstance(result, Exception):
             raise result
         return result
 
@@ -30,12 +30,23 @@ def results(*items: Round | OSError) -> Callable[[], Round]:
 def test_a_drain_goes_on_until_nothing_is_left(caplog: pytest.LogCaptureFixture) -> None:
     """A failure is logged when it begins, and when it has ended."""
     caplog.set_level(logging.INFO)
-    rounds = Rounds(results(FAILED, FAILED, OSError("the disk fails"), DONE))
+    ended: list[bool] = []
+    failing = results(FAILED, FAILED, OSError("the disk fails"), DONE)
+    rounds = Rounds(failing, lambda: ended.append(True))
     rounds.drain()
     rounds.run()
-    assert rounds.is_complete
+    assert (rounds.is_complete, rounds.has_failed, ended) == (True, False, [True])
     assert [record.getMessage() for record in caplog.records] == [
         "segments are not shipped",
         "segments are not shipped",
         "segments are shipped again",
     ]
+
+
+def test_an_error_that_nobody_expected_ends_the_rounds() -> None:
+    """The process then ends, because one that only beats would never ship again."""
+    ended: list[bool] = []
+    rounds = Rounds(results(KeyError(7)), lambda: ended.append(True))
+    with pytest.raises(KeyError):
+        rounds.run()
+    assert (rounds.has_failed, ended) == (True, [True])
