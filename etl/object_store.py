@@ -127,7 +127,7 @@ class ObjectStore:
             return int(obstore.head(self._client, key)["size"])
 
     def listed(self, below: str = "") -> list[Listed]:
-        """Return all objects, or those below a key that ends in /, by key. Raises ObjectStoreError."""
+        """Return all objects, or those below a key that ends in /. Raises ObjectStoreError."""
         import obstore  # noqa: PLC0415
 
         with self._errors():

@@ -9,6 +9,7 @@ It offers
     backlog, spans                   the segments that may be read; finding a line in them
     store, opening                   where the segments are: a folder, or object storage
     shipping, rescue, unshipped      copying them to object storage; those that wait
-    shipped, excerpts                the mark of a shipped series; parts of segments to compact
+    progress, shipped                what a shipper knows of a series, and the mark that it keeps
+    excerpts                         parts of segments to compact
     series, compatibility            a series' folder; the formats that this version reads
 """

@@ -7,7 +7,6 @@ Claims are made under the log's lock, one process at a time.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from etl import durable
 from etl.log import closed, recovery, segments, series, shipped, spans
-from etl.log.format import FORMAT_VERSION, LOCK_FILE, SERIES_FILE
+from etl.log.format import LOCK_FILE, SERIES_FILE
 
 CLOCK_STEP_MAX_US = 3_000_000
 """The largest backward step of the clock that a series bridges: it stamps its latest time until the
@@ -75,8 +74,7 @@ def _create(log_folder: Path, log_lock: Path, prefix: str, begins_us: int) -> Cl
         raise RuntimeError(f"series {folder.name} was locked by another process when it was made")
     try:
         closed.publish(folder, begins_us)
-        content = {"format": FORMAT_VERSION, "series": folder.name}
-        durable.write_file(folder / SERIES_FILE, json.dumps(content).encode() + b"\n")
+        durable.write_file(folder / SERIES_FILE, series.description(folder.name))
     except OSError:
         os.close(lock_fd)
         shutil.rmtree(folder, ignore_errors=True)

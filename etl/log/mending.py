@@ -146,6 +146,12 @@ def _end(item: Line | Damage) -> int:
 def _replace_missing(store: SegmentStore, listed: Sequence[Sealed], place: Place) -> Mended:
     if not any(item.number > place.number for item in listed):
         raise MendRefused(f"series {place.series} has no segment {place.number}, and none after it")
+    if store.may_grow(place.series):
+        raise MendRefused(
+            f"segment {place.series}/{place.number} is missing, and its machine may still ship it; "
+            "restart the collectors of that machine, and mend it if it is missing after that; if "
+            f"that disk is lost, run `beaconlog ship --lost {place.series}` first"
+        )
     _put_placeholder(store, listed, place)
     return Mended(place.series, place.number, 0, 0, was_missing=True)
 

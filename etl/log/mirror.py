@@ -65,14 +65,22 @@ class SeriesMirror:
         return segments.by_number(segments.sealed_at(self._folder / name) for name in names)
 
     def _describe(self) -> None:
-        """Copy the description of the series, and refuse a format that cannot be read."""
+        """Copy the description of the series, and refuse a format that cannot be read.
+
+        Acknowledged lines without a description are read all the same; a shipper that lives puts it
+        again.
+        """
         durable.make_folder(self._folder.parent)
         durable.make_folder(self._folder)
-        with suppress(ObjectMissing):  # removed since it was listed
-            description = self._objects.get(key_of(self._folder.name, SERIES_FILE))
-            durable.write_file(self._folder / SERIES_FILE, description)
-            series.check_format(self._folder)
-            self._is_described = True
+        name = self._folder.name
+        try:
+            description = self._objects.get(key_of(name, SERIES_FILE))
+        except ObjectMissing:
+            durable.write_file(self._folder / SERIES_FILE, series.description(name))
+            return
+        durable.write_file(self._folder / SERIES_FILE, description)
+        series.check_format(self._folder)
+        self._is_described = True
 
     def _copy(self, missing: Sequence[Sealed]) -> None:
         to_get = [item for item in missing if not self._verify(item)]

@@ -16,9 +16,14 @@ from pathlib import Path
 
 from etl import durable
 from etl.log import closed, segments, shipped
-from etl.log.format import FORMATS_READ, LOCK_FILE, SERIES_FILE
+from etl.log.format import FORMAT_VERSION, FORMATS_READ, LOCK_FILE, SERIES_FILE
 
 _BARE = {SERIES_FILE, LOCK_FILE, closed.NAME, shipped.NAME}
+
+
+def description(name: str) -> bytes:
+    """Return the content of the description of a series."""
+    return json.dumps({"format": FORMAT_VERSION, "series": name}).encode() + b"\n"
 
 
 class SeriesFormatError(Exception):

@@ -37,6 +37,9 @@ from etl.log.warehouse_claim import WAREHOUSE, WarehouseClaim
 from etl.object_store import ObjectMissing, ObjectStore, ObjectStoreError
 
 CLOSED, ENDED = "closed", "ended"
+_ENDINGS = {CLOSED, ENDED}
+_LISTING_TIMEOUT_S = 10.0
+"""A report waits for a listing that hangs, so this is less than its timeout."""
 _PARALLEL = 4
 _SERIES = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 
@@ -54,8 +57,9 @@ class SharedLog:
         self._lock = threading.Lock()
 
     def sealed(self) -> dict[str, list[Sealed]]:
-        with self._errors(), self._lock:
-            listed = {name: names for name, names in self._names().items() if SERIES_FILE in names}
+        with self._errors(), self._only_listing():
+            # Of a series that is being removed, only what says that it has ended is left.
+            listed = {name: names for name, names in self._names().items() if names - _ENDINGS}
             self._clear_others(listed.keys())
             return {name: self._mirror_of(name).update(names) for name, names in listed.items()}
 
@@ -101,6 +105,10 @@ class SharedLog:
                     self._objects.delete([key_of(name, each) for each in (SERIES_FILE, CLOSED)])
                     self._objects.delete([key_of(name, ENDED)])
 
+    def may_grow(self, series_name: str, /) -> bool:
+        with self._errors():
+            return ENDED not in self._names().get(series_name, set())
+
     def _mirror_of(self, name: str) -> SeriesMirror:
         if name not in self._mirrors:
             self._mirrors[name] = SeriesMirror(self._objects, self.folder / name)
@@ -134,6 +142,18 @@ class SharedLog:
                 f"{self._objects.name}/{key_of(name, CLOSED)} is no promise of a series; if its "
                 "machine runs, its shipper puts a new one"
             ) from error
+
+    @contextmanager
+    def _only_listing(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=_LISTING_TIMEOUT_S):
+            raise LogUnavailable(
+                f"the log cannot be read: {self._objects.name} was listed for more than "
+                f"{_LISTING_TIMEOUT_S:g} s; check the network, and try again"
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -15,7 +15,8 @@ A collector's 2xx relies on this machine's disk alone; shipping moves the log on
 
 A failure of the store ends the first three steps, and the next round continues: nothing is deleted
 before it is confirmed. A series that cannot be read is a problem of its own. The series of a backup
-(`etl.log.shipped`) belong to other machines and are left alone. Segments that wait take space until the collectors refuse events (disk_free_bytes_min).
+(`etl.log.shipped`) belong to other machines and are left alone. Segments that wait take space until
+the collectors refuse events (disk_free_bytes_min).
 """
 
 from __future__ import annotations

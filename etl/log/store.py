@@ -48,6 +48,9 @@ class SegmentStore(Protocol):
     def put(self, series_name: str, number: int, entries: Sequence[Entry]) -> Sealed:
         """Put a segment of these entries, and return it. Raises LogUnavailable."""
 
+    def may_grow(self, series_name: str, /) -> bool:
+        """Return whether a machine may still ship segments of a series. Raises LogUnavailable."""
+
     def unshipped(self) -> Unshipped:
         """Return the segments of this machine that are to be here, and are not yet."""
 
@@ -84,6 +87,9 @@ class LocalLog:
 
     def put(self, series_name: str, number: int, entries: Sequence[Entry]) -> Sealed:
         return rewriting.write_sealed(self.folder / series_name, number, entries)
+
+    def may_grow(self, _: str, /) -> bool:
+        return False  # all that exists is here
 
     def unshipped(self) -> Unshipped:
         return Unshipped()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from etl import durable
 from etl.log.store import NotTheWarehouse
-from etl.object_store import ObjectExists, ObjectStore
+from etl.object_store import ObjectExists, ObjectMissing, ObjectStore
 
 WAREHOUSE = "warehouse"
 
@@ -29,20 +29,29 @@ class WarehouseClaim:
     _is_won: bool = False
 
     def win(self) -> None:
-        """Name this data folder, unless another one is named. Raises NotTheWarehouse."""
+        """Name this data folder, unless another one is named. Raises NotTheWarehouse.
+
+        A claim that was won is read again, because an operator may have handed it to another one.
+        """
         if not self._is_won:
             with suppress(ObjectExists):
                 self.objects.put_new(WAREHOUSE, self._identity())
-            self.verify()
+        self._is_won = False
+        self.verify()
 
     def verify(self) -> None:
         """Raise NotTheWarehouse if the object exists and names another data folder."""
         if self._is_won:
             return
-        if self.objects.get(WAREHOUSE) != self._identity():
+        where = f"{self.objects.name}/{WAREHOUSE}"
+        try:
+            named = self.objects.get(WAREHOUSE)
+        except ObjectMissing as error:
+            raise NotTheWarehouse(f"{where} is being replaced; try again") from error
+        if named != self._identity():
             raise NotTheWarehouse(
                 f"{self.objects.name} is compacted by another warehouse; ask that one, or delete "
-                f"{self.objects.name}/{WAREHOUSE} if it is gone for good with its lake"
+                f"{where} if that one is gone for good with its lake"
             )
         self._is_won = True
 

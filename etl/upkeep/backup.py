@@ -6,7 +6,8 @@ and no watermark of a series is above its copied segments. A restored copy never
 of the original: every start makes a new one.
 
 Only the newest version of each table is copied. The open segments (about the last 2 s) are left
-out. So are the salts, because a destroyed salt must not survive in a backup.
+out. So are the salts, because a destroyed salt must not survive in a backup, and the id of the
+warehouse, so that a copy that is tried out never deletes segments of object storage.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from etl.lake.keys.format import path_of
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import TABLES
 from etl.layout import Layout
-from etl.log import compatibility, segments
+from etl.log import compatibility, segments, shipped
 from etl.log import format as log_format
 from etl.log.segments import Sealed
+from etl.log.shipped import Mark
 from etl.log.store import LocalLog, SegmentStore
 
 
@@ -61,10 +63,12 @@ def run(data: Path, destination: Path, store: SegmentStore | None = None) -> Bac
     _copy_segments(store, target)
     pinned = [Snapshot.load(source.table(table.name), table) for table in TABLES]
     _copy_segments(store, target)
+    if store.folder != source.log:
+        _mark_copies(target)
     copied_segments = sum(map(len, segments.sealed_everywhere(target.log).values()))
     snapshots = [_copy_table(source, target, snapshot) for snapshot in pinned]
     _copy_directory(source, target)
-    for path in (source.tokens, source.tokens_made, source.signing, source.warehouse):
+    for path in (source.tokens, source.tokens_made, source.signing):
         if path.exists():
             shutil.copy2(path, target.root)
     paths = [path for path in target.root.rglob("*") if path.is_file()]
@@ -89,6 +93,13 @@ def _copy_segments(store: SegmentStore, target: Layout) -> None:
         (into / log_format.SERIES_FILE).write_bytes(description)
         for segment in listed:
             _copy_segment(segment, into)
+
+
+def _mark_copies(target: Layout) -> None:
+    """Mark the series, whose machines may live, so that they are not shipped from the copy."""
+    for name, listed in segments.sealed_everywhere(target.log).items():
+        upto = max((item.number for item in listed), default=0)
+        shipped.write(target.log / name, Mark(upto, is_copy=True))
 
 
 def _copy_segment(segment: Sealed, into: Path) -> None:

@@ -172,7 +172,7 @@ MUTANTS = (
         "tests/unit/etl/log/test_shipping.py::test_nothing_is_deleted_that_is_not_confirmed",
         (
             _SHIPPING,
-            "                if self._is_shipped(item)\n                and now_s",
+            "                if progress.is_shipped(item)\n                and now_s",
             "                if now_s",
         ),
     ),
@@ -181,8 +181,8 @@ MUTANTS = (
         "tests/unit/etl/log/test_shipping.py::test_a_promise_is_shipped_after_the_segments_that_it_relies_on",
         (
             _SHIPPING,
-            "            self._ship(to_ship[:_ROUND_SEGMENTS_MAX])\n",
-            "            self._promise(settled, set())\n            self._ship(to_ship)\n",
+            "        self._ship([item",
+            "        self._promise(settled, set())\n        self._ship([item",
         ),
     ),
     _mutant(

@@ -13,9 +13,10 @@ from object_tools import Machine, Objects, Warehouse
 
 from etl.lake.compaction import CompactionPlan
 from etl.lake.errors import LakeError
-from etl.log import mending
+from etl.log import mending, shared_log, shipped
 from etl.log.opening import store_of_segment
 from etl.log.shared_log import SharedLog
+from etl.log.shipped import Mark
 from etl.log.store import LocalLog, LogUnavailable
 from etl.object_store import ObjectStore, ObjectStoreError
 from etl.upkeep import backup, check, erasure
@@ -250,6 +251,91 @@ def test_a_backup_holds_the_segments_of_object_storage(machines, warehouse, tmp_
     backup.run(warehouse.data, copy.data, warehouse.log)
     assert copy.event_ids() == ["e0", "e1"]
     assert copy.compact().rows == 1
+
+
+def test_a_backup_is_not_shipped(machines, objects, warehouse, tmp_path):
+    """Its series belong to machines that may live, and its lake is behind the warehouse's."""
+    one, _ = machines
+    one.shop.seal(event(0))
+    with one.shop.written():
+        ship(machines)
+        warehouse.compact()
+        copy = Shop(tmp_path / "copy")
+        backup.run(warehouse.data, copy.data, warehouse.log)
+        before = {key: objects.get(key) for key in objects.names()}
+        restored = Machine(copy, objects, grace_s=0.0)
+        for _ in range(2):
+            assert restored.ship(after_s=1e6).is_complete
+    assert {key: objects.get(key) for key in objects.names()} == before
+    assert len(copy.sealed()) == 1
+    with pytest.raises(LogUnavailable, match="another warehouse"):
+        Warehouse(copy.data, objects).compact()
+
+
+def test_a_warehouse_whose_claim_was_given_to_another_stops(machines, objects, warehouse):
+    """Before it deletes what the other's lake does not hold."""
+    machines[0].shop.seal(event(0))
+    ship(machines)
+    warehouse.compact()
+    objects.delete(["warehouse"])
+    other = Warehouse(warehouse.data.with_name("other"), objects)
+    other.compact()
+    with pytest.raises(LogUnavailable, match="another warehouse"):
+        warehouse.compact()
+
+
+def test_segments_without_a_description_are_read(machines, objects, warehouse, tmp_path):
+    """They hold acknowledged events; a backup has them too."""
+    machines[0].shop.seal(event(0))
+    ship(machines)
+    objects.delete(["h-w0-aa/series.json"])
+    copy = Shop(tmp_path / "copy")
+    backup.run(warehouse.data, copy.data, warehouse.log)
+    assert warehouse.event_ids() == copy.event_ids() == ["e0"]
+    assert warehouse.compact().rows == 1
+
+
+def test_a_segment_that_its_machine_may_still_ship_is_not_replaced(machines, objects, warehouse):
+    """Until the series has ended."""
+    one, _ = machines
+    missing = one.shop.seal(event(0))
+    one.shop.seal(event(1))
+
+    def mend() -> None:
+        mending.run(warehouse.data, "h-w0-aa", 1, lambda: 0, warehouse.log)
+
+    with one.shop.written():
+        ship(machines)
+        objects.delete([f"h-w0-aa/{missing.path.name}"])
+        with pytest.raises(mending.MendRefused, match="ship --lost h-w0-aa"):
+            mend()
+    ship(machines)
+    mend()
+    assert warehouse.event_ids() == ["e1"]
+
+
+def test_a_compacted_segment_that_is_put_again_is_hidden_and_deleted(machines, objects, warehouse):
+    """A shipper that lost its mark asks again for what is gone."""
+    one, _ = machines
+    one.shop.seal(event(0))
+    ship(machines)
+    warehouse.compact(ONCE)
+    warehouse.compact(ONCE, after_s=10)
+    assert objects.names() == ["warehouse"]
+    shipped.write(one.shop.folder(), Mark())
+    one.restart()
+    ship(machines)
+    assert len(objects.names()) > 1
+    assert (warehouse.compact(ONCE, after_s=20).rows, warehouse.event_ids()) == (0, ["e0"])
+    warehouse.compact(ONCE, after_s=40)
+    assert objects.names() == ["warehouse"]
+
+
+def test_a_listing_that_hangs_is_not_waited_for(machines, warehouse, monkeypatch):
+    """A report has its own timeout."""
+    monkeypatch.setattr(shared_log, "_LISTING_TIMEOUT_S", 0.01)
+    with warehouse.log._only_listing(), pytest.raises(LogUnavailable, match="was listed"):
+        warehouse.log.sealed()
 
 
 @pytest.mark.parametrize("url", ["bucket", "s3://", "s3://B", "s3://bucket/a b", "https://x/y"])

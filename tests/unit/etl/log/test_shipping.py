@@ -15,8 +15,8 @@ from etl import durable
 from etl.log import mending, rescue, safe_time, shipped, unshipped
 from etl.log.rescue import NoSuchSeries, ShippingTaken
 from etl.log.safe_time import Settled
-from etl.log.shared_log import ENDED
 from etl.log.segments import Sealed
+from etl.log.shared_log import ENDED
 from etl.log.shipped import Mark
 from etl.object_store import ObjectExists
 
