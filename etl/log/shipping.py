@@ -155,14 +155,13 @@ class Shipper:
         self._promise(settled, {item.series for item in self._unshipped(settled)})
 
     def _look(self, name: str) -> None:
-        """Learn which segments of a series are there; put its description if it is not."""
+        """Put the description of a series, which may be gone, and learn which segments are there."""
         progress, now_s = self._series[name], self._monotonic_s()
         if progress.mark.has_ended or now_s - progress.looked_at_s < _LOOKED_EVERY_S:
             return
         folder = self._layout.log / name
+        self._objects.put(key_of(name, SERIES_FILE), (folder / SERIES_FILE).read_bytes())
         names = {item.key.rpartition("/")[2] for item in self._objects.listed(f"{name}/")}
-        if SERIES_FILE not in names:
-            self._objects.put(key_of(name, SERIES_FILE), (folder / SERIES_FILE).read_bytes())
         there = segments.by_number(segments.sealed_at(folder / each) for each in names)
         progress.names = {item.number: item.path.name for item in there}
         progress.looked_at_s = now_s
