@@ -24,7 +24,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -95,9 +94,11 @@ class Shipper:
         except OSError as error:
             unshipped.tell(self._layout, [str(error)])
             raise
+        problems = [f"a series is not shipped: {error}" for error in refused]
+        for name in settled.sealed.keys() - self._series.keys():
+            problems += _failure(partial(self._begin, name))
         settled = self._remember(settled)
         to_ship = self._unshipped(settled)
-        problems = [f"a series is not shipped: {error}" for error in refused]
         problems += _failure(partial(self._copy, settled, to_ship))
         left = self._unshipped(settled)
         for name, listed in settled.sealed.items():
@@ -111,10 +112,7 @@ class Shipper:
         return Round(len(to_ship) - len(left), len(left), is_complete, found)
 
     def _remember(self, settled: Settled) -> Settled:
-        """Begin with the series that are new, and forget those that are gone; leave out copies."""
-        for name in settled.sealed.keys() - self._series.keys():
-            with suppress(FileNotFoundError):  # released since then, without a line
-                self._series[name] = self._begin(name)
+        """Forget the series that are gone; return what is settled, without copies."""
         here = {name: listed for name, listed in settled.sealed.items() if name in self._series}
         self._series = {name: self._series[name] for name in here}
         own = {name: here[name] for name in here if not self._series[name].mark.is_copy}
@@ -124,14 +122,16 @@ class Shipper:
             self._stuck, self._stuck_at_s = {}, self._monotonic_s()
         return replace(settled, sealed=own)
 
-    def _begin(self, name: str) -> Progress:
+    def _begin(self, name: str) -> None:
         """Mark a series, so that its writer leaves its folder until it has ended there."""
         folder = self._layout.log / name
         with durable.locked(self._layout.log_lock):
+            if not folder.exists():
+                return  # released since it was listed, without a line
             if not (folder / shipped.NAME).exists():
                 shipped.write(folder, Mark())
         mark = shipped.read(folder)
-        return Progress(mark, written=mark)
+        self._series[name] = Progress(mark, written=mark)
 
     def _unshipped(self, settled: Settled) -> list[Sealed]:
         """Return the segments to ship, of all series in turn."""
@@ -155,7 +155,7 @@ class Shipper:
         self._promise(settled, {item.series for item in self._unshipped(settled)})
 
     def _look(self, name: str) -> None:
-        """Put the description of a series, which may be gone, and learn which segments are there."""
+        """Put the description of a series, and learn which segments are there."""
         progress, now_s = self._series[name], self._monotonic_s()
         if progress.mark.has_ended or now_s - progress.looked_at_s < _LOOKED_EVERY_S:
             return

@@ -255,6 +255,7 @@ def test_a_full_disk_does_not_stop_deletion(shop, objects, machine, monkeypatch)
         shop.seal(event(number))
     with shop.written():
         machine.ship()
+        shop.seal(event(4), series="h-w1-aa")
         monkeypatch.setattr(durable, "write_file", is_full)
         assert "No space" in machine.ship(after_s=machine.grace_s).problems[0]
         assert "No space" in unshipped.problems(shop.layout)[0]
