@@ -82,7 +82,8 @@ class WarehouseMetrics:
         self.tail = TailAge()
         self._layout = Layout(data.absolute())
         self._store = store or LocalLog.of(self._layout)
-        registry.register(_Folder(self._layout, self._store, self.tail))
+        self._folder = _Folder(self._layout, self._store, self.tail)
+        registry.register(self._folder)
         if counters:
             registry.register(_Requests(counters))
         if beats:
@@ -95,7 +96,11 @@ class WarehouseMetrics:
 
         Raises LakeError, LogUnavailable.
         """
-        sealed = self._store.sealed()
+        try:
+            sealed = self._folder.measured = self._store.sealed()
+        except LogUnavailable:
+            self._folder.measured = None
+            raise
         self.tail.observe(_waiting(sealed, _snapshots(self._layout)))
 
     def compacted(self, result: CompactionResult, took_s: float) -> None:
@@ -161,10 +166,19 @@ class _Beats(Collector):
 
 
 class _Folder(Collector):
-    """Gauges of log, lake and disk, read at each scrape."""
+    """Gauges of log, lake and disk, read at each scrape.
+
+    A log in object storage takes too long to list for that: `measured` is its last listing, and
+    None if that failed.
+    """
 
     def __init__(self, layout: Layout, store: SegmentStore, tail: TailAge) -> None:
         self._layout, self._store, self._tail = layout, store, tail
+        self.measured: dict[str, list[Sealed]] | None = {}
+
+    def _sealed(self) -> dict[str, list[Sealed]] | None:
+        is_local = self._store.folder == self._layout.log
+        return self._store.sealed() if is_local else self.measured
 
     def collect(self) -> Iterator[Metric]:
         free = shutil.disk_usage(self._layout.root).free
@@ -173,9 +187,8 @@ class _Folder(Collector):
         age_s = snapshot_file.age_s(self._layout.directory_snapshot, time.time())
         if age_s < inf:
             yield _gauge("beaconlog_directory_age_seconds", "Age of the saved directory.", age_s)
-        try:
-            sealed = self._store.sealed()
-        except LogUnavailable:
+        sealed = self._sealed()
+        if sealed is None:
             yield _gauge("beaconlog_log_readable", "Whether the log can be read.", 0)
             return
         yield _gauge("beaconlog_log_readable", "Whether the log can be read.", 1)

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from etl.lake.compaction import CompactionResult
 from etl.layout import Layout
 from etl.log.shared_log import SharedLog
+from etl.log.store import LogUnavailable
 from service.collector.throttle.valkey.tally import Word
 from service.shared.request_counters import RequestCounters
 from service.shared.throttle_counters import ThrottleCounters
@@ -101,6 +102,8 @@ def test_what_waits_to_be_shipped_is_told(shop: Shop) -> None:
     metrics = WarehouseMetrics(shop.data, None, store=SharedLog(objects, shop.layout))
     with objects.outage():
         machine.ship()
+        with pytest.raises(LogUnavailable):
+            metrics.observe_tail()
         samples = scraped(metrics)
     assert samples["beaconlog_log_readable"] == 0
     assert (samples["beaconlog_unshipped_segments"], samples["beaconlog_unshipped_problems"]) == (
@@ -109,7 +112,9 @@ def test_what_waits_to_be_shipped_is_told(shop: Shop) -> None:
     )
     assert samples["beaconlog_unshipped_bytes"] == shop.sealed()[0].path.stat().st_size
     machine.ship()
-    samples = scraped(metrics)
+    metrics.observe_tail()
+    with objects.outage():  # a scrape does not list
+        samples = scraped(metrics)
     assert (samples["beaconlog_log_readable"], samples["beaconlog_unshipped_segments"]) == (1, 0)
     assert samples["beaconlog_tail_segments"] == 1
 
