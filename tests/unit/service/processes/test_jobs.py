@@ -45,7 +45,8 @@ def test_an_outage_is_logged_once(folder, caplog):
             database.rename(folder.file)
             job.run()
     assert job.why_degraded() == []
-    assert [record.message for record in caplog.records] == ["the directory was not refreshed"] * 2
+    logged = "the directory could not be refreshed; the last snapshot still serves"
+    assert [record.message for record in caplog.records] == [logged] * 2
 
 
 def test_a_directory_in_a_file_needs_no_job():
