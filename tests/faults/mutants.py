@@ -124,14 +124,14 @@ MUTANTS = (
         "tests/unit/etl/log/test_safe_time.py::test_segments_are_listed_after_the_promises_are_read",
         (
             "etl/log/safe_time.py",
-            "    dead: set[str] = set()\n    with durable.locked(lock):\n",
-            "    dead: set[str] = set()\n    with durable.locked(lock):\n"
-            "        sealed = segments.sealed_everywhere(log_folder)\n",
+            "    with durable.locked(lock):\n",
+            "    with durable.locked(lock):\n"
+            "        listed = segments.sealed_everywhere(log_folder)\n",
         ),
         (
             "etl/log/safe_time.py",
-            "        sealed = segments.sealed_everywhere(log_folder)\n    return",
-            "    return",
+            "        listed = segments.sealed_everywhere(log_folder)\n    sealed",
+            "    sealed",
         ),
     ),
     _mutant(
