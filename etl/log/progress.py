@@ -1,4 +1,4 @@
-"""What a shipper knows of one series: which segments are copied, and what is put beside them."""
+"""The shipper's memory of one series: the segments that are copied, and what is put beside them."""
 
 from __future__ import annotations
 

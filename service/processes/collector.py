@@ -35,7 +35,7 @@ from service.collector.signing.verifier import Verifier
 from service.collector.throttle.limiter import Limiter
 from service.collector.visitors import DailySalts
 from service.processes import child
-from service.processes.child import LogOptions
+from service.processes.child import LogOptions, Stop
 from service.processes.directory_source import DirectorySource
 from service.processes.memory import give_back_regularly
 from service.processes.not_ready import NotYet, begin_or_retry
@@ -105,7 +105,7 @@ def name(slot: int) -> str:
 class _Collector:
     """The parts of a collector, and the order in which they start and stop."""
 
-    def __init__(self, start: CollectorStart, slot: int, stop: asyncio.Event) -> None:
+    def __init__(self, start: CollectorStart, slot: int, stop: Stop) -> None:
         self._start = start
         self._options = options = start.options
         self._slot = slot
@@ -234,7 +234,7 @@ class _Collector:
 
     def _journal_broke(self) -> None:
         self._failed = True
-        self._stop.set()
+        self._stop.set_now()
 
     async def _clear_salts(self) -> None:
         while True:
@@ -246,13 +246,9 @@ class _Collector:
             await asyncio.sleep(_SALTS_CLEARED_EVERY_S)
 
     async def _drain(self, server: Server, journal: Journal) -> None:
-        """Answer the requests in flight, and seal the open segment.
-
-        A process that failed takes no new connection; else see the setting `drain_delay_s`.
-        """
+        """Answer the requests in flight, and seal the open segment."""
         self._in_flight.draining = True
-        if not self._failed:
-            await asyncio.sleep(self._options.drain_delay_s)
+        await self._stop.delay(self._options.drain_delay_s)
         server.stop()
         loop = asyncio.get_running_loop()
         # After a failure nobody serves the port until this process has ended: do not wait long.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,7 @@ from etl.log import rescue
 from etl.log.rescue import ShippingTaken
 from etl.log.shipping import Round, Shipper, destination
 from service.processes import child
-from service.processes.child import LogOptions
+from service.processes.child import LogOptions, Stop
 from service.shared.state import Shared
 
 log = logging.getLogger(__name__)
@@ -49,23 +50,21 @@ def run(start: ShipperStart, lifeline: int) -> int:
     return child.run(NAME, start.logs, lifeline, partial(_serve, start))
 
 
-async def _serve(start: ShipperStart, stop: asyncio.Event) -> int:
+async def _serve(start: ShipperStart, stop: Stop) -> int:
     """Ship in a thread that ends with the process, even if it hangs in a request."""
-    layout, objects = (
-        Layout(start.data.absolute()),
-        destination(start.log_url),
-    )
+    layout, objects = Layout(start.data.absolute()), destination(start.log_url)
     try:
         with rescue.only_shipper(layout):
             loop = asyncio.get_running_loop()
-            end = partial(loop.call_soon_threadsafe, stop.set)
+            end = partial(loop.call_soon_threadsafe, stop.set_now)
             rounds = Rounds(Shipper(layout, objects, grace_s=start.grace_s).round, end)
             threading.Thread(target=rounds.run, name="rounds", daemon=True).start()
             start.shared.beats.keep_beating(NAME)
             log.info("shipping", extra={"fields": {"to": start.log_url}})
             await stop.wait()
             rounds.drain()
-            is_complete = await _is_set_within(rounds, start.drain_delay_s + _DRAIN_S)
+            delay_s = 0.0 if stop.is_now else start.drain_delay_s
+            is_complete = await _is_set_within(rounds, delay_s + _DRAIN_S)
     except ShippingTaken as error:
         log.error("cannot ship", extra={"fields": {"why": str(error)}})
         return 1
@@ -117,10 +116,11 @@ class Rounds:
             is_draining = self._draining.is_set()
             done = self._round()
             self.is_complete = is_draining and done is not None and done.is_complete
-            if done is None or done.problems:
-                self._draining.wait(_PAUSE_AFTER_FAILURE_S)
-            elif not done.waiting:
-                threading.Event().wait(_PAUSE_S)
+            has_problems = done is None or bool(done.problems)
+            if has_problems:
+                self._draining.wait(_PAUSE_AFTER_FAILURE_S)  # not at all in a drain
+            if has_problems or (done and not done.waiting):
+                time.sleep(_PAUSE_S)
 
     def _round(self) -> Round | None:
         try:

@@ -22,7 +22,7 @@ from etl.schedule import Schedule
 from etl.upkeep import maintenance
 from service.collector.client import ClientAddress
 from service.processes import child
-from service.processes.child import LogOptions
+from service.processes.child import LogOptions, Stop
 from service.processes.directory_source import WAREHOUSE_REFRESHES_AT, DirectorySource
 from service.processes.jobs import (
     CompactionJob,
@@ -88,7 +88,7 @@ def run(start: WarehouseStart, lifeline: int) -> int:
     return child.run(NAME, start.options.logs, lifeline, partial(_serve, start))
 
 
-async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
+async def _serve(start: WarehouseStart, stop: Stop) -> int:
     options, beats = start.options, start.shared.beats
     layout = Layout(options.data.absolute())
     store = open_store(layout, options.log_url)
@@ -125,7 +125,7 @@ async def _serve(start: WarehouseStart, stop: asyncio.Event) -> int:
     beats.keep_beating(NAME)
     log.info("reporting")
     await stop.wait()
-    await asyncio.sleep(options.drain_delay_s)
+    await stop.delay(options.drain_delay_s)
     refreshing.cancel()
     await _drain(server, pool, schedule)
     return 0

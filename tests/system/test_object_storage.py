@@ -47,7 +47,7 @@ def counted(service: Service) -> int | None:
 
 
 def degraded(service: Service) -> list[str]:
-    """What the collector lists as degraded; it is ready all the while."""
+    """The list `degraded` of the collector; it is ready all the while."""
     reply = service.get("/readyz")
     assert reply.status == 200
     found: list[str] = reply.body.get("degraded", [])

@@ -134,6 +134,17 @@ def test_a_delayed_drain_takes_events_while_it_is_not_ready(start_service: Start
     service.kill()
 
 
+def test_a_dead_supervisor_cuts_a_delayed_drain_off(start_service: StartService) -> None:
+    """Its successor needs the port."""
+    service = start_service(segment_age_s=NEVER_S, drain_delay_s=NEVER_ENDING_DRAIN_S)
+    accepted(service)
+    os.kill(service.pid, signal.SIGKILL)
+    service.process.wait(PATIENCE_S)
+    eventually(lambda: not takes_connections(service), PATIENCE_S)
+    eventually(lambda: not service.children(), PATIENCE_S)
+    assert left_open(service) == []
+
+
 def takes_connections(service: Service) -> bool:
     with suppress(ConnectionRefusedError), closing(connect(service.url, PATIENCE_S)):
         return True

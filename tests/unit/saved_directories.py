@@ -37,7 +37,7 @@ class Folder:
         self.saved = self.another(self.database)
 
     def another(self, database: DirectoryDatabase) -> SavedDirectory:
-        """What another process of the folder has."""
+        """The directory of another process of the folder."""
         return SavedDirectory(self.layout, database, max_age_s=MAX_AGE_S, now_s=self.clock)
 
     def close(self, tenant: Tenant) -> None:

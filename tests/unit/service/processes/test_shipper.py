@@ -43,6 +43,17 @@ def test_a_drain_goes_on_until_nothing_is_left(caplog: pytest.LogCaptureFixture)
     ]
 
 
+def test_a_drain_pauses_between_rounds_that_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or it would try for all of its time without a break."""
+    pauses: list[float] = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+    rounds = Rounds(results(FAILED, OSError("the disk fails"), DONE), lambda: None)
+    rounds.drain()
+    rounds.run()
+    assert len(pauses) >= 2
+    assert min(pauses) > 0
+
+
 def test_an_error_that_nobody_expected_ends_the_rounds() -> None:
     """The process then ends, because one that only beats would never ship again."""
     ended: list[bool] = []

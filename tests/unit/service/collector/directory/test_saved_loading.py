@@ -59,7 +59,7 @@ def test_a_start_without_the_database_serves_the_last_snapshot(folder, caplog):
 
 @pytest.mark.parametrize("content", [None, b"rubbish"])
 def test_a_start_with_neither_says_why(folder, content):
-    """What is wrong with the database, and with the file."""
+    """The fault of the database, and that of the file."""
     if content is not None:
         folder.snapshot.write_bytes(content)
     folder.lose_database()
