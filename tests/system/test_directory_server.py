@@ -62,13 +62,19 @@ def options(url: str) -> dict[str, Any]:
     return {"directory_url": url, "directory_refresh_s": 1.0, "segment_age_s": 0.05}
 
 
+def accepting(start_service: StartService, url: str) -> Service:
+    """A service with a directory on the server, which has accepted an event."""
+    service = start_service(directory=False, **options(url))
+    service.import_directory()
+    eventually(lambda: tracked(service, CALL) == 202, SOON_S)
+    return service
+
+
 def test_all_but_look_ups_goes_on_without_the_database(
     start_service: StartService, server: PostgreSQL, url: str
 ) -> None:
     """Through a start of the service too; then the database comes back, and all is as before."""
-    service = start_service(directory=False, **options(url))
-    service.import_directory()
-    eventually(lambda: tracked(service, CALL) == 202, SOON_S)
+    service = accepting(start_service, url)
     eventually(lambda: is_reported(service, 1), SOON_S)
     server.kill()
     try:
@@ -114,9 +120,7 @@ def test_a_shop_that_was_closed_stays_closed(
     start_service: StartService, server: PostgreSQL, url: str
 ) -> None:
     """A start without the database does not accept for it again."""
-    service = start_service(directory=False, **options(url))
-    service.import_directory()
-    eventually(lambda: tracked(service, CALL) == 202, SOON_S)
+    service = accepting(start_service, url)
     service.import_directory(TENANTS_CSV.replace("La Colmena,active", "La Colmena,closed"))
     eventually(lambda: tracked(service, CALL) == 404, SOON_S)
     server.kill()
@@ -133,9 +137,7 @@ def test_a_hung_database_holds_nothing_up(
     start_service: StartService, server: PostgreSQL, url: str
 ) -> None:
     """Neither events and reports, nor a start and an end of the service."""
-    service = start_service(directory=False, **options(url))
-    service.import_directory()
-    eventually(lambda: tracked(service, CALL) == 202, SOON_S)
+    service = accepting(start_service, url)
     eventually(lambda: is_reported(service, 1), SOON_S)
     with server.hung():
         assert tracked(service, STRANGER) == 503

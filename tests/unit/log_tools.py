@@ -185,6 +185,13 @@ class Shop:
         return [event_id for (event_id,) in rows]
 
 
+def ids(view: LiveView, tenant: int | None = None) -> list[str]:
+    """The ids of the events that a view shows, of all shops or of one, in order."""
+    with view.connect(tenant=tenant) as con:
+        found = con.execute("SELECT event_id FROM events ORDER BY ALL").fetchall()
+    return [text for (text,) in found]
+
+
 def loaded_and_set_aside(shop: Shop) -> Callable[..., Snapshot]:
     """Return a `Snapshot.load` after which the newest entry of the table's log is set aside, as a
     compaction does with an entry that a power cut tore."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from log_tools import Shop, event
+from log_tools import Shop, event, ids
 from watched_connection import Watched
 
 from etl.lake import duck
@@ -19,17 +19,10 @@ from etl.lake.live.view import LiveView
 from etl.log import rewriting, segments, verification
 from etl.log.format import Line
 
-IDS = "SELECT event_id FROM events ORDER BY ALL"
-
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path / "data")
-
-
-def ids(view: LiveView) -> list[str]:
-    with view.connect() as con:
-        return [text for (text,) in con.execute(IDS).fetchall()]
 
 
 def erase_first_line(segment: segments.Sealed) -> None:

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from log_tools import Shop, event
+from log_tools import Shop, event, ids
 
 from etl.lake import superseded
 from etl.lake.errors import LakeError
 from etl.lake.live.view import LiveView
 from etl.lake.snapshot import Snapshot
-
-IDS = "SELECT event_id FROM events ORDER BY ALL"
 
 
 class Parsed(Exception):
@@ -23,11 +21,6 @@ class Parsed(Exception):
 
 def refuse() -> duckdb.DuckDBPyConnection:
     raise Parsed
-
-
-def ids(view: LiveView, tenant: int | None = None) -> list[str]:
-    with view.connect(tenant=tenant) as con:
-        return [text for (text,) in con.execute(IDS).fetchall()]
 
 
 @pytest.fixture

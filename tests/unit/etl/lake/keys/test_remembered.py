@@ -7,23 +7,16 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from log_tools import DAY_S, START, Shop, event, flip
+from log_tools import DAY_S, START, Shop, event, flip, ids
 
 from etl.lake.keys.format import KeyFile, path_of
 from etl.lake.live.view import LiveView
 from etl.upkeep import maintenance
 from etl.upkeep.maintenance import MaintenancePlan
 
-IDS = "SELECT event_id FROM events ORDER BY ALL"
-
 
 def keyed(after_s: float, key: str, tenant: int = 1) -> bytes:
     return event(after_s, event_id=f"{key}@{after_s:g}", tenant_id=tenant, dedupe_key=f"id:{key}")
-
-
-def ids(view: LiveView, tenant: int | None = None) -> list[str]:
-    with view.connect(tenant=tenant) as con:
-        return [text for (text,) in con.execute(IDS).fetchall()]
 
 
 @pytest.fixture
