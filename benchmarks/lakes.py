@@ -16,6 +16,7 @@ from benchmarks import pages, users
 from benchmarks.rounds import tell
 from etl.lake import commits, duck, parquet
 from etl.lake.snapshot import SIGNED
+from etl.lake.table_store import LocalTable
 from etl.lake.tables import EVENTS, PARTITION
 from etl.layout import Layout
 
@@ -57,7 +58,7 @@ def fill(data: Path, lake: Lake) -> None:
     layout = Layout(data)
     layout.prepare()
     folder = layout.table(EVENTS.name)
-    snapshot = commits.open_or_create(folder, EVENTS)
+    snapshot = commits.open_or_create(LocalTable(folder, EVENTS))
     tell(f"a lake of {lake.events:,} events")
     listed = []
     with duck.connect(
@@ -71,7 +72,7 @@ def fill(data: Path, lake: Lake) -> None:
             listed.append(parquet.write_file(con, folder, rows, f"bench-{number}"))
     written = sum(file.rows for file in listed)
     books = {"lines": written, "rows": written, "duplicates": 0}
-    commits.commit(folder, snapshot, listed, {SIGNED: 1}, books)  # some sales are signed
+    commits.commit(snapshot, listed, {SIGNED: 1}, books)  # some sales are signed
 
 
 def _files(lake: Lake) -> list[_File]:

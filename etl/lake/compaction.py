@@ -40,13 +40,13 @@ from pathlib import Path
 import duckdb
 from deltalake.exceptions import CommitFailedError
 
-from etl import durable
 from etl.lake import commits, duck, expiry, passes, selection
 from etl.lake.errors import LakeError
 from etl.lake.passes import PassCounts
 from etl.lake.selection import UNBOUNDED_US, PassLimits, Selection, Watermarks
 from etl.lake.snapshot import Snapshot, held_whole, of_table
 from etl.lake.staging import SegmentUnreadable
+from etl.lake.store import LakeStore, LocalLake
 from etl.lake.tables import EVENTS, TABLES
 from etl.layout import Layout
 from etl.log import backlog, claiming, compatibility, spans
@@ -92,22 +92,27 @@ class CompactionResult:
 
 
 def run(
-    data: Path, plan: CompactionPlan, now_s: float, store: SegmentStore | None = None
+    data: Path,
+    plan: CompactionPlan,
+    now_s: float,
+    store: SegmentStore | None = None,
+    lake: LakeStore | None = None,
 ) -> CompactionResult:
     """Compact every sealed line before the safe time. `now_s`: Unix time.
 
-    `store` holds the segments; the log of the data folder by default. Raises LakeError,
-    LogUnavailable, DataFolderError, SeriesFormatError, CompactionConflict; OSError.
+    `store` holds the segments and `lake` the tables; those of the data folder by default. Raises
+    LakeError, LogUnavailable, DataFolderError, SeriesFormatError, CompactionConflict; OSError.
     """
     layout = Layout(data.absolute())
     compatibility.refuse_newer(layout)
     layout.prepare()
-    with durable.locked(layout.lake_lock):
-        return run_with_lock(layout, plan, now_s, store or LocalLog.of(layout))
+    lake = lake or LocalLake(layout)
+    with lake.locked():
+        return run_with_lock(layout, plan, now_s, store or LocalLog.of(layout), lake)
 
 
 def run_with_lock(
-    layout: Layout, plan: CompactionPlan, now_s: float, store: SegmentStore
+    layout: Layout, plan: CompactionPlan, now_s: float, store: SegmentStore, lake: LakeStore
 ) -> CompactionResult:
     """Compact as `run` does; the caller holds the lake's lock."""
     result = CompactionResult()
@@ -115,12 +120,12 @@ def run_with_lock(
     with duck.connect(
         layout.spill, memory_bytes_max=plan.memory_bytes_max, threads_max=plan.threads_max
     ) as database:
-        job = _Run(layout, plan, settled, result, database)
+        job = _Run(layout, lake, plan, settled, result, database)
         while _one_pass(job):
             pass
     snapshots = job.snapshots
     result.deleted_segments = expiry.delete_compacted(
-        layout, store, snapshots, before_s=now_s - plan.segment_grace_s
+        lake, store, snapshots, before_s=now_s - plan.segment_grace_s
     )
     result.version = of_table(snapshots, EVENTS).version
     for stopped in result.stopped:
@@ -167,8 +172,8 @@ def _fields(stopped: Stopped) -> dict[str, object]:
     return {"series": stopped.series, "segment": stopped.segment, "reason": stopped.reason}
 
 
-def _snapshots(layout: Layout) -> list[Snapshot]:
-    return [commits.open_or_create(layout.table(table.name), table) for table in TABLES]
+def _snapshots(lake: LakeStore) -> list[Snapshot]:
+    return [commits.open_or_create(lake.table(table)) for table in TABLES]
 
 
 @dataclass(slots=True)
@@ -182,6 +187,7 @@ class _Run:
     """
 
     layout: Layout
+    lake: LakeStore
     plan: CompactionPlan
     settled: Settled
     result: CompactionResult
@@ -205,7 +211,7 @@ def _one_pass(job: _Run) -> bool:
     """Compact the lines of one pass; return False if there was nothing to take."""
     conflicts = 0
     while conflicts < _CONFLICTS_MAX:
-        snapshots = job.snapshots = job.snapshots or _snapshots(job.layout)
+        snapshots = job.snapshots = job.snapshots or _snapshots(job.lake)
         held = _watermarks(job, snapshots)
         taken = selection.choose(job.settled.sealed, held, job.verified, job.limits)
         job.result.stopped = taken.stopped

@@ -11,25 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from etl.lake import delta_log
 from etl.lake.errors import VersionNotFound
 from etl.lake.snapshot import Snapshot, held_whole
-from etl.layout import Layout
+from etl.lake.store import LakeStore
 from etl.log.segments import Sealed
 from etl.log.store import SegmentStore
 
 
 def delete_compacted(
-    layout: Layout, store: SegmentStore, snapshots: Sequence[Snapshot], *, before_s: float
+    lake: LakeStore, store: SegmentStore, snapshots: Sequence[Snapshot], *, before_s: float
 ) -> int:
     """Delete the segments that every table held at Unix time `before_s`; return their number."""
     dead = store.dead_series()
     sealed = {name: _deletable(listed, dead) for name, listed in store.sealed().items()}
     held: list[Sealed] = []
     if _held_of(sealed, snapshots):
-        aged = [_snapshot_at(layout.table(item.table.name), item, before_s) for item in snapshots]
+        aged = [_snapshot_at(lake, item, before_s) for item in snapshots]
         held = _held_of(sealed, aged)
         store.delete(held)
     store.remove_dead(dead)
@@ -51,10 +50,11 @@ def _deletable(listed: list[Sealed], dead: set[str]) -> list[Sealed]:
     return listed if listed and listed[0].series in dead else listed[:-1]
 
 
-def _snapshot_at(folder: Path, newest: Snapshot, before_s: float) -> Snapshot:
+def _snapshot_at(lake: LakeStore, newest: Snapshot, before_s: float) -> Snapshot:
     """Return the newest snapshot committed by `before_s`; an empty one if there is none."""
-    version = delta_log.newest_at(folder, before_s)
-    with suppress(VersionNotFound):  # its files were deleted: that time is unknown
+    table = lake.table(newest.table)
+    version = delta_log.newest_at(table.folder, before_s)
+    with suppress(VersionNotFound):  # its entry was deleted: that time is unknown
         if version is not None:
-            return Snapshot.load(folder, newest.table, version)
+            return Snapshot.of(table, version)
     return Snapshot.empty(newest.table)

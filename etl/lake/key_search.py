@@ -5,9 +5,10 @@ An event id counts for 24 hours before and after its receipt, a transaction for 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import duckdb
 import pyarrow as pa
@@ -41,9 +42,13 @@ class Memory:
         """Return a memory that shares the files and keeps its own answers from now on."""
         return Memory(self.known, self._files)
 
-    def open(self, data_file: str) -> KeyFile:
+    def missing(self, data_files: Iterable[str]) -> list[str]:
+        """Return the Parquet files whose key files are not open."""
+        return [data_file for data_file in data_files if data_file not in self._files]
+
+    def open(self, data_file: str, size_of: Callable[[str], int | None]) -> KeyFile:
         """Open a key file once. Raises what KeyFile.open raises."""
-        file = self._files.get(data_file) or KeyFile.open(data_file)
+        file = self._files.get(data_file) or KeyFile.open(data_file, size_of(data_file))
         self._files[data_file] = file
         return file
 
@@ -95,7 +100,9 @@ def find(
     first_day = (_EPOCH + timedelta(microseconds=first_us)).date()
     files = events.files_since(str(first_day))
     asked = [file for file in files if among is None or file in among]
-    answer = lookup.ask(asked, list(questions.values()), memory.open)
+    events.fetch_keys(memory.missing(asked))
+    open_file = partial(memory.open, size_of=events.size_bytes)
+    answer = lookup.ask(asked, list(questions.values()), open_file)
     memory.keep_only(set(events.files).difference(answer.unusable))  # those will be made again
     if sum(len(known.hashes) for known in answer.known) <= _KNOWN_MAX:
         memory.known = dict(zip(questions, answer.known, strict=True))

@@ -49,15 +49,11 @@ def write(
     counts.lines = duck.count(con, "lines")
     staging.stage_tables(con, snapshots)
     for snapshot in snapshots:
-        _write_table(con, layout, snapshot, taken, counts)
+        _write_table(con, snapshot, taken, counts)
 
 
 def _write_table(
-    con: duckdb.DuckDBPyConnection,
-    layout: Layout,
-    snapshot: Snapshot,
-    taken: Selection,
-    counts: PassCounts,
+    con: duckdb.DuckDBPyConnection, snapshot: Snapshot, taken: Selection, counts: PassCounts
 ) -> None:
     table = snapshot.table
     moved = _moved(snapshot, taken)
@@ -67,15 +63,17 @@ def _write_table(
         moved[SIGNED] = 1
     staged = duck.count(con, f"staged_{table.name}")
     marked = mark_duplicates(con, snapshot) if table is EVENTS else Marked(0, {})
-    files = parquet.write(con, layout.table(table.name), table, _key(snapshot, taken))
+    _, store = snapshot.opened()
+    files = parquet.write(con, store.folder, table, store.file_key(_key(snapshot, taken)))
     rows = sum(file.rows for file in files)
     books = {"lines": staged, "rows": rows, "duplicates": marked.duplicates}
-    commits.commit(layout.table(table.name), snapshot, files, moved, books)
+    commits.commit(snapshot, files, moved, books)
     if table is EVENTS:
         counts.rows += rows
         counts.duplicates += marked.duplicates
         for path, reason in islice(marked.unusable.items(), _REMADE_MAX):
-            upkeep.remake(con, path, snapshot.relation([path]), reason)
+            if upkeep.remake(con, path, snapshot.relation([path]), reason):
+                store.put_keys(path)
     elif table is REJECTED:
         counts.rejected += rows
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 
@@ -43,16 +42,15 @@ class Rewrite:
         return "r" + hashlib.sha256(text.encode()).hexdigest()[:19]
 
 
-def run(
-    con: duckdb.DuckDBPyConnection, folder: Path, snapshot: Snapshot, rewrite: Rewrite
-) -> DataFile | None:
+def run(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, rewrite: Rewrite) -> DataFile | None:
     """Write the file, durable but not committed, and return it; None if no row is kept."""
-    before = snapshot.relation([str(folder / file.path) for file in rewrite.files])
+    _, store = snapshot.opened()
+    before = snapshot.relation([str(store.folder / file.path) for file in rewrite.files])
     kept = f"(FROM {before} WHERE {rewrite.keep})"
     if not one_value(con, f"SELECT count(*) FROM {kept}"):
         return None
     rows = PartitionRows(snapshot.table, rewrite.event_date, kept)
-    written = parquet.write_file(con, folder, rows, rewrite.key)
+    written = parquet.write_file(con, store.folder, rows, store.file_key(rewrite.key))
     after = snapshot.relation([str(written.path)])
     if _fingerprint(con, kept) != _fingerprint(con, after):
         raise RewriteMismatch(f"{written.path} does not hold the rows it was made from")

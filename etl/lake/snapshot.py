@@ -20,8 +20,8 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from etl.lake.duck import quoted
 from etl.lake.errors import LakeError, VersionNotFound, lake_errors, one_line
-from etl.lake.tables import PARTITION, TABLES, Table
-from etl.layout import Layout
+from etl.lake.table_store import LocalTable, TableStore, name_of
+from etl.lake.tables import PARTITION, Table
 
 SIGNED = "beaconlog-signed"
 """The app id that the first commit with a signed sale sets to 1."""
@@ -41,12 +41,16 @@ class ListedFile:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One version of one table; `version` is None if the table does not exist yet."""
+    """One version of one table; `version` is None if the table does not exist yet.
+
+    `files` are paths of Parquet files. The SQL that reads them makes `store` fetch them first.
+    """
 
     table: Table
     version: int | None
     files: tuple[str, ...]
     delta: DeltaTable | None
+    store: TableStore | None = None
     _transactions: dict[tuple[int, str], int] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -54,23 +58,43 @@ class Snapshot:
 
     @classmethod
     def load(cls, folder: Path, table: Table, version: int | None = None) -> Snapshot:
-        """Load the newest version of a table, or `version`. Raises LakeError, VersionNotFound."""
+        """Load the newest version of a table in a folder, or `version`.
+
+        Raises LakeError, VersionNotFound.
+        """
+        snapshot = cls.of(LocalTable(folder, table), version)
+        if version is not None:
+            snapshot.require_files()
+        return snapshot
+
+    @classmethod
+    def of(cls, store: TableStore, version: int | None = None) -> Snapshot:
+        """Load the newest version of the Delta log that `store` has here, or `version`.
+
+        Raises LakeError, VersionNotFound.
+        """
+        folder, table = store.folder, store.table
         delta = _newest(folder, table) if version is None else _at(folder, table, version)
         if delta is None:
             return cls.empty(table)
-        snapshot = _of(table, delta)
-        if version is not None and not all(Path(file).exists() for file in snapshot.files):
-            raise VersionNotFound(f"{table.name} no longer has the files of version {version}")
-        return snapshot
+        return _of(store, delta)
 
     @classmethod
     def empty(cls, table: Table) -> Snapshot:
         """Return the snapshot of a table that does not exist yet."""
         return cls(table, None, (), None)
 
+    def opened(self) -> tuple[DeltaTable, TableStore]:
+        """Return the Delta table and its store. Raises LakeError if it was never created."""
+        if self.delta is None or self.store is None:
+            raise LakeError(f"table {self.table.name} was never created")
+        return self.delta, self.store
+
     def after_commit(self) -> Snapshot:
         """Return the version to which a commit has moved this snapshot's Delta table."""
-        return self if self.delta is None else _of(self.table, self.delta)
+        if self.delta is None or self.store is None:
+            return self
+        return _of(self.store, self.delta)
 
     def watermark(self, series: str) -> int:
         """Return the last segment of `series` that the table holds whole; 0 for none.
@@ -110,6 +134,27 @@ class Snapshot:
             key=lambda file: file.path,
         )
 
+    def require_files(self) -> None:
+        """Raise VersionNotFound unless the table still has every file of this version."""
+        names = [name_of(file) for file in self.files]
+        if self.store and self.store.present(names) != set(names):
+            version = f"version {self.version}"
+            raise VersionNotFound(f"{self.table.name} no longer has the files of {version}")
+
+    def fetch(self) -> None:
+        """Make every file of this version be here. Raises LakeError."""
+        if self.store:
+            self.store.fetch(self.files)
+
+    def fetch_keys(self, files: Sequence[str]) -> None:
+        """Make the key files of these files be here, unless they are missing. Raises LakeError."""
+        if self.store:
+            self.store.fetch_keys(files)
+
+    def size_bytes(self, file: str) -> int | None:
+        """Return the size of a file that need not be here; None if it is here for certain."""
+        return self.store.size_bytes(file) if self.store else None
+
     def property(self, name: str) -> str | None:
         """Return a property of the table; None if it is not set."""
         value = self.delta.metadata().configuration.get(name) if self.delta else None
@@ -125,17 +170,23 @@ class Snapshot:
         ]
 
     def relation(self, files: Sequence[str] | None = None) -> str:
-        """Return SQL that reads the table (or some of its files) with the table's columns."""
-        return _reading(self.files if files is None else files, self.table, self.table.read)
+        """Return SQL that reads the table (or some of its files) with the table's columns.
+
+        Raises LakeError if the files cannot be fetched.
+        """
+        return self._reading(self.files if files is None else files, self.table.read)
 
     def stored_relation(self, files: Sequence[str]) -> str:
-        """Return SQL that reads some of the table's files with the stored columns."""
-        return _reading(files, self.table, self.table.read_stored)
+        """Return SQL that reads some of the table's files with the stored columns.
 
+        Raises LakeError if they cannot be fetched.
+        """
+        return self._reading(files, self.table.read_stored)
 
-def compacted_to(layout: Layout, series: str) -> int:
-    """Return the last segment of a series that the lake holds whole. Raises LakeError."""
-    return held_whole([Snapshot.load(layout.table(table.name), table) for table in TABLES], series)
+    def _reading(self, files: Sequence[str], columns_of: Callable[[Collection[str]], str]) -> str:
+        if self.store:
+            self.store.fetch(files)
+        return _reading(files, self.table, columns_of)
 
 
 def held_whole(snapshots: Iterable[Snapshot], series: str) -> int:
@@ -182,11 +233,11 @@ def _reading(
     return f"({' UNION ALL '.join(parts)})"
 
 
-def _of(table: Table, delta: DeltaTable) -> Snapshot:
-    with lake_errors(table):
+def _of(store: TableStore, delta: DeltaTable) -> Snapshot:
+    with lake_errors(store.table):
         # delta-rs returns URLs: a space in the data folder's name is %20.
         files = sorted(unquote(uri) for uri in delta.file_uris())
-        return Snapshot(table, delta.version(), tuple(files), delta)
+        return Snapshot(store.table, delta.version(), tuple(files), delta, store)
 
 
 def _newest(folder: Path, table: Table) -> DeltaTable | None:

@@ -23,7 +23,7 @@ from etl.lake import delta_log
 from etl.lake.errors import LakeError
 from etl.lake.keys.format import path_of
 from etl.lake.snapshot import Snapshot
-from etl.lake.tables import TABLES
+from etl.lake.store import LakeStore, LocalLake
 from etl.layout import Layout
 from etl.log import compatibility, segments, shipped
 from etl.log import format as log_format
@@ -46,12 +46,17 @@ class BackupOutcome:
     bytes: int
 
 
-def run(data: Path, destination: Path, store: SegmentStore | None = None) -> BackupOutcome:
+def run(
+    data: Path,
+    destination: Path,
+    store: SegmentStore | None = None,
+    lake: LakeStore | None = None,
+) -> BackupOutcome:
     """Copy `data` to `destination`, which must not exist; the copy is durable on return.
 
-    `store` holds the segments; the log of the data folder by default. The copy has them in its own
-    log. Raises BackupRefused, LakeError, LogUnavailable, DataFolderError, SeriesFormatError;
-    OSError.
+    `store` holds the segments and `lake` the tables; those of the data folder by default. The copy
+    has them in its own log and lake. Raises BackupRefused, LakeError, LogUnavailable,
+    DataFolderError, SeriesFormatError; OSError.
     """
     if destination.exists():
         raise BackupRefused(f"{destination} exists: a backup goes to a new folder")
@@ -61,12 +66,12 @@ def run(data: Path, destination: Path, store: SegmentStore | None = None) -> Bac
     target.prepare()
     store = store or LocalLog.of(source)
     _copy_segments(store, target)
-    pinned = [Snapshot.load(source.table(table.name), table) for table in TABLES]
+    pinned = (lake or LocalLake(source)).newest()
     _copy_segments(store, target)
     if store.folder != source.log:
         _mark_copies(target)
     copied_segments = sum(map(len, segments.sealed_everywhere(target.log).values()))
-    snapshots = [_copy_table(source, target, snapshot) for snapshot in pinned]
+    snapshots = [_copy_table(target, snapshot) for snapshot in pinned]
     _copy_directory(source, target)
     for path in (source.tokens, source.tokens_made, source.signing):
         if path.exists():
@@ -109,13 +114,16 @@ def _copy_segment(segment: Sealed, into: Path) -> None:
         shutil.copy2(segment.path, into)
 
 
-def _copy_table(source: Layout, target: Layout, snapshot: Snapshot) -> Snapshot:
-    folder, into = source.table(snapshot.table.name), target.table(snapshot.table.name)
-    if snapshot.version is None:
+def _copy_table(target: Layout, snapshot: Snapshot) -> Snapshot:
+    into, store = target.table(snapshot.table.name), snapshot.store
+    if snapshot.version is None or store is None:
         return snapshot
+    folder = store.folder
     for path in delta_log.up_to(folder, snapshot.version):
         _copy(path, into / delta_log.FOLDER)
     for file in snapshot.listed():
+        store.fetch([file.path])
+        store.fetch_keys([file.path])
         _copy(folder / file.path, (into / file.path).parent)
         with suppress(FileNotFoundError):  # of an earlier version; maintenance makes it
             shutil.copy2(path_of(folder / file.path), path_of(into / file.path))

@@ -32,13 +32,14 @@ from pathlib import Path
 import duckdb
 from deltalake.exceptions import CommitFailedError
 
-from etl import durable
 from etl.lake import commits, delta_log, duck, parquet, rewrite
 from etl.lake.commits import Change, DataFile
 from etl.lake.errors import LakeError
 from etl.lake.keys import upkeep as keys
 from etl.lake.rewrite import Rewrite
 from etl.lake.snapshot import RETAINED_FROM, ListedFile, Snapshot, newest_date
+from etl.lake.store import LakeStore, LocalLake
+from etl.lake.table_store import TableStore
 from etl.lake.tables import EVENTS, REJECTED, TABLES, Table
 from etl.layout import Layout
 from etl.log import compatibility
@@ -87,22 +88,26 @@ class MaintenanceOutcome:
     conflicts: list[str] = field(default_factory=list)
 
 
-def run(data: Path, plan: MaintenancePlan, now_s: float) -> MaintenanceOutcome:
+def run(
+    data: Path, plan: MaintenancePlan, now_s: float, lake: LakeStore | None = None
+) -> MaintenanceOutcome:
     """Maintain every table. `now_s` is Unix time.
 
-    Raises LakeError, DataFolderError, SeriesFormatError; OSError.
+    `lake` holds the tables; the lake of the data folder by default. Raises LakeError,
+    DataFolderError, SeriesFormatError; OSError.
     """
     layout = Layout(data.absolute())
     compatibility.refuse_newer(layout)
     layout.prepare()
     outcome = MaintenanceOutcome()
-    with durable.locked(layout.lake_lock):
-        snapshots = [commits.open_or_create(layout.table(table.name), table) for table in TABLES]
+    lake = lake or LocalLake(layout)
+    with lake.locked():
+        snapshots = [commits.open_or_create(lake.table(table)) for table in TABLES]
         today = _today(snapshots, now_s)
         for snapshot in snapshots:
-            _TableMaintenance(layout, plan, snapshot, outcome, now_s, today).run()
-        events = Snapshot.load(layout.table(EVENTS.name), EVENTS)
-        outcome.version = events.version
+            store = lake.table(snapshot.table)
+            _TableMaintenance(layout, store, plan, snapshot, outcome, now_s, today).run()
+        outcome.version = lake.load(EVENTS).version
     return outcome
 
 
@@ -118,6 +123,7 @@ class _TableMaintenance:
     """The run on one table; each commit replaces `snapshot`."""
 
     layout: Layout
+    store: TableStore
     plan: MaintenancePlan
     snapshot: Snapshot
     outcome: MaintenanceOutcome
@@ -126,7 +132,7 @@ class _TableMaintenance:
 
     @property
     def folder(self) -> Path:
-        return self.layout.table(self.snapshot.table.name)
+        return self.store.folder
 
     def run(self) -> None:
         parquet.sweep(self.folder)
@@ -151,7 +157,7 @@ class _TableMaintenance:
         before = max(str(oldest_kept), self.snapshot.property(RETAINED_FROM) or "")
         old = [file for file in self.snapshot.listed() if file.event_date < before]
         # Committed first: `check` compares log and lake from this day on.
-        self.snapshot = commits.set_properties(self.folder, self.snapshot, {RETAINED_FROM: before})
+        self.snapshot = commits.set_properties(self.snapshot, {RETAINED_FROM: before})
         if not old:
             return
         rows = sum(file.rows for file in old)
@@ -172,7 +178,7 @@ class _TableMaintenance:
 
     def _merge(self, group: Sequence[ListedFile]) -> None:
         with self._connected("merging") as con:
-            written = rewrite.run(con, self.folder, self.snapshot, Rewrite(group))
+            written = rewrite.run(con, self.snapshot, Rewrite(group))
         added = [written] if written else []
         books = {"merged_rows": sum(file.rows for file in group)}
         self._replace(added, group, is_rewrite=True, books=books)
@@ -180,10 +186,12 @@ class _TableMaintenance:
         self.outcome.written_files += len(added)
 
     def _make_key_files(self) -> None:
-        for path, reason in list(keys.unusable(self.snapshot.files)):
+        for path, reason in self.store.without_keys(self.snapshot.files):
             with self._connected("key files of") as con:
                 is_made = keys.remake(con, path, self.snapshot.relation([path]), reason)
-            self.outcome.written_key_files += is_made
+            if is_made:
+                self.store.put_keys(path)
+                self.outcome.written_key_files += 1
 
     @contextmanager
     def _connected(self, doing: str) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -206,21 +214,21 @@ class _TableMaintenance:
         books: Mapping[str, int],
     ) -> None:
         change = Change(added, removed, is_rewrite, books)
-        commits.replace(self.folder, self.snapshot, change)
-        self.snapshot = Snapshot.load(self.folder, self.snapshot.table)
+        commits.replace(self.snapshot, change)
+        self.snapshot = self.snapshot.after_commit()
 
     def _vacuum(self) -> None:
         # delta-rs measures ages by the wall clock, which may be ahead of the trusted time.
         ahead_s = max(0.0, time.time() - self._versions_now_s() - STEP_S)
         hours = self.plan.snapshot_retention_hours + math.ceil(ahead_s / 3600)
-        deleted = vacuum.delete_files(self.folder, self.snapshot.table, retention_hours=hours)
+        deleted = vacuum.delete_files(self.store, retention_hours=hours)
         self.outcome.deleted_files += deleted
 
     def _clean_log(self) -> None:
         hours = self.plan.snapshot_retention_hours
         now_s = self._versions_now_s()
         self.outcome.deleted_log_entries += vacuum.delete_log_entries(
-            self.folder, self.snapshot.table, retention_hours=hours, now_s=now_s
+            self.store, retention_hours=hours, now_s=now_s
         )
 
     def _versions_now_s(self) -> float:

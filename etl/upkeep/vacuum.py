@@ -8,56 +8,41 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from etl import durable
-from etl.lake import commits, delta_log
-from etl.lake.errors import lake_errors
+from etl.lake import delta_log
 from etl.lake.keys import format as key_format
-from etl.lake.snapshot import Snapshot
-from etl.lake.tables import Table
+from etl.lake.table_store import TableStore
 
 
-def delete_files(folder: Path, table: Table, *, retention_hours: int) -> int:
+def delete_files(store: TableStore, *, retention_hours: int) -> int:
     """Delete the files that no version of the last `retention_hours` uses, durably.
 
-    Return the number of data files. The newest version is loaded here: from an older one, delta-rs
-    would list files of the newest.
+    Return the number of data files. Raises LakeError.
     """
-    delta = Snapshot.load(folder, table).delta
-    if delta is None:
-        return 0
-    with lake_errors(table):
-        listed = delta.vacuum(
-            retention_hours=retention_hours,
-            dry_run=True,
-            enforce_retention_duration=False,
-            full=True,
-        )
-    unused = [folder / path for path in listed]
-    data_files = [path for path in unused if path.suffix != key_format.SUFFIX and path.exists()]
-    key_files = {key_format.path_of(path) for path in data_files}
-    for path in data_files:
-        path.unlink()
-    key_files |= {
-        path
-        for path in unused
-        if path.suffix == key_format.SUFFIX and not key_format.data_file_of(path).exists()
-    }
-    for path in key_files:
-        path.unlink(missing_ok=True)
-    for partition in {path.parent for path in key_files}:
-        durable.fsync_path(partition)
+    unused = store.unused(retention_hours=retention_hours)
+    listed_keys = [name for name in unused if name.endswith(key_format.SUFFIX)]
+    data_files = store.present([name for name in unused if not name.endswith(key_format.SUFFIX)])
+    kept = store.present([_data_file_of(name) for name in listed_keys]) - data_files
+    store.delete(sorted(data_files))
+    key_files = {str(key_format.path_of(name)) for name in data_files}
+    key_files |= {name for name in listed_keys if _data_file_of(name) not in kept}
+    store.delete(sorted(key_files))
     return len(data_files)
 
 
-def delete_log_entries(folder: Path, table: Table, *, retention_hours: int, now_s: float) -> int:
+def _data_file_of(key_file: str) -> str:
+    return str(key_format.data_file_of(Path(key_file)))
+
+
+def delete_log_entries(store: TableStore, *, retention_hours: int, now_s: float) -> int:
     """Delete the Delta log entries that no version of the last hours needs; return their number.
 
     The oldest version that is needed gets a checkpoint first, which replaces all entries before it.
+    Raises LakeError.
     """
-    needed = delta_log.newest_at(folder, now_s - retention_hours * 3600)
-    oldest = delta_log.oldest(folder)
+    needed = delta_log.newest_at(store.folder, now_s - retention_hours * 3600)
+    oldest = delta_log.oldest(store.folder)
     if needed is None or oldest is None or oldest >= needed:
         return 0
-    if needed not in delta_log.checkpoints(folder):
-        commits.checkpoint(folder, table, needed)
-    return delta_log.delete_before(folder, needed)
+    if needed not in delta_log.checkpoints(store.folder):
+        store.checkpoint(needed)
+    return store.delete_entries_before(needed)

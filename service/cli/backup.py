@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from service.cli.application import AsJson, Config, Data, app
-from service.cli.context import open_data, require_object_storage, segment_store
+from service.cli.context import lake_store, open_data, require_object_storage, segment_store
 from service.cli.jobs import job_errors
 from service.cli.output import fail, print_json, print_line, spinner
 
@@ -32,7 +32,7 @@ def backup(
 
     loaded = open_data(data, config)
     with spinner("copying"), job_errors():
-        copied = job.run(loaded.data, destination, segment_store(loaded))
+        copied = job.run(loaded.data, destination, segment_store(loaded), lake_store(loaded))
     if as_json:
         print_json(asdict(copied))
     else:
@@ -53,7 +53,7 @@ def mend(
 
     beaconlog mend shop1-w0-5f0c8a3e/42
     """
-    from etl.lake import snapshot  # noqa: PLC0415
+    from etl.lake.snapshot import held_whole  # noqa: PLC0415
     from etl.layout import Layout  # noqa: PLC0415
     from etl.log import mending as job  # noqa: PLC0415
     from etl.log.opening import store_of_segment  # noqa: PLC0415
@@ -64,11 +64,11 @@ def mend(
     series, _, number = segment.rpartition("/")
     if not series or not _SEGMENT_NUMBER.fullmatch(number):
         fail("mend takes SERIES/NUMBER, such as shop1-w0-5f0c8a3e/42")
-    layout = Layout(loaded.data.absolute())
+    layout, lake = Layout(loaded.data.absolute()), lake_store(loaded)
     with spinner("mending"), job_errors():
         store = store_of_segment(layout, loaded.log_url, series, int(number))
         mended = job.run(
-            loaded.data, series, int(number), lambda: snapshot.compacted_to(layout, series), store
+            loaded.data, series, int(number), lambda: held_whole(lake.newest(), series), store
         )
     if as_json:
         print_json(asdict(mended))

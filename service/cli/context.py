@@ -20,6 +20,7 @@ from service.settings import Settings, SettingsError
 if TYPE_CHECKING:
     from etl.directory.entries import Tenant
     from etl.lake.live.view import LiveView
+    from etl.lake.store import LakeStore
     from etl.log.store import SegmentStore
 
 
@@ -61,6 +62,13 @@ def segment_store(loaded: Settings) -> SegmentStore:
     return open_store(Layout(loaded.data.absolute()), loaded.log_url)
 
 
+def lake_store(loaded: Settings) -> LakeStore:
+    """Return the store of the lake."""
+    from etl.lake.opening import open_lake  # noqa: PLC0415
+
+    return open_lake(Layout(loaded.data.absolute()))
+
+
 def require_object_storage() -> None:
     """Fail if the client of object storage is not installed."""
     if not object_store.is_installed():
@@ -75,7 +83,13 @@ def live_view(loaded: Settings) -> LiveView:
 
     limits = ViewLimits(memory_bytes_max=loaded.report_memory_bytes_max, tail_bytes_max=0)
     try:
-        return LiveView(loaded.data, database_or_snapshot(loaded), limits, segment_store(loaded))
+        return LiveView(
+            loaded.data,
+            database_or_snapshot(loaded),
+            limits,
+            segment_store(loaded),
+            lake_store(loaded),
+        )
     except DirectoryUnavailable as error:
         fail(str(error))
 

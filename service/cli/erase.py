@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.application import AsJson, Config, Data, app
-from service.cli.context import find_tenant, open_data, require_directory, segment_store
+from service.cli.context import find_tenant, lake_store, open_data, require_directory, segment_store
 from service.cli.jobs import job_errors
 from service.cli.output import fail, print_json, print_line, spinner, warn
 from service.settings import Settings
@@ -43,7 +43,12 @@ def erase(
         _confirm()
     with spinner("erasing"), job_errors():
         outcome = job.run(
-            loaded.data, subject, compaction_plan(loaded), time.time(), segment_store(loaded)
+            loaded.data,
+            subject,
+            compaction_plan(loaded),
+            time.time(),
+            segment_store(loaded),
+            lake=lake_store(loaded),
         )
     if as_json:
         print_json(asdict(outcome))

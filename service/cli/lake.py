@@ -8,7 +8,7 @@ from dataclasses import asdict
 import typer
 
 from service.cli.application import AsJson, Config, Data, app
-from service.cli.context import open_data, segment_store
+from service.cli.context import lake_store, open_data, segment_store
 from service.cli.jobs import job_errors
 from service.cli.output import print_json, print_line, spinner, warn
 
@@ -21,7 +21,13 @@ def compact(config: Config = None, data: Data = None, as_json: AsJson = False) -
 
     loaded = open_data(data, config)
     with spinner("compacting"), job_errors():
-        outcome = job.run(loaded.data, compaction_plan(loaded), time.time(), segment_store(loaded))
+        outcome = job.run(
+            loaded.data,
+            compaction_plan(loaded),
+            time.time(),
+            segment_store(loaded),
+            lake_store(loaded),
+        )
     if as_json:
         print_json(asdict(outcome))
     else:
@@ -44,7 +50,7 @@ def maintain(config: Config = None, data: Data = None, as_json: AsJson = False) 
 
     loaded = open_data(data, config)
     with spinner("maintaining"), job_errors():
-        outcome = job.run(loaded.data, maintenance_plan(loaded), time.time())
+        outcome = job.run(loaded.data, maintenance_plan(loaded), time.time(), lake_store(loaded))
     if as_json:
         print_json(asdict(outcome))
         return
@@ -64,7 +70,7 @@ def check(config: Config = None, data: Data = None, as_json: AsJson = False) -> 
 
     loaded = open_data(data, config)
     with spinner("verifying"), job_errors():
-        findings = verification.run(loaded.data, segment_store(loaded))
+        findings = verification.run(loaded.data, segment_store(loaded), lake_store(loaded))
     if as_json:
         print_json({"ok": findings.ok, **asdict(findings)})
     else:

@@ -21,9 +21,9 @@ from etl.directory.saved import SavedDirectory
 from etl.lake import compaction
 from etl.lake.errors import LakeError
 from etl.lake.live.read_ahead import ReadAhead
-from etl.lake.snapshot import Snapshot, newest_date
-from etl.lake.tables import TABLES
-from etl.layout import DataFolderError, Layout
+from etl.lake.snapshot import newest_date
+from etl.lake.store import LakeStore
+from etl.layout import DataFolderError
 from etl.log.series import SeriesFormatError
 from etl.log.store import LogUnavailable, SegmentStore
 from etl.trusted_clock import TRUSTED_AFTER_S, TrustedClock
@@ -53,6 +53,7 @@ class CompactionJob:
     interval_s: float
     metrics: WarehouseMetrics
     store: SegmentStore
+    lake: LakeStore
     _clock: TrustedClock = field(init=False)
     _reasons: list[str] = field(default_factory=list)
 
@@ -63,7 +64,9 @@ class CompactionJob:
         """Compact once."""
         began_s = time.monotonic()
         try:
-            outcome = compaction.run(self.data, self.plan, self._clock.now_s(), self.store)
+            outcome = compaction.run(
+                self.data, self.plan, self._clock.now_s(), self.store, self.lake
+            )
         except _FAILURES as error:
             self._failed(f"compaction failed: {error}", began_s)
             log.error("compaction failed", extra={"fields": {"why": str(error)}})
@@ -89,7 +92,7 @@ class CompactionJob:
     def measure_tail(self) -> None:
         """Measure the segments that no table holds yet."""
         try:
-            self.metrics.observe_tail()
+            self.metrics.observe_tail(self.lake)
         except (LakeError, LogUnavailable) as error:
             log.error("cannot measure the tail", extra={"fields": {"why": str(error)}})
 
@@ -150,10 +153,12 @@ class DirectoryJob:
         return {} if age_s == inf else {"directory_age_s": round(age_s, 1)}
 
 
-def maintain(data: Path, plan: maintenance.MaintenancePlan, clock: TrustedClock) -> None:
+def maintain(
+    data: Path, plan: maintenance.MaintenancePlan, clock: TrustedClock, lake: LakeStore
+) -> None:
     """Run maintenance once."""
     try:
-        outcome = maintenance.run(data, plan, clock.now_s())
+        outcome = maintenance.run(data, plan, clock.now_s(), lake)
     except _FAILURES as error:
         log.error("maintenance failed", extra={"fields": {"why": str(error)}})
         return
@@ -168,15 +173,14 @@ def read_ahead(ahead: ReadAhead, *, new_bytes_min: int = _READ_AHEAD_BYTES_MIN) 
         log.error("cannot read ahead", extra={"fields": {"why": str(error)}})
 
 
-def doubt_late_start(data: Path, clock: TrustedClock) -> None:
+def doubt_late_start(lake: LakeStore, clock: TrustedClock) -> None:
     """Distrust a wall clock that is far ahead of the newest receipt in the lake.
 
     Such a clock may be wrong since before this start, and maintenance deletes by it. It is trusted
     up to a day (TRUSTED_AFTER_S) after the end of the newest day of receipts.
     """
-    layout = Layout(data.absolute())
     try:
-        newest = newest_date(Snapshot.load(layout.table(table.name), table) for table in TABLES)
+        newest = newest_date(lake.newest())
     except LakeError as error:
         log.error("cannot read the newest receipt", extra={"fields": {"why": str(error)}})
         return

@@ -14,6 +14,8 @@ from etl.directory.entries import WholeDirectory
 from etl.lake import compaction
 from etl.lake.live.read_ahead import ReadAhead
 from etl.lake.live.view import LiveView, ViewLimits
+from etl.lake.opening import open_lake
+from etl.lake.store import LakeStore
 from etl.layout import Layout
 from etl.log import unshipped
 from etl.log.opening import open_store
@@ -91,16 +93,16 @@ def run(start: WarehouseStart, lifeline: int) -> int:
 async def _serve(start: WarehouseStart, stop: Stop) -> int:
     options, beats = start.options, start.shared.beats
     layout = Layout(options.data.absolute())
-    store = open_store(layout, options.log_url)
+    store, lake = open_store(layout, options.log_url), open_lake(layout)
     metrics = WarehouseMetrics(options.data, start.counters, beats, start.shared.throttle, store)
     compactor = CompactionJob(
-        options.data, options.compaction, options.compact_interval_s, metrics, store
+        options.data, options.compaction, options.compact_interval_s, metrics, store, lake
     )
-    await asyncio.to_thread(doubt_late_start, options.data, start.shared.clock)
+    await asyncio.to_thread(doubt_late_start, lake, start.shared.clock)
     database = options.directory.open()
     saved = options.directory.saved(database, WAREHOUSE_REFRESHES_AT)
     directory = DirectoryJob(saved)
-    pool = _report_pool(options, saved or database, store)
+    pool = _report_pool(options, saved or database, store, lake)
     schedule = _schedule(start, compactor, pool.view.ahead)
     refreshing = asyncio.create_task(directory.run_every(options.directory.read_every_s))
     proxies = ClientAddress(options.trusted_proxies)
@@ -138,7 +140,9 @@ def _schedule(start: WarehouseStart, compactor: CompactionJob, ahead: ReadAhead)
     schedule.every(options.compact_interval_s, "compact", compacting)
     schedule.every(_READ_AHEAD_EVERY_S, "read ahead", partial(read_ahead, ahead))
     schedule.every(_tail_measured_every_s(options), "measure the tail", compactor.measure_tail)
-    maintaining = partial(maintain, options.data, options.maintenance, start.shared.clock)
+    maintaining = partial(
+        maintain, options.data, options.maintenance, start.shared.clock, compactor.lake
+    )
     schedule.every(options.maintain_interval_s, "maintain", maintaining)
     schedule.start()
     return schedule
@@ -150,11 +154,11 @@ def _tail_measured_every_s(options: WarehouseOptions) -> float:
 
 
 def _report_pool(
-    options: WarehouseOptions, directory: WholeDirectory, store: SegmentStore
+    options: WarehouseOptions, directory: WholeDirectory, store: SegmentStore, lake: LakeStore
 ) -> ReportPool:
     memory_bytes = options.report_memory_bytes_max
     limits = ViewLimits(memory_bytes_max=memory_bytes, tail_bytes_max=memory_bytes // 2)
-    view = LiveView(options.data, directory, limits, store)
+    view = LiveView(options.data, directory, limits, store, lake)
     return ReportPool(view, options.report_timeout_s)
 
 

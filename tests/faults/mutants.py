@@ -148,22 +148,25 @@ MUTANTS = (
         "tests/unit/etl/lake/test_compaction.py::test_a_real_committer_of_the_same_segments_is_seen",
         (
             _COMMITS,
-            "    with synced(folder, snapshot.table):\n        delta.create_write",
-            "    with synced(folder, snapshot.table):\n"
-            "        delta.update_incremental()\n        delta.create_write",
+            "        committed.create_write_transaction(",
+            "        committed.update_incremental()\n        committed.create_write_transaction(",
         ),
     ),
     _mutant(
         "delete before the commit is durable",
         "tests/unit/etl/lake/test_commits.py::test_a_commit_is_durable_when_it_returns",
-        (_COMMITS, "        yield\n    delta_log.sync(folder, before)\n", "        yield\n"),
+        (
+            "etl/lake/table_store.py",
+            "            yield\n        delta_log.sync(self.folder, before)\n",
+            "            yield\n",
+        ),
     ),
     _mutant(
         "delete what was just committed",
         "tests/unit/etl/lake/test_expiry.py::test_a_segment_goes_when_its_commit_is_old_enough",
         (
             "etl/lake/expiry.py",
-            "[_snapshot_at(layout.table(item.table.name), item, before_s) for item in snapshots]",
+            "[_snapshot_at(lake, item, before_s) for item in snapshots]",
             "list(snapshots)",
         ),
     ),
@@ -299,7 +302,7 @@ MUTANTS = (
     _mutant(
         "a key file older than its Parquet file believed",
         f"{_KEYED_LAKE}::test_an_unusable_key_file_costs_no_duplicate_and_is_made_again[outdate]",
-        (_KEY_FORMAT, " {os.stat(data_file).st_size}", ""),
+        (_KEY_FORMAT, " {size_bytes}", ""),
     ),
     _mutant(
         "a missing key file taken for an empty one",
@@ -346,8 +349,8 @@ MUTANTS = (
         f"{_KEYED_LAKE}::test_vacuum_deletes_the_key_files_of_deleted_files_alone",
         (
             "etl/upkeep/vacuum.py",
-            "path.suffix == key_format.SUFFIX and not key_format.data_file_of(path).exists()",
-            "path.suffix == key_format.SUFFIX",
+            "{name for name in listed_keys if _data_file_of(name) not in kept}",
+            "set(listed_keys)",
         ),
     ),
     _mutant(

@@ -118,10 +118,15 @@ def data_file_of(key_file: Path) -> Path:
     return key_file.with_suffix(_DATA_SUFFIX)
 
 
-def identity(data_file: str | Path) -> int:
-    """Return the number that stands for a Parquet file. Raises FileNotFoundError."""
+def identity(data_file: str | Path, size_bytes: int | None = None) -> int:
+    """Return the number that stands for a Parquet file, of `size_bytes` if it is not here.
+
+    Raises FileNotFoundError.
+    """
     partition, name = str(data_file).rsplit("/", 2)[1:]
-    text = f"{partition}/{name} {os.stat(data_file).st_size}"  # noqa: PTH116  (asked per look-up)
+    if size_bytes is None:
+        size_bytes = os.stat(data_file).st_size  # noqa: PTH116  (asked per look-up)
+    text = f"{partition}/{name} {size_bytes}"
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
@@ -156,12 +161,12 @@ class KeyFile:
     sums: pa.UInt64Array
 
     @classmethod
-    def open(cls, data_file: str | Path) -> KeyFile:
-        """Map the key file of a Parquet file.
+    def open(cls, data_file: str | Path, size_bytes: int | None = None) -> KeyFile:
+        """Map the key file of a Parquet file, of `size_bytes` if that is not here.
 
         Raises KeyFileUnusable; FileNotFoundError if the Parquet file does not exist.
         """
-        expected = identity(data_file)
+        expected = identity(data_file, size_bytes)
         content = _map(path_of(data_file))
         header = Header.decode(content[:_HEADER_BYTES].to_pybytes())
         if header.data_file != expected:

@@ -15,9 +15,10 @@ from etl.lake import staging
 from etl.lake.errors import LakeError
 from etl.lake.live.instance import Instance
 from etl.lake.live.tail import Tail
-from etl.lake.snapshot import Snapshot, held_whole, of_table
+from etl.lake.snapshot import held_whole, of_table
+from etl.lake.store import LakeStore
 from etl.lake.superseded import Superseded
-from etl.lake.tables import EVENTS, TABLES
+from etl.lake.tables import EVENTS
 from etl.layout import DataFolderError, Layout
 from etl.log import backlog, compatibility
 from etl.log.segments import Sealed
@@ -31,6 +32,7 @@ class ReadAhead:
 
     data: Path
     store: SegmentStore
+    lake: LakeStore
     instance: Instance
     tail: Tail
     superseded: Superseded
@@ -53,7 +55,7 @@ class ReadAhead:
             self._seen = listed
             self.verified.keep_only(set(listed))
             compatibility.refuse_newer(layout)
-            self._read(layout, sealed)
+            self._read(sealed)
         except (FileNotFoundError, duckdb.IOException, staging.SegmentUnreadable):
             return  # the next connection meets it again
         except LogUnavailable as error:
@@ -61,8 +63,8 @@ class ReadAhead:
         except (DataFolderError, SeriesFormatError, duckdb.Error) as error:
             raise LakeError(f"the live view cannot be read: {error}") from error
 
-    def _read(self, layout: Layout, sealed: dict[str, list[Sealed]]) -> None:
-        snapshots = [Snapshot.load(layout.table(table.name), table) for table in TABLES]
+    def _read(self, sealed: dict[str, list[Sealed]]) -> None:
+        snapshots = self.lake.newest()
         watermarks = {series: held_whole(snapshots, series) for series in sealed}
         readable, _ = backlog.above(sealed, watermarks, self.verified)
         with self.instance.cursor() as con:

@@ -32,6 +32,7 @@ from etl.lake.live.names import Names, NamesOf
 from etl.lake.live.read_ahead import ReadAhead
 from etl.lake.live.tail import Tail
 from etl.lake.snapshot import Snapshot, held_whole, of_table
+from etl.lake.store import LakeStore, LocalLake
 from etl.lake.superseded import Superseded
 from etl.lake.tables import EVENTS, PARTITION, TABLES, Table
 from etl.layout import DataFolderError, Layout
@@ -92,10 +93,15 @@ class LiveView:
         directory: WholeDirectory | None = None,
         limits: ViewLimits | None = None,
         store: SegmentStore | None = None,
+        lake: LakeStore | None = None,
     ) -> None:
-        """View a data folder; `store` holds its segments, the folder's own log by default."""
+        """View a data folder.
+
+        `store` holds the segments and `lake` the tables; those of the folder by default.
+        """
         self.data, self.directory, self.limits = data, directory, limits or ViewLimits()
-        self.store = store or LocalLog.of(Layout(data.absolute()))
+        layout = Layout(data.absolute())
+        self.store, self.lake = store or LocalLog.of(layout), lake or LocalLake(layout)
         self._verified = backlog.Verified()
         self._superseded = Superseded()
         self._keys = Memory()
@@ -109,7 +115,13 @@ class LiveView:
         self._instance = Instance(open_instance)
         self._tail = Tail(open_instance, self.limits.tail_bytes_max)
         self.ahead = ReadAhead(
-            data, self.store, self._instance, self._tail, self._superseded, self._verified
+            data,
+            self.store,
+            self.lake,
+            self._instance,
+            self._tail,
+            self._superseded,
+            self._verified,
         )
 
     def lock_down(self) -> None:
@@ -161,16 +173,18 @@ class LiveView:
         return self._names.current()
 
     def _fill(self, con: duckdb.DuckDBPyConnection, scope: _Scope) -> None:
-        layout = Layout(self.data.absolute())
         sealed = self.store.sealed() if scope.version is None else {}
-        pins = {table.name: scope.version if table is EVENTS else None for table in TABLES}
-        snapshots = [
-            Snapshot.load(layout.table(table.name), table, pins[table.name]) for table in TABLES
-        ]
+        snapshots = self._snapshots(scope.version)
         stopped = self._stage_tail(con, sealed, snapshots, scope)
         self._view_tables(con, snapshots, scope)
         self._describe(con, snapshots, stopped)
         scope.names.show(con)
+
+    def _snapshots(self, version: int | None) -> list[Snapshot]:
+        """Load every table: of the events `version`, or the newest; of the others the newest."""
+        if version is None:
+            return self.lake.newest()
+        return [self.lake.load(table, version if table is EVENTS else None) for table in TABLES]
 
     def _view_tables(
         self, con: duckdb.DuckDBPyConnection, snapshots: list[Snapshot], scope: _Scope

@@ -22,6 +22,7 @@ def verify(snapshot: Snapshot, findings: Findings) -> None:
         con.execute("SET TimeZone = 'UTC'")
         for data_file in snapshot.files:
             try:
+                snapshot.fetch_keys([data_file])
                 _verify_file(con, data_file, snapshot.relation([data_file]))
             except KeyFileMissing:
                 findings.missing_key_files += 1

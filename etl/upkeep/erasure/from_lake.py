@@ -12,8 +12,8 @@ from etl.lake.commits import Change
 from etl.lake.duck import count
 from etl.lake.rewrite import Rewrite
 from etl.lake.snapshot import ListedFile, Snapshot
+from etl.lake.store import LakeStore
 from etl.lake.tables import EVENTS, REJECTED, Table
-from etl.layout import Layout
 from etl.upkeep import vacuum
 from etl.upkeep.erasure.from_log import Key
 from etl.upkeep.erasure.outcome import ErasureOutcome
@@ -25,13 +25,13 @@ from etl.upkeep.erasure.subject import Subject
 class LakeErasure:
     """The erasure of a subject from the tables of a lake."""
 
-    layout: Layout
+    lake: LakeStore
     subject: Subject
     outcome: ErasureOutcome
 
     def keys(self, con: duckdb.DuckDBPyConnection) -> set[Key]:
         """Return the keys of the events to erase; lines of the log with these keys go too."""
-        snapshot = Snapshot.load(self.layout.table(EVENTS.name), EVENTS)
+        snapshot = self.lake.load(EVENTS)
         relation = snapshot.relation()
         query = f"""SELECT DISTINCT tenant_id, dedupe_key FROM {relation}
             WHERE dedupe_key IS NOT NULL AND {self.subject.condition(con, EVENTS, relation)}"""
@@ -39,26 +39,25 @@ class LakeErasure:
 
     def erase_rows(self, con: duckdb.DuckDBPyConnection, table: Table) -> Snapshot:
         """Rewrite the files of a table without the subject's rows; return its new snapshot."""
-        folder = self.layout.table(table.name)
-        snapshot = Snapshot.load(folder, table)
+        folder = self.lake.table(table).folder
+        snapshot = self.lake.load(table)
         for file in snapshot.listed():
             relation = snapshot.relation([str(folder / file.path)])
             condition = self.subject.condition(con, table, relation)
             rows = count(con, f"{relation} WHERE {condition}")
             if rows:
                 self._rewrite(con, snapshot, file, condition)
-                snapshot = Snapshot.load(folder, table)
+                snapshot = self.lake.load(table)
                 self._count(table, rows)
         return snapshot
 
     def _rewrite(
         self, con: duckdb.DuckDBPyConnection, snapshot: Snapshot, file: ListedFile, condition: str
     ) -> None:
-        folder = self.layout.table(snapshot.table.name)
-        kept = rewrite.run(con, folder, snapshot, Rewrite([file], keep=f"NOT {condition}"))
+        kept = rewrite.run(con, snapshot, Rewrite([file], keep=f"NOT {condition}"))
         books = {"erased_rows": file.rows - (kept.rows if kept else 0)}
         change = Change([kept] if kept else [], [file], is_rewrite=False, books=books)
-        commits.replace(folder, snapshot, change)
+        commits.replace(snapshot, change)
         self.outcome.rewritten_files += 1
 
     def _count(self, table: Table, rows: int) -> None:
@@ -69,13 +68,13 @@ class LakeErasure:
 
     def delete_older_versions(self, table: Table) -> None:
         """Delete the files of older versions, and the Delta log entries that name the subject."""
-        folder = self.layout.table(table.name)
-        parquet.sweep(folder)
-        self.outcome.deleted_files += vacuum.delete_files(folder, table, retention_hours=0)
+        store = self.lake.table(table)
+        parquet.sweep(store.folder)
+        self.outcome.deleted_files += vacuum.delete_files(store, retention_hours=0)
         # The commit that added a file names its smallest and largest tenant.
-        naming = list(with_statistics(folder, self.subject))
+        naming = list(with_statistics(store.folder, self.subject))
         if naming:
-            vacuum.delete_log_entries(folder, table, retention_hours=0, now_s=math.inf)
+            vacuum.delete_log_entries(store, retention_hours=0, now_s=math.inf)
         for path in naming:
             if path.suffix == delta_log.SET_ASIDE:
                 path.unlink()

@@ -21,10 +21,10 @@ from pathlib import Path
 import duckdb
 from deltalake.exceptions import CommitFailedError
 
-from etl import durable
 from etl.lake import compaction, duck
 from etl.lake.errors import LakeError
 from etl.lake.snapshot import held_whole
+from etl.lake.store import LakeStore, LocalLake
 from etl.lake.tables import TABLES
 from etl.layout import Layout
 from etl.log import compatibility, recovery, segments
@@ -42,37 +42,39 @@ class EraseRefused(Exception):
     """The erasure stopped, perhaps after some changes; the message says why, and what to do."""
 
 
-def run(  # noqa: PLR0913  (its clock and store, passed in)
+def run(  # noqa: PLR0913  (its clock and stores, passed in)
     data: Path,
     subject: Subject,
     plan: compaction.CompactionPlan,
     now_s: float,
     store: SegmentStore | None = None,
     *,
+    lake: LakeStore | None = None,
     seal_timeout_s: float = 60.0,
 ) -> ErasureOutcome:
-    """Erase the subject; `store` as for `compaction.run`, whose errors and EraseRefused it raises.
+    """Erase the subject; the stores as for `compaction.run`.
+
+    Raises the errors of that one, and EraseRefused.
 
     If the log is in object storage, this machine's own segments are searched, but not changed: they
     are copies that its shipper deletes.
     """
     layout = Layout(data.absolute())
-    store = store or LocalLog.of(layout)
+    store, lake = store or LocalLog.of(layout), lake or LocalLake(layout)
     compatibility.refuse_newer(layout)
     layout.prepare()
-    with durable.locked(layout.lake_lock):
+    with lake.locked():
         _await_sealed(layout, seal_timeout_s)
-        _compact(layout, store, plan, now_s)
-        outcome = ErasureOutcome()
+        _compact(layout, store, lake, plan, now_s)
         try:
-            _erase(layout, store, subject, plan, outcome)
+            outcome = _erase(layout, store, lake, subject, plan)
         except CommitFailedError as error:
             raise EraseRefused(
                 f"another process changed the lake; run the erasure again: {error}"
             ) from error
         except duckdb.Error as error:
             raise LakeError(f"erasing: {error}") from error
-        outcome.remaining = [str(path) for path in search(layout, subject)]
+        outcome.remaining = [str(path) for path in search(layout, subject, lake)]
     return outcome
 
 
@@ -98,9 +100,13 @@ def _open_segments(layout: Layout) -> Iterator[Path]:
 
 
 def _compact(
-    layout: Layout, store: SegmentStore, plan: compaction.CompactionPlan, now_s: float
+    layout: Layout,
+    store: SegmentStore,
+    lake: LakeStore,
+    plan: compaction.CompactionPlan,
+    now_s: float,
 ) -> None:
-    compacted = compaction.run_with_lock(layout, plan, now_s, store)
+    compacted = compaction.run_with_lock(layout, plan, now_s, store, lake)
     if compacted.stopped:
         first = compacted.stopped[0]
         where = f"{first.series}/{first.segment}"
@@ -110,11 +116,12 @@ def _compact(
 def _erase(
     layout: Layout,
     store: SegmentStore,
+    lake: LakeStore,
     subject: Subject,
     plan: compaction.CompactionPlan,
-    outcome: ErasureOutcome,
-) -> None:
-    from_lake = LakeErasure(layout, subject, outcome)
+) -> ErasureOutcome:
+    outcome = ErasureOutcome()
+    from_lake = LakeErasure(lake, subject, outcome)
     with duck.connect(
         layout.spill, memory_bytes_max=plan.memory_bytes_max, threads_max=plan.threads_max
     ) as con:
@@ -127,3 +134,4 @@ def _erase(
             from_log.erase_set_aside(folder)
     for table in TABLES:
         from_lake.delete_older_versions(table)
+    return outcome

@@ -10,18 +10,24 @@ import duckdb
 from etl.lake import delta_log
 from etl.lake.duck import count
 from etl.lake.snapshot import Snapshot
+from etl.lake.store import LakeStore, LocalLake
 from etl.lake.tables import PARTITION, TABLES, Table
 from etl.layout import Layout
 from etl.upkeep.erasure.subject import Subject
 
 
-def search(layout: Layout, subject: Subject) -> list[Path]:
-    """Return every file of log and lake that holds the subject, referenced or not."""
+def search(layout: Layout, subject: Subject, lake: LakeStore | None = None) -> list[Path]:
+    """Return every file of log and lake that holds the subject, referenced or not.
+
+    `lake`: the lake of the data folder by default. Raises LakeError.
+    """
+    lake = lake or LocalLake(layout)
     in_log = (path for folder in (layout.log, layout.mirror) for path in _files(folder))
     paths = [path for path in in_log if _has_line(path, subject)]
     with duckdb.connect() as con:
         for table in TABLES:
-            folder = layout.table(table.name)
+            lake.load(table).fetch()
+            folder = lake.table(table).folder
             paths += _with_rows(con, folder, table, subject)
             paths += with_statistics(folder, subject)
     return paths

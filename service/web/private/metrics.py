@@ -22,7 +22,7 @@ from etl.directory import snapshot_file
 from etl.lake.compaction import CompactionResult
 from etl.lake.errors import LakeError
 from etl.lake.snapshot import Snapshot, held_whole
-from etl.lake.tables import TABLES
+from etl.lake.store import LakeStore, LocalLake
 from etl.layout import Layout
 from etl.log.segments import Sealed
 from etl.log.store import LocalLog, LogUnavailable, SegmentStore
@@ -91,17 +91,18 @@ class WarehouseMetrics:
         if throttle:
             registry.register(ThrottleMetrics(throttle))
 
-    def observe_tail(self) -> None:
-        """Update the age of the segments that wait for a compaction.
+    def observe_tail(self, lake: LakeStore | None = None) -> None:
+        """Update the age of the segments that wait for a compaction into `lake`.
 
-        Raises LakeError, LogUnavailable.
+        By default it is the lake of the data folder. Raises LakeError, LogUnavailable.
         """
         try:
             sealed = self._folder.measured = self._store.sealed()
         except LogUnavailable:
             self._folder.measured = None
             raise
-        self.tail.observe(_waiting(sealed, _snapshots(self._layout)))
+        snapshots = (lake or self._folder.lake).newest()
+        self.tail.observe(_waiting(sealed, snapshots))
 
     def compacted(self, result: CompactionResult, took_s: float) -> None:
         """Count a compaction that did not fail, even if it stopped at a damaged series."""
@@ -174,6 +175,7 @@ class _Folder(Collector):
 
     def __init__(self, layout: Layout, store: SegmentStore, tail: TailAge) -> None:
         self._layout, self._store, self._tail = layout, store, tail
+        self.lake = LocalLake(layout)  # or the copies here of another one: a scrape waits for none
         self.measured: dict[str, list[Sealed]] | None = {}
 
     def _sealed(self) -> dict[str, list[Sealed]] | None:
@@ -198,7 +200,7 @@ class _Folder(Collector):
 
     def _lake(self, sealed: dict[str, list[Sealed]]) -> Iterator[Metric]:
         try:
-            snapshots = _snapshots(self._layout)
+            snapshots = self.lake.newest()
             waiting = list(_waiting(sealed, snapshots))
         except LakeError:
             yield _gauge("beaconlog_lake_readable", "Whether the lake can be read.", 0)
@@ -217,10 +219,6 @@ def _unshipped(waiting: Unshipped) -> Iterator[Metric]:
         ("problems", len(waiting.problems), "Reasons why segments cannot be shipped."),
     ):
         yield _gauge(f"beaconlog_unshipped_{name}", about, value)
-
-
-def _snapshots(layout: Layout) -> list[Snapshot]:
-    return [Snapshot.load(layout.table(table.name), table) for table in TABLES]
 
 
 def _waiting(sealed: dict[str, list[Sealed]], snapshots: list[Snapshot]) -> Iterator[Sealed]:

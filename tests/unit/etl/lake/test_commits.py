@@ -7,9 +7,10 @@ from log_tools import Shop, event
 from table_tools import FIRST, LOG, SECOND, compacted, folder, held
 
 from etl import durable
-from etl.lake import commits
+from etl.lake import commits, table_store
 from etl.lake.errors import LakeError
 from etl.lake.snapshot import Snapshot
+from etl.lake.table_store import LocalTable
 from etl.lake.tables import EVENTS
 
 
@@ -21,8 +22,8 @@ def shop(tmp_path) -> Shop:
 def test_a_table_is_made_once(shop):
     """With its columns, partitioned by the day of receipt."""
     shop.layout.prepare()
-    made = commits.open_or_create(folder(shop), EVENTS)
-    again = commits.open_or_create(folder(shop), EVENTS)
+    made = commits.open_or_create(LocalTable(folder(shop), EVENTS))
+    again = commits.open_or_create(LocalTable(folder(shop), EVENTS))
     assert made.version == again.version == 0
     assert again.delta.metadata().partition_columns == ["event_date"]
     assert [field.name for field in again.delta.schema().fields] == list(EVENTS.stored)
@@ -32,7 +33,7 @@ def test_a_commit_needs_a_table(shop):
     """A snapshot of nothing is not committed to."""
     missing = Snapshot.load(folder(shop), EVENTS)
     with pytest.raises(LakeError):
-        commits.commit(folder(shop), missing, [], {}, {})
+        commits.commit(missing, [], {}, {})
 
 
 def test_an_unknown_outcome_is_an_error_of_the_lake(shop, monkeypatch):
@@ -66,22 +67,22 @@ def test_a_new_table_is_durable(shop, synced):
     """Its first commit, the log's folder, its own folder and that one's entry."""
     shop.layout.prepare()
     synced.clear()
-    commits.open_or_create(folder(shop), EVENTS)
+    commits.open_or_create(LocalTable(folder(shop), EVENTS))
     assert synced == [FIRST, LOG, "events", "lake"]
 
 
 def test_a_commit_is_durable_when_it_returns(shop, synced):
     """Also the checkpoint that delta-rs writes now and then."""
     shop.layout.prepare()
-    snapshot = commits.open_or_create(folder(shop), EVENTS)
+    snapshot = commits.open_or_create(LocalTable(folder(shop), EVENTS))
     synced.clear()
-    assert commits.commit(folder(shop), snapshot, [], {"h": 1}, {"lines": 0}) == 1
+    assert commits.commit(snapshot, [], {"h": 1}, {"lines": 0}) == 1
     assert synced == [SECOND, LOG]
 
 
 def test_checkpoints_are_made_and_synced(shop, synced, monkeypatch):
     """They are part of what a reader relies on."""
-    monkeypatch.setattr(commits, "_CONFIGURATION", {"delta.checkpointInterval": "2"})
+    monkeypatch.setattr(table_store, "_CONFIGURATION", {"delta.checkpointInterval": "2"})
     for number in range(5):
         shop.seal(event(number))
         shop.compact()
@@ -96,7 +97,7 @@ def test_the_newest_entry_is_synced_before_it_is_built_upon(shop, synced):
     compacted(shop)
     DeltaTable(folder(shop)).create_checkpoint()
     synced.clear()
-    commits.open_or_create(folder(shop), EVENTS)
+    commits.open_or_create(LocalTable(folder(shop), EVENTS))
     checkpoint = "00000000000000000001.checkpoint.parquet"
     assert set(synced[:4]) == {FIRST, SECOND, checkpoint, "_last_checkpoint"}
     assert synced[4:] == [LOG, "events", "lake"]

@@ -25,6 +25,7 @@ from etl.lake import commits, compaction, delta_log, expiry, parquet, staging
 from etl.lake.compaction import CompactionConflict, CompactionPlan, CompactionResult
 from etl.lake.errors import LakeError
 from etl.lake.snapshot import Snapshot
+from etl.lake.store import LocalLake
 from etl.lake.tables import EVENTS, TABLES
 from etl.log import recovery, segments
 from etl.log.backlog import Stopped
@@ -384,10 +385,10 @@ def test_a_conflict_starts_over_from_a_fresh_snapshot(shop, monkeypatch):
     refusals = [CommitFailedError("another"), CommitFailedError("another")]
     commit = commits.commit
 
-    def contested(folder, *arguments):
+    def contested(snapshot, *arguments):
         if refusals:
             raise refusals.pop()
-        return commit(folder, *arguments)
+        return commit(snapshot, *arguments)
 
     monkeypatch.setattr(commits, "commit", contested)
     outcome = shop.compact()
@@ -402,10 +403,10 @@ def test_a_conflict_on_the_second_table_keeps_the_first(shop, monkeypatch):
     refusals = [CommitFailedError("another")]
     commit = commits.commit
 
-    def contested(folder, *arguments):
-        if folder.name == "rejected" and refusals:
+    def contested(snapshot, *arguments):
+        if snapshot.table.name == "rejected" and refusals:
             raise refusals.pop()
-        return commit(folder, *arguments)
+        return commit(snapshot, *arguments)
 
     monkeypatch.setattr(commits, "commit", contested)
     outcome = shop.compact()
@@ -426,7 +427,7 @@ def test_a_real_committer_of_the_same_segments_is_seen(shop, monkeypatch):
             rivals.pop()
             snapshot = Snapshot.load(folder, table)
             marks = {"h-w0-aa": 1, "lines:h-w0-aa": 1}
-            commits.commit(folder, snapshot, files, marks, {"lines": 1})
+            commits.commit(snapshot, files, marks, {"lines": 1})
         return files
 
     monkeypatch.setattr(parquet, "write", overtaken)
@@ -441,13 +442,13 @@ def test_a_committer_of_other_series_is_no_conflict(shop, monkeypatch):
     shop.seal(event(0))
     commit = commits.commit
 
-    def beside(folder, *arguments):
-        other = DeltaTable(folder)
+    def beside(snapshot, *arguments):
+        other = DeltaTable(snapshot.store.folder)
         properties = CommitProperties(app_transactions=[Transaction("elsewhere", 7)])
         other.create_write_transaction(
             [], "append", EVENTS.arrow_schema, ["event_date"], commit_properties=properties
         )
-        return commit(folder, *arguments)
+        return commit(snapshot, *arguments)
 
     monkeypatch.setattr(commits, "commit", beside)
     assert shop.compact().rows == 1
@@ -655,11 +656,12 @@ def test_a_file_that_was_committed_is_never_replaced(shop, monkeypatch):
     plan = CompactionPlan()
     commit, inodes = commits.commit, []
 
-    def raced(folder, snapshot, files, *rest):
+    def raced(snapshot, files, *rest):
         inodes.extend(file.path.stat().st_ino for file in files)
         if len(inodes) == 1:
-            compaction.run_with_lock(shop.layout, plan, 0.0, LocalLog.of(shop.layout))
-        commit(folder, snapshot, files, *rest)
+            log, lake = LocalLog.of(shop.layout), LocalLake(shop.layout)
+            compaction.run_with_lock(shop.layout, plan, 0.0, log, lake)
+        commit(snapshot, files, *rest)
 
     monkeypatch.setattr(commits, "commit", raced)
     assert shop.compact(plan).rows == 0
@@ -714,10 +716,10 @@ def test_what_one_table_lacks_is_not_deleted(shop, monkeypatch):
         shop.seal(event(number), rejection(number))
     commit = commits.commit
 
-    def only_events(folder, *arguments):
-        if folder.name == "rejected":
+    def only_events(snapshot, *arguments):
+        if snapshot.table.name == "rejected":
             raise LakeError("not now")
-        return commit(folder, *arguments)
+        return commit(snapshot, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(commits, "commit", only_events)
@@ -737,10 +739,10 @@ def test_duplicates_of_a_pass_that_died_before_telling_them_are_found(shop, monk
     shop.seal(event(4, dedupe_key="id:b"), series=OTHER)
     commit = commits.commit
 
-    def dying(folder, *arguments):
-        if folder.name == "duplicates":
+    def dying(snapshot, *arguments):
+        if snapshot.table.name == "duplicates":
             raise LakeError("not now")
-        return commit(folder, *arguments)
+        return commit(snapshot, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(commits, "commit", dying)

@@ -10,6 +10,7 @@ from table_tools import FIRST, LOG, SECOND, compacted, folder, held
 from etl import durable
 from etl.lake import commits, delta_log
 from etl.lake.snapshot import Snapshot
+from etl.lake.table_store import LocalTable
 from etl.lake.tables import EVENTS, REJECTED
 
 
@@ -59,7 +60,8 @@ def test_after_a_torn_commit_the_compaction_runs_again(shop, name, commit, cut):
     """With exact counts: the segments are still there. The torn bytes are kept."""
     shop.layout.prepare()
     if commit == FIRST:
-        commits.open_or_create(folder(shop, name), {"events": EVENTS, "rejected": REJECTED}[name])
+        table = {"events": EVENTS, "rejected": REJECTED}[name]
+        commits.open_or_create(LocalTable(folder(shop, name), table))
         for number in (0, 1, DAY_S):
             shop.seal(event(number))
         shop.seal(rejection(2))

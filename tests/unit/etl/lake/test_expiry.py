@@ -10,6 +10,7 @@ from etl import durable
 from etl.lake import commits, expiry
 from etl.lake.errors import LakeError
 from etl.lake.snapshot import Snapshot
+from etl.lake.store import LocalLake
 from etl.lake.tables import TABLES
 from etl.log.store import LocalLog
 
@@ -35,7 +36,7 @@ def commit_times(shop: Shop, *times_s: float) -> None:
 
 def delete(shop: Shop, before_s: float) -> int:
     return expiry.delete_compacted(
-        shop.layout, LocalLog.of(shop.layout), snapshots(shop), before_s=before_s
+        LocalLake(shop.layout), LocalLog.of(shop.layout), snapshots(shop), before_s=before_s
     )
 
 
@@ -118,10 +119,10 @@ def test_what_one_table_does_not_hold_stays(shop, monkeypatch):
     for number in range(2):
         shop.seal(event(number), rejection(number))
 
-    def only_events(folder, *arguments):
-        if folder.name == "rejected":
+    def only_events(snapshot, *arguments):
+        if snapshot.table.name == "rejected":
             raise LakeError("not now")
-        return commit(folder, *arguments)
+        return commit(snapshot, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(commits, "commit", only_events)

@@ -15,6 +15,7 @@ from etl.lake.commits import Change
 from etl.lake.parquet import PartitionRows
 from etl.lake.rewrite import Rewrite
 from etl.lake.snapshot import Snapshot
+from etl.lake.table_store import LocalTable
 from etl.lake.tables import DUPLICATES, Table
 
 DAY = "2026-11-23"
@@ -37,12 +38,12 @@ def row(table: Table, **given: str) -> str:
 
 def add(folder: Path, table: Table, name: str, **given: str) -> Snapshot:
     """Commit a file of one row, as the version that knows `table` does."""
-    snapshot = commits.open_or_create(folder, table)
+    snapshot = commits.open_or_create(LocalTable(folder, table))
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
         rows = PartitionRows(table, DAY, row(table, **given))
         file = parquet.write_file(con, folder, rows, name)
-    commits.commit(folder, snapshot, [file], {name: 1}, {})
+    commits.commit(snapshot, [file], {name: 1}, {})
     return Snapshot.load(folder, table)
 
 
@@ -84,9 +85,9 @@ def test_files_of_both_kinds_are_read_together(folder: Path) -> None:
 
 def test_columns_are_added_once(folder: Path) -> None:
     """A table that has them is left as it is."""
-    versions = [commits.open_or_create(folder, DUPLICATES).version for _ in range(2)]
+    versions = [commits.open_or_create(LocalTable(folder, DUPLICATES)).version for _ in range(2)]
     assert versions == [2, 2]
-    assert commits.open_or_create(folder.with_name("fresh"), DUPLICATES).version == 0
+    assert commits.open_or_create(LocalTable(folder.with_name("fresh"), DUPLICATES)).version == 0
 
 
 def test_files_of_both_kinds_are_merged(folder: Path) -> None:
@@ -94,12 +95,10 @@ def test_files_of_both_kinds_are_merged(folder: Path) -> None:
     snapshot = add(folder, DUPLICATES, "new", **NEW)
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
-        merged = rewrite.run(con, folder, snapshot, Rewrite(snapshot.listed()))
+        merged = rewrite.run(con, snapshot, Rewrite(snapshot.listed()))
     assert merged is not None
     assert merged.path.name.endswith(".g2.parquet")
-    commits.replace(
-        folder, snapshot, Change([merged], snapshot.listed(), is_rewrite=True, books={})
-    )
+    commits.replace(snapshot, Change([merged], snapshot.listed(), is_rewrite=True, books={}))
     assert read(Snapshot.load(folder, DUPLICATES)) == [OLD_ROW, NEW_ROW]
 
 
@@ -108,7 +107,7 @@ def test_a_kill_while_columns_are_added_loses_nothing(folder: Path, step: int) -
     """The next run adds them, or finds them added."""
     try:
         with killed_before(step, [(durable, "fsync_path")]):
-            commits.open_or_create(folder, DUPLICATES)
+            commits.open_or_create(LocalTable(folder, DUPLICATES))
     except Killed:
         pass
     assert read(add(folder, DUPLICATES, "new", **NEW)) == [OLD_ROW, NEW_ROW]

@@ -17,6 +17,7 @@ from etl.lake import commits, duck, parquet, rewrite, tables
 from etl.lake.parquet import PartitionRows
 from etl.lake.rewrite import Rewrite
 from etl.lake.snapshot import Snapshot
+from etl.lake.table_store import LocalTable
 from etl.lake.tables import EVENTS, Table
 from etl.upkeep import check, maintenance
 
@@ -156,9 +157,9 @@ def test_a_rewrite_packs_an_older_file(shop: Shop, before: Callable[[], None]) -
     shop.compact()
     before()
     folder = shop.layout.table("events")
-    snapshot = commits.open_or_create(folder, EVENTS)
+    snapshot = commits.open_or_create(LocalTable(folder, EVENTS))
     with duck.connect(None, memory_bytes_max=1 << 28, threads_max=1) as con:
-        packed = rewrite.run(con, folder, snapshot, Rewrite(snapshot.listed()))
+        packed = rewrite.run(con, snapshot, Rewrite(snapshot.listed()))
         assert packed is not None
         new = snapshot.relation([str(packed.path)])
         assert rows_of(con, snapshot.relation()) == rows_of(con, new)

@@ -15,6 +15,7 @@ from etl.lake import commits
 from etl.lake import snapshot as snapshot_module
 from etl.lake.errors import LakeError, VersionNotFound
 from etl.lake.snapshot import Snapshot
+from etl.lake.table_store import LocalTable
 from etl.lake.tables import EVENTS
 
 
@@ -80,7 +81,7 @@ def test_a_log_that_cannot_be_read_is_an_error_of_the_lake(shop):
 def test_errors_are_one_line_without_colours(shop, monkeypatch):
     """Whatever delta-rs makes of them."""
     shop.layout.prepare()
-    commits.open_or_create(folder(shop), EVENTS)
+    commits.open_or_create(LocalTable(folder(shop), EVENTS))
 
     def failing(*_, **__):
         raise DeltaError("cannot write\n  \x1b[31m\u21b3\x1b[0m the disk is full\n")

@@ -7,7 +7,8 @@ import pytest
 from log_tools import Killed, Shop, event, flip, killed_before
 
 from etl import durable
-from etl.lake import snapshot
+from etl.lake.snapshot import held_whole
+from etl.lake.store import LocalLake
 from etl.log import mending, segments, verification
 from etl.log.mending import Mended, MendRefused
 from etl.upkeep import check
@@ -24,9 +25,8 @@ def shop(tmp_path: Path) -> Shop:
 
 
 def mend(shop: Shop, number: int, series: str = SERIES) -> Mended:
-    return mending.run(
-        shop.data, series, number, lambda: snapshot.compacted_to(shop.layout, series)
-    )
+    lake = LocalLake(shop.layout)
+    return mending.run(shop.data, series, number, lambda: held_whole(lake.newest(), series))
 
 
 def test_the_valid_lines_of_a_damaged_segment_are_kept(shop):

@@ -248,7 +248,7 @@ def test_lines_of_an_unknown_kind_are_found(shop):
     shop.seal(record(kind="dream", received_at="2026-11-25T00:00:00Z"))
     for table in TABLES:
         folder = shop.layout.table(table.name)
-        commits.commit(folder, Snapshot.load(folder, table), [], {"h-w0-aa": 4}, {})
+        commits.commit(Snapshot.load(folder, table), [], {"h-w0-aa": 4}, {})
     assert ("segment-refused", 4) in [(item.what, item.segment) for item in problems(shop)]
 
 
@@ -259,7 +259,7 @@ def test_a_segment_that_cannot_be_read_hides_no_loss_in_the_others(shop):
     shop.seal(record(kind="dream", received_at="2026-11-25T00:00:00Z"))
     for table in TABLES:
         folder = shop.layout.table(table.name)
-        commits.commit(folder, Snapshot.load(folder, table), [], {"h-w0-aa": 4}, {})
+        commits.commit(Snapshot.load(folder, table), [], {"h-w0-aa": 4}, {})
     places = [(item.what, item.segment) for item in problems(shop)]
     assert {("segment-refused", 4), ("line-not-in-lake", 2)} <= set(places)
 
@@ -372,7 +372,7 @@ def test_books_that_do_not_balance_are_found(shop):
     filled(shop)
     snapshot = Snapshot.load(shop.layout.table("events"), EVENTS)
     books = {"lines": 5, "rows": 3, "duplicates": 1}
-    commits.commit(shop.layout.table("events"), snapshot, [], {}, books)
+    commits.commit(snapshot, [], {}, books)
     (problem,) = problems(shop)
     assert problem.what == "books-unbalanced"
     assert problem.detail == "events version 3: 5 lines, 3 rows, 1 duplicates"

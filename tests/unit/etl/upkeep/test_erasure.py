@@ -18,6 +18,7 @@ from etl.lake.commits import Change
 from etl.lake.errors import VersionNotFound
 from etl.lake.rewrite import Rewrite
 from etl.lake.snapshot import Snapshot
+from etl.lake.table_store import LocalTable
 from etl.lake.tables import EVENTS
 from etl.log import format as log_format
 from etl.log import verification
@@ -122,7 +123,7 @@ def test_a_checkpoint_that_was_set_aside_is_searched_too(filled):
     folder = filled.layout.table("events")
     filled.compact()
     version = Snapshot.load(folder, EVENTS).version
-    commits.checkpoint(folder, EVENTS, version)
+    LocalTable(folder, EVENTS).checkpoint(version)
     (checkpoint,) = (folder / "_delta_log").glob("*.checkpoint.parquet")
     aside = checkpoint.rename(f"{checkpoint}.broken")
     pq.write_table(pq.read_table(aside), aside, compression="gzip", write_statistics=False)
@@ -265,7 +266,7 @@ def test_a_checkpoint_that_names_the_tenant_goes(shop):
     shop.compact()
     folder = shop.layout.table("events")
     newest = Snapshot.load(folder, EVENTS)
-    commits.checkpoint(folder, EVENTS, newest.version)
+    LocalTable(folder, EVENTS).checkpoint(newest.version)
     delta_log.delete_before(folder, newest.version)
     assert erasure.search(shop.layout, TENANT)
     assert run(shop, TENANT).remaining == []
@@ -332,8 +333,8 @@ def test_a_version_that_another_writer_commits_meanwhile_keeps_its_files(filled,
         newest = Snapshot.load(folder, EVENTS)
         replaced = newest.listed()[:1]
         with duckdb.connect() as con:
-            written = rewrite.run(con, folder, newest, Rewrite(replaced))
-        commits.replace(folder, newest, Change([written], replaced, is_rewrite=True, books={}))
+            written = rewrite.run(con, newest, Rewrite(replaced))
+        commits.replace(newest, Change([written], replaced, is_rewrite=True, books={}))
         erase_from_log(*arguments)
 
     monkeypatch.setattr(LogErasure, "erase_segments", after_a_rewrite)

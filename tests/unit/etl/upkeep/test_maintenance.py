@@ -17,6 +17,7 @@ from etl.lake.commits import Change
 from etl.lake.errors import VersionNotFound
 from etl.lake.rewrite import Rewrite
 from etl.lake.snapshot import RETAINED_FROM, ListedFile, Snapshot
+from etl.lake.table_store import LocalTable
 from etl.lake.tables import EVENTS
 from etl.upkeep import check, maintenance, merging, vacuum
 from etl.upkeep.maintenance import MaintenancePlan
@@ -205,7 +206,7 @@ def test_a_vacuum_by_a_clock_that_is_ahead_keeps_the_files_of_versions(shop, mon
     fill(shop, 1)
     asked_h: list[int] = []
 
-    def noted(_folder, _snapshot, *, retention_hours: int) -> int:
+    def noted(_store, *, retention_hours: int) -> int:
         asked_h.append(retention_hours)
         return 0
 
@@ -233,7 +234,7 @@ def test_an_older_version_answers_until_it_is_past_its_retention(filled):
     assert filled.query(ALL, version=old) == before
     for path in files(filled):
         os.utime(path, (0, 0))
-    vacuum.delete_files(filled.layout.table("events"), EVENTS, retention_hours=0)
+    vacuum.delete_files(LocalTable(filled.layout.table("events"), EVENTS), retention_hours=0)
     assert len(files(filled)) == 1
     assert filled.query(ALL) == before
     with pytest.raises(VersionNotFound):
@@ -309,11 +310,11 @@ def test_of_two_that_replace_the_same_files_one_is_refused(shop):
     first, second = Snapshot.load(folder, EVENTS), Snapshot.load(folder, EVENTS)
     files = first.listed()
     with duckdb.connect() as con:
-        merged = rewrite.run(con, folder, first, Rewrite(files[:2]))
+        merged = rewrite.run(con, first, Rewrite(files[:2]))
     change = Change([merged], files[:2], is_rewrite=True, books={})
-    commits.replace(folder, first, change)
+    commits.replace(first, change)
     with pytest.raises(CommitFailedError):
-        commits.replace(folder, second, change)
+        commits.replace(second, change)
 
 
 def test_a_file_that_does_not_hold_its_rows_is_never_committed(filled, monkeypatch):
@@ -330,13 +331,13 @@ def test_after_a_conflict_no_file_of_the_other_process_is_deleted(filled, monkey
     """Its commit is newer than the snapshot of the run, and so are its files."""
     before, run = filled.query(ALL), rewrite.run
 
-    def overtaken(con, folder, snapshot, chosen):
+    def overtaken(con, snapshot, chosen):
         monkeypatch.setattr(rewrite, "run", run)
-        other = Snapshot.load(folder, snapshot.table)
+        other = Snapshot.load(snapshot.store.folder, snapshot.table)
         replaced = chosen.files[:2]
-        written = run(con, folder, other, Rewrite(replaced))
-        commits.replace(folder, other, Change([written], replaced, is_rewrite=True, books={}))
-        return run(con, folder, snapshot, chosen)
+        written = run(con, other, Rewrite(replaced))
+        commits.replace(other, Change([written], replaced, is_rewrite=True, books={}))
+        return run(con, snapshot, chosen)
 
     monkeypatch.setattr(rewrite, "run", overtaken)
     plan = MaintenancePlan(snapshot_retention_hours=0)

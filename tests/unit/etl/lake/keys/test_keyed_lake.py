@@ -14,6 +14,7 @@ from etl.lake.compaction import CompactionPlan
 from etl.lake.keys import format as key_format
 from etl.lake.keys.format import KeyFile
 from etl.lake.snapshot import Snapshot
+from etl.lake.table_store import LocalTable
 from etl.lake.tables import EVENTS
 from etl.upkeep import backup, check, maintenance, vacuum
 from etl.upkeep.erasure import job as erasure
@@ -172,9 +173,9 @@ def test_vacuum_deletes_the_key_files_of_deleted_files_alone(filled: Shop) -> No
     folder = filled.layout.table("events")
     orphan = folder / "event_date=2026-11-23" / "orphan.keys"
     orphan.write_bytes(b"x")
-    assert vacuum.delete_files(folder, EVENTS, retention_hours=0) == 2
+    assert vacuum.delete_files(LocalTable(folder, EVENTS), retention_hours=0) == 2
     assert key_files(filled) == expected_key_files(filled)
-    assert vacuum.delete_files(folder, EVENTS, retention_hours=0) == 0
+    assert vacuum.delete_files(LocalTable(folder, EVENTS), retention_hours=0) == 0
     assert key_files(filled) == expected_key_files(filled)
 
 
@@ -185,7 +186,7 @@ def test_retention_deletes_key_files(filled: Shop) -> None:
     plan = MaintenancePlan(retention_days=2)
     maintenance.run(filled.data, plan, START.timestamp() + 5 * DAY_S)
     assert len(snapshot(filled).files) == 1
-    vacuum.delete_files(filled.layout.table("events"), EVENTS, retention_hours=0)
+    vacuum.delete_files(LocalTable(filled.layout.table("events"), EVENTS), retention_hours=0)
     assert key_files(filled) == expected_key_files(filled)
 
 

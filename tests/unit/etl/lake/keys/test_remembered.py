@@ -80,9 +80,9 @@ def test_a_key_file_is_opened_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
     view, opened = LiveView(shop.data), list[str]()
     open_file = KeyFile.open
 
-    def noted(data_file: str) -> KeyFile:
+    def noted(data_file: str, size_bytes: int | None = None) -> KeyFile:
         opened.append(data_file)
-        return open_file(data_file)
+        return open_file(data_file, size_bytes)
 
     monkeypatch.setattr(KeyFile, "open", noted)
     for tenant in (2, None, 1, None):

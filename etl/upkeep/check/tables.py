@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from etl.lake import delta_log
 from etl.lake.errors import LakeError
 from etl.lake.snapshot import Snapshot
+from etl.lake.store import LakeStore
+from etl.lake.table_store import TableStore
 from etl.lake.tables import TABLES
-from etl.layout import Layout
 from etl.upkeep.check.findings import Findings, Problem, TableFacts
 
 UNREADABLE = "table-unreadable"
 
 
-def load_tables(layout: Layout, findings: Findings) -> Iterator[Snapshot]:
+def load(lake: LakeStore, findings: Findings) -> Iterator[Snapshot]:
     """Yield the newest snapshot of each table that can be read."""
     for table in TABLES:
         try:
-            yield Snapshot.load(layout.table(table.name), table)
+            yield lake.load(table)
         except LakeError as error:
             findings.problems.append(Problem(UNREADABLE, str(error)))
 
 
-def verify_table(folder: Path, snapshot: Snapshot, findings: Findings) -> bool:
+def verify(store: TableStore, snapshot: Snapshot, findings: Findings) -> bool:
     """Verify the files and commits of a table; return whether it has no problem."""
+    folder = store.folder
     books = list(delta_log.books(folder))
-    problems = [*_file_problems(folder, snapshot), *_book_problems(snapshot, books)]
+    problems = [*_file_problems(store, snapshot), *_book_problems(snapshot, books)]
     findings.problems += problems
     rows = sum(file.rows for file in snapshot.listed())
     facts = TableFacts(snapshot.version, len(snapshot.files), rows, len(books))
@@ -37,11 +38,12 @@ def verify_table(folder: Path, snapshot: Snapshot, findings: Findings) -> bool:
     return not problems
 
 
-def _file_problems(folder: Path, snapshot: Snapshot) -> Iterator[Problem]:
+def _file_problems(store: TableStore, snapshot: Snapshot) -> Iterator[Problem]:
     for file in snapshot.listed():
-        path = folder / file.path
+        path = store.folder / file.path
         where = f"{snapshot.table.name}/{file.path}"
         try:
+            store.fetch([file.path])
             rows = pq.read_metadata(path).num_rows
             if path.stat().st_size != file.size_bytes:
                 detail = f"{where}: its size is not the {file.size_bytes} bytes committed"

@@ -1,0 +1,53 @@
+"""The lake store: where the tables of a lake are, and the lock of the jobs that change them.
+
+It has two forms. `LocalLake` is the folder `lake` of a data folder. `SharedLake`
+(`etl.lake.shared`) is a lake in object storage, for the warehouses of several machines. All other
+code knows only the protocol.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from etl import durable
+from etl.lake.snapshot import Snapshot
+from etl.lake.table_store import LocalTable, TableStore
+from etl.lake.tables import TABLES, Table
+from etl.layout import Layout
+
+
+class LakeStore(Protocol):
+    """The tables of a lake."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Wait until no other job changes the lake, and let none begin during the body."""
+
+    def table(self, table: Table) -> TableStore:
+        """Return the store of a table."""
+
+    def load(self, table: Table, version: int | None = None) -> Snapshot:
+        """Load the newest version of a table, or `version`. Raises LakeError, VersionNotFound."""
+
+    def newest(self) -> list[Snapshot]:
+        """Load the newest version of every table. Raises LakeError."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalLake:
+    """The lake in a data folder."""
+
+    layout: Layout
+
+    def locked(self) -> AbstractContextManager[None]:
+        return durable.locked(self.layout.lake_lock)
+
+    def table(self, table: Table) -> TableStore:
+        return LocalTable(self.layout.table(table.name), table)
+
+    def load(self, table: Table, version: int | None = None) -> Snapshot:
+        return Snapshot.load(self.layout.table(table.name), table, version)
+
+    def newest(self) -> list[Snapshot]:
+        return [self.load(table) for table in TABLES]
