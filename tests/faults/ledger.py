@@ -36,7 +36,8 @@ from http_tools import BATCH, CONVERSION, TRACK
 from traffic_tools import Client, Service
 
 NUMBER = "(metadata->>'number')::BIGINT"
-_SHOP = f"id,uuid,slug,name,status\n1,{UUID(int=1)},shop,Shop,active\n"
+SHOP_CSV = f"id,uuid,slug,name,status\n1,{UUID(int=1)},shop,Shop,active\n"
+NO_PRODUCTS_CSV = "id,tenant_id,name,price\n"
 _WAIT_FOR_ACKS_S = 90.0
 _SEND_AGAIN_EVERY = 16
 _ANSWERED_SENT_AGAIN_EVERY = 64
@@ -49,8 +50,8 @@ def open_shop(folder: Path) -> Path:
     """A new data folder under `folder`, with one shop in its directory."""
     folder.mkdir(exist_ok=True)
     tenants, products = folder / "tenants.csv", folder / "products.csv"
-    tenants.write_text(_SHOP)
-    products.write_text("id,tenant_id,name,price\n")
+    tenants.write_text(SHOP_CSV)
+    products.write_text(NO_PRODUCTS_CSV)
     tools.import_directory(tenants, products, data=folder / "data")
     return folder / "data"
 
@@ -67,9 +68,17 @@ class Load:
 
     `sent`: every number below it was sent, or was about to be. `acked`: number -> event id, None
     where the answer has none.
+
+    Each client waits `pause_s` before a request, and at most `timeout_s` for a response.
     """
 
-    def __init__(self, secret: str | None = None) -> None:
+    def __init__(
+        self,
+        secret: str | None = None,
+        *,
+        pause_s: float = 0.0,
+        timeout_s: float = tools.HTTP_TIMEOUT_S,
+    ) -> None:
         self.sent = 0
         self.secret = secret
         self.acked: dict[int, str | None] = {}
@@ -77,19 +86,23 @@ class Load:
         self.sent_again = 0
         self._turn = 0
         self._to_send_again: list[int] = []
-        self._is_over = True
+        self._pause_s, self._timeout_s = pause_s, timeout_s
+        self._over = threading.Event()
         self._raised: list[Exception] = []
         self._lock = threading.Lock()
 
     @contextmanager
     def on(self, url: str, *, clients: int) -> Iterator[None]:
         """Clients that send to a service until this is left, each on a connection of its own."""
-        self._is_over = False
-        with tools.crew(self._drive, range(clients), url=url, clients=clients):
+        self._over.clear()
+        crew = tools.crew(
+            self._drive, range(clients), url=url, clients=clients, timeout_s=self._timeout_s
+        )
+        with crew:
             try:
                 yield
             finally:
-                self._is_over = True
+                self._over.set()
 
     def wait_for_acks(self, count: int) -> None:
         """Let so many more be acked. Raises what a client raised, if one did."""
@@ -104,7 +117,7 @@ class Load:
 
     def _drive(self, client: Client, _: int) -> None:
         try:
-            while not self._is_over:
+            while not self._over.wait(self._pause_s):
                 number = self._draw()
                 if number % _BATCH_EVERY or self._must_be_alone(number):
                     self._send(client, number)

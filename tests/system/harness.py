@@ -14,8 +14,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -66,8 +66,9 @@ def eventually(check: Callable[[], T | None], timeout_s: float = 60.0) -> T:
 class Service:
     """One `serve`, `collect` or `warehouse` and its data folder.
 
-    `python` runs the source tree `code`; `settings` are keys of the settings file. Every instance
-    has a working directory of its own beside `data`, so that no settings file is found.
+    `python` runs the source tree `code`; `settings` are keys of the settings file. `prefix` is put
+    before its command line. Every instance has a working directory of its own beside `data`, so
+    that no settings file is found.
     """
 
     def __init__(
@@ -78,9 +79,11 @@ class Service:
         code: Path = REPOSITORY,
         python: str | Path = sys.executable,
         flags: tuple[str, ...] = (),
+        prefix: tuple[str, ...] = (),
         **settings: object,
     ) -> None:
         self.data = data
+        self._prefix = prefix
         self._role = role
         self._python = python
         self._flags = flags
@@ -88,7 +91,7 @@ class Service:
         self._env = environment(
             code, {"host": "127.0.0.1", "port": 0, "reports_port": 0, **settings, "data": data}
         )
-        self._log_path = data.with_name(f"{data.name}.log")
+        self.log_path = data.with_name(f"{data.name}.log")
         self._cwd = data.with_name(f"{data.name}.cwd")
         self._cwd.mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None
@@ -99,6 +102,10 @@ class Service:
     def start(self) -> Service:
         """Run it and wait until every process of it answers, ready or not."""
         self.launch()
+        return self.wait_for_start()
+
+    def wait_for_start(self) -> Service:
+        """Wait until every process of it answers, ready or not."""
         for url in self.urls():
             eventually(partial(answers, f"{url}/readyz"), START_TIMEOUT_S)
         if self._role != "warehouse":
@@ -107,11 +114,11 @@ class Service:
 
     def launch(self) -> None:
         """Run it and wait for nothing."""
-        self._log_path.touch()
-        self._log_start = self._log_path.stat().st_size
-        with self._log_path.open("ab") as log:
+        self.log_path.touch()
+        self._log_start = self.log_path.stat().st_size
+        with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._python, "-m", "service", self._role, *self._flags],
+                [*self._prefix, self._python, "-m", "service", self._role, *self._flags],
                 cwd=self._cwd,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
@@ -132,6 +139,19 @@ class Service:
                 _kill(pid)
             self.process.wait()
             eventually(lambda: not group(self.process.pid))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """SIGSTOP to every process of it, and SIGCONT."""
+        self._signal_all(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for pid in group(self.pid):
+            _signal(pid, number)
 
     def end(self) -> None:
         """Leave nothing running, whatever state it is in; never fails."""
@@ -162,7 +182,7 @@ class Service:
 
     def log(self) -> str:
         """Return its stdout and stderr since its last start."""
-        with self._log_path.open("rb") as file:
+        with self.log_path.open("rb") as file:
             file.seek(self._log_start)
             return file.read().decode(errors="replace")
 
@@ -303,8 +323,12 @@ def is_member(pid: int, leader: int) -> bool:
 
 
 def _kill(pid: int) -> None:
+    _signal(pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
 
 
 class StartService(Protocol):

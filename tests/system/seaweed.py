@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness import eventually
@@ -28,10 +30,16 @@ _PERMISSIONS = ["Admin", "Read", "Write", "List", "Tagging"]
 
 
 class SeaweedFS:
-    """A store in a folder. It keeps its ports and its objects over a kill."""
+    """A store in a folder. It keeps its ports and its objects over a kill.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    `prefix` is put before its command line; `host` is an address of the machine that it runs on.
+    """
+
+    def __init__(
+        self, folder: Path, *, host: str = "127.0.0.1", prefix: tuple[str, ...] = ()
+    ) -> None:
+        self._folder, self._host, self._prefix = folder, host, prefix
+        self.log = folder / "log"
         self._ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "objects").mkdir()
@@ -43,7 +51,7 @@ class SeaweedFS:
     def environment(self) -> Mapping[str, str]:
         """The environment of a process that may use it."""
         return {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._ports['s3.port']}",
+            "AWS_ENDPOINT_URL": f"http://{self._host}:{self._ports['s3.port']}",
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "AWS_REGION": "us-east-1",
@@ -52,17 +60,18 @@ class SeaweedFS:
     def launch(self) -> None:
         """Run it and wait for nothing."""
         ports = [f"-{name}={port}" for name, port in self._ports.items()]
-        with (self._folder / "log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
+                    *self._prefix,
                     str(Path(sys.executable).with_name("weed")),
                     "server",
                     "-filer",
                     "-s3",
                     f"-dir={self._folder / 'objects'}",
                     f"-s3.config={self._folder / 's3.json'}",
-                    "-ip=127.0.0.1",
-                    "-ip.bind=127.0.0.1",
+                    f"-ip={self._host}",
+                    f"-ip.bind={self._host}",
                     "-volume.max=300",
                     "-master.volumeSizeLimitMB=64",
                     "-master.telemetry=false",
@@ -90,6 +99,16 @@ class SeaweedFS:
             return not subprocess.run(command, env=env, capture_output=True, check=False).returncode
 
         eventually(stores, START_TIMEOUT_S)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """SIGSTOP: its kernel takes connections, and nobody replies."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL: it takes long to end by itself."""

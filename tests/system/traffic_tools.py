@@ -238,8 +238,8 @@ class Ledger:
 class Client:
     """One persistent connection, opened again where it was closed."""
 
-    def __init__(self, url: str) -> None:
-        self._http = http.client.HTTPConnection(urlsplit(url).netloc, timeout=HTTP_TIMEOUT_S)
+    def __init__(self, url: str, timeout_s: float = HTTP_TIMEOUT_S) -> None:
+        self._http = http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout_s)
 
     def post(self, path: str, body: object, headers: Mapping[str, str]) -> tuple[int, Any]:
         """Status and body of the answer. Raises OSError, HTTPException where there is none."""
@@ -259,7 +259,12 @@ class Client:
 
 @contextmanager
 def crew(
-    work: Callable[[Client, Any], None], items: Iterable[Any], *, url: str, clients: int
+    work: Callable[[Client, Any], None],
+    items: Iterable[Any],
+    *,
+    url: str,
+    clients: int,
+    timeout_s: float = HTTP_TIMEOUT_S,
 ) -> Iterator[Callable[[], bool]]:
     """Clients that take items in turn and do `work` with them, each on a connection of its own.
 
@@ -272,7 +277,7 @@ def crew(
     stop = threading.Event()
 
     def drive() -> None:
-        client = Client(url)
+        client = Client(url, timeout_s)
         try:
             while not stop.is_set():
                 work(client, waiting.get_nowait())

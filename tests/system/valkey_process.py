@@ -11,7 +11,8 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _TIMEOUT_S = 30.0
@@ -19,13 +20,18 @@ _POLL_S = 0.01
 
 
 class ValkeyProcess:
-    """A server. `options` are those of its command line, such as `requirepass=…`."""
+    """A server. `options` are those of its command line, such as `requirepass=…`.
 
-    def __init__(self, folder: Path, **options: object) -> None:
+    `prefix` is put before the command line.
+    """
+
+    def __init__(self, folder: Path, *, prefix: tuple[str, ...] = (), **options: object) -> None:
         self._folder = folder
+        self._prefix = prefix
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self.socket = folder / "valkey.sock"
+        self.log = folder / "valkey.log"
 
     @property
     def url(self) -> str:
@@ -43,9 +49,10 @@ class ValkeyProcess:
             **{name.replace("_", "-"): value for name, value in self._options.items()},
         }
         flags = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-        self._process = subprocess.Popen(
-            [_binary(), *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._prefix, _binary(), *flags], stdout=log, stderr=log
+            )
         deadline_s = time.monotonic() + _TIMEOUT_S
         while not self._replies():
             assert self._process.poll() is None, "valkey-server has ended"
@@ -72,6 +79,15 @@ class ValkeyProcess:
     def resume(self) -> None:
         """End a pause."""
         self._signal(signal.SIGCONT)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Hang, until the context is left."""
+        self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
 
     def kill(self) -> None:
         """End it at once, with all it holds."""

@@ -25,14 +25,18 @@ _AS_NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
 
 
 class Server:
-    """A database server. Its certificate signs itself, and is of its address."""
+    """A database server. Its certificate signs itself, and is of its address.
+
+    `prefix` is put before its command line; `host` is an address of the machine that it runs on.
+    """
 
     port: int
 
-    def __init__(self) -> None:
+    def __init__(self, host: str | None = None, *, prefix: tuple[str, ...] = ()) -> None:
         self.folder = Path(mkdtemp(prefix="beaconlog-server-"))
-        pid = os.getpid()
-        self.host = f"127.{64 + next(_NUMBERS) % 64}.{pid >> 8 & 255}.{pid & 255}"
+        self.log = self.folder / "log"
+        self.host = host or _address_of_its_own()
+        self._prefix = prefix
         self._process: subprocess.Popen[bytes] | None = None
         self._make_certificate()
         self.create()
@@ -53,9 +57,13 @@ class Server:
 
     def start(self) -> None:
         """Run the server and wait until it answers."""
-        with (self.folder / "log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
+                [*self._prefix, *self.command()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
             )
         self._until(self.answers)
 
@@ -99,8 +107,8 @@ class Server:
         deadline_s = time.monotonic() + DEADLINE_S
         while not holds():
             ended = self._process is None or self._process.poll() is not None
-            assert not ended, (self.folder / "log").read_text()
-            assert time.monotonic() < deadline_s, (self.folder / "log").read_text()
+            assert not ended, self.log.read_text()
+            assert time.monotonic() < deadline_s, self.log.read_text()
             time.sleep(_POLL_S)
 
     def _is_stopped(self) -> bool:
@@ -138,6 +146,7 @@ class PostgreSQL(Server):
             "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions",
         ]  # fmt: skip
         subprocess.run(made, cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
+        (self.folder / "data" / "pg_hba.conf").write_text("host all all all trust\n")
 
     def command(self) -> Sequence[str]:
         options = {
@@ -193,6 +202,11 @@ class MariaDB(Server):
                 return bool(client.recv(1))
         except OSError:
             return False
+
+
+def _address_of_its_own() -> str:
+    pid = os.getpid()
+    return f"127.{64 + next(_NUMBERS) % 64}.{pid >> 8 & 255}.{pid & 255}"
 
 
 def _children(pid: int) -> list[int]:

@@ -1,0 +1,137 @@
+"""A cluster whose links, parts and clocks fail, against the clients' own ledger.
+
+Three collectors ship to one bucket. Links drop packets one way, every part is killed or stops and
+goes on, clocks are a minute ahead or behind. Events that go unanswered are sent again, to
+whichever collector comes next. In the end, everything has healed by itself: every acked event is
+in the lake once, and none that was not sent. Skipped where namespaces are not permitted.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import traffic_tools as tools
+from cluster import Cluster, running
+from cluster_faults import Fault, Story, cut, faults
+from deltalake import DeltaTable
+from ledger import Load, disagreements
+from namespaces import require_namespaces
+from scale import figures, rounds
+from shims import compiled
+
+Found = TypeVar("Found")
+
+SEED = 20261130
+ACKS_PER_FAULT = 150
+CLIENT_PAUSE_S = 0.1
+CLIENT_TIMEOUT_S = 2.0
+HEALED_S = 80.0
+_SHOWN_MAX = 50
+SHORT = (
+    cut("collector-1", "storage"),
+    cut("storage", "collector-2"),
+    cut("storage", "warehouse-1"),
+    cut("valkey", "collector-3"),
+    cut("postgresql", "collector-1"),
+    cut("collector-3", "clients"),
+    "kill storage",
+    "kill valkey",
+    "kill collector-2",
+    "kill warehouse-1",
+    "pause postgresql",
+    "pause warehouse-1",
+    "clock of collector-1 +60 s",
+    "clock of collector-3 -60 s",
+    "clock of warehouse-1 +60 s",
+)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    require_namespaces()
+    source = Path(__file__).parents[1] / "system" / "clockshim.c"
+    shim = compiled(source, tmp_path_factory.mktemp("shim"))
+    with running(tmp_path_factory.mktemp("cluster"), shim) as made:
+        yield made
+
+
+@pytest.fixture
+def story(cluster: Cluster) -> Iterator[Story]:
+    """The faults of a test; pytest shows them if it fails, and what every part logged."""
+    told = Story()
+    yield told
+    print(*told.lines, cluster.tails(), sep="\n")
+
+
+def test_what_was_acked_is_stored_once(cluster: Cluster, story: Story) -> None:
+    """Whatever fails meanwhile: one after another, and in the long form two at once."""
+    load = Load(pause_s=CLIENT_PAUSE_S, timeout_s=CLIENT_TIMEOUT_S)
+    with figures("faults of a cluster") as counts:
+        with cluster.under(load):
+            load.wait_for_acks(ACKS_PER_FAULT)
+            for together in plan(cluster, random.Random(SEED)):
+                with ExitStack() as stack:
+                    for fault in together:
+                        stack.enter_context(story.of(fault))
+                        load.wait_for_acks(ACKS_PER_FAULT)
+                counts["faults"] = counts.get("faults", 0) + len(together)
+        see_it_heal(cluster, load)
+        counts |= {"acked": len(load.acked), "unanswered": len(load.unanswered)}
+    assert load.unanswered, "nothing failed with a request in its hands"
+    assert load.sent_again
+
+
+def plan(cluster: Cluster, chance: random.Random) -> Iterator[Sequence[Fault]]:
+    """The faults in their order; those that are struck together have different subjects."""
+    known = faults(cluster)
+    for name in chance.sample(SHORT, len(SHORT)):
+        yield [known[name]]
+    for _ in range(rounds(0, 300)):
+        one, other = chance.sample(list(known.values()), 2)
+        yield [one, other] if one.subject != other.subject else [one]
+
+
+def see_it_heal(cluster: Cluster, load: Load) -> None:
+    """Without a fault, reports show every acked event; after a drain the lake has it."""
+    counts = until(
+        lambda: [cluster.counted(each) or 0 for each in cluster.warehouses],
+        lambda counts: min(counts) >= len(load.acked),
+    )
+    for collector in cluster.collectors:
+        assert collector.stop() == 0
+        if "all_is_shipped=true" not in collector.log():
+            assert collector.command("ship").returncode == 0
+    data = cluster.warehouses[0].data
+    rows = until(lambda: in_the_lake(data), lambda rows: not disagreements(rows, load))
+    assert (found := disagreements(rows, load)) == [], "\n".join(found[:_SHOWN_MAX])
+    assert min(counts) >= len(load.acked), "a report does not show what the lake has by now"
+    assert {cluster.counted(each) for each in cluster.warehouses} == {len(rows)}
+    for warehouse in cluster.warehouses:
+        assert warehouse.stop() == 0
+        done = warehouse.command("check")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def until(ask: Callable[[], Found], is_enough: Callable[[Found], bool]) -> Found:
+    """Ask until the answer is enough, or for HEALED_S; the last answer."""
+    deadline_s = time.monotonic() + HEALED_S
+    while not is_enough(found := ask()) and time.monotonic() < deadline_s:
+        time.sleep(tools.POLL_S)
+    return found
+
+
+def in_the_lake(data: Path) -> list[tuple[int, str]]:
+    """(number, event id) of every row of the lake, read without beaconlog."""
+    folder = str(data / "lake" / "events")
+    if not DeltaTable.is_deltatable(folder):
+        return []
+    rows = DeltaTable(folder).to_pyarrow_table(columns=["metadata", "event_id"])
+    numbers = [json.loads(text)["number"] for text in rows["metadata"].to_pylist()]
+    return list(zip(numbers, rows["event_id"].to_pylist(), strict=True))
