@@ -17,6 +17,7 @@
 <data>/lake/<table>/                   a Delta table
 <data>/lake/tmp/                       DuckDB's spill files
 <data>/lake/excerpts/                  parts of segments, while a compaction reads them
+<data>/lake/shuffle/                   lines between the tasks of a pass, see `etl.lake.engines`
 
 A version of beaconlog whose files an older version would misread has a higher format number. This
 version reads every format up to FORMAT, writes FORMAT, and refuses a newer one. A process that
@@ -136,6 +137,10 @@ class Layout:
     @property
     def excerpts(self) -> Path:
         return self.lake / "excerpts"
+
+    @property
+    def shuffle(self) -> Path:
+        return self.lake / "shuffle"
 
     def table(self, name: str) -> Path:
         return self.lake / name

@@ -31,6 +31,7 @@ duplicates; lines = rows + duplicates.
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -42,7 +43,7 @@ from deltalake.exceptions import CommitFailedError
 
 from etl.lake import commits, duck, expiry, passes, selection
 from etl.lake.errors import LakeError
-from etl.lake.passes import PassCounts
+from etl.lake.passes import PassCounts, PassWriter
 from etl.lake.selection import UNBOUNDED_US, PassLimits, Selection, Watermarks
 from etl.lake.snapshot import Snapshot, held_whole, of_table
 from etl.lake.staging import SegmentUnreadable
@@ -67,13 +68,14 @@ class CompactionConflict(Exception):
 @dataclass(frozen=True, slots=True)
 class CompactionPlan:
     """The bytes of log per pass, the longest wait for the safe time, the time for which compacted
-    segments are kept, and the memory and threads of DuckDB."""
+    segments are kept, the memory and threads of DuckDB, and the function that writes a pass."""
 
     bytes_max: int = 224 << 20
     segment_grace_s: float = 900.0
     wait_s: float = 5.0
     memory_bytes_max: int = 1 << 30
     threads_max: int = 2
+    write: PassWriter = passes.write
 
 
 @dataclass(slots=True)
@@ -116,6 +118,7 @@ def run_with_lock(
 ) -> CompactionResult:
     """Compact as `run` does; the caller holds the lake's lock."""
     result = CompactionResult()
+    shutil.rmtree(layout.shuffle, ignore_errors=True)  # a run that was killed may have left it
     settled = _settle(store, plan, now_s, result)  # the next run takes later segments
     with duck.connect(
         layout.spill, memory_bytes_max=plan.memory_bytes_max, threads_max=plan.threads_max
@@ -253,7 +256,7 @@ def _compact(job: _Run, snapshots: Sequence[Snapshot], taken: Selection) -> None
     result, counts = job.result, PassCounts()
     try:
         with job.database.cursor() as con:
-            passes.write(con, job.layout, snapshots, taken, counts)
+            job.plan.write(con, job.layout, snapshots, taken, counts)
     finally:  # tables that were committed before a conflict count too
         result.rows += counts.rows
         result.duplicates += counts.duplicates

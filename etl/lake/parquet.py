@@ -53,7 +53,6 @@ class PartitionRows:
 
 def write(con: duckdb.DuckDBPyConnection, folder: Path, table: Table, key: str) -> list[DataFile]:
     """Write `staged_<table>` to one file per partition, named by `key`; durable on return."""
-    sweep(folder)
     staged = f"staged_{table.name}"
     dates = con.execute(f"SELECT DISTINCT {PARTITION}::VARCHAR FROM {staged} ORDER BY 1").fetchall()
     return [write_file(con, folder, _staged_rows(table, date), key) for (date,) in dates]

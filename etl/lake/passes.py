@@ -1,21 +1,26 @@
-"""One pass of a compaction: the rows of the selected lines, written and committed per table."""
+"""One pass of a compaction: the rows of the selected lines, written and committed per table.
+
+`etl.lake.engines` has other processes write the rows; the commit is the same.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 
 import duckdb
 
 from etl.lake import commits, duck, parquet, staging
+from etl.lake.commits import DataFile
 from etl.lake.duplicates import Marked, mark_duplicates
 from etl.lake.keys import upkeep
 from etl.lake.selection import Selection
 from etl.lake.snapshot import SIGNED, Snapshot, lines_of
 from etl.lake.superseded import has_signed
-from etl.lake.tables import EVENTS, REJECTED
+from etl.lake.tables import EVENTS, REJECTED, Table
 from etl.layout import Layout
 from etl.log import excerpts
 
@@ -31,6 +36,39 @@ class PassCounts:
     rows: int = 0
     duplicates: int = 0
     rejected: int = 0
+
+    def add(self, table: Table, written: Written) -> None:
+        """Count the rows of a table that were committed."""
+        if table is EVENTS:
+            self.rows += written.rows
+            self.duplicates += written.duplicates
+        elif table is REJECTED:
+            self.rejected += written.rows
+
+
+PassWriter = Callable[
+    [duckdb.DuckDBPyConnection, Layout, Sequence[Snapshot], Selection, PassCounts], None
+]
+"""The way in which a pass is written and committed: `write`, or that of an engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The files of a table with the rows of a pass, durable but not committed, and their counts.
+
+    `lines` counts the lines of the table's kind. `is_first_signed`: with them the
+    first signed sale of the table comes. `unusable`: see `Marked`.
+    """
+
+    files: Sequence[DataFile]
+    lines: int
+    duplicates: int = 0
+    is_first_signed: bool = False
+    unusable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        return sum(file.rows for file in self.files)
 
 
 def write(
@@ -49,33 +87,59 @@ def write(
     counts.lines = duck.count(con, "lines")
     staging.stage_tables(con, snapshots)
     for snapshot in snapshots:
-        _write_table(con, snapshot, taken, counts)
+        if _moved(snapshot, taken):
+            _, store = snapshot.opened()
+            parquet.sweep(store.folder)
+            key = store.file_key(key_of(snapshot, taken))
+            written = write_rows(con, store.folder, snapshot, key)
+            commit(con, snapshot, taken, written)
+            counts.add(snapshot.table, written)
 
 
-def _write_table(
-    con: duckdb.DuckDBPyConnection, snapshot: Snapshot, taken: Selection, counts: PassCounts
-) -> None:
+def write_rows(
+    con: duckdb.DuckDBPyConnection, folder: Path, snapshot: Snapshot, key: str
+) -> Written:
+    """Write the staged rows of a table to files that `key` names, without the duplicates.
+
+    Raises LakeError, duckdb.Error; OSError.
+    """
     table = snapshot.table
+    is_first_signed = table is EVENTS and not snapshot.watermark(SIGNED) and has_signed(con)
+    lines = duck.count(con, f"staged_{table.name}")
+    marked = mark_duplicates(con, snapshot) if table is EVENTS else Marked(0, {})
+    files = parquet.write(con, folder, table, key)
+    return Written(files, lines, marked.duplicates, is_first_signed, marked.unusable)
+
+
+def joined(parts: Sequence[Written]) -> Written:
+    """Return the files of several parts of a table's rows as one."""
+    return Written(
+        [file for part in parts for file in part.files],
+        sum(part.lines for part in parts),
+        sum(part.duplicates for part in parts),
+        any(part.is_first_signed for part in parts),
+        {path: reason for part in parts for path, reason in part.unusable.items()},
+    )
+
+
+def commit(
+    con: duckdb.DuckDBPyConnection, snapshot: Snapshot, taken: Selection, written: Written
+) -> None:
+    """Commit a table's files with the watermarks that the pass moves; nothing if it moves none.
+
+    Raises CommitFailedError, LakeError; OSError.
+    """
     moved = _moved(snapshot, taken)
     if not moved:
         return
-    if table is EVENTS and not snapshot.watermark(SIGNED) and has_signed(con):
+    if written.is_first_signed:
         moved[SIGNED] = 1
-    staged = duck.count(con, f"staged_{table.name}")
-    marked = mark_duplicates(con, snapshot) if table is EVENTS else Marked(0, {})
+    books = {"lines": written.lines, "rows": written.rows, "duplicates": written.duplicates}
+    commits.commit(snapshot, written.files, moved, books)
     _, store = snapshot.opened()
-    files = parquet.write(con, store.folder, table, store.file_key(_key(snapshot, taken)))
-    rows = sum(file.rows for file in files)
-    books = {"lines": staged, "rows": rows, "duplicates": marked.duplicates}
-    commits.commit(snapshot, files, moved, books)
-    if table is EVENTS:
-        counts.rows += rows
-        counts.duplicates += marked.duplicates
-        for path, reason in islice(marked.unusable.items(), _REMADE_MAX):
-            if upkeep.remake(con, path, snapshot.relation([path]), reason):
-                store.put_keys(path)
-    elif table is REJECTED:
-        counts.rejected += rows
+    for path, reason in islice(written.unusable.items(), _REMADE_MAX):
+        if upkeep.remake(con, path, snapshot.relation([path]), reason):
+            store.put_keys(path)
 
 
 def _moved(snapshot: Snapshot, taken: Selection) -> dict[str, int]:
@@ -89,7 +153,7 @@ def _moved(snapshot: Snapshot, taken: Selection) -> dict[str, int]:
     return moved
 
 
-def _key(snapshot: Snapshot, taken: Selection) -> str:
+def key_of(snapshot: Snapshot, taken: Selection) -> str:
     """Return the key of the pass's files of a table; equal keys mean equal rows."""
     segments = [
         f"{item.series}/{item.path.name}:{taken.parts.get(item, '')}" for item in taken.segments

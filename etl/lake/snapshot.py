@@ -9,7 +9,7 @@ Versions before 0.1 took only whole segments, and wrote only the second watermar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -51,7 +51,7 @@ class Snapshot:
     files: tuple[str, ...]
     delta: DeltaTable | None
     store: TableStore | None = None
-    _transactions: dict[tuple[int, str], int] = field(
+    _transactions: dict[tuple[int | None, str], int] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
     """The transactions that were read: (version, app id) -> number."""
@@ -90,6 +90,20 @@ class Snapshot:
             raise LakeError(f"table {self.table.name} was never created")
         return self.delta, self.store
 
+    @classmethod
+    def detached(
+        cls,
+        table: Table,
+        version: int | None,
+        files: Sequence[str],
+        transactions: Mapping[str, int],
+    ) -> Snapshot:
+        """Return a version without its Delta table; of its watermarks it knows `transactions`."""
+        snapshot = cls(table, version, tuple(files), None)
+        for app_id, number in transactions.items():
+            snapshot._transactions[version, app_id] = number
+        return snapshot
+
     def after_commit(self) -> Snapshot:
         """Return the version to which a commit has moved this snapshot's Delta table."""
         if self.delta is None or self.store is None:
@@ -114,7 +128,7 @@ class Snapshot:
 
     def _transaction(self, app_id: str) -> int:
         if self.delta is None:
-            return 0
+            return self._transactions.get((self.version, app_id), 0)
         key = self.delta.version(), app_id  # a commit moves the version of the Delta table
         if key not in self._transactions:
             with lake_errors(self.table):

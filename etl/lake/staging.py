@@ -54,11 +54,22 @@ def stage_lines(
 ) -> None:
     """Make the temporary tables `sources` and `lines` of every line of `segments`.
 
-    Of a segment in `excerpts`, only the excerpt is read. Raises SegmentUnreadable for a segment
-    that cannot be read whole or holds lines of an unknown kind; duckdb.IOException if a segment was
-    deleted meanwhile.
+    Of a segment in `excerpts`, only the excerpt is read. Raises what `stage` raises.
     """
-    sources = [_source(item, excerpts) for item in segments]
+    stage(con, sources_of(segments, excerpts))
+
+
+def sources_of(segments: Sequence[Sealed], excerpts: Mapping[Sealed, Excerpt]) -> list[Source]:
+    """Return the file to read for each segment. Raises SegmentUnreadable."""
+    return [_source(item, excerpts) for item in segments]
+
+
+def stage(con: duckdb.DuckDBPyConnection, sources: Sequence[Source]) -> None:
+    """Make the temporary tables `sources` and `lines` of every line of `sources`.
+
+    Raises SegmentUnreadable for a segment that cannot be read whole or holds lines of an unknown
+    kind; duckdb.IOException if a segment was deleted meanwhile.
+    """
     stage_sources(con, sources)
     try:
         con.execute(f"CREATE OR REPLACE TEMP TABLE lines AS {_select_lines(sources)}")

@@ -20,14 +20,15 @@ def job_errors() -> Iterator[None]:
     from etl.log.series import SeriesFormatError  # noqa: PLC0415
     from etl.log.store import LogUnavailable  # noqa: PLC0415
     from etl.object_store import ObjectStoreError  # noqa: PLC0415
+    from etl.spark_session import SparkUnavailable  # noqa: PLC0415
     from etl.upkeep.backup import BackupRefused  # noqa: PLC0415
     from etl.upkeep.erasure import EraseRefused  # noqa: PLC0415
 
     rejections = (BackupRefused, EraseRefused, MendRefused, NoSuchSeries)
     conflicts = (CompactionConflict, ShippingTaken)
     io_errors = (LakeError, DataFolderError, SeriesFormatError, OSError, sqlite3.Error)
-    storage_errors = (LogUnavailable, ObjectStoreError)
+    unavailable = (LogUnavailable, ObjectStoreError, SparkUnavailable)
     try:
         yield
-    except (*rejections, *conflicts, *io_errors, *storage_errors) as error:
+    except (*rejections, *conflicts, *io_errors, *unavailable) as error:
         fail(str(error))

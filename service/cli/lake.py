@@ -3,31 +3,57 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from service.cli.application import AsJson, Config, Data, app
 from service.cli.context import lake_store, open_data, segment_store
 from service.cli.jobs import job_errors
-from service.cli.output import print_json, print_line, spinner, warn
+from service.cli.output import fail, print_json, print_line, spinner, warn
+
+if TYPE_CHECKING:
+    from etl.lake.compaction import CompactionPlan
+
+
+class EngineName(StrEnum):
+    """The engines of `compact`."""
+
+    SINGLE = "single"
+    PROCESSES = "processes"
+    SPARK = "spark"
 
 
 @app.command()
-def compact(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
+def compact(
+    config: Config = None,
+    data: Data = None,
+    as_json: AsJson = False,
+    engine: Annotated[
+        EngineName,
+        typer.Option(help="The processes that do it: this one, several here, or a Spark cluster."),
+    ] = EngineName.SINGLE,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="The number of processes; the cores by default."),
+    ] = None,
+    master: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A Spark master: spark://HOST:7077, local[4]."),
+    ] = None,
+) -> None:
     """Move every sealed segment into the lake now."""
     from etl.lake import compaction as job  # noqa: PLC0415
     from service.processes.plans import compaction_plan  # noqa: PLC0415
 
     loaded = open_data(data, config)
-    with spinner("compacting"), job_errors():
-        outcome = job.run(
-            loaded.data,
-            compaction_plan(loaded),
-            time.time(),
-            segment_store(loaded),
-            lake_store(loaded),
-        )
+    opening = _engine(engine, compaction_plan(loaded), processes, master)
+    log, lake = segment_store(loaded), lake_store(loaded)
+    with spinner("compacting"), job_errors(), opening as plan:
+        outcome = job.run(loaded.data, plan, time.time(), log, lake)
     if as_json:
         print_json(asdict(outcome))
     else:
@@ -40,6 +66,27 @@ def compact(config: Config = None, data: Data = None, as_json: AsJson = False) -
             warn(f"{item.series} stopped at segment {item.segment}: {item.reason}")
     if outcome.stopped:
         raise typer.Exit(1)
+
+
+def _engine(
+    name: EngineName, plan: CompactionPlan, processes: int | None, master: str | None
+) -> AbstractContextManager[CompactionPlan]:
+    """Return the plan of an engine, which is to be opened; fail if an option is of another one."""
+    from etl.lake.engines import opening  # noqa: PLC0415
+
+    if processes is not None and name is not EngineName.PROCESSES:
+        fail("--processes needs --engine processes")
+    if master is not None and name is not EngineName.SPARK:
+        fail("--master needs --engine spark")
+    match name:
+        case EngineName.PROCESSES:
+            return opening.processes(plan, processes)
+        case EngineName.SPARK:
+            if master is None:
+                fail("--engine spark needs --master, such as spark://HOST:7077, or local[4]")
+            return opening.spark(plan, master)
+        case EngineName.SINGLE:
+            return nullcontext(plan)
 
 
 @app.command()

@@ -1,0 +1,148 @@
+"""A pass of a compaction that workers write, and its driver commits.
+
+The driver checks the counts before its first commit: the read tasks found every line of the
+segments, the write tasks took every line of each bucket, and each line of a table became a row or a
+duplicate.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from etl.lake import parquet, passes, staging
+from etl.lake.engines import tasks
+from etl.lake.engines.shuffle import Share
+from etl.lake.engines.tasks import ReadTask, Shared, TableState, Unreadable, WriteTask
+from etl.lake.engines.workers import Workers
+from etl.lake.errors import LakeError
+from etl.lake.passes import PassCounts, Written
+from etl.lake.selection import Selection
+from etl.lake.snapshot import SIGNED, Snapshot, lines_of
+from etl.lake.staging import SegmentUnreadable, Source
+from etl.layout import Layout
+from etl.log import excerpts
+
+
+class CountMismatch(LakeError):
+    """The results of the tasks do not hold every line once. Nothing was committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Writes passes by tasks of workers. `task_bytes_max`: the memory of each one's DuckDB."""
+
+    workers: Workers
+    task_bytes_max: int
+
+    def write(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        layout: Layout,
+        snapshots: Sequence[Snapshot],
+        taken: Selection,
+        counts: PassCounts,
+    ) -> None:
+        """Do what `passes.write` does, and raise what it raises; WorkersFailed, CountMismatch."""
+        for snapshot in snapshots:
+            parquet.sweep(snapshot.opened()[1].folder)
+        with _own_folder(layout.shuffle) as folder:
+            shared = Shared(folder, self.workers.parallel, self.task_bytes_max)
+            with excerpts.cut(layout.excerpts, taken.parts) as cut:
+                shares = self._read(shared, staging.sources_of(taken.segments, cut))
+            counts.lines = sum(map(_lines, shares.values()))
+            work = list(_write_tasks(snapshots, taken, shared, shares))
+            written = self._write(work)
+        for snapshot in snapshots:
+            joined = passes.joined([tables[snapshot.table.name] for tables in written])
+            passes.commit(con, snapshot, taken, joined)
+            counts.add(snapshot.table, joined)
+
+    def _read(self, shared: Shared, sources: Sequence[Source]) -> dict[int, list[Share]]:
+        """Return the shares of each bucket. Raises SegmentUnreadable."""
+        work = [ReadTask(shared, group) for group in _groups(sources, shared.buckets)]
+        shares: dict[int, list[Share]] = {}
+        for task, result in zip(work, self.workers.map(tasks.read, work), strict=True):
+            if isinstance(result, Unreadable):
+                raise SegmentUnreadable(result.segment, result.reason)
+            _require(_lines(result.values()), sum(source.lines for source in task.sources))
+            for bucket, share in result.items():
+                shares.setdefault(bucket, []).append(share)
+        return shares
+
+    def _write(self, work: Sequence[WriteTask]) -> list[Mapping[str, Written]]:
+        """Return the files and counts of each table, by bucket."""
+        results = self.workers.map(tasks.write, work)
+        for task, result in zip(work, results, strict=True):
+            _require(result.lines, _lines(task.shares))
+            for written in result.tables.values():
+                _require(written.rows + written.duplicates, written.lines)
+        return [result.tables for result in results]
+
+
+@contextmanager
+def _own_folder(shuffle: Path) -> Iterator[Path]:
+    """Make a folder in `shuffle` that no other pass has, and delete `shuffle` at the end.
+
+    Tasks of an earlier pass may still run. They fail without its folder.
+    """
+    folder = shuffle / secrets.token_hex(8)
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(shuffle, ignore_errors=True)
+
+
+def _groups(sources: Iterable[Source], number: int) -> list[tuple[Source, ...]]:
+    """Divide sources into at most `number` groups of about equally many lines."""
+    groups: list[tuple[int, int, list[Source]]] = [(0, place, []) for place in range(number)]
+    for source in sorted(sources, key=lambda item: item.lines, reverse=True):
+        lines, place, group = groups[0]
+        heapq.heapreplace(groups, (lines + source.lines, place, [*group, source]))
+    return [tuple(group) for _, _, group in groups if group]
+
+
+def _write_tasks(
+    snapshots: Sequence[Snapshot],
+    taken: Selection,
+    shared: Shared,
+    shares: Mapping[int, Sequence[Share]],
+) -> Iterator[WriteTask]:
+    # The duplicates of a pass depend on the version of `events` too.
+    versions = ";".join(passes.key_of(snapshot, taken) for snapshot in snapshots)
+    for bucket, of_bucket in sorted(shares.items()):
+        text = f"{versions};{bucket}/{shared.buckets}"
+        key = hashlib.sha256(text.encode()).hexdigest()[:20]
+        states = tuple(_state(snapshot, taken, key) for snapshot in snapshots)
+        yield WriteTask(shared, tuple(of_bucket), states)
+
+
+def _state(snapshot: Snapshot, taken: Selection, key: str) -> TableState:
+    _, store = snapshot.opened()
+    series = [app_id for name in taken.reached for app_id in (name, lines_of(name))]
+    return TableState(
+        snapshot.table.name,
+        store.folder,
+        store.file_key(key),
+        snapshot.version,
+        snapshot.files,
+        {app_id: snapshot.watermark(app_id) for app_id in (*series, SIGNED)},
+    )
+
+
+def _lines(shares: Iterable[Share]) -> int:
+    return sum(share.lines for share in shares)
+
+
+def _require(found: int, expected: int) -> None:
+    if found != expected:
+        raise CountMismatch(f"compaction: a task returned {found} lines of {expected}")

@@ -1,0 +1,47 @@
+"""Processes of this machine as workers: they die alone, and not without their driver."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from engine_tools import compact_by, failing, rows, seal_round
+from log_tools import Shop
+
+from etl.lake.engines import processes
+from etl.lake.engines.processes import LocalProcesses
+from etl.lake.engines.workers import WorkersFailed
+from etl.lake.errors import LakeError
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[LocalProcesses]:
+    with processes.opened(2) as opened:
+        yield opened
+
+
+def test_two_processes_make_the_tables_of_one(tmp_path: Path, workers: LocalProcesses) -> None:
+    """From the same segments, in two runs."""
+    one, many = Shop(tmp_path / "one"), Shop(tmp_path / "many")
+    for number in range(2):
+        for shop in (one, many):
+            seal_round(shop, random.Random(number), number)
+        one.compact()
+        assert compact_by(many, workers).duplicates
+        assert rows(many) == rows(one)
+
+
+def test_the_error_of_a_task_is_raised_here(workers: LocalProcesses) -> None:
+    """As the task raised it; the workers go on."""
+    with pytest.raises(LakeError, match="too bad"):
+        workers.map(failing, ["too bad"])
+    assert workers.map(str, [1]) == ["1"]
+
+
+def test_the_death_of_a_worker_is_an_error() -> None:
+    """It names a likely cause, and what to do."""
+    with processes.opened(1) as opened, pytest.raises(WorkersFailed, match="was killed"):
+        opened.map(signal.raise_signal, [signal.SIGKILL])
