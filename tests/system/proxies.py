@@ -104,8 +104,8 @@ def haproxy(folder: Path, changes: Mapping[str, str], tls: int, plain: int) -> l
     text = (REPOSITORY / "deploy/haproxy/haproxy.cfg").read_text()
     text = re.sub(r"    server two .*\n", "", text)
     places = {
-        "10.0.0.11:8080": changes["127.0.0.1:8080"],
-        "10.0.0.11:8081": changes["127.0.0.1:8081"],
+        "10.83.0.11:8080": changes["127.0.0.1:8080"],
+        "10.83.0.21:8081": changes["127.0.0.1:8081"],
         "/etc/ssl/beaconlog.crt": changes["/etc/ssl/beaconlog.crt"],
         "bind :443": f"bind 127.0.0.1:{tls}",
         "bind :80": f"bind 127.0.0.1:{plain}",

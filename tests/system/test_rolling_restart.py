@@ -77,8 +77,8 @@ def configuration(folder: Path, machines: list[Service], tls: int, plain: int) -
     one, two = (urlsplit(machine.url).netloc for machine in machines)
     text = (REPOSITORY / "deploy/haproxy/haproxy.cfg").read_text()
     changes = {
-        "10.0.0.11:8080": one,
-        "10.0.0.12:8080": two,
+        "10.83.0.11:8080": one,
+        "10.83.0.12:8080": two,
         "inter 1s": "inter 100ms",
         "/etc/ssl/beaconlog.crt": str(folder / "beaconlog.crt"),
         "bind :443": f"bind 127.0.0.1:{tls}",
