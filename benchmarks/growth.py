@@ -33,6 +33,7 @@ OPENED_OF_SHOP = "live view of one shop, opened first"
 OPENED_AGAIN = "live view, opened again after a new segment"
 PASS = "compaction of the tail"
 SUMMARY = "summary of one shop"
+PARQUET, BESIDE = "Parquet", "other files of the lake"
 _GRACE_S = 1e9
 
 
@@ -44,7 +45,7 @@ def run(size: Size) -> str:
         (f"{name}, ms", *(each.results[name].figure.text() for each, _ in columns.values()))
         for name in names
     ]
-    for name in ("Parquet", "other files of the lake"):
+    for name in (PARQUET, BESIDE):
         sizes = (Figure(on_disk[name], 0.0) for _, on_disk in columns.values())
         rows.append((f"{name}, bytes per event", *(each.text(1) for each in sizes)))
     return (
@@ -63,7 +64,7 @@ def _measured(size: Size, events: int) -> tuple[Measured, Mapping[str, float]]:
     with TemporaryDirectory(prefix="beaconlog-bench-") as folder:
         data = Path(folder) / "data"
         lakes.fill(data, lake)
-        on_disk = _bytes_per_event(data, events)
+        on_disk = bytes_per_event(data, events)
         backlog.fill(data, Backlog(TAIL_EVENTS, lasts=timedelta(minutes=1), shops=TAIL_SHOPS))
         untouched = Path(folder) / "untouched"
         _copy(data, untouched)
@@ -115,10 +116,11 @@ def _copy(data: Path, copy: Path) -> None:
     shutil.copytree(data / "lake", copy / "lake", copy_function=os.link)
 
 
-def _bytes_per_event(data: Path, events: int) -> Mapping[str, float]:
-    sizes = {"Parquet": 0, "other files of the lake": 0}
+def bytes_per_event(data: Path, events: int) -> Mapping[str, float]:
+    """Return the bytes per event of the Parquet files, and of what lies beside them."""
+    sizes = {PARQUET: 0, BESIDE: 0}
     for path in (data / "lake" / "events").glob("event_date=*/*"):
-        name = "Parquet" if path.suffix == ".parquet" else "other files of the lake"
+        name = PARQUET if path.suffix == ".parquet" else BESIDE
         sizes[name] += path.stat().st_size
     return {name: size / events for name, size in sizes.items()}
 

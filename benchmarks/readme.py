@@ -16,7 +16,7 @@ from benchmarks.rounds import markdown
 
 BEGIN, END = "<!-- figures, from make bench -->\n", "<!-- end of figures -->\n"
 _README = Path(__file__).parents[1] / "README.md"
-_RESULTS = Path(__file__).parent / "RESULTS.md"
+RESULTS = Path(__file__).parent / "RESULTS.md"
 _AT_64, _AT_256, _NEW_HEADS, _BROWSERS, _SHORT = (case.title for case in ingest.CASES)
 _COLUMNS = (
     ("validates", _AT_64, "validates"),
@@ -204,4 +204,4 @@ _SENTENCES: Sequence[Callable[[Report], str]] = (
 
 
 if __name__ == "__main__":
-    write(_RESULTS.read_text())
+    write(RESULTS.read_text())

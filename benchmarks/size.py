@@ -38,14 +38,23 @@ QUICK = Size(rounds=1, seconds=1, scale=0.01)
 
 def parse(description: str | None, arguments: Sequence[str] | None = None) -> Size:
     """Return the size that arguments of the command line ask for."""
-    parser = argparse.ArgumentParser(
+    return chosen(parser(description).parse_args(arguments))
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return the parser of these arguments, to which a benchmark may add its own."""
+    made = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="one round of a hundredth")
-    parser.add_argument("--rounds", type=int)
-    parser.add_argument("--seconds", type=int)
-    parser.add_argument("--scale", type=float)
-    asked = parser.parse_args(arguments)
+    made.add_argument("--quick", action="store_true", help="one round of a hundredth")
+    made.add_argument("--rounds", type=int)
+    made.add_argument("--seconds", type=int)
+    made.add_argument("--scale", type=float)
+    return made
+
+
+def chosen(asked: argparse.Namespace) -> Size:
+    """Return the size that parsed arguments ask for."""
     default = QUICK if asked.quick else FULL
     return Size(
         asked.rounds or default.rounds,

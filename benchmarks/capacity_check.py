@@ -1,0 +1,103 @@
+"""The plan beside a run of the whole service, at the largest rate that this machine takes.
+
+One service with a worker, which gets batches as fast as it answers, and its warehouse, which
+compacts meanwhile. The run ends when the lake holds every event. The sum of the costs of the parts,
+which were measured one by one, should be the cost of the whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import batches, loads, wrk
+from benchmarks.candidates import beaconlog
+from benchmarks.capacity_plan import Costs
+from benchmarks.growth import PARQUET, bytes_per_event
+from benchmarks.rounds import BenchmarkFailed, tell
+from benchmarks.servers import Running, Server, running
+from benchmarks.size import Size
+from benchmarks.wrk import Load
+from etl.lake.snapshot import Snapshot
+from etl.lake.tables import EVENTS
+from etl.layout import Layout
+
+COMPACT_INTERVAL_S = 5
+FULL_SECONDS, QUICK_SECONDS = 60, 5
+_DEADLINE_S = 300.0
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A cost by the plan, and as it was measured."""
+
+    name: str
+    planned: float
+    measured: float
+
+    @property
+    def ratio(self) -> float:
+        """The measured cost as a share of the planned one."""
+        return self.measured / self.planned
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of the whole service."""
+
+    events: int
+    events_per_s: float
+    compared: Sequence[Compared]
+
+
+def measure(size: Size, costs: Costs) -> Run:
+    """Return the run. Raises BenchmarkFailed if an event is missing in the lake."""
+    tell("the whole service")
+    seconds = FULL_SECONDS if size.scale >= 1 else QUICK_SECONDS
+    role = beaconlog("serve", compact_interval_s=COMPACT_INTERVAL_S, segment_grace_s=3_600)
+    with running(Server("beaconlog", role, cpus=2)) as at_work:
+        file = wrk.prepare(at_work, loads.batches())
+        before_s = at_work.cpu_s()
+        load = Load(file, batches.CONNECTIONS, seconds, has_one_id=False)
+        sent = wrk.send(at_work, load)
+        events = sent.requests * loads.BATCH_EVENTS
+        snapshot = _compacted(at_work, events)
+        cpu_us = 1e6 * (at_work.cpu_s() - before_s) / events
+        sizes = bytes_per_event(at_work.folder / "data", events)
+        log_bytes = _log_bytes(at_work.folder / "data") / events
+    searched = sum(range(len(snapshot.files))) / len(snapshot.files)
+    planned_us = costs.batched_cpu_us + costs.compaction_cpu_us
+    planned_us += searched * costs.key_search_cpu_ns / 1_000
+    return Run(
+        events,
+        sent.per_s * loads.BATCH_EVENTS,
+        (
+            Compared("CPU µs per event", planned_us, cpu_us),
+            Compared("log, bytes per event", costs.log_bytes, log_bytes),
+            Compared("Parquet, bytes per event", costs.parquet_bytes, sizes[PARQUET]),
+            Compared(
+                "key files, bytes per event", costs.key_bytes, sizes["other files of the lake"]
+            ),
+        ),
+    )
+
+
+def _compacted(at_work: Running, events: int) -> Snapshot:
+    """Wait until the lake holds every event, and return its snapshot."""
+    folder = Layout(at_work.folder / "data").table(EVENTS.name)
+    deadline_s = time.monotonic() + _DEADLINE_S
+    rows = 0
+    while time.monotonic() < deadline_s:
+        snapshot = Snapshot.load(folder, EVENTS)
+        rows = sum(file.rows for file in snapshot.listed())
+        if rows >= events:
+            return snapshot
+        time.sleep(_POLL_S)
+    raise BenchmarkFailed(f"the lake holds {rows} of {events} events after {_DEADLINE_S:g} s")
+
+
+def _log_bytes(data: Path) -> int:
+    return sum(path.stat().st_size for path in (data / "log").glob("*/*.ndjson"))

@@ -1,0 +1,140 @@
+"""The costs of the parts: those in RESULTS.md, and the others, measured here.
+
+Measured here is processor time, which hardly depends on what else the machine does, and bytes.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from statistics import mean, median
+from tempfile import TemporaryDirectory
+
+from benchmarks import backlog, ingest, lakes, loads, readme, results
+from benchmarks.backlog import Backlog
+from benchmarks.capacity_plan import Costs
+from benchmarks.lakes import Lake
+from benchmarks.loads import Request
+from benchmarks.readme import Table
+from benchmarks.rounds import tell
+from benchmarks.size import Size
+
+COMPACTED_EVENTS = 1_000_000
+SEARCHED_FILES, FILE_EVENTS = 8, 600_000
+_MERGED_FILES = 20
+_ID_BYTES = 36
+_CPU = "CPU µs per event"
+_REPORTED = "Reports over 50 M"
+_REPORTED_MILLIONS = 50
+
+_COMPACT = """
+from etl.lake import compaction
+outcome = compaction.run(data, compaction.CompactionPlan(segment_grace_s=1e9), time.time())
+assert outcome.rows, outcome
+"""
+_MERGE = """
+from etl.upkeep import maintenance
+outcome = maintenance.run(data, maintenance.MaintenancePlan(), time.time())
+assert outcome.merged_files, outcome
+"""
+
+
+def measure(size: Size) -> Costs:
+    """Return all costs. Raises NotMeasured if RESULTS.md lacks a figure."""
+    return Costs(
+        **published(readme.RESULTS.read_text()),
+        **_of_compaction(size),
+        **_of_merging(size),
+        single_request_bytes=_wire_bytes(loads.browsers_kept()),
+        batched_request_bytes=_wire_bytes(loads.batches()) / loads.BATCH_EVENTS,
+    )
+
+
+def published(text: str) -> Mapping[str, float]:
+    """Return the costs that a report of all benchmarks shows. Raises NotMeasured."""
+    report = results.parse(text)
+
+    def figure(title: str, row: str, column: str) -> float:
+        return float(Table.of(report, title).cell(row, column).replace(",", ""))
+
+    largest = Table.of(report, "Growth").columns()[-1]
+    return {
+        "single_cpu_us": figure(_BROWSERS, "beaconlog", _CPU),
+        "batched_cpu_us": figure("Batches", "beaconlog", _CPU),
+        "parquet_bytes": figure("Growth", "Parquet, bytes per event", largest),
+        "key_bytes": figure("Growth", "other files of the lake, bytes per event", largest),
+        "report_ms": figure(_REPORTED, "summary", "all shops") / _REPORTED_MILLIONS,
+    }
+
+
+_BROWSERS = next(case.title for case in ingest.CASES if "browsers" in case.title)
+
+
+def _wire_bytes(requests: Sequence[Request]) -> float:
+    return mean(
+        len(wire) + wire.count(loads.ID) * (_ID_BYTES - len(loads.ID))
+        for wire in (request.wire(0) for request in requests)
+    )
+
+
+def _of_compaction(size: Size) -> Mapping[str, float]:
+    """Return the costs of a compaction into an empty lake, and the search in one day's keys."""
+    events = size.events(COMPACTED_EVENTS)
+    day_before = backlog.START.date() - timedelta(days=1)
+    day_events = SEARCHED_FILES * size.events(FILE_EVENTS)
+    day = Lake(day_events, day_before, days=1, files_per_day=SEARCHED_FILES)
+    alone_us, searching_us = list[float](), list[float]()
+    for number in range(1, size.rounds + 1):
+        tell(f"compactions, round {number} of {size.rounds}")
+        cpu_us, log_bytes = _compacted(events, None)
+        alone_us.append(cpu_us)
+        searching_us.append(_compacted(events, day)[0] - cpu_us)
+    return {
+        "log_bytes": log_bytes,
+        "compaction_cpu_us": median(alone_us),
+        "key_search_cpu_ns": max(0.0, 1_000 * median(searching_us) / SEARCHED_FILES),
+    }
+
+
+def _compacted(events: int, lake: Lake | None) -> tuple[float, float]:
+    """Return the CPU time and the bytes of log per event."""
+    with TemporaryDirectory(prefix="beaconlog-bench-") as folder:
+        data = Path(folder) / "data"
+        if lake:
+            lakes.fill(data, lake)
+        backlog.fill(data, Backlog(events, lasts=timedelta(hours=1)))
+        cpu_us = 1e6 * _cpu_s(_COMPACT, data) / events
+        segments = (data / "log").glob("*/*.ndjson")
+        return cpu_us, sum(path.stat().st_size for path in segments) / events
+
+
+def _of_merging(size: Size) -> Mapping[str, float]:
+    """Return the cost of merging the files of many compactions."""
+    tell("merging")
+    events = size.events(COMPACTED_EVENTS)
+    costs_us = []
+    for _ in range(size.rounds):
+        with TemporaryDirectory(prefix="beaconlog-bench-") as folder:
+            data = Path(folder) / "data"
+            lakes.fill(data, Lake(events, days=1, files_per_day=_MERGED_FILES))
+            costs_us.append(1e6 * _cpu_s(_MERGE, data) / events)
+    return {"merge_cpu_us": median(costs_us)}
+
+
+def _cpu_s(code: str, data: Path) -> float:
+    """Return the CPU seconds of Python code that knows `data`, without those of its start."""
+    line = [sys.executable, "-c", _PROLOGUE + code + _EPILOGUE, str(data)]
+    done = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+_PROLOGUE = """
+import sys, time
+from pathlib import Path
+import etl.lake.compaction, etl.upkeep.maintenance
+data, began_s = Path(sys.argv[1]), time.process_time()
+"""
+_EPILOGUE = "print(time.process_time() - began_s)\n"
