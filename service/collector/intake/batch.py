@@ -34,7 +34,7 @@ from service.collector.intake.parts import Parts
 from service.collector.intake.results import Results
 from service.collector.intake.submission import Request
 from service.collector.journal import Batch
-from service.collector.throttle.gates import Entered, Gate, Throttled, quota_headers
+from service.collector.throttle.gates import Entered, Gate, Throttled
 from service.collector.throttle.token_bucket import Decision
 from service.collector.waiting import Waiting, then
 
@@ -116,7 +116,7 @@ class BatchEndpoint(Endpoint):
 
         Its body is not kept: nobody could say which tenants it refers to.
         """
-        request.quota = quota_headers(decision)
+        request.decision = decision
         reply = rejected(rejection, request.quota)
         kept = self._rejected.keep(_NAME, rejection, b"", request.address)
         return Owed(kept, reply, None) if kept else reply
@@ -152,7 +152,7 @@ class BatchEndpoint(Endpoint):
     ) -> None:
         """Set the verdict of the items beyond the limit."""
         if gate is self._gate:
-            request.quota = quota_headers(entered.decision)
+            request.decision = entered.decision
         for item in entering[entered.requests :]:
             item.verdict = entered.over
 

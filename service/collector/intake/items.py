@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -13,6 +13,7 @@ from service.collector.intake.kinds import Kind
 from service.collector.intake.outcome import Unavailable
 from service.collector.signing.verifier import SignedBody
 from service.collector.throttle.gates import Throttled
+from service.collector.throttle.token_bucket import Decision
 from service.collector.waiting import Waiting
 
 LOOKUPS_MAX = 4
@@ -30,13 +31,13 @@ class Source(NamedTuple):
 class Item:
     """A Sent: an event of a batch. Without a kind, its verdict is known from the start.
 
-    `raw` is the body as its own endpoint would get it. The quota is not used: the reply has that of
-    the batch's address.
+    `raw` is the body as its own endpoint would get it. The decision is not used: the
+    reply has that of the batch's address.
     """
 
-    __slots__ = ("address", "body", "kind", "quota", "raw", "signed_body", "verdict")
+    __slots__ = ("address", "body", "decision", "kind", "raw", "signed_body", "verdict")
 
-    quota: Mapping[str, str]
+    decision: Decision | None
 
     def __init__(
         self, source: Source, kind: Kind | None, body: object, verdict: Rejection | None = None

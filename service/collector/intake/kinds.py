@@ -20,7 +20,7 @@ from service.collector.intake.admission import (
 )
 from service.collector.intake.parts import Parts
 from service.collector.signing.verifier import SignedBody
-from service.collector.throttle.gates import Gate, quota_headers
+from service.collector.throttle.gates import Gate
 from service.collector.throttle.token_bucket import Decision
 from service.collector.waiting import Waiting
 
@@ -28,8 +28,8 @@ from service.collector.waiting import Waiting
 class Sent(Protocol):
     """An event as it was sent, in a request of its own or in a batch."""
 
-    quota: Mapping[str, str]
-    """The quota headers of the limit that its endpoint shows to clients, once they are known."""
+    decision: Decision | None
+    """The decision of the limit that its endpoint shows to clients, once it is known."""
 
     @property
     def size_bytes(self) -> int:
@@ -89,7 +89,7 @@ class ApiKind(Kind):
     """The rules of throttle group `api`: the tenant's limit is one of the bytes it stores."""
 
     def enter(self, sent: Sent) -> Waiting[None] | None:
-        """See Kind.enter; the quota is that of the address."""
+        """See Kind.enter; the decision is that of the address."""
         decision = self.gate.enter(sent.address, sent.size_bytes)
         if isinstance(decision, Waiting):
             return decision.then(partial(_show, sent))
@@ -140,7 +140,7 @@ class ConversionKind(ApiKind):
 class InteractionKind(Kind):
     """The rules of interactions: the tenant has a limit of requests, and products are optional.
 
-    The quota is that of the tenant. Rejected payloads share one limit per address instead.
+    Clients see the decision on the tenant. Rejected payloads share one limit per address instead.
     """
 
     NAME = "interactions"
@@ -167,7 +167,7 @@ class InteractionKind(Kind):
     def _within_limit(
         self, sent: Sent, admitted: Verdict, decision: Decision | None
     ) -> Verdict | Waiting[Verdict]:
-        _show(sent, decision)
+        sent.decision = decision
         if isinstance(admitted, Rejection):
             return admitted
         checked = self._admission.with_product(admitted, sent.address)
@@ -177,7 +177,7 @@ class InteractionKind(Kind):
 
 
 def _show(sent: Sent, decision: Decision | None) -> None:
-    sent.quota = quota_headers(decision)
+    sent.decision = decision
 
 
 def _without_unknown_product(admitted: Admitted, checked: Verdict) -> Verdict:

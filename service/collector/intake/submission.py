@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.collector.client import throttle_key
 from service.collector.contract.rejection import Rejection
 from service.collector.signing.verifier import SignedBody
-from service.collector.throttle.gates import NO_HEADERS
+from service.collector.throttle.gates import quota_headers
+from service.collector.throttle.token_bucket import Decision
 
 
 @dataclass(slots=True)
@@ -32,21 +34,27 @@ class Request:
     """A submission on its way through the steps of an endpoint.
 
     `address` is the client's key in the throttle. `content` is the JSON value of the body, or the
-    rejection of the body, and `quota` are the quota headers of the response, once they are known.
+    rejection of the body; `decision` is that of the limit that the response shows. Both are set once
+    they are known.
     """
 
-    __slots__ = ("address", "content", "quota", "submission")
+    __slots__ = ("address", "content", "decision", "submission")
 
     def __init__(self, submission: Submission) -> None:
         self.submission = submission
         self.address = throttle_key(submission.ip)
         self.content: object = None
-        self.quota = NO_HEADERS
+        self.decision: Decision | None = None
 
     @property
     def size_bytes(self) -> int:
         """The size of the body: as received, then decompressed."""
         return len(self.submission.body)
+
+    @property
+    def quota(self) -> Mapping[str, str]:
+        """The quota headers of the response."""
+        return quota_headers(self.decision)
 
     @property
     def signed_body(self) -> SignedBody | None:
