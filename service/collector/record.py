@@ -20,32 +20,39 @@ REJECTED_BODY_BYTES_MAX = 8192
 
 @dataclass(slots=True)
 class Visit:
-    """The values that the server adds to an event.
+    """The values that all events of a tenant in one request share.
 
-    `received_at` is text as `iso_utc` returns it. `occurred_us` counts microseconds since the
-    epoch; None if the event occurred when it was received.
+    `received_at` is text as `iso_utc` returns it.
     """
 
-    endpoint: str
     tenant_id: int
-    event_id: str
     received_at: str
-    occurred_us: int | None
     visitor_id: str | None
     bot: bool
-    signed: bool = False
 
 
-def event(payload: Payload, visit: Visit) -> bytes:
-    """Return the record of an accepted event."""
-    received_at, occurred_us = visit.received_at, visit.occurred_us
+def event(  # noqa: PLR0913  (a record's fields)
+    payload: Payload,
+    visit: Visit,
+    *,
+    endpoint: str,
+    event_id: str,
+    occurred_us: int | None = None,
+    signed: bool = False,
+) -> bytes:
+    """Return the record of an accepted event.
+
+    `occurred_us` counts microseconds since the epoch; None if the event occurred when it was
+    received.
+    """
+    received_at = visit.received_at
     fields: dict[str, object] = {
         "kind": "event",
-        "event_id": visit.event_id,
+        "event_id": event_id,
         "received_at": received_at,
         "occurred_at": received_at if occurred_us is None else iso_utc(occurred_us),
         "tenant_id": visit.tenant_id,
-        "endpoint": visit.endpoint,
+        "endpoint": endpoint,
         "type": payload.type,
     }
     if payload.product_id is not None:
@@ -55,11 +62,11 @@ def event(payload: Payload, visit: Visit) -> bytes:
     if visit.visitor_id is not None:
         fields["visitor_id"] = visit.visitor_id
     fields["bot"] = visit.bot
-    if metadata := _metadata(payload, visit):
+    if metadata := _metadata(payload, occurred_us):
         fields["metadata"] = metadata
     if dedupe := dedupe_key(payload):
         fields["dedupe_key"] = dedupe
-    if visit.signed:
+    if signed:
         _sign(fields)
     return orjson.dumps(fields)
 
@@ -97,11 +104,11 @@ def dedupe_key(payload: Payload) -> str | None:
     return f"id:{payload.event_id}" if payload.event_id else None
 
 
-def _metadata(payload: Payload, visit: Visit) -> dict[str, object]:
+def _metadata(payload: Payload, occurred_us: int | None) -> dict[str, object]:
     metadata = payload.metadata
     if payload.product_id is not None:
         metadata = metadata | {"product_id": payload.product_id}
-    if payload.timestamp_us is not None and payload.timestamp_us != visit.occurred_us:
+    if payload.timestamp_us is not None and payload.timestamp_us != occurred_us:
         metadata = metadata | {"_timestamp": payload.timestamp_text}
     return metadata
 

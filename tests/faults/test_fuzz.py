@@ -242,16 +242,13 @@ def line_of(path: str, payload: Payload) -> bytes:
         age = timedelta(microseconds=RECEIVED_US - claimed_us)
         if not -fuzz_oracle.FUTURE <= age <= timedelta(days=PAST_DAYS):
             claimed_us = None
-    visit = Visit(
+    return record.event(
+        payload,
+        Visit(tenant_id=1, received_at=iso_utc(RECEIVED_US), visitor_id=None, bot=False),
         endpoint=fuzz_oracle.ENDPOINTS[path],
-        tenant_id=1,
         event_id=payload.event_id or UUID,
-        received_at=iso_utc(RECEIVED_US),
         occurred_us=claimed_us,
-        visitor_id=None,
-        bot=False,
     )
-    return record.event(payload, visit)
 
 
 def refusal_of(path: str, refusal: Rejection, raw: bytes) -> bytes:

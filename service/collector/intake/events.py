@@ -51,12 +51,10 @@ class Stored:
 
 @dataclass(slots=True)
 class _Receipt:
-    """The values that all events of one submission share; `visitor_id` takes the tenant's id."""
+    """The receipt of a submission; `visit` takes the id of a tenant."""
 
     received_us: int
-    received_at: str
-    visitor_id: Callable[[int], str | None]
-    bot: bool
+    visit: Callable[[int], Visit]
 
 
 class EventStream:
@@ -80,24 +78,24 @@ class EventStream:
         `clock_wait` must have returned None, or its future be done, in this step of the loop.
         """
         receipt = self._receipt(submission)
-        visit = self._visit(endpoint, admitted, receipt)
+        event_id, line = self._event(endpoint, admitted, receipt)
         try:
-            batch = self._journal.submit(record.event(admitted.payload, visit), receipt.received_us)
+            batch = self._journal.submit(line, receipt.received_us)
         except (JournalFull, JournalBroken) as error:
             raise _unavailable(error) from error
-        return Stored(visit.event_id, batch)
+        return Stored(event_id, batch)
 
     def store_all(
         self, events: Sequence[tuple[str, Admitted]], submission: Submission
     ) -> tuple[list[str], Batch]:
         """Store events with their endpoints, at least one, as `store` does: all or none of them."""
         receipt = self._receipt(submission)
-        receipt = replace(receipt, visitor_id=cache(receipt.visitor_id))
+        receipt = replace(receipt, visit=cache(receipt.visit))
         event_ids, records = [], []
         for endpoint, admitted in events:
-            visit = self._visit(endpoint, admitted, receipt)
-            event_ids.append(visit.event_id)
-            records.append(record.event(admitted.payload, visit))
+            event_id, line = self._event(endpoint, admitted, receipt)
+            event_ids.append(event_id)
+            records.append(line)
         try:
             batch = self._journal.submit_all(records, receipt.received_us)
         except (JournalFull, JournalBroken) as error:
@@ -107,25 +105,22 @@ class EventStream:
     def _receipt(self, submission: Submission) -> _Receipt:
         received_us = self._clock.now_us()
         salt = None if submission.wants_privacy else self._salt(received_us)
-        visitor: Callable[[int], str | None] = _no_visitor
-        if salt is not None:
-            ip, user_agent = submission.ip, submission.user_agent
-            visitor = partial(visitor_id, salt, ip=ip, user_agent=user_agent)
-        return _Receipt(received_us, iso_utc(received_us), visitor, is_bot(submission.user_agent))
+        visit = partial(_visit, submission, salt, iso_utc(received_us))
+        return _Receipt(received_us, visit)
 
-    def _visit(self, endpoint: str, admitted: Admitted, receipt: _Receipt) -> Visit:
-        payload, tenant_id = admitted.payload, admitted.tenant.id
-        received_us = receipt.received_us
-        return Visit(
-            endpoint,
-            tenant_id,
-            payload.event_id or uuid7(received_us, self._random_bits),
-            receipt.received_at,
-            self._occurred_us(payload, received_us),
-            receipt.visitor_id(tenant_id),
-            receipt.bot,
-            admitted.signed,
+    def _event(self, endpoint: str, admitted: Admitted, receipt: _Receipt) -> tuple[str, bytes]:
+        """Return the id and the record of an event."""
+        payload, received_us = admitted.payload, receipt.received_us
+        event_id = payload.event_id or uuid7(received_us, self._random_bits)
+        line = record.event(
+            payload,
+            receipt.visit(admitted.tenant.id),
+            endpoint=endpoint,
+            event_id=event_id,
+            occurred_us=self._occurred_us(payload, received_us),
+            signed=admitted.signed,
         )
+        return event_id, line
 
     def _occurred_us(self, payload: Payload, received_us: int) -> int | None:
         """Return the time of the client; None if it sent none that is within the bounds."""
@@ -150,8 +145,12 @@ class EventStream:
             return None
 
 
-def _no_visitor(_: int) -> None:
-    return None
+def _visit(submission: Submission, salt: bytes | None, received_at: str, tenant_id: int) -> Visit:
+    user_agent = submission.user_agent
+    visitor = None
+    if salt is not None:
+        visitor = visitor_id(salt, tenant_id, submission.ip, user_agent)
+    return Visit(tenant_id, received_at, visitor, is_bot(user_agent))
 
 
 def _unavailable(error: JournalFull | JournalBroken) -> Unavailable:

@@ -22,19 +22,25 @@ PLAIN = Payload(
     timestamp_us=None,
     timestamp_text=None,
 )
+EVENT_ID = "0193b2d0-7b1c-7d43-9a55-0c6f2f6a1e11"
 VISIT = Visit(
-    endpoint="track",
     tenant_id=17,
-    event_id="0193b2d0-7b1c-7d43-9a55-0c6f2f6a1e11",
     received_at="2026-11-23T04:10:00.123456Z",
-    occurred_us=None,
     visitor_id="9f86d081884c7d65",
     bot=False,
 )
 
 
-def event(visit: Visit = VISIT, **changes: object) -> dict[str, object]:
-    stored = record.event(replace(PLAIN, **changes), visit)  # type: ignore[arg-type]
+def line(payload: Payload, visit: Visit = VISIT, occurred_us: int | None = None) -> bytes:
+    return record.event(
+        payload, visit, endpoint="track", event_id=EVENT_ID, occurred_us=occurred_us
+    )
+
+
+def event(
+    visit: Visit = VISIT, occurred_us: int | None = None, **changes: object
+) -> dict[str, object]:
+    stored = line(replace(PLAIN, **changes), visit, occurred_us)  # type: ignore[arg-type]
     found: dict[str, object] = json.loads(stored, parse_float=Decimal)
     return found
 
@@ -60,7 +66,7 @@ def test_an_event_tells_all_that_is_known() -> None:
     """Fields that have a value are there, the others are left out."""
     assert event() == {
         "kind": "event",
-        "event_id": "0193b2d0-7b1c-7d43-9a55-0c6f2f6a1e11",
+        "event_id": EVENT_ID,
         "received_at": "2026-11-23T04:10:00.123456Z",
         "occurred_at": "2026-11-23T04:10:00.123456Z",
         "tenant_id": 17,
@@ -79,7 +85,7 @@ def test_a_visitor_who_wants_privacy_has_no_id() -> None:
 @given(st.decimals("-99999999999.9999", "99999999999.9999", places=4, allow_nan=False))
 def test_an_order_value_is_stored_exactly(value: Decimal) -> None:
     """As a JSON number without exponent, to the last of its four decimals."""
-    stored = record.event(replace(PLAIN, value=value), VISIT)
+    stored = line(replace(PLAIN, value=value))
     assert json.loads(stored, parse_float=Decimal, parse_int=Decimal)["value"] == value
     text = stored.partition(b'"value":')[2].partition(b",")[0]
     assert b"e" not in text.lower()
@@ -97,16 +103,16 @@ def test_an_order_value_is_stored_exactly(value: Decimal) -> None:
 )
 def test_an_order_value_is_written_plainly(value: str, text: bytes) -> None:
     """Without trailing zeros and without an exponent."""
-    assert text in record.event(replace(PLAIN, value=Decimal(value)), VISIT)
+    assert text in line(replace(PLAIN, value=Decimal(value)))
 
 
 @pytest.mark.parametrize(
     ("transaction_id", "event_id", "key"),
     [
         (None, None, None),
-        (None, "0193b2d0-7b1c-7d43-9a55-0c6f2f6a1e11", "id:0193b2d0-7b1c-7d43-9a55-0c6f2f6a1e11"),
+        (None, EVENT_ID, f"id:{EVENT_ID}"),
         ("T-1", None, "tx:T-1"),
-        ("T-1", "0193b2d0-7b1c-7d43-9a55-0c6f2f6a1e11", "tx:T-1"),
+        ("T-1", EVENT_ID, "tx:T-1"),
         ("id:7", None, "tx:id:7"),
     ],
 )
@@ -131,7 +137,7 @@ def test_a_timestamp_that_was_not_taken_is_kept_as_text() -> None:
     """The event is dated by its receipt, and what the client said is in the metadata."""
     text = "1970-01-01T00:00:00.000001Z"
     assert event(timestamp_us=1, timestamp_text=text)["metadata"] == {"_timestamp": text}
-    taken = event(replace(VISIT, occurred_us=1), timestamp_us=1, timestamp_text=text)
+    taken = event(occurred_us=1, timestamp_us=1, timestamp_text=text)
     assert taken["occurred_at"] == text
     assert "metadata" not in taken
 
