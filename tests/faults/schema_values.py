@@ -7,6 +7,7 @@ schemas is attacked from then on.
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 from typing import Any, TypeAlias
 
@@ -134,6 +135,6 @@ def _numbers(schema: Schema, name: str) -> SearchStrategy[Any]:
 
 def _strings(schema: Schema) -> SearchStrategy[str]:
     if "pattern" in schema:
-        pattern = schema["pattern"].replace(r"(?!\n)$", r"\Z")
+        pattern = re.sub(r"(\(\?!\\n\))?\$$", r"\\Z", schema["pattern"])
         return st.from_regex(pattern, fullmatch=True)
     return texts(max_size=min(schema.get("maxLength", 40), 300))

@@ -1,7 +1,7 @@
 """Unpack the body of a batch into its items, or into the rejection of the whole.
 
 A body is a JSON array, or NDJSON with one item per line, where blank lines do not count. A line of
-NDJSON that is not JSON is the rejection of its item alone. An item is nested at most 16 deep.
+NDJSON that is not JSON is the rejection of its item alone.
 
 Plain text, which a page can send without a preflight request, is an array if it begins with a
 bracket, and NDJSON otherwise.
@@ -16,9 +16,7 @@ import orjson
 
 from service.collector.contract.body import (
     NOT_JSON,
-    TOO_DEEP,
     JsonValue,
-    is_deep,
     is_json_type,
     json_value,
 )
@@ -75,7 +73,7 @@ def _of_array(plain: bytes) -> list[Item] | Rejection:
         return NOT_JSON
     if not isinstance(array, list):
         return _NOT_A_LIST
-    return [TOO_DEEP if is_deep(item) else item for item in array[: ITEMS_MAX + 1]]
+    return array[: ITEMS_MAX + 1]
 
 
 def _of_lines(plain: bytes) -> list[Item] | Rejection:

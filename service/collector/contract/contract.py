@@ -2,8 +2,8 @@
 
 The rules are the JSON Schemas of schemas/v1, compiled once. A fast, compiled validator accepts or
 rejects each body; the slower reference validator then explains the rejection. A body is a JSON
-value as `body.json_value` returns it, and is never changed. Whether a tenant or product exists is
-checked elsewhere.
+value as `body.json_value` returns it, and is never changed. The compiled validator also rejects a
+body that nests too deep. Whether a tenant or product exists is checked elsewhere.
 
 The limits of text are half the work of a validation. The JSON text of most bodies shows at once
 that all their texts are within them, and then a validator without these limits decides.
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from service.collector.contract import schemas
+from service.collector.contract.body import DEPTH_MAX, TOO_DEEP, is_deep
 from service.collector.contract.explain import Explainer
 from service.collector.contract.payload import (
     Body,
@@ -49,10 +50,11 @@ class Contract:
         )
         limits = compiled({"$ref": f"{shared['$id']}#/$defs/limits"}, shared)
         self._text_chars_max: int = shared["$defs"]["text"]["maxLength"]
-        lighter = schemas.without_text_limits(shared)
+        bounded = schemas.within_depth(shared, DEPTH_MAX)
+        lighter = schemas.within_depth(schemas.without_text_limits(shared), DEPTH_MAX)
         self._wire = {
             name: _Wire(
-                compiled(documents[name], shared).is_valid,
+                compiled(documents[name], bounded).is_valid,
                 compiled(documents[name], lighter).is_valid,
                 Explainer(documents[name], shared, limits.is_valid).explain,
             )
@@ -88,7 +90,7 @@ class Contract:
         text_fits = schemas.fits_text(plain, self._text_chars_max)
         is_valid = wire.is_valid_if_text_fits if text_fits else wire.is_valid
         if not is_valid(body):
-            return wire.explain(body)
+            return TOO_DEEP if is_deep(body) else wire.explain(body)
         try:
             return normalise(body)
         except RuleBroken as error:

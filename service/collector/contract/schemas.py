@@ -19,6 +19,8 @@ WIRE = ("track", "conversion", "interaction")
 _STORED = "event"
 _NUL = rb"\u0000"
 _TEXT_LIMITS = ("$ref", "propertyNames")
+_CHILDREN = ("items", "additionalProperties")
+_PLAIN_TYPES = ["string", "number", "boolean", "null"]
 FOLDER = files("schemas") / "v1"
 
 
@@ -54,6 +56,23 @@ def without_text_limits(shared: Document) -> Document:
         if keyword not in _TEXT_LIMITS
     }
     return {**shared, "$defs": {**shared["$defs"], "limits": limits}}
+
+
+def within_depth(shared: Document, levels: int) -> Document:
+    """Return the shared definitions with limits that allow at most `levels` nested containers.
+
+    The limits of each level refer to those of the next, so that a validator ends with the last.
+    """
+    definitions = dict(shared["$defs"])
+    limits = definitions["limits"]
+    last = {keyword: rule for keyword, rule in limits.items() if keyword not in _CHILDREN}
+    level = {**last, "type": _PLAIN_TYPES}
+    for number in range(levels):
+        definitions[f"limits-{number}"] = level
+        child = {"$ref": f"{shared['$id']}#/$defs/limits-{number}"}
+        level = {**limits, **dict.fromkeys(_CHILDREN, child)}
+    definitions["limits"] = level
+    return {**shared, "$defs": definitions}
 
 
 def fits_text(plain: bytes, chars_max: int) -> bool:

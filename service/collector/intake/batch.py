@@ -19,6 +19,8 @@ from functools import partial, reduce
 import orjson
 
 from service.collector.contract import batch as contract
+from service.collector.contract.body import TOO_DEEP
+from service.collector.contract.payload import Payload
 from service.collector.contract.rejection import Rejection
 from service.collector.intake import reading
 from service.collector.intake.admission import (
@@ -28,7 +30,7 @@ from service.collector.intake.admission import (
 )
 from service.collector.intake.endpoint import Endpoint
 from service.collector.intake.items import Item, Source, Verdicts
-from service.collector.intake.kinds import InteractionKind, make_kinds
+from service.collector.intake.kinds import InteractionKind, Kind, make_kinds
 from service.collector.intake.outcome import Outcome, Owed, Unavailable, rejected
 from service.collector.intake.parts import Parts
 from service.collector.intake.results import Results
@@ -163,15 +165,25 @@ class BatchEndpoint(Endpoint):
             item = work.items[place]
             if item.kind is None or item.verdict is not None:
                 continue
-            raw = item.raw = orjson.dumps(item.body)
-            is_too_large = len(raw) > self._body_bytes_max
-            payload = _TOO_LARGE if is_too_large else item.kind.check(item.body, raw)
+            payload = self._payload(item, item.kind)
             work.verdicts.decide(item, item.kind.verdict, payload, item)
             if isinstance(payload, Rejection):
-                explained_bytes += max(len(raw), _FAULT_BYTES)
+                explained_bytes += max(item.size_bytes, _FAULT_BYTES)
             if explained_bytes >= _EXPLAINED_BYTES_PER_STEP_MAX:
                 return Waiting(self._turn(), lambda _: self._check(work, place + 1))  # noqa: B023
         return self._wait(work)
+
+    def _payload(self, item: Item, kind: Kind) -> Payload | Rejection:
+        """Return the payload of an item as its own endpoint would."""
+        try:
+            item.raw = orjson.dumps(item.body)
+        except orjson.JSONEncodeError:  # it nests deeper than orjson writes
+            return TOO_DEEP
+        return (
+            _TOO_LARGE
+            if item.size_bytes > self._body_bytes_max
+            else kind.check(item.body, item.raw)
+        )
 
     async def _turn(self) -> None:
         """Let others be served, and the batches that wait take their next steps one at a time."""

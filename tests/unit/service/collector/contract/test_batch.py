@@ -1,7 +1,6 @@
 """A batch unpacked: its items, or what is wrong with the whole."""
 
 import gzip
-import json
 from typing import Any
 
 import orjson
@@ -93,7 +92,6 @@ def test_plain_text_is_an_array_or_lines(raw: bytes) -> None:
         (b'{"a": NaN}', "not-json"),
         (b'"\xff"', "not-json"),
         (b"{} {}", "not-json"),
-        (b"[" * 17 + b"]" * 17, "too-deep"),
     ],
 )
 def test_a_bad_line_is_the_rejection_of_its_item_alone(line: bytes, slug: str) -> None:
@@ -105,17 +103,6 @@ def test_a_bad_line_is_the_rejection_of_its_item_alone(line: bytes, slug: str) -
     assert refusal(bad) == (slug, 400)
     assert isinstance(bad, Rejection)
     assert bad.message.startswith("Line 3: ")
-
-
-def test_an_item_that_is_too_deep_is_rejected_alone() -> None:
-    """Sixteen levels are read, the array not counted."""
-    fits: Any = "x"
-    for _ in range(16):
-        fits = {"a": fits}
-    result = unpacked(json.dumps([fits, {"a": fits}, EVENT]).encode())
-    assert isinstance(result, list)
-    assert (result[0], result[2]) == (fits, EVENT)
-    assert refusal(result[1]) == ("too-deep", 400)
 
 
 @pytest.mark.parametrize(

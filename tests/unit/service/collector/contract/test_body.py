@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.collector.contract.body import DEPTH_MAX, JsonValue, json_value, plain_body
+from service.collector.contract.body import (
+    DEPTH_MAX,
+    JsonValue,
+    is_deep,
+    json_value,
+    plain_body,
+)
 from service.collector.contract.rejection import Rejection
 
 BYTES_MAX = 65_536
@@ -175,17 +181,9 @@ def test_any_json_value_is_read(raw: bytes) -> None:
     assert read(raw) == orjson.loads(raw)
 
 
-def test_nesting_ends_at_sixteen() -> None:
-    """Sixteen levels are read, the root being the first; seventeen are 400."""
-    assert read(nested(DEPTH_MAX)) == orjson.loads(nested(DEPTH_MAX))
-    assert refusal(read(nested(DEPTH_MAX + 1))) == ("too-deep", 400)
-    assert refusal(read(b"[" * 17 + b"]" * 17)) == ("too-deep", 400)
-
-
-def test_many_shallow_brackets_are_not_deep() -> None:
-    """Width is not depth, nor are brackets in text."""
-    wide = orjson.dumps({"a": [[]] * 100, "b": "[{" * 100})
-    assert read(wide) == orjson.loads(wide)
+def test_depth_is_not_judged_here() -> None:
+    """The contract finds it beside all other limits, at no cost."""
+    assert read(nested(DEPTH_MAX + 1)) == orjson.loads(nested(DEPTH_MAX + 1))
 
 
 @given(
@@ -196,12 +194,11 @@ def test_many_shallow_brackets_are_not_deep() -> None:
     ),
     st.integers(0, 20),
 )
-def test_depth_is_counted_in_containers(value: object, wraps: int) -> None:
-    """A value is refused exactly when its containers nest deeper than sixteen."""
+def test_depth_is_counted_in_containers(value: JsonValue, wraps: int) -> None:
+    """A value is deep exactly when its containers nest deeper than sixteen."""
     for level in range(wraps):
         value = [value] if level % 2 else {"a": value}
-    result = read(orjson.dumps(value))
-    assert isinstance(result, Rejection) == (depth_of(value) > DEPTH_MAX)
+    assert is_deep(value) == (depth_of(value) > DEPTH_MAX)
 
 
 def depth_of(value: object) -> int:

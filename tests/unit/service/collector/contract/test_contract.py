@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
+from service.collector.contract.body import TOO_DEEP, is_deep
 from service.collector.contract.contract import Contract
 from service.collector.contract.payload import Payload, transaction_id_of
 from service.collector.contract.rejection import Rejection
@@ -567,6 +568,36 @@ def test_what_reaches_a_limit_is_taken(name: str) -> None:
     assert taken(name, metadata=metadata).metadata == metadata
     room = 128 - len(MINIMAL[name])
     assert taken(name, **{f"x{n}": n for n in range(room)}) == taken(name)
+
+
+@EVERY
+@given(
+    st.recursive(
+        st.none() | st.integers(0, 9),
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.just("a"), inner),
+        max_leaves=20,
+    ),
+    st.integers(0, 18),
+    st.sampled_from(["extra", "metadata"]),
+    st.sampled_from([0, 8192]),
+)
+def test_a_body_is_refused_exactly_if_it_nests_too_deep(
+    name: str, value: Any, wraps: int, field: str, pad: int
+) -> None:
+    """Deeper than sixteen containers, the body counted, in any field, in short JSON and in long."""
+    for level in range(wraps):
+        value = [value] if level % 2 else {"a": value}
+    body = {**MINIMAL[name], field: {"a": value}}
+    result = getattr(CONTRACT, name)(body, plain_of(body) + b" " * pad)
+    assert (result == TOO_DEEP) == is_deep(body)
+    assert isinstance(result, Payload) != is_deep(body)
+
+
+@EVERY
+@pytest.mark.parametrize("nested", [b"[" * 17 + b"]" * 17, b'{"a":' * 1000 + b"1" + b"}" * 1000])
+def test_a_body_that_is_nothing_but_deep_is_too_deep(name: str, nested: bytes) -> None:
+    """As deep as the parser goes; whatever else is wrong with it."""
+    assert getattr(CONTRACT, name)(orjson.loads(nested), nested) == TOO_DEEP
 
 
 # explanations

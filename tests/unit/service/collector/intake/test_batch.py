@@ -38,6 +38,11 @@ def few(burst: int) -> Rate:
     return Rate(per_s=1 / 60, burst=burst)
 
 
+def nested(levels: int) -> Any:
+    """Objects in objects."""
+    return orjson.loads(b'{"a":' * (levels - 1) + b"{}" + b"}" * (levels - 1))
+
+
 def statuses(reply: Reply) -> list[Any]:
     results: Any = reply.body["results"]
     return [result["status"] for result in results]
@@ -102,6 +107,12 @@ def test_the_status_says_how_many_were_accepted(
         (SEEN | {"type": "call"}, "type-not-allowed", None),
         (SOLD | {"tenant_slug": "nowhere"}, "tenant-not-found", None),
         (SOLD | {"product_id": 7}, "product-not-found", None),
+        (
+            TRACKED | {"metadata": nested(16)},
+            "too-deep",
+            {"body": ["The body nests deeper than 16."]},
+        ),
+        (TRACKED | {"metadata": nested(300)}, "too-deep", None),
         (TRACKED | {"pad": "x" * 70_000}, "body-too-large", {"body": ["The event is too large."]}),
     ],
 )
