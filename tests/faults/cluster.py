@@ -21,6 +21,7 @@ from namespaces import Machine, Network
 from seaweed import SeaweedFS
 from shims import SteppedClock
 from valkey_process import ValkeyProcess
+from wire import request
 
 COLLECTORS = ("collector-1", "collector-2", "collector-3")
 WAREHOUSES = ("warehouse-1",)
@@ -28,7 +29,8 @@ SERVERS = ("storage", "valkey", "postgresql")
 CLIENTS = "clients"
 _PORT, _VALKEY_PORT = 8080, 6379
 _TOKEN = "a-token-of-the-chaos"
-_CLIENTS_PER_COLLECTOR = 2
+_AUTHORIZATION = {"Authorization": f"Bearer {_TOKEN}"}
+_CLIENTS_EACH = 2
 _TAIL_LINES = 40
 _SETTINGS = {
     "segment_age_s": 0.2,
@@ -80,18 +82,20 @@ class Cluster:
         """Clients that send to every collector until this is left."""
         with ExitStack() as stack:
             for name in COLLECTORS:
-                url = f"http://{self.network.machines[name].address}:{_PORT}"
-                stack.enter_context(load.on(url, clients=_CLIENTS_PER_COLLECTOR))
+                stack.enter_context(load.on(self._url(name), clients=_CLIENTS_EACH))
             yield
 
-    def counted(self, warehouse: Service) -> int | None:
+    def counted(self, warehouse: str) -> int | None:
         """The number of events in the summary; None if it is refused, or nobody answers."""
-        headers = {"Authorization": f"Bearer {_TOKEN}"}
+        path = "/api/v1/reports/summary?bots=true"
         try:
-            reply = warehouse.get_private("/api/v1/reports/summary?bots=true", headers)
+            reply = request("GET", self._url(warehouse) + path, None, _AUTHORIZATION)
         except (OSError, HTTPException):
             return None
         return sum(row["events"] for row in reply.body["rows"]) if reply.status == 200 else None
+
+    def _url(self, name: str) -> str:
+        return f"http://{self.network.machines[name].address}:{_PORT}"
 
     def tails(self) -> str:
         """The last lines of every part's output."""

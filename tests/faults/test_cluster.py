@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 import traffic_tools as tools
-from cluster import Cluster, running
+from cluster import WAREHOUSES, Cluster, running
 from cluster_faults import Fault, Story, cut, faults
 from deltalake import DeltaTable
 from ledger import Load, disagreements
@@ -30,8 +33,10 @@ Found = TypeVar("Found")
 
 SEED = 20261130
 ACKS_PER_FAULT = 150
+LONG_FORM_ACKS = (1, 150, 150, 1500)
 CLIENT_PAUSE_S = 0.1
 CLIENT_TIMEOUT_S = 2.0
+READ_EVERY_S = 1.0
 HEALED_S = 80.0
 _SHOWN_MAX = 50
 SHORT = (
@@ -73,37 +78,84 @@ def story(cluster: Cluster) -> Iterator[Story]:
 def test_what_was_acked_is_stored_once(cluster: Cluster, story: Story) -> None:
     """Whatever fails meanwhile: one after another, and in the long form two at once."""
     load = Load(pause_s=CLIENT_PAUSE_S, timeout_s=CLIENT_TIMEOUT_S)
+    shown = Shown(cluster, load)
     with figures("faults of a cluster") as counts:
-        with cluster.under(load):
-            load.wait_for_acks(ACKS_PER_FAULT)
-            for together in plan(cluster, random.Random(SEED)):
-                with ExitStack() as stack:
-                    for fault in together:
-                        stack.enter_context(story.of(fault))
-                        load.wait_for_acks(ACKS_PER_FAULT)
-                counts["faults"] = counts.get("faults", 0) + len(together)
-        see_it_heal(cluster, load)
+        with shown.being_read():
+            with cluster.under(load):
+                load.wait_for_acks(ACKS_PER_FAULT)
+                for strike in plan(cluster, random.Random(SEED)):
+                    strike_at(load, story, strike)
+                    counts["faults"] = counts.get("faults", 0) + len(strike.faults)
+            all_was_shown = until(shown.show_all, bool)
+        see_all_in_the_lake(cluster, load)
+        assert all_was_shown, "a report lacked what is in the lake by now"
         counts |= {"acked": len(load.acked), "unanswered": len(load.unanswered)}
     assert load.unanswered, "nothing failed with a request in its hands"
     assert load.sent_again
 
 
-def plan(cluster: Cluster, chance: random.Random) -> Iterator[Sequence[Fault]]:
-    """The faults in their order; those that are struck together have different subjects."""
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """Faults that overlap: each lasts for so many acks, and for those of the later ones."""
+
+    faults: Sequence[Fault]
+    acks: int = ACKS_PER_FAULT
+
+
+def strike_at(load: Load, story: Story, strike: Strike) -> None:
+    """Let the faults begin one after another, and end in the opposite order."""
+    with ExitStack() as stack:
+        for fault in strike.faults:
+            stack.enter_context(story.of(fault))
+            load.wait_for_acks(strike.acks)
+
+
+def plan(cluster: Cluster, chance: random.Random) -> Iterator[Strike]:
+    """The strikes in their order; the faults of one have different subjects."""
     known = faults(cluster)
     for name in chance.sample(SHORT, len(SHORT)):
-        yield [known[name]]
+        yield Strike([known[name]])
     for _ in range(rounds(0, 300)):
         one, other = chance.sample(list(known.values()), 2)
-        yield [one, other] if one.subject != other.subject else [one]
+        acks = chance.choice(LONG_FORM_ACKS)
+        yield Strike([one, other] if one.subject != other.subject else [one], acks)
 
 
-def see_it_heal(cluster: Cluster, load: Load) -> None:
-    """Without a fault, reports show every acked event; after a drain the lake has it."""
-    counts = until(
-        lambda: [cluster.counted(each) or 0 for each in cluster.warehouses],
-        lambda counts: min(counts) >= len(load.acked),
-    )
+@dataclass(slots=True)
+class Shown:
+    """The numbers of events that the warehouses have shown, which never fall."""
+
+    cluster: Cluster
+    load: Load
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WAREHOUSES, 0))
+
+    @contextmanager
+    def being_read(self) -> Iterator[None]:
+        """Ask every warehouse again and again, until this is left."""
+        over = threading.Event()
+        with ThreadPoolExecutor(len(WAREHOUSES)) as pool:
+            reading = [pool.submit(self._read, name, over) for name in WAREHOUSES]
+            try:
+                yield
+            finally:
+                over.set()
+        for each in reading:
+            each.result()
+
+    def _read(self, name: str, over: threading.Event) -> None:
+        while not over.wait(READ_EVERY_S):
+            count = self.cluster.counted(name)
+            if count is not None:
+                assert self.counts[name] <= count <= self.load.sent, (name, count, self.counts)
+                self.counts[name] = count
+
+    def show_all(self) -> bool:
+        """Whether every warehouse has shown as many events as were acked."""
+        return min(self.counts.values()) >= len(self.load.acked)
+
+
+def see_all_in_the_lake(cluster: Cluster, load: Load) -> None:
+    """After a drain of the collectors; the warehouses show the lake, and their data is sound."""
     for collector in cluster.collectors:
         assert collector.stop() == 0
         if "all_is_shipped=true" not in collector.log():
@@ -111,8 +163,7 @@ def see_it_heal(cluster: Cluster, load: Load) -> None:
     data = cluster.warehouses[0].data
     rows = until(lambda: in_the_lake(data), lambda rows: not disagreements(rows, load))
     assert (found := disagreements(rows, load)) == [], "\n".join(found[:_SHOWN_MAX])
-    assert min(counts) >= len(load.acked), "a report does not show what the lake has by now"
-    assert {cluster.counted(each) for each in cluster.warehouses} == {len(rows)}
+    assert {cluster.counted(name) for name in WAREHOUSES} == {len(rows)}
     for warehouse in cluster.warehouses:
         assert warehouse.stop() == 0
         done = warehouse.command("check")
