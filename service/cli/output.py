@@ -45,13 +45,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, 
 @contextmanager
 def spinner(activity: str) -> Iterator[None]:
     """Show on a terminal that work goes on; print nothing to a file or a pipe."""
-    from rich.console import Console  # noqa: PLC0415  (as in print_table)
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         yield
         return
-    with console.status(f"{activity} ..."):
+    from rich.console import Console  # noqa: PLC0415  (as in print_table)
+
+    with Console(stderr=True).status(f"{activity} ..."):
         yield
 
 
