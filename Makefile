@@ -9,6 +9,7 @@ PIP := -m pip --quiet --disable-pip-version-check
 FEWER_EXAMPLES := EXAMPLES_SHARE=0.2
 # An installation whose hot path is compiled; pip builds it as it does for a user.
 COMPILED := build/compiled
+PACKAGED = $(shell find service etl schemas -type f -not -name "*.pyc")
 # The other Pythons of the classifiers in setup.cfg that this machine has.
 OTHERS = $(shell $(BIN)/python tools/pythons.py others)
 
@@ -16,7 +17,7 @@ OTHERS = $(shell $(BIN)/python tools/pythons.py others)
 unexport PYTHONDONTWRITEBYTECODE
 COMPILE := -m compileall -q service etl
 
-.PHONY: install help demo fmt unit lint test test-default test-others test-compiled compiled soak bench tracker clean
+.PHONY: install help demo fmt unit lint test test-ready test-default test-others test-compiled compiled soak bench tracker clean
 .PRECIOUS: .venv-%/bin/python .venv-%/.test
 
 install: .venv/.installed  ## install beaconlog into .venv (what make does without a target)
@@ -43,9 +44,14 @@ help:  ## list the targets
 	.venv-$*/bin/python $(PIP) install -e ".[test,notebook]"
 	@touch $@
 
-test: lint  ## run lint, then all tests and, beside them, unit and system tests on other Pythons
+# One core installs what the other Pythons need while the other core lints.
+test: .venv/.dev  ## run lint, then all tests and, beside them, unit and system tests on other Pythons
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint test-ready
 	@$(MAKE) --no-print-directory --jobs 2 test-default test-others test-compiled
 	@$(BIN)/python tools/pythons.py summary
+
+test-ready: compiled
+	@for version in $(OTHERS); do $(MAKE) --no-print-directory .venv-$$version/.test || exit; done
 
 test-default: .venv/.dev
 	$(BIN)/python $(COMPILE)
@@ -59,9 +65,12 @@ test-others: .venv/.dev
 		test $$ended = 0 || exit $$ended; \
 	done
 
-compiled: .venv/.installed  ## install beaconlog, with a compiled hot path, into build/compiled
+compiled: $(COMPILED)/.built  ## install beaconlog, with a compiled hot path, into build/compiled
+
+$(COMPILED)/.built: .venv/.installed setup.py $(PACKAGED)
 	rm -rf build
 	BEACONLOG_COMPILE=1 $(BIN)/python $(PIP) install --no-deps --upgrade --target $(COMPILED) .
+	@touch $@
 
 # pytest itself, because `python -m pytest` would find the source of this folder first.
 test-compiled: .venv/.dev compiled  ## run the unit tests of the hot path on its compiled form
