@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from dependencies import linked
 from harness import group
 from ports import free_ports, is_free
 
@@ -20,7 +21,6 @@ ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 280
 PORTS = {"BEACONLOG_PORT": "8080", "BEACONLOG_REPORTS_PORT": "8081"}
 SOON = {"BEACONLOG_SEGMENT_AGE_S": "0.5"}  # a busy machine may be late for the README's sleep
-SPARING = {"PIP_COMPILE": "0"}  # most of the installed modules are never imported here
 NOT_COPIED = shutil.ignore_patterns(
     ".*", "__pycache__", "*.egg-info", "build", "dist", "tests", "benchmarks", "data"
 )
@@ -42,11 +42,14 @@ def ports() -> dict[str, str]:
     }
 
 
-def test_it_prints_what_the_readme_says(checkout: Path, ports: dict[str, str]) -> None:
+def test_it_prints_what_the_readme_says(
+    checkout: Path, ports: dict[str, str], tmp_path: Path
+) -> None:
     """Word for word, but for a port that is taken: the answers, then the report."""
     commands, report = first_events()
     shown = re.findall(r"^# (\{.*\})$", commands, re.MULTILINE)
-    raw = pasted(with_ports(commands, ports), checkout, ports)
+    there = {"PYTHONPATH": str(linked(tmp_path / "dependencies"))}
+    raw = pasted(with_ports(commands, ports), checkout, ports | there)
     printed = re.sub(r" *\n", "\n", raw).rstrip() + "\n"
     assert printed.endswith(report)
     answers = re.findall(r"\{.*?\}", printed.removesuffix(report))
@@ -67,13 +70,13 @@ def with_ports(commands: str, ports: dict[str, str]) -> str:
     return commands
 
 
-def pasted(commands: str, folder: Path, ports: dict[str, str]) -> str:
+def pasted(commands: str, folder: Path, settings: dict[str, str]) -> str:
     """Run these lines in bash and return its output; end the service that they start."""
     env = {name: text for name, text in os.environ.items() if not name.startswith("BEACONLOG_")}
     shell = subprocess.Popen(
         ["bash", "--norc", "-e"],
         cwd=folder,
-        env={**env, **ports, **SOON, **SPARING, "PYTHON": sys.executable},
+        env={**env, **SOON, **settings, "PYTHON": sys.executable},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from email import message_from_string
 from pathlib import Path
 
 import pytest
+from dependencies import linked
 from harness import COLMENA_UUID, Service
 from wire import TRACK
 
@@ -47,7 +49,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         (folder / "source" / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, folder / "source" / name)
-    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, folder / "source")
+    build = ("--no-deps", "--no-build-isolation", "-w", folder, folder / "source")
+    run(sys.executable, "-m", "pip", "wheel", "-q", *build)
     (built,) = folder.glob("beaconlog-*.whl")
     return built
 
@@ -74,12 +77,14 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
 
 
 def test_a_fresh_environment_needs_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
-    """It installs, says its version, takes an event and reports it."""
+    """With what it requires: it installs, says its version, takes an event and reports it."""
     run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-compile", wheel)
-    assert run(python.with_name("beaconlog"), "--version") == "beaconlog 0.1.0\n"
-    service = Service(tmp_path / "data", python=python, code=tmp_path / "no-source-tree")
+    required = linked(tmp_path / "required")
+    pip = (sys.executable, "-m", "pip", "--python", python)
+    run(*pip, "install", "-q", "--no-index", wheel, finds=required)
+    assert run(python.with_name("beaconlog"), "--version", finds=required) == "beaconlog 0.1.0\n"
+    service = Service(tmp_path / "data", python=python, code=required)
     service.import_directory()
     service.start()
     try:
@@ -93,10 +98,15 @@ def test_a_fresh_environment_needs_the_wheel_alone(wheel: Path, tmp_path: Path) 
     assert done.stdout.splitlines()[-1].endswith(",1")
 
 
-def run(*command: str | Path) -> str:
-    """Run a command and return its output; fail if it fails."""
+def run(*command: str | Path, finds: Path | None = None) -> str:
+    """Run a command and return its output; fail if it fails. `finds`: packages for its Python."""
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=INSTALL_TIMEOUT_S
+        command,
+        env=os.environ | ({"PYTHONPATH": str(finds)} if finds else {}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=INSTALL_TIMEOUT_S,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
