@@ -45,22 +45,27 @@ id,tenant_id,name,price
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 60.0  # a drain takes up to 10 s; past that the exit code is not 0
-_POLL_S = 0.02
+_POLL_MIN_S, _POLL_MAX_S = 0.05, 1.0
 
 
 def eventually(check: Callable[[], T | None], timeout_s: float = 60.0) -> T:
     """Call `check` until it returns a true value, and return that; fail after `timeout_s`.
 
-    A check that takes long pauses as long: what it waits for needs the processor too.
+    A check that takes long pauses for longer: what it waits for needs the processor too.
     """
     began_s = time.monotonic()
     deadline_s = began_s + timeout_s
     while not (result := check()):
         ended_s = time.monotonic()
         assert ended_s < deadline_s, f"not within {timeout_s} s: {check}"
-        time.sleep(max(_POLL_S, ended_s - began_s))
+        time.sleep(pause_s(ended_s - began_s))
         began_s = time.monotonic()
     return result
+
+
+def pause_s(check_s: float) -> float:
+    """Return the pause after a check that took `check_s`."""
+    return min(_POLL_MAX_S, max(_POLL_MIN_S, 3 * check_s))
 
 
 class Service:

@@ -24,12 +24,12 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from directories import new_folder
+from harness import pause_s
 
 START_TIMEOUT_S = 120.0
 DRAIN_TIMEOUT_S = 60.0
 HTTP_TIMEOUT_S = 60.0
 COMMAND_TIMEOUT_S = 120.0
-POLL_S = 0.01
 NEVER_S = 10**9
 
 Found = TypeVar("Found")
@@ -47,7 +47,7 @@ def dataset(name: str) -> Path:
 def eventually(check: Callable[[], Found | None], *, timeout_s: float, what: str) -> Found:
     """Poll until `check` gives something true, and return that; fail after `timeout_s`.
 
-    A check that takes long pauses as long, as `harness.eventually` does.
+    A check that takes long pauses for longer, as `harness.eventually` does.
     """
     began_s = time.monotonic()
     deadline_s = began_s + timeout_s
@@ -55,7 +55,7 @@ def eventually(check: Callable[[], Found | None], *, timeout_s: float, what: str
         ended_s = time.monotonic()
         if ended_s > deadline_s:
             pytest.fail(f"not within {timeout_s:g} s: {what}")
-        time.sleep(max(POLL_S, ended_s - began_s))
+        time.sleep(pause_s(ended_s - began_s))
         began_s = time.monotonic()
     return found
 
