@@ -5,6 +5,7 @@ import re
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 from importlib.resources import files as package_files
 
 import duckdb
@@ -40,6 +41,14 @@ def schema_types() -> set[str]:
     return {
         name for kind in ("trackType", "interactionType") for name in common["$defs"][kind]["enum"]
     }
+
+
+class Asked(Shop):
+    """A data folder with one view for all questions, as a warehouse has."""
+
+    @cached_property
+    def view(self) -> LiveView:
+        return LiveView(self.data, DirectoryDatabase(self.layout.directory_url))
 
 
 def street(shop: Shop) -> None:
@@ -81,8 +90,8 @@ def street(shop: Shop) -> None:
 
 
 @pytest.fixture
-def shop(tmp_path) -> Shop:
-    shop = Shop(tmp_path / "data")
+def shop(tmp_path) -> Asked:
+    shop = Asked(tmp_path / "data")
     shop.layout.prepare()
     directory = DirectoryDatabase(shop.layout.directory_url)
     directory.create_tables()
@@ -91,9 +100,9 @@ def shop(tmp_path) -> Shop:
 
 
 @pytest.fixture(scope="module", params=["log", "lake", "both"])
-def filled(request, tmp_path_factory) -> Shop:
+def filled(request, tmp_path_factory) -> Asked:
     """The street in the log, in the lake, or in both."""
-    shop = Shop(tmp_path_factory.mktemp("street") / "data")
+    shop = Asked(tmp_path_factory.mktemp("street") / "data")
     directory_of(shop)
     street(shop)
     if request.param == "both":
@@ -114,17 +123,16 @@ def directory_of(shop: Shop) -> None:
     directory.upsert(TENANTS, PRODUCTS)
 
 
-def result(shop: Shop, name: str, **given: str) -> reports.Result:
-    view = LiveView(shop.data, DirectoryDatabase(shop.layout.directory_url))
-    with view.connect() as con:
+def result(shop: Asked, name: str, **given: str) -> reports.Result:
+    with shop.view.connect() as con:
         return reports.run(con, name, **given)
 
 
-def rows(shop: Shop, name: str, **given: str) -> list[tuple]:
+def rows(shop: Asked, name: str, **given: str) -> list[tuple]:
     return [tuple(row.values()) for row in result(shop, name, **given).rows]
 
 
-def refused(shop: Shop, name: str, **given: str) -> dict[str, list[str]]:
+def refused(shop: Asked, name: str, **given: str) -> dict[str, list[str]]:
     with pytest.raises(ParameterError) as caught:
         result(shop, name, **given)
     return caught.value.errors
@@ -324,7 +332,7 @@ def at_times(shop: Shop, *times: str) -> None:
     shop.seal(*(event(0, occurred_at=time, received_at="2026-11-30T00:00:00Z") for time in times))
 
 
-def buckets(shop: Shop, **given: str) -> list[tuple[str, int]]:
+def buckets(shop: Asked, **given: str) -> list[tuple[str, int]]:
     return [(bucket.isoformat(), n) for bucket, _, n in rows(shop, "timeseries", **given)]
 
 
