@@ -15,7 +15,7 @@ from traffic_tools import Service
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text()
-TIMEOUT_S = 30
+TIMEOUT_S = 60
 
 
 @pytest.fixture
