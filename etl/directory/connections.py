@@ -114,6 +114,8 @@ def _connect(
         from etl.directory.bounded_psycopg import connect  # noqa: PLC0415
 
         parameters.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
+        # Of a database in SQL_ASCII, psycopg returns bytes otherwise.
+        parameters.setdefault("client_encoding", "utf8")
         return connect(QUERY_TIMEOUT_S, *arguments, **parameters)
     if dialect.driver == "pymysql":
         parameters.setdefault("connect_timeout", CONNECT_TIMEOUT_S)

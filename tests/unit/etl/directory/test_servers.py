@@ -70,11 +70,11 @@ def mariadb_server() -> Iterator[Server]:
 
 
 @contextmanager
-def new_database(server: Server) -> Iterator[Database]:
+def new_database(server: Server, options: str = "") -> Iterator[Database]:
     """A database, whose directories are closed at the end."""
     name = f"shop{next(NAMES)}"
     administrators = sa.make_url(server.url)
-    Database(server, administrators).execute(f"CREATE DATABASE {name}")
+    Database(server, administrators).execute(f"CREATE DATABASE {name} {options}")
     made = Database(server, administrators.set(database=name))
     yield made
     for directory in made.opened:
@@ -125,6 +125,18 @@ def test_what_was_imported_is_read_back(database):
     assert directory.tenants() == [SHOP, CLOSED]
     assert sorted(directory.product_keys()) == [(1, 7), (1, 8)]
     assert LAMP in directory.products()
+
+
+def test_a_database_without_an_encoding_is_read(postgresql_server):
+    """PostgreSQL makes such ones where the locale is C."""
+    with new_database(
+        postgresql_server, "TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
+    ) as database:
+        directory = database.directory()
+        directory.create_tables()
+        directory.upsert([SHOP], [LAMP])
+        assert directory.tenants() == [SHOP]
+        assert list(directory.products()) == [LAMP]
 
 
 @pytest.mark.parametrize(
