@@ -69,7 +69,7 @@ def measure(size: Size, costs: Costs) -> Run:
         sizes = bytes_per_event(at_work.folder / "data", events)
         log_bytes = _log_bytes(at_work.folder / "data") / events
     searched = sum(range(len(snapshot.files))) / len(snapshot.files)
-    planned_us = costs.batched_cpu_us + costs.compaction_cpu_us
+    planned_us = costs.batched_cpu_us + costs.compaction_cpu_us + costs.read_ahead_cpu_us
     planned_us += searched * costs.key_search_cpu_ns / 1_000
     return Run(
         events,

@@ -5,6 +5,8 @@ Measured here is processor time, which hardly depends on what else the machine d
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,6 +25,7 @@ from benchmarks.rounds import tell
 from benchmarks.size import Size
 
 COMPACTED_EVENTS = 1_000_000
+TAIL_EVENTS = 300_000
 SEARCHED_FILES, FILE_EVENTS = 8, 600_000
 _MERGED_FILES = 20
 _ID_BYTES = 36
@@ -40,6 +43,10 @@ from etl.upkeep import maintenance
 outcome = maintenance.run(data, maintenance.MaintenancePlan(), time.time())
 assert outcome.merged_files, outcome
 """
+_READ_AHEAD = """
+view = etl.lake.live.view.LiveView(data)
+view.ahead.run(new_bytes_min=0)
+"""
 
 
 def measure(size: Size) -> Costs:
@@ -47,6 +54,7 @@ def measure(size: Size) -> Costs:
     return Costs(
         **published(readme.RESULTS.read_text()),
         **_of_compaction(size),
+        **_of_reading_ahead(size),
         **_of_merging(size),
         single_request_bytes=_wire_bytes(loads.browsers_kept()),
         batched_request_bytes=_wire_bytes(loads.batches()) / loads.BATCH_EVENTS,
@@ -83,15 +91,18 @@ def _wire_bytes(requests: Sequence[Request]) -> float:
 def _of_compaction(size: Size) -> Mapping[str, float]:
     """Return the costs of a compaction into an empty lake, and the search in one day's keys."""
     events = size.events(COMPACTED_EVENTS)
-    day_before = backlog.START.date() - timedelta(days=1)
-    day_events = SEARCHED_FILES * size.events(FILE_EVENTS)
-    day = Lake(day_events, day_before, days=1, files_per_day=SEARCHED_FILES)
-    alone_us, searching_us = list[float](), list[float]()
-    for number in range(1, size.rounds + 1):
-        tell(f"compactions, round {number} of {size.rounds}")
-        cpu_us, log_bytes = _compacted(events, None)
-        alone_us.append(cpu_us)
-        searching_us.append(_compacted(events, day)[0] - cpu_us)
+    with TemporaryDirectory(prefix="beaconlog-bench-") as folder:
+        empty, full = Path(folder) / "empty", Path(folder) / "full"
+        backlog.fill(empty, Backlog(events, lasts=timedelta(hours=1)))
+        shutil.copytree(empty, full, copy_function=os.link)
+        lakes.fill(full, _day_before(SEARCHED_FILES * size.events(FILE_EVENTS)))
+        alone_us, searching_us = list[float](), list[float]()
+        for number in range(1, size.rounds + 1):
+            tell(f"compactions, round {number} of {size.rounds}")
+            alone_us.append(_copied_cpu_us(_COMPACT, empty, events))
+            searching_us.append(_copied_cpu_us(_COMPACT, full, events) - alone_us[-1])
+        segments = (empty / "log").glob("*/*.ndjson")
+        log_bytes = sum(path.stat().st_size for path in segments) / events
     return {
         "log_bytes": log_bytes,
         "compaction_cpu_us": median(alone_us),
@@ -99,29 +110,39 @@ def _of_compaction(size: Size) -> Mapping[str, float]:
     }
 
 
-def _compacted(events: int, lake: Lake | None) -> tuple[float, float]:
-    """Return the CPU time and the bytes of log per event."""
+def _day_before(events: int) -> Lake:
+    """Return a lake of the day before the backlog, in files as compactions leave them."""
+    day = backlog.START.date() - timedelta(days=1)
+    return Lake(events, day, days=1, files_per_day=SEARCHED_FILES)
+
+
+def _of_reading_ahead(size: Size) -> Mapping[str, float]:
+    """Return the cost of parsing the tail for reports."""
+    events = size.events(TAIL_EVENTS)
     with TemporaryDirectory(prefix="beaconlog-bench-") as folder:
         data = Path(folder) / "data"
-        if lake:
-            lakes.fill(data, lake)
-        backlog.fill(data, Backlog(events, lasts=timedelta(hours=1)))
-        cpu_us = 1e6 * _cpu_s(_COMPACT, data) / events
-        segments = (data / "log").glob("*/*.ndjson")
-        return cpu_us, sum(path.stat().st_size for path in segments) / events
+        backlog.fill(data, Backlog(events, lasts=timedelta(minutes=1)))
+        costs_us = [_copied_cpu_us(_READ_AHEAD, data, events) for _ in range(size.rounds)]
+    return {"read_ahead_cpu_us": median(costs_us)}
 
 
 def _of_merging(size: Size) -> Mapping[str, float]:
     """Return the cost of merging the files of many compactions."""
-    tell("merging")
     events = size.events(COMPACTED_EVENTS)
-    costs_us = []
-    for _ in range(size.rounds):
-        with TemporaryDirectory(prefix="beaconlog-bench-") as folder:
-            data = Path(folder) / "data"
-            lakes.fill(data, Lake(events, days=1, files_per_day=_MERGED_FILES))
-            costs_us.append(1e6 * _cpu_s(_MERGE, data) / events)
+    with TemporaryDirectory(prefix="beaconlog-bench-") as folder:
+        data = Path(folder) / "data"
+        lakes.fill(data, Lake(events, days=1, files_per_day=_MERGED_FILES))
+        costs_us = [_copied_cpu_us(_MERGE, data, events) for _ in range(size.rounds)]
     return {"merge_cpu_us": median(costs_us)}
+
+
+def _copied_cpu_us(code: str, data: Path, events: int) -> float:
+    """Return the CPU time per event of code that works on a copy of a data folder."""
+    copy = data.with_name("copy")
+    shutil.copytree(data, copy, copy_function=os.link)  # files of log and lake never change
+    cpu_us = 1e6 * _cpu_s(code, copy) / events
+    shutil.rmtree(copy)
+    return cpu_us
 
 
 def _cpu_s(code: str, data: Path) -> float:
@@ -134,7 +155,7 @@ def _cpu_s(code: str, data: Path) -> float:
 _PROLOGUE = """
 import sys, time
 from pathlib import Path
-import etl.lake.compaction, etl.upkeep.maintenance
+import etl.lake.compaction, etl.lake.live.view, etl.upkeep.maintenance
 data, began_s = Path(sys.argv[1]), time.process_time()
 """
 _EPILOGUE = "print(time.process_time() - began_s)\n"

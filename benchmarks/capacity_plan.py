@@ -43,6 +43,8 @@ class Costs:
     """Of a compaction into an empty lake."""
     key_search_cpu_ns: float
     """Of a compaction, per event and key file that it asks."""
+    read_ahead_cpu_us: float
+    """Of a warehouse that parses the tail, so that reports need not."""
     merge_cpu_us: float
     """Of maintenance, for an event in a small file."""
     report_ms: float
@@ -100,7 +102,7 @@ class Plan:
     lakes: int
     """The lakes that share the events by shop, each with a compactor of its own."""
     compactor_cores: float
-    """The cores that all compactors use, with merging."""
+    """The cores that all compactors use, with merging and reading ahead."""
     machines: int
     in_mbit_per_s: float
     log_gb_per_day: float
@@ -169,9 +171,10 @@ def passes_per_s(events_per_s: float, costs: Costs) -> float:
 
 
 def compactor_cores(events_per_s: float, costs: Costs) -> float:
-    """Return the cores that a compactor uses at this rate, with merging."""
+    """Return the cores that a compactor uses at this rate, with merging and reading ahead."""
     searching_us = key_files(events_per_s, costs) * costs.key_search_cpu_ns / 1_000
-    return _cores(events_per_s, costs.compaction_cpu_us + costs.merge_cpu_us + searching_us)
+    each_us = costs.compaction_cpu_us + costs.read_ahead_cpu_us + costs.merge_cpu_us
+    return _cores(events_per_s, each_us + searching_us)
 
 
 def compactor_limit(costs: Costs, busy_share: float) -> float:

@@ -18,7 +18,8 @@ COSTS = Costs(
     key_bytes=8.0,
     compaction_cpu_us=4.0,
     key_search_cpu_ns=0.0,
-    merge_cpu_us=1.0,
+    read_ahead_cpu_us=0.25,
+    merge_cpu_us=0.75,
     report_ms=50.0,
 )
 REQUESTS = StorageRequests(
