@@ -18,6 +18,7 @@
 <data>/lake/tmp/                       DuckDB's spill files
 <data>/lake/excerpts/                  parts of segments, while a compaction reads them
 <data>/lake/shuffle/                   lines between the tasks of a pass, see `etl.lake.engines`
+<data>/lake/downloads/                 copies of a lake in object storage, until they are whole
 
 A version of beaconlog whose files an older version would misread has a higher format number. This
 version reads every format up to FORMAT, writes FORMAT, and refuses a newer one. A process that
@@ -141,6 +142,10 @@ class Layout:
     @property
     def shuffle(self) -> Path:
         return self.lake / "shuffle"
+
+    @property
+    def downloads(self) -> Path:
+        return self.lake / "downloads"
 
     def table(self, name: str) -> Path:
         return self.lake / name

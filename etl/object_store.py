@@ -11,12 +11,14 @@ AWS_REGION, AWS_ENDPOINT_URL), or from the machine's role. No message contains t
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ _URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[\w.=-]+)*)/?")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d+ [\w ]+)")
 _KEYS_PER_DELETE = 1_000
+_PART_BYTES = 16 << 20
 _RETRIES_MAX = 2
 _CONNECT_TIMEOUT = timedelta(seconds=3)
 
@@ -42,7 +45,10 @@ _CAUSES = {
 }
 
 
-NOT_INSTALLED = "log_url needs the client of S3: pip install 'beaconlog[s3]'"
+NOT_INSTALLED = "log_url and lake_url need the client of S3: pip install 'beaconlog[s3]'"
+
+
+OVERLAP = "log_url and lake_url need places of their own: neither may lie below the other"
 
 
 class ObjectStoreError(Exception):
@@ -59,15 +65,22 @@ class ObjectMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An object: its key below the store's prefix, and its size."""
+    """An object: its key below the store's prefix, its size, and when it was put (Unix time)."""
 
     key: str
     size_bytes: int
+    modified_s: float = 0.0
 
 
 def is_installed() -> bool:
     """Return whether the client library is installed."""
     return find_spec("obstore") is not None
+
+
+def overlap(*urls: str) -> bool:
+    """Return whether one of two URLs lies below the other; an empty one lies nowhere."""
+    one, other = sorted(url.rstrip("/") + "/" for url in urls)
+    return one != "/" and other.startswith(one)
 
 
 class ObjectStore:
@@ -119,6 +132,42 @@ class ObjectStore:
         with self._errors():
             return bytes(obstore.get(self._client, key).bytes())
 
+    def put_file(self, key: str, path: Path) -> None:
+        """Create or replace an object with the content of a file. Raises ObjectStoreError."""
+        import obstore  # noqa: PLC0415
+
+        with path.open("rb") as file, self._errors():
+            obstore.put(self._client, key, file, use_multipart=False)
+
+    def download(self, key: str, path: Path) -> None:
+        """Copy an object to a new file, durably, in requests of at most 16 MiB.
+
+        Raises ObjectMissing, ObjectStoreError; OSError.
+        """
+        try:
+            with path.open("xb") as file:
+                for part in self._parts(key):
+                    file.write(part)
+                file.flush()
+                os.fsync(file.fileno())
+        except (ObjectMissing, ObjectStoreError, OSError):
+            path.unlink(missing_ok=True)
+            raise
+
+    def _parts(self, key: str) -> Iterator[bytes]:
+        import obstore  # noqa: PLC0415
+
+        with self._errors():
+            whole = obstore.get(self._client, key)
+            size = int(whole.meta["size"])
+            first = bytes(whole.bytes()) if size <= _PART_BYTES else b""
+        yield first
+        for start in range(0, size if not first else 0, _PART_BYTES):
+            with self._errors():
+                end = min(start + _PART_BYTES, size)
+                part = bytes(obstore.get_range(self._client, key, start=start, end=end))
+            yield part
+
     def size_bytes(self, key: str) -> int:
         """Return the size of an object. Raises ObjectMissing, ObjectStoreError."""
         import obstore  # noqa: PLC0415
@@ -126,13 +175,19 @@ class ObjectStore:
         with self._errors():
             return int(obstore.head(self._client, key)["size"])
 
-    def listed(self, below: str = "") -> list[Listed]:
-        """Return all objects, or those below a key that ends in /. Raises ObjectStoreError."""
+    def listed(self, below: str = "", after: str = "") -> list[Listed]:
+        """Return all objects, or those below a key that ends in /, in the order of their keys.
+
+        With `after`, only those whose keys are greater. Raises ObjectStoreError.
+        """
         import obstore  # noqa: PLC0415
 
         with self._errors():
-            found = obstore.list(self._client, prefix=below or None).collect()
-        return sorted((Listed(item["path"], item["size"]) for item in found), key=_key)
+            found = obstore.list(self._client, below or None, offset=after or None).collect()
+        listed = (
+            Listed(item["path"], item["size"], item["last_modified"].timestamp()) for item in found
+        )
+        return sorted(listed, key=_key)
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; a missing one is no error. Raises ObjectStoreError."""

@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 
 from etl.lake.live import view
+from etl.lake.opening import LakePlace, open_lake
 from etl.layout import Layout
 from etl.log.opening import open_store
 
@@ -28,15 +29,17 @@ def connect(
     version: int | None = None,
     directory_url: str | None = None,
     log_url: str = "",
+    lake_url: str = "",
 ) -> duckdb.DuckDBPyConnection:
     """Open a DuckDB connection with the live view, see `etl.lake.live.view`.
 
     `version` pins the events to one version of the lake, without the log's tail: the answers stay
-    the same for as long as that version's files are kept. `log_url` names a log in object storage.
-    Raises LakeError, VersionNotFound.
+    the same for as long as that version's files are kept. `log_url` and
+    `lake_url` name a log and a lake in object storage. Raises LakeError, VersionNotFound.
     """
     folder = Path(data)
     directory = view.open_directory(folder, directory_url)
     limits = view.ViewLimits(tail_bytes_max=0)
-    store = open_store(Layout(folder.absolute()), log_url)
-    return view.LiveView(folder, directory, limits, store).connect(version=version)
+    layout = Layout(folder.absolute())
+    store, tables = open_store(layout, log_url, lake_url), open_lake(layout, LakePlace(lake_url))
+    return view.LiveView(folder, directory, limits, store, tables).connect(version=version)

@@ -21,6 +21,14 @@ class VersionNotFound(LakeError):
     """The table has no such version, or the files of that version were deleted."""
 
 
+class LakeUnavailable(LakeError):
+    """Object storage cannot be used now; the message says why and what to do."""
+
+
+class LakeTaken(LakeError):
+    """A warehouse on another machine changes the lake now, or has the next turn."""
+
+
 @contextmanager
 def lake_errors(table: Table) -> Iterator[None]:
     """Raise a LakeError for an error of delta-rs; a CommitFailedError passes unchanged."""

@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 from etl.lake.keys import lookup
 from etl.lake.keys.format import FIRST_SALE, KeyFile
 from etl.lake.keys.lookup import NOTHING, Answer, Known, Question
+from etl.lake.period import SALE_WINDOW
 from etl.lake.snapshot import Snapshot
 
-SALE_WINDOW = timedelta(days=30)
 _ID_WINDOW = timedelta(days=1)
 _KNOWN_MAX = 1 << 21
 """The largest number of hashes that are remembered: 16 MiB."""

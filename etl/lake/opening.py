@@ -2,10 +2,57 @@
 
 from __future__ import annotations
 
+import json
+import socket
+from dataclasses import dataclass
+
 from etl.lake.store import LakeStore, LocalLake
 from etl.layout import Layout
+from etl.log.warehouse_claim import folder_id
+from etl.object_store import ObjectStore
+
+CACHE_BYTES_MAX = 20 << 30
+_READ_TIMEOUT_S = 10.0
+_UPLOAD_TIMEOUT_S = 120.0
+_DELTA_OPTIONS = {
+    "allow_http": "true",  # for an endpoint that the operator names; that of AWS is HTTPS
+    "aws_conditional_put": "etag",
+    "connect_timeout": "3s",
+    "timeout": "30s",
+}
 
 
-def open_lake(layout: Layout) -> LakeStore:
-    """Return the lake of a data folder."""
-    return LocalLake(layout)
+@dataclass(frozen=True, slots=True)
+class LakePlace:
+    """The URL of a lake, empty for that of the data folder, and the bytes of it to keep copies of.
+
+    After a job, a lake in object storage keeps the next turn for this process for `reserve_s`. A
+    job that finds another one at work waits for `wait_s`.
+    """
+
+    url: str = ""
+    cache_bytes_max: int = CACHE_BYTES_MAX
+    reserve_s: float = 0.0
+    wait_s: float = 60.0
+
+
+def open_lake(layout: Layout, place: LakePlace) -> LakeStore:
+    """Return the lake at a place. It connects at its first use."""
+    if not place.url:
+        return LocalLake(layout)
+    from etl.lake.shared.lake import SharedLake  # noqa: PLC0415  (few need it)
+    from etl.lake.shared.lease import Lease, Terms  # noqa: PLC0415
+    from etl.lake.shared.table import Bucket  # noqa: PLC0415
+
+    url = place.url.rstrip("/")
+    objects = ObjectStore.open(url, timeout_s=_READ_TIMEOUT_S)
+    uploads = ObjectStore.open(url, timeout_s=_UPLOAD_TIMEOUT_S)
+    bucket = Bucket(objects, uploads, url, _DELTA_OPTIONS)
+    terms = Terms(place.reserve_s, place.wait_s)
+    lease = Lease(objects, lambda: _holder(layout), socket.gethostname(), terms)
+    return SharedLake(bucket, layout, lease, cache_bytes_max=place.cache_bytes_max)
+
+
+def _holder(layout: Layout) -> str:
+    """Return the data folder's id: the lake's lock lets one of its processes hold the lease."""
+    return str(json.loads(folder_id(layout.warehouse))["id"])

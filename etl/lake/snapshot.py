@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -31,12 +31,16 @@ RETAINED_FROM = "beaconlog.retained_from"
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """A file of a snapshot as its commit describes it; `path` is relative to the table's folder."""
+    """A file of a snapshot as its commit describes it; `path` is relative to the table's folder.
+
+    `first` is the earliest time of its rows: of an event when it occurred, else of the receipt.
+    """
 
     path: str
     event_date: str
     size_bytes: int
     rows: int
+    first: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +144,17 @@ class Snapshot:
         if self.delta is None:
             return []
         actions = self.delta.get_add_actions(flatten=True)
-        names = ("path", f"partition.{PARTITION}", "size_bytes", "num_records")
-        columns = [actions[name].to_pylist() for name in names]
-        rows = zip(*columns, strict=True)
+        first = "min.occurred_at" if "occurred_at" in self.table.columns else "min.received_at"
+        names = ("path", f"partition.{PARTITION}", "size_bytes", "num_records", first)
+        known = actions.schema.names  # an empty table has no statistics
+        columns = [
+            actions[name].to_pylist() if name in known else [None] * len(actions) for name in names
+        ]
         return sorted(
-            (ListedFile(path, str(date), size, count) for path, date, size, count in rows),
+            (
+                ListedFile(path, str(day), *facts)
+                for path, day, *facts in zip(*columns, strict=True)
+            ),
             key=lambda file: file.path,
         )
 
@@ -155,10 +165,10 @@ class Snapshot:
             version = f"version {self.version}"
             raise VersionNotFound(f"{self.table.name} no longer has the files of {version}")
 
-    def fetch(self) -> None:
-        """Make every file of this version be here. Raises LakeError."""
+    def fetch(self, files: Sequence[str] | None = None) -> None:
+        """Make the files of this version, or some of them, be here. Raises LakeError."""
         if self.store:
-            self.store.fetch(self.files)
+            self.store.fetch(self.files if files is None else files)
 
     def fetch_keys(self, files: Sequence[str]) -> None:
         """Make the key files of these files be here, unless they are missing. Raises LakeError."""

@@ -7,11 +7,13 @@ code knows only the protocol.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from etl import durable
+from etl.lake.period import Period
 from etl.lake.snapshot import Snapshot
 from etl.lake.table_store import LocalTable, TableStore
 from etl.lake.tables import TABLES, Table
@@ -33,12 +35,29 @@ class LakeStore(Protocol):
     def newest(self) -> list[Snapshot]:
         """Load the newest version of every table. Raises LakeError."""
 
+    def within(self, snapshot: Snapshot, period: Period, /) -> Snapshot:
+        """Return a snapshot for a question about a period.
+
+        It may lack files that hold no row of the period, so that they need not be fetched.
+        """
+
+    def versions_here(self) -> Mapping[str, int]:
+        """Make all files of the newest versions be here, for a process that fetches none.
+
+        Return the versions by table; empty if every newest version is here at any time. Raises
+        LakeError.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class LocalLake:
-    """The lake in a data folder."""
+    """The lake in a data folder.
+
+    `versions`: the versions, by table, that count as the newest; those in the folder by default.
+    """
 
     layout: Layout
+    versions: Mapping[str, int] = field(default_factory=dict)
 
     def locked(self) -> AbstractContextManager[None]:
         return durable.locked(self.layout.lake_lock)
@@ -47,7 +66,14 @@ class LocalLake:
         return LocalTable(self.layout.table(table.name), table)
 
     def load(self, table: Table, version: int | None = None) -> Snapshot:
-        return Snapshot.load(self.layout.table(table.name), table, version)
+        folder, newest = self.layout.table(table.name), self.versions.get(table.name)
+        return Snapshot.load(folder, table, newest if version is None else version)
 
     def newest(self) -> list[Snapshot]:
         return [self.load(table) for table in TABLES]
+
+    def within(self, snapshot: Snapshot, _: Period, /) -> Snapshot:
+        return snapshot  # all files are here, and DuckDB opens only those of the period
+
+    def versions_here(self) -> Mapping[str, int]:
+        return {}

@@ -26,10 +26,11 @@ from etl.lake import key_search
 from etl.lake.duck import count
 from etl.lake.key_search import Memory
 from etl.lake.keys import making
+from etl.lake.period import SALE_WINDOW
 from etl.lake.snapshot import SIGNED, Snapshot
 from etl.lake.tables import DUPLICATES, EVENTS
 
-_WINDOW_US = key_search.SALE_WINDOW // timedelta(microseconds=1)
+_WINDOW_US = SALE_WINDOW // timedelta(microseconds=1)
 _KEPT_BYTES_MAX = 32 << 20
 _STAGED = f"staged_{EVENTS.name}"
 _COLUMNS = pa.schema([("tenant_id", pa.int64()), ("series", pa.string()), ("seq", pa.int64())])

@@ -32,7 +32,7 @@ _CONFIGURATION = {
 
 def name_of(path: str) -> str:
     """Return the name of a file in its table: its partition and its last part."""
-    return "/".join(path.rsplit("/", 2)[1:])
+    return "/".join(path.rsplit("/", 2)[-2:])
 
 
 class TableStore(Protocol):

@@ -23,6 +23,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 from etl.layout import Layout
 from etl.log import rewriting, segments, series, unshipped
@@ -33,7 +34,7 @@ from etl.log.safe_time import Settled
 from etl.log.segments import Sealed
 from etl.log.store import LogUnavailable
 from etl.log.unshipped import Unshipped
-from etl.log.warehouse_claim import WAREHOUSE, WarehouseClaim
+from etl.log.warehouse_claim import WAREHOUSE, WarehouseClaim, folder_id, lake_name
 from etl.object_store import ObjectMissing, ObjectStore, ObjectStoreError
 
 CLOSED, ENDED = "closed", "ended"
@@ -47,13 +48,18 @@ _SERIES = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 class SharedLog:
     """The segment store (see `etl.log.store`) in object storage. Threads may share it."""
 
-    def __init__(self, objects: ObjectStore, layout: Layout) -> None:
-        """Mirror the log in `objects` into a data folder."""
+    def __init__(self, objects: ObjectStore, layout: Layout, lake_url: str = "") -> None:
+        """Mirror the log in `objects` into a data folder.
+
+        It is compacted into the lake at `lake_url`, or that of the data folder.
+        """
         self.folder = layout.mirror
         self._layout = layout
         self._objects = objects
         self._mirrors: dict[str, SeriesMirror] = {}
-        self._claim = WarehouseClaim(objects, layout.warehouse)
+        of_folder = partial(folder_id, layout.warehouse)
+        name = partial(lake_name, lake_url) if lake_url else of_folder
+        self._claim = WarehouseClaim(objects, name)
         self._lock = threading.Lock()
 
     def sealed(self) -> dict[str, list[Sealed]]:

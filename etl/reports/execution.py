@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -19,8 +19,9 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from etl.lake.live.view import LiveView
+from etl.lake.period import ALWAYS, Period
 from etl.plain import iso
-from etl.reports import catalogue, inputs, limits, parameters, tenants
+from etl.reports import catalogue, comparison, inputs, limits, parameters, tenants
 from etl.reports.catalogue import Report
 from etl.reports.result import Result, labelled
 
@@ -61,8 +62,11 @@ def answer(view: LiveView, question: Question, *, version: int | None = None) ->
     names = view.names()  # once, so that the tenant that is resolved is the tenant that is shown
     asked = _Asked.parse(question, names.tenant_of)
     view.lock_down()
-    with closing(view.connect(version=version, tenant=asked.tenant, names=names)) as con:
-        return _execute(con, asked, datetime.now(UTC))
+    now = datetime.now(UTC)
+    period = asked.period(now) if version is None else ALWAYS
+    con = view.connect(version=version, tenant=asked.tenant, names=names, period=period)
+    with closing(con):
+        return _execute(con, asked, now)
 
 
 def execute(
@@ -97,6 +101,14 @@ class _Asked:
             values.get("tenant"), tenant_of, reader_tenant=question.reader_tenant
         )
         return cls(report, tenant, values, zone, question.timeout_s)
+
+    def period(self, now: datetime) -> Period:
+        """Return the period whose rows the report reads, and the one that it compares with."""
+        period = parameters.period(self.others)
+        if "$compared_from" in self.report.sql:
+            before = comparison.span_before(self.others, self.zone, now)
+            period = replace(period, since=before.since) if before else period
+        return period.around_sales() if "disagreeing" in self.report.sql else period
 
 
 def _execute(con: duckdb.DuckDBPyConnection, asked: _Asked, now: datetime) -> Result:

@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from etl.lake.live.view import LiveView
+from etl.lake.period import ALWAYS
 from etl.reports import parameters, tenants, writers
 
 FORMATS = writers.FORMATS
@@ -73,7 +74,8 @@ class Export:
         )
         values["tenant"] = tenant
         self._view.lock_down()
-        con = self._view.connect(version=version, tenant=tenant)
+        period = parameters.period(values) if version is None else ALWAYS
+        con = self._view.connect(version=version, tenant=tenant, period=period)
         # A second call must not take a failure for an export without rows.
         with ExitStack() as on_failure:
             on_failure.callback(con.close)

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from etl.lake.period import Period
 from etl.reports import zones
 
 Value = TypeVar("Value")
@@ -179,6 +180,15 @@ def _limit(text: str) -> int:
     if not _is_number(text, len(str(ROWS_MAX))) or not 1 <= int(text) <= ROWS_MAX:
         raise ValueError(f"takes a number from 1 to {ROWS_MAX}.")
     return int(text)
+
+
+def period(values: Mapping[str, object]) -> Period:
+    """Return the period of parsed parameters."""
+    since, until = values.get("from"), values.get("to")
+    return Period(
+        since if isinstance(since, datetime) else None,
+        until if isinstance(until, datetime) else None,
+    )
 
 
 def _check_order(values: Mapping[str, object]) -> None:

@@ -66,7 +66,7 @@ def mend(
         fail("mend takes SERIES/NUMBER, such as shop1-w0-5f0c8a3e/42")
     layout, lake = Layout(loaded.data.absolute()), lake_store(loaded)
     with spinner("mending"), job_errors():
-        store = store_of_segment(layout, loaded.log_url, series, int(number))
+        store = store_of_segment(layout, loaded.log_url, series, int(number), loaded.lake_url)
         mended = job.run(
             loaded.data, series, int(number), lambda: held_whole(lake.newest(), series), store
         )

@@ -59,14 +59,19 @@ def segment_store(loaded: Settings) -> SegmentStore:
 
     if loaded.log_url:
         require_object_storage()
-    return open_store(Layout(loaded.data.absolute()), loaded.log_url)
+    return open_store(Layout(loaded.data.absolute()), loaded.log_url, loaded.lake_url)
 
 
 def lake_store(loaded: Settings) -> LakeStore:
-    """Return the store of the lake."""
-    from etl.lake.opening import open_lake  # noqa: PLC0415
+    """Return the store of the lake: object storage, or the lake of the data folder."""
+    from etl.lake.opening import LakePlace, open_lake  # noqa: PLC0415
 
-    return open_lake(Layout(loaded.data.absolute()))
+    if loaded.lake_url:
+        require_object_storage()
+    if object_store.overlap(loaded.log_url, loaded.lake_url):
+        fail(object_store.OVERLAP)
+    place = LakePlace(loaded.lake_url, loaded.lake_cache_bytes_max)
+    return open_lake(Layout(loaded.data.absolute()), place)
 
 
 def require_object_storage() -> None:

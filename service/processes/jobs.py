@@ -19,7 +19,7 @@ from pathlib import Path
 from etl.directory.entries import DirectoryUnavailable
 from etl.directory.saved import SavedDirectory
 from etl.lake import compaction
-from etl.lake.errors import LakeError
+from etl.lake.errors import LakeError, LakeTaken
 from etl.lake.live.read_ahead import ReadAhead
 from etl.lake.snapshot import newest_date
 from etl.lake.store import LakeStore
@@ -67,6 +67,10 @@ class CompactionJob:
             outcome = compaction.run(
                 self.data, self.plan, self._clock.now_s(), self.store, self.lake
             )
+        except LakeTaken as error:
+            self._reasons = []
+            log.debug("another warehouse compacts", extra={"fields": {"why": str(error)}})
+            return
         except _FAILURES as error:
             self._failed(f"compaction failed: {error}", began_s)
             log.error("compaction failed", extra={"fields": {"why": str(error)}})
@@ -159,6 +163,9 @@ def maintain(
     """Run maintenance once."""
     try:
         outcome = maintenance.run(data, plan, clock.now_s(), lake)
+    except LakeTaken as error:
+        log.debug("another warehouse maintains", extra={"fields": {"why": str(error)}})
+        return
     except _FAILURES as error:
         log.error("maintenance failed", extra={"fields": {"why": str(error)}})
         return

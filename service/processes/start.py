@@ -214,15 +214,17 @@ def _check_data(settings: Settings) -> None:
         compatibility.refuse_newer(layout)
         layout.prepare()
         layout.refuse_full_disk()
-        _check_log_url(layout, settings.log_url)
+        _check_urls(layout, settings)
         database.prepare(settings)
     except (DataFolderError, SeriesFormatError, DirectoryUnavailable) as error:
         raise StartError(str(error)) from error
 
 
-def _check_log_url(layout: Layout, log_url: str) -> None:
+def _check_urls(layout: Layout, settings: Settings) -> None:
     """Check that object storage can be used, which need not answer now. Raises StartError."""
-    if log_url and not object_store.is_installed():
+    if (settings.log_url or settings.lake_url) and not object_store.is_installed():
         raise StartError(object_store.NOT_INSTALLED)
-    if not log_url:
+    if object_store.overlap(settings.log_url, settings.lake_url):
+        raise StartError(object_store.OVERLAP)
+    if not settings.log_url:
         layout.shipping.unlink(missing_ok=True)  # nothing is shipped any more

@@ -14,7 +14,7 @@ from etl.directory.entries import WholeDirectory
 from etl.lake import compaction
 from etl.lake.live.read_ahead import ReadAhead
 from etl.lake.live.view import LiveView, ViewLimits
-from etl.lake.opening import open_lake
+from etl.lake.opening import LakePlace, open_lake
 from etl.lake.store import LakeStore
 from etl.layout import Layout
 from etl.log import unshipped
@@ -59,6 +59,7 @@ class WarehouseOptions:
 
     data: Path
     log_url: str
+    lake: LakePlace
     logs: LogOptions
     directory: DirectorySource
     compaction: compaction.CompactionPlan
@@ -93,7 +94,7 @@ def run(start: WarehouseStart, lifeline: int) -> int:
 async def _serve(start: WarehouseStart, stop: Stop) -> int:
     options, beats = start.options, start.shared.beats
     layout = Layout(options.data.absolute())
-    store, lake = open_store(layout, options.log_url), open_lake(layout)
+    store, lake = _stores(layout, options)
     metrics = WarehouseMetrics(options.data, start.counters, beats, start.shared.throttle, store)
     compactor = CompactionJob(
         options.data, options.compaction, options.compact_interval_s, metrics, store, lake
@@ -131,6 +132,11 @@ async def _serve(start: WarehouseStart, stop: Stop) -> int:
     refreshing.cancel()
     await _drain(server, pool, schedule)
     return 0
+
+
+def _stores(layout: Layout, options: WarehouseOptions) -> tuple[SegmentStore, LakeStore]:
+    store = open_store(layout, options.log_url, options.lake.url)
+    return store, open_lake(layout, options.lake)
 
 
 def _schedule(start: WarehouseStart, compactor: CompactionJob, ahead: ReadAhead) -> Schedule:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from etl.lake.opening import LakePlace
 from service.processes.choices import log_options
 from service.processes.database import directory_source
 from service.processes.plans import compaction_plan, maintenance_plan
 from service.processes.warehouse import WarehouseOptions
 from service.settings import Settings
+
+_TURNS_KEPT = 1.5
+_TURN_MIN_S = 10.0
 
 
 def warehouse_options(settings: Settings) -> WarehouseOptions:
@@ -14,6 +18,7 @@ def warehouse_options(settings: Settings) -> WarehouseOptions:
     return WarehouseOptions(
         data=settings.data,
         log_url=settings.log_url,
+        lake=_lake_place(settings),
         logs=log_options(settings),
         directory=directory_source(settings),
         compaction=compaction_plan(settings),
@@ -29,3 +34,9 @@ def warehouse_options(settings: Settings) -> WarehouseOptions:
         connections_max=settings.connections_max,
         drain_delay_s=settings.drain_delay_s,
     )
+
+
+def _lake_place(settings: Settings) -> LakePlace:
+    """Return the place of the lake, for a process that compacts it again and again."""
+    reserve_s = _TURNS_KEPT * max(settings.compact_interval_s, _TURN_MIN_S)
+    return LakePlace(settings.lake_url, settings.lake_cache_bytes_max, reserve_s, wait_s=0.0)

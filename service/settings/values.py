@@ -118,6 +118,15 @@ class Settings:
         "Object storage that holds the log of several machines, such as `s3://bucket/log`; empty "
         "keeps it under `data`.",
     )
+    lake_url: str = _setting(
+        "",
+        kinds.BUCKET_URL,
+        "Object storage that holds the lake of several warehouses, such as `s3://bucket/lake`; "
+        "empty keeps it under `data`.",
+    )
+    lake_cache_bytes_max: int = _setting(
+        20 * GIB, kinds.size(0), "Size of the copies of `lake_url` under `data`, about."
+    )
     segment_bytes_max: int = _setting(
         64 * MIB, kinds.size(4 * KIB), "Size at which a log segment is sealed."
     )

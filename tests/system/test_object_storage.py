@@ -46,6 +46,13 @@ def counted(service: Service) -> int | None:
     return sum(row["events"] for row in reply.body["rows"]) if reply.status == 200 else None
 
 
+def snapshot_version(service: Service) -> int:
+    """The version of the lake that reports show; -1 before the first."""
+    reply = service.get_private("/api/v1/reports/summary")
+    version = reply.body["snapshot"]["version"] if reply.status == 200 else None
+    return -1 if version is None else int(version)
+
+
 def degraded(service: Service) -> list[str]:
     """The list `degraded` of the collector; it is ready all the while."""
     reply = service.get("/readyz")
@@ -109,3 +116,40 @@ def test_a_wrong_setting_is_named_without_its_value(
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not any(secret in done.stderr for secret in (SECRET_KEY, "hush"))
+
+
+def test_warehouses_on_several_machines_share_a_lake(start_service: StartService) -> None:
+    """One collects and compacts, another one begins with an empty folder; both show all of it."""
+    places = {"log_url": "s3://several/log", "lake_url": "s3://several/lake"}
+    first = start_service(**places, **QUICK)
+    send(first)
+    eventually(lambda: snapshot_version(first) > 0, PATIENCE_S)
+    other = start_service(role="warehouse", name="other", **places, **QUICK)
+    assert counted(other) == 5
+    send(first)
+    eventually(lambda: counted(other) == 10, PATIENCE_S)
+    assert first.stop() == 0
+    assert first.command("ship").returncode == 0
+    eventually(lambda: other.command("compact", "--json").returncode == 0, PATIENCE_S)
+    assert counted(other) == 10
+    query = other.command("sql", "SELECT count(*) AS events FROM events", "--json")
+    assert json.loads(query.stdout)["rows"] == [{"events": 10}]
+    assert first.command("maintain").returncode == 0
+    assert other.command("check").returncode == 0
+    copied = other.command("backup", str(other.data.with_name("backup")), "--json")
+    assert json.loads(copied.stdout)["rows"] == 10
+
+
+def test_a_lake_that_cannot_be_reached_is_named(
+    tmp_path: Path, store: SeaweedFS, start_service: StartService
+) -> None:
+    """By commands, in one line, and by the readiness of the warehouse."""
+    wrong = {"lake_url": "s3://missing/lake", **QUICK}
+    env = environment(REPOSITORY, {"data": tmp_path, **wrong}) | store.environment
+    done = run_command(env, tmp_path, ("report", "summary"))
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "the bucket does not exist; create it" in done.stderr
+    service = start_service(**wrong)
+    send(service)
+    eventually(lambda: service.get_private("/readyz").status == 503, PATIENCE_S)
+    assert counted(service) is None

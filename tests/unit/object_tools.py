@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from log_tools import Shop
-from obstore.store import MemoryStore
+from obstore.store import LocalStore, MemoryStore
 
 from etl.lake import compaction
 from etl.lake.compaction import CompactionPlan, CompactionResult
@@ -24,8 +24,8 @@ URL = "s3://bucket/log"
 class Objects(ObjectStore):
     """Real objects of obstore, in memory, and an outage on demand."""
 
-    def __init__(self) -> None:
-        super().__init__(MemoryStore(), URL)
+    def __init__(self, client: object = None) -> None:
+        super().__init__(client or MemoryStore(), URL)
         self.refused: set[str] = set()
 
     @contextmanager
@@ -57,16 +57,28 @@ class Objects(ObjectStore):
         self._refuse("size_bytes")
         return super().size_bytes(key)
 
-    def listed(self, below: str = "") -> list[Listed]:
+    def listed(self, below: str = "", after: str = "") -> list[Listed]:
         self._refuse("listed")
-        return super().listed(below)
+        return super().listed(below, after)
 
-    def delete(self, keys: object) -> None:
+    def delete(self, keys: Sequence[str]) -> None:
         self._refuse("delete")
-        super().delete(keys)  # type: ignore[arg-type]
+        super().delete(keys)
 
     def names(self) -> list[str]:
         return [item.key for item in super().listed()]
+
+
+class FolderObjects(Objects):
+    """The same in a folder, which is a bucket for delta-rs too."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        super().__init__(LocalStore(folder))
+        self._folder = folder
+
+    def delete(self, keys: Sequence[str]) -> None:
+        super().delete([key for key in keys if (self._folder / key).exists()])
 
 
 @dataclass

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -25,11 +26,15 @@ from etl.lake.engines.tasks import ReadTask, Shared, TableState, Unreadable, Wri
 from etl.lake.engines.workers import Workers
 from etl.lake.errors import LakeError
 from etl.lake.passes import PassCounts, Written
+from etl.lake.period import SALE_WINDOW
 from etl.lake.selection import Selection
 from etl.lake.snapshot import SIGNED, Snapshot, lines_of
 from etl.lake.staging import SegmentUnreadable, Source
 from etl.layout import Layout
-from etl.log import excerpts
+from etl.log import excerpts, spans
+from etl.log.segments import Sealed
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CountMismatch(LakeError):
@@ -54,6 +59,7 @@ class Spread:
         """Do what `passes.write` does, and raise what it raises; WorkersFailed, CountMismatch."""
         for snapshot in snapshots:
             parquet.sweep(snapshot.opened()[1].folder)
+        _fetch(snapshots, taken.segments)
         with _own_folder(layout.shuffle) as folder:
             shared = Shared(folder, self.workers.parallel, self.task_bytes_max)
             with excerpts.cut(layout.excerpts, taken.parts) as cut:
@@ -86,6 +92,17 @@ class Spread:
             for written in result.tables.values():
                 _require(written.rows + written.duplicates, written.lines)
         return [result.tables for result in results]
+
+
+def _fetch(snapshots: Sequence[Snapshot], segments: Sequence[Sealed]) -> None:
+    """Make the files be here in which a task may find a key or a row: it fetches none itself."""
+    first_us = min(spans.span_of(segment).first.received_us for segment in segments)
+    first_day = (_EPOCH + timedelta(microseconds=first_us) - SALE_WINDOW).date()
+    for snapshot in snapshots:
+        files = snapshot.files_since(str(first_day))
+        snapshot.fetch(files)
+        if snapshot.table.is_keyed:
+            snapshot.fetch_keys(files)
 
 
 @contextmanager

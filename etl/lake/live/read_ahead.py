@@ -7,6 +7,7 @@ millions of bytes of new lines are parsed, nor until the sales of new files are 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -15,6 +16,7 @@ from etl.lake import staging
 from etl.lake.errors import LakeError
 from etl.lake.live.instance import Instance
 from etl.lake.live.tail import Tail
+from etl.lake.period import Period
 from etl.lake.snapshot import held_whole, of_table
 from etl.lake.store import LakeStore
 from etl.lake.superseded import Superseded
@@ -69,4 +71,10 @@ class ReadAhead:
         readable, _ = backlog.above(sealed, watermarks, self.verified)
         with self.instance.cursor() as con:
             self.tail.read_ahead(con, readable)
-            self.superseded.read_ahead(con, of_table(snapshots, EVENTS))
+            events = of_table(snapshots, EVENTS)
+            self.superseded.read_ahead(con, self.lake.within(events, _lately()))
+
+
+def _lately() -> Period:
+    """Return the period that most questions are about."""
+    return Period(datetime.now(UTC)).around_sales()

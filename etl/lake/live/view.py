@@ -13,6 +13,7 @@ and the table macro `selected(tenant, since, until, with_bots, of_endpoint, …)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -24,13 +25,14 @@ import duckdb
 
 from etl.lake import duck, staging
 from etl.lake.duplicates import mark_duplicates
-from etl.lake.errors import LakeError, VersionNotFound
+from etl.lake.errors import LakeError, LakeUnavailable, VersionNotFound
 from etl.lake.key_search import Memory
 from etl.lake.live import pinned
 from etl.lake.live.instance import Instance
 from etl.lake.live.names import Names, NamesOf
 from etl.lake.live.read_ahead import ReadAhead
 from etl.lake.live.tail import Tail
+from etl.lake.period import ALWAYS, Period
 from etl.lake.snapshot import Snapshot, held_whole, of_table
 from etl.lake.store import LakeStore, LocalLake
 from etl.lake.superseded import Superseded
@@ -68,6 +70,7 @@ class _Scope:
     version: int | None
     tenant: int | None
     names: Names
+    period: Period
 
     @property
     def is_whole(self) -> bool:
@@ -128,34 +131,44 @@ class LiveView:
         """Let the connections read no files but those of the lake; this cannot be undone."""
         self._instance.lock_down(Layout(self.data).lake)
 
-    def refresh(self) -> None:
-        """Bring the log's files here up to date, for another process. Raises LakeError."""
+    def refresh(self) -> Mapping[str, int]:
+        """Bring the files of log and lake here up to date, for a process that fetches none.
+
+        Return the versions of the tables that it reads (`LakeStore.versions_here`). Raises
+        LakeError.
+        """
         try:
             self.store.sealed()
         except LogUnavailable as error:
             raise LakeError(str(error)) from error
+        return self.lake.versions_here()
 
     def connect(
-        self, *, version: int | None = None, tenant: int | None = None, names: Names | None = None
+        self,
+        *,
+        version: int | None = None,
+        tenant: int | None = None,
+        names: Names | None = None,
+        period: Period = ALWAYS,
     ) -> duckdb.DuckDBPyConnection:
         """Open a connection.
 
         `version` pins the events; with `tenant`, events and duplicates are those of one tenant;
-        `names` replace those of the directory. Raises LakeError, VersionNotFound,
-        DirectoryUnavailable.
+        `names` replace those of the directory. Events and other rows outside of `period` may be
+        missing. Raises LakeError, VersionNotFound, DirectoryUnavailable.
         """
         try:
             compatibility.refuse_newer(Layout(self.data))
         except (DataFolderError, SeriesFormatError) as error:
             raise LakeError(str(error)) from error
-        scope = _Scope(version, tenant, names or self.names())
+        scope = _Scope(version, tenant, names or self.names(), period)
         for _ in range(_ATTEMPTS_MAX):
             with ExitStack() as on_failure:
                 try:
                     con = self._instance.cursor()
                     on_failure.callback(con.close)
                     self._fill(con, scope)
-                except VersionNotFound:
+                except (VersionNotFound, LakeUnavailable):
                     raise
                 except LogUnavailable as error:
                     raise LakeError(str(error)) from error
@@ -190,7 +203,8 @@ class LiveView:
         self, con: duckdb.DuckDBPyConnection, snapshots: list[Snapshot], scope: _Scope
     ) -> None:
         events = of_table(snapshots, EVENTS)
-        rows = {item.table.name: item.relation() for item in snapshots}
+        shown = [self.lake.within(item, scope.period) for item in snapshots]
+        rows = {item.table.name: item.relation() for item in shown}
         read_at = "(SELECT NULL::TIMESTAMPTZ AS received_at LIMIT 0)"
         if scope.version is not None:
             others = [item for item in snapshots if item is not events]
@@ -207,7 +221,8 @@ class LiveView:
             "CREATE TEMP VIEW every_event AS "
             f"SELECT {columns} FROM lake_events UNION ALL SELECT {columns} FROM staged_events"
         )
-        self._superseded.view(con, events, scope.tenant, self._keys.copy())
+        near = self.lake.within(events, scope.period.around_sales())
+        self._superseded.view(con, near, scope.tenant, self._keys.copy())
         con.execute(package_files("etl.lake.live").joinpath("views.sql").read_text())
         con.execute(f"CREATE TEMP VIEW pinned_at AS FROM {read_at}")
         for table in TABLES:

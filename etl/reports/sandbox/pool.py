@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from etl.lake.errors import LakeError
 from etl.lake.live.view import LiveView
@@ -87,8 +87,8 @@ class Query:
         Cancelled.
         """
         deadline_s = time.monotonic() + self._sandbox.timeout_s
-        self._sandbox.view.refresh()
-        parts = list(protocol.encode(self._task(), self._sandbox.view.names()))
+        task = self._task(self._sandbox.view.refresh())
+        parts = list(protocol.encode(task, self._sandbox.view.names()))
         try:
             return self._output(self._send(parts).wait(deadline_s))
         except TimeoutError:
@@ -104,7 +104,7 @@ class Query:
             if self._worker:
                 self._worker.kill()
 
-    def _task(self) -> Task:
+    def _task(self, versions: Mapping[str, int]) -> Task:
         view, limits = self._sandbox.view, self._sandbox.view.limits
         return Task(
             self._sql,
@@ -114,6 +114,7 @@ class Query:
             self._sandbox.timeout_s,
             limits.memory_bytes_max,
             limits.threads_max,
+            versions,
         )
 
     def _send(self, parts: Iterable[bytes]) -> WorkerProcess:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import IO
 
@@ -40,6 +40,8 @@ class Task:
     timeout_s: float
     memory_bytes_max: int
     threads_max: int
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """The versions of the tables; the newest ones of the others."""
 
 
 def encode(task: Task, names: Names) -> Iterator[bytes]:

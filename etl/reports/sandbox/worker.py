@@ -22,6 +22,7 @@ import pyarrow.dataset  # DuckDB would import it later, when its files cannot be
 from etl.lake.duck import lock_down
 from etl.lake.live.names import Names
 from etl.lake.live.view import LiveView, ViewLimits
+from etl.lake.store import LocalLake
 from etl.layout import Layout
 from etl.log.store import LocalLog
 from etl.reports.sandbox import confine, protocol, queries
@@ -65,7 +66,7 @@ def _run(task: Task, names: Names) -> None:
 
 def _confined_connection(task: Task, names: Names) -> duckdb.DuckDBPyConnection:
     """Return a live connection and confine the process: from now on it only reads the lake."""
-    # The files of the log are here: the sandbox's parent has seen to it.
+    # The files of log and lake are here: the sandbox's parent has seen to it.
     layout, store = Layout(Path(task.data)), LocalLog(Path(task.log), Path(task.log) / "lock")
     statm = os.open("/proc/self/statm", os.O_RDONLY)
     pa.scalar(0, pa.timestamp("us", "UTC")).as_py()  # imports the modules of time zones
@@ -73,7 +74,8 @@ def _confined_connection(task: Task, names: Names) -> duckdb.DuckDBPyConnection:
     folders = [layout.lake, layout.log, store.folder]
     confine.read_only([*folders, layout.format_file, package, *_READ_BY_DUCKDB])
     limits = ViewLimits(task.memory_bytes_max, task.threads_max, may_spill=False, tail_bytes_max=0)
-    con = LiveView(layout.root, limits=limits, store=store).connect(names=names)
+    lake = LocalLake(layout, task.versions)
+    con = LiveView(layout.root, limits=limits, store=store, lake=lake).connect(names=names)
     for setting in _SETTINGS:
         con.execute(setting)
     lock_down(con, layout.lake)

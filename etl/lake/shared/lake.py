@@ -1,0 +1,130 @@
+"""The lake of several machines in object storage.
+
+    <lake>/<table>/_delta_log/…, event_date=<day>/…     as in the folder `lake` of a data folder
+    <lake>/format.json                                  the newest format that was written to it
+    <lake>/compactor                                    see `etl.lake.shared.lease`
+
+delta-rs commits to it. All else reads copies in the data folder's `lake`, so DuckDB and every job
+work on files, as with a lake on one machine. The copies may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+from etl import durable
+from etl.lake.errors import LakeError, LakeUnavailable
+from etl.lake.period import ALWAYS, Period
+from etl.lake.shared import file_cache
+from etl.lake.shared.downloads import Downloads
+from etl.lake.shared.lease import Lease
+from etl.lake.shared.table import Bucket, SharedTable
+from etl.lake.snapshot import Snapshot
+from etl.lake.table_store import TableStore, name_of
+from etl.lake.tables import TABLES, Table
+from etl.layout import FORMAT, Layout
+from etl.object_store import ObjectMissing, ObjectStoreError
+
+_FORMAT_FILE = "format.json"
+
+
+class SharedLake:
+    """The lake store (see `etl.lake.store`) in object storage. Threads may share it."""
+
+    def __init__(
+        self, bucket: Bucket, layout: Layout, lease: Lease, *, cache_bytes_max: int
+    ) -> None:
+        """Keep copies of the lake in `bucket` in a data folder, up to about `cache_bytes_max`."""
+        self._bucket, self._layout, self._lease = bucket, layout, lease
+        self._cache_bytes_max = cache_bytes_max
+        self._downloads = Downloads(bucket.objects, layout.downloads)
+        self._tables = {
+            table.name: SharedTable(bucket, self._downloads, layout.table(table.name), table)
+            for table in TABLES
+        }
+        self._is_known = False
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        with durable.locked(self._layout.lake_lock), self._lease.held():
+            self._mark()
+            yield
+
+    def table(self, table: Table) -> TableStore:
+        return self._tables[table.name]
+
+    def load(self, table: Table, version: int | None = None) -> Snapshot:
+        self._begin()
+        return self._tables[table.name].load(version)
+
+    def newest(self) -> list[Snapshot]:
+        self._begin()
+        with ThreadPoolExecutor(len(TABLES)) as pool:
+            snapshots = list(pool.map(lambda table: self._tables[table.name].load(), TABLES))
+        self._evict()
+        return snapshots
+
+    def within(self, snapshot: Snapshot, period: Period, /) -> Snapshot:
+        if period == ALWAYS:
+            return snapshot
+        held = {
+            file.path for file in snapshot.listed() if period.may_hold(file.event_date, file.first)
+        }
+        files = tuple(file for file in snapshot.files if name_of(file) in held)
+        return replace(snapshot, files=files)
+
+    def versions_here(self) -> Mapping[str, int]:
+        snapshots = self.newest()
+        for snapshot in snapshots:
+            snapshot.fetch()
+            snapshot.fetch_keys(snapshot.files)
+        return {item.table.name: item.version for item in snapshots if item.version is not None}
+
+    def _evict(self) -> None:
+        folders = [table.folder for table in self._tables.values()]
+        file_cache.evict(folders, bytes_max=self._cache_bytes_max)
+
+    def _begin(self) -> None:
+        """Before the first use, refuse a newer format and clear what a killed process has left."""
+        if not self._is_known:
+            self._read_format()
+            self._downloads.sweep()
+            self._is_known = True
+
+    def _mark(self) -> None:
+        """Mark the lake with the format that is written from now on, unless it is marked."""
+        self._begin()
+        if self._read_format() == FORMAT:
+            return
+        content = json.dumps({"format": FORMAT}).encode() + b"\n"
+        with _errors():
+            self._bucket.objects.put(_FORMAT_FILE, content)
+
+    def _read_format(self) -> int | None:
+        """Return the format of the lake; None before the first commit. Raises LakeError."""
+        where = f"{self._bucket.objects.name}/{_FORMAT_FILE}"
+        try:
+            with _errors():
+                written = json.loads(self._bucket.objects.get(_FORMAT_FILE))["format"]
+        except ObjectMissing:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise LakeError(f'{where} holds no format; put {{"format": {FORMAT}}}') from error
+        if type(written) is not int or written > FORMAT:
+            raise LakeError(
+                f"{where}: written by a newer beaconlog (format {written}); this one reads up to "
+                f"{FORMAT}: upgrade"
+            )
+        return written
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except ObjectStoreError as error:
+        raise LakeUnavailable(f"the lake cannot be used: {error}") from error

@@ -1,0 +1,151 @@
+"""The lease of the warehouse that changes a lake in object storage: the object `compactor`.
+
+It only saves work. Two warehouses that both believe to hold it do not harm each other, because the
+first commit makes the other's fail. A holder that stops without releasing it is succeeded after
+TTL_S, by the clocks of the machines.
+
+After a run the holder keeps the next turn for `reserve_s`, so that one warehouse goes on and the
+others stand by. A command reserves nothing, and passes the reservations of others.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+from etl.lake.errors import LakeTaken, LakeUnavailable
+from etl.object_store import ObjectExists, ObjectMissing, ObjectStore, ObjectStoreError
+
+log = logging.getLogger(__name__)
+
+NAME = "compactor"
+TTL_S = 30.0
+_RENEWED_EVERY_S = TTL_S / 3
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The seconds for which the next turn is kept after a run, and those to wait for one."""
+
+    reserve_s: float = 0.0
+    wait_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The content of the object; `until_s` is Unix time."""
+
+    id: str
+    host: str
+    until_s: float
+    is_running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The lease as one holder sees it, which has one process at a time; `holder` returns its id."""
+
+    objects: ObjectStore
+    holder: Callable[[], str]
+    host: str
+    terms: Terms
+    now_s: Callable[[], float] = time.time
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lease during the body. Raises LakeTaken, LakeUnavailable."""
+        self._take_within(self.terms.wait_s)
+        ended = threading.Event()
+        renewing = threading.Thread(target=self._renew_until, args=(ended,), daemon=True)
+        renewing.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            renewing.join()
+            self._release()
+
+    def _take_within(self, wait_s: float) -> None:
+        deadline_s = time.monotonic() + wait_s
+        while True:
+            try:
+                self._take()
+            except LakeTaken:
+                if time.monotonic() >= deadline_s:
+                    raise
+                threading.Event().wait(_POLL_S)
+            else:
+                return
+
+    def _take(self) -> None:
+        with _errors():
+            held = self._read()
+            if held and self._must_respect(held):
+                doing = "changes the lake" if held.is_running else "has the next turn"
+                raise LakeTaken(f"{self.objects.name}: the warehouse on {held.host} {doing}")
+            if held:
+                self.objects.delete([NAME])
+            try:
+                self.objects.put_new(NAME, self._content(TTL_S, is_running=True))
+            except ObjectExists as error:
+                raise LakeTaken(f"{self.objects.name}: another warehouse was faster") from error
+
+    def _must_respect(self, held: _Held) -> bool:
+        is_others = held.id != self.holder() and held.until_s > self.now_s()
+        return is_others and (held.is_running or self.terms.reserve_s > 0)
+
+    def _renew_until(self, ended: threading.Event) -> None:
+        while not ended.wait(_RENEWED_EVERY_S):
+            self._put_if_held(TTL_S, is_running=True)
+
+    def _release(self) -> None:
+        if self.terms.reserve_s:
+            self._put_if_held(self.terms.reserve_s, is_running=False)
+            return
+        try:
+            if self._is_held():
+                self.objects.delete([NAME])
+        except ObjectStoreError as error:
+            _warn(error)
+
+    def _put_if_held(self, for_s: float, *, is_running: bool) -> None:
+        try:
+            if self._is_held():
+                self.objects.put(NAME, self._content(for_s, is_running=is_running))
+        except ObjectStoreError as error:
+            _warn(error)
+
+    def _is_held(self) -> bool:
+        held = self._read()
+        return held is not None and held.id == self.holder()
+
+    def _read(self) -> _Held | None:
+        try:
+            return _Held(**json.loads(self.objects.get(NAME)))
+        except ObjectMissing:
+            return None
+        except (ValueError, TypeError):  # no lease: whoever is next replaces it
+            return _Held("", "", 0.0, is_running=False)
+
+    def _content(self, for_s: float, *, is_running: bool) -> bytes:
+        held = _Held(self.holder(), self.host, self.now_s() + for_s, is_running)
+        return json.dumps(asdict(held)).encode() + b"\n"
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except ObjectStoreError as error:
+        raise LakeUnavailable(f"the lake cannot be changed: {error}") from error
+
+
+def _warn(error: ObjectStoreError) -> None:
+    # It expires by itself, and a commit does not rely on it.
+    log.warning("the lease of the lake could not be renewed", extra={"fields": {"why": str(error)}})

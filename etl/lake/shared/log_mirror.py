@@ -1,0 +1,138 @@
+"""The local copy of a Delta log that is in object storage, so that delta-rs reads it as a folder.
+
+A copy appears whole, after those of smaller versions, with the time at which its object was put. An
+entry never changes, so only the names above the newest copy are listed. Once in a while, and when
+the numbers have a gap, all are listed: then checkpoints are copied, and what was deleted goes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from etl.lake import delta_log
+from etl.lake.shared.downloads import Downloads
+from etl.object_store import Listed
+
+_BATCH = 64
+_SAME_S = 0.001
+_LISTED_WHOLE_EVERY_S = 3_600.0
+_LISTED_WHOLE_EVERY_VERSIONS = 120
+"""More than the interval of checkpoints, which make the log quick to read."""
+
+
+class LogMirror:
+    """The copies of one Delta log. Threads may share it, and processes the folder."""
+
+    def __init__(self, downloads: Downloads, table: str, folder: Path) -> None:
+        """Mirror the log of a table into the folder of its files here."""
+        self._downloads, self._objects = downloads, downloads.objects
+        self._folder = folder / delta_log.FOLDER
+        self._below = f"{table}/{delta_log.FOLDER}/"
+        self._newest: int | None = None
+        self._listed_whole: tuple[int, float] | None = None
+        """The newest version and the time when all names were listed."""
+        self._lock = threading.Lock()
+
+    def update(self) -> None:
+        """Copy what is new. Raises ObjectStoreError; OSError."""
+        with self._lock:
+            if not (self._is_listed_whole_lately() and self._copy_above()):
+                self._copy_all()
+
+    def update_all(self) -> None:
+        """Copy all that is missing, and delete what is gone. Raises as `update`."""
+        with self._lock:
+            self._copy_all()
+
+    def delete_before(self, version: int) -> int:
+        """Delete the entries before a version that has a checkpoint; return their number.
+
+        Oldest first, so that a kill leaves no gap. Raises as `update`.
+        """
+        listed = [item.key.removeprefix(self._below) for item in self._objects.listed(self._below)]
+        old = sorted(
+            (name for name in listed if _is_versioned(name) and _version(name) < version),
+            key=_version,
+        )
+        for name in old:
+            self._objects.delete([self._below + name])
+        self.update_all()
+        return len(old)
+
+    def _is_listed_whole_lately(self) -> bool:
+        if self._listed_whole is None or self._newest is None:
+            return False
+        version, at_s = self._listed_whole
+        is_recent = abs(time.time() - at_s) < _LISTED_WHOLE_EVERY_S  # it counts while asleep too
+        return is_recent and self._newest - version < _LISTED_WHOLE_EVERY_VERSIONS
+
+    def _copy_above(self) -> bool:
+        """Copy the entries above the newest copy; return False if one between them is gone."""
+        newest = self._newest or 0
+        listed = self._objects.listed(self._below, self._below + _entry(newest))
+        new = [item for item in listed if _is_entry(self._name(item))]
+        versions = [_version(self._name(item)) for item in new]
+        if versions != list(range(newest + 1, newest + 1 + len(new))):
+            return False
+        self._copy([item for item in new if not self._is_copied(item)])
+        self._newest = newest + len(new)
+        return True
+
+    def _copy_all(self) -> None:
+        """Make the folder hold the whole log. Checkpoints come first: entries may need them."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        listed = self._objects.listed(self._below)
+        names = {self._name(item) for item in listed}
+        missing = [item for item in listed if not self._is_copied(item)]
+        self._copy(sorted(missing, key=lambda item: _is_entry(self._name(item))))
+        newest = max((_version(name) for name in names if _is_entry(name)), default=-1)
+        gone = (name for name in os.listdir(self._folder) if name not in names)
+        # Another process may have copied an entry that was put since the listing.
+        for name in sorted(name for name in gone if _is_versioned(name)):
+            if _version(name) <= newest:
+                (self._folder / name).unlink(missing_ok=True)
+        self._newest = newest if newest >= 0 else None
+        self._listed_whole = newest, time.time()
+
+    def _is_copied(self, item: Listed) -> bool:
+        with suppress(FileNotFoundError):
+            there = (self._folder / self._name(item)).stat()
+            is_same_time = abs(there.st_mtime - item.modified_s) < _SAME_S
+            return is_same_time and there.st_size == item.size_bytes
+        return False
+
+    def _copy(self, items: Sequence[Listed]) -> None:
+        """Copy objects so that they appear in their order."""
+        for start in range(0, len(items), _BATCH):
+            part = items[start : start + _BATCH]
+            copies = self._downloads.get([item.key for item in part])
+            for item, copy in zip(part, copies, strict=True):
+                if copy:  # else it was deleted since it was listed
+                    os.utime(copy, (item.modified_s, item.modified_s))
+                    copy.replace(self._folder / self._name(item))
+
+    def _name(self, item: Listed) -> str:
+        return item.key.removeprefix(self._below)
+
+
+def _entry(version: int) -> str:
+    return f"{version:020}.json"
+
+
+def _is_versioned(name: str) -> bool:
+    """Return whether it is the name of an entry or of a checkpoint."""
+    return _is_entry(name) or ".checkpoint" in name
+
+
+def _is_entry(name: str) -> bool:
+    stem, _, suffix = name.partition(".")
+    return suffix == "json" and stem.isdigit()
+
+
+def _version(name: str) -> int:
+    return int(name.partition(".")[0])
