@@ -7,6 +7,7 @@ that ends with this one. Whatever else a cluster needs is set where Spark expect
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,12 +26,15 @@ NO_JAVA = (
     "--engine spark needs Java 17 or later: install Debian's package default-jre-headless, "
     "or set JAVA_HOME"
 )
+MASTERS = "a master is such as spark://HOST:7077, k8s://https://HOST, yarn or local[4]"
 _SETTINGS = {
-    "spark.log.level": "ERROR",
     "spark.ui.enabled": "false",  # it would listen on all addresses
     "spark.ui.showConsoleProgress": "false",
 }
-_FRAME = re.compile(r"\s+at [\w$.]+|\s+File \"|Driver stacktrace|Traceback ")
+_LOG_SETTINGS = Path(__file__).with_name("spark_log4j2.properties").as_uri()
+_MASTER = re.compile(r"(local(-cluster)?(\[.+\])?|yarn|(spark|k8s)://.+)$")
+_FRAME = re.compile(r"\s+at [\w$.]+|\s+File \"|Traceback ")
+_CALLING = "An error occurred while calling "
 
 
 class SparkUnavailable(Exception):
@@ -47,16 +52,15 @@ def opened(master: str) -> Iterator[SparkSession]:
 
     Raises SparkUnavailable.
     """
+    if not _MASTER.match(master):
+        raise SparkUnavailable(f"{master} is no master of Spark; {MASTERS}")
     if not is_installed():
         raise SparkUnavailable(NOT_INSTALLED)
     if not _has_java():
         raise SparkUnavailable(NO_JAVA)
-    from py4j.protocol import Py4JError  # noqa: PLC0415
-    from pyspark.errors import PySparkException  # noqa: PLC0415
-
     try:
         session = _open(master)
-    except (Py4JError, PySparkException) as error:
+    except errors() as error:
         raise SparkUnavailable(f"Spark at {master}: {cause_of(error)}") from error
     try:
         yield session
@@ -74,14 +78,29 @@ def _open(master: str) -> SparkSession:
 
     # The workers run this installation, unless the environment names another.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("SPARK_SUBMIT_OPTS", f"-Dlog4j2.configurationFile={_LOG_SETTINGS}")
+    logging.getLogger("py4j").setLevel(logging.WARNING)
     builder = SparkSession.builder.master(master).appName("beaconlog")
     for name, value in _SETTINGS.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
 
 
+def errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions that pyspark raises for failures of Spark, of Java and of workers."""
+    from py4j.protocol import Py4JError  # noqa: PLC0415
+    from pyspark.errors import PySparkException  # noqa: PLC0415
+
+    return Py4JError, PySparkException
+
+
 def cause_of(error: Exception) -> str:
-    """Return the last message in an error of Spark, which holds those of Python and of Java."""
-    lines = str(error).splitlines()
-    messages = [line.strip() for line in lines if line.strip() and not _FRAME.match(line)]
-    return messages[-1] if messages else type(error).__name__
+    """Return the message of an error of Spark without its frames.
+
+    It is the last one of Python's traceback, or the first one of Java's.
+    """
+    lines = [line.strip(": ") for line in str(error).splitlines() if not _FRAME.match(line)]
+    messages = [line for line in lines if line and not line.startswith(_CALLING)]
+    if not messages:
+        return type(error).__name__
+    return messages[-1 if "Traceback " in str(error) else 0]

@@ -46,13 +46,11 @@ def opened(master: str) -> Iterator[SparkWorkers]:
 
 
 def _collect(context: SparkContext, function: Callable[[T], R], tasks: Sequence[T]) -> list[R]:
-    from py4j.protocol import Py4JError  # noqa: PLC0415
-
     if not tasks:
         return []
     try:
         results: list[R] = context.parallelize(tasks, len(tasks)).map(function).collect()
-    except Py4JError as error:
+    except spark_session.errors() as error:
         raise WorkersFailed(f"Spark: {spark_session.cause_of(error)}") from error
     return results
 

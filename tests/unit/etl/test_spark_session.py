@@ -28,7 +28,44 @@ def test_a_missing_java_is_named(monkeypatch, home):
     assert refusal().startswith("--engine spark needs Java 17 or later")
 
 
-def test_the_cause_of_an_error_is_its_last_message():
-    """Without the frames of Java and Python."""
-    error = Exception("to be replaced by a real one")
-    assert cause_of(error)
+@pytest.mark.parametrize("master", ["", "foo", "local[", "host:7077", "spark://"])
+def test_a_master_that_spark_does_not_know_is_named(master):
+    """Java would print a stack trace."""
+    assert refusal(master).startswith(f"{master} is no master of Spark; a master is such as ")
+
+
+OF_A_TASK = """\
+An exception was thrown from the Python worker:
+Traceback (most recent call last):
+  File "pyspark/worker.py", line 4327, in invoke_udf
+    run_process()
+    ^^^^^^^^^^^^^
+  File "tasks.py", line 5, in read
+    raise LakeError("the disk: is full")
+LakeError: the disk: is full
+"""
+OF_JAVA = """\
+An error occurred while calling None.org.apache.spark.sql.classic.SparkSession.
+: java.lang.IllegalStateException: Cannot call methods on a stopped SparkContext.
+This stopped SparkContext was created at:
+
+\tat org.apache.spark.SparkContext.<init>(SparkContext.scala:86)
+(No active SparkContext.)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (OF_A_TASK, "LakeError: the disk: is full"),
+        (
+            OF_JAVA,
+            "java.lang.IllegalStateException: Cannot call methods on a stopped SparkContext.",
+        ),
+        ("[JAVA_GATEWAY_EXITED] Java exited.", "[JAVA_GATEWAY_EXITED] Java exited."),
+        ("", "Exception"),
+    ],
+)
+def test_the_cause_is_one_line(text, cause):
+    """The last message of Python's frames, or the first of Java's."""
+    assert cause_of(Exception(text)) == cause

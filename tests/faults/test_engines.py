@@ -1,0 +1,140 @@
+"""Compaction by other processes: Spark's tables, and the deaths of workers and drivers.
+
+Attacked: an executor of Spark, killed while it writes the lake's files; and the driver, killed
+while its tasks have read the log and written none of it. Must hold: the tables are those of one
+process that compacts the same segments, `check` finds nothing, and nothing goes on without its
+driver.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import traffic_tools as tools
+from engine_tools import ROUNDS_AT, compact_by, rows, seal_round, watermarks
+from log_tools import Shop
+
+from etl.lake.engines import spark, tasks
+from etl.lake.engines.spark import SparkWorkers
+from etl.upkeep import check
+
+CLUSTER = "local-cluster[2,1,1024]"
+"""A standalone master, and two workers with an executor each, all processes of their own."""
+DRIVER = Path(__file__).with_name("engine_driver.py")
+END_S = 120.0
+
+
+JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""Java spends most of a short life on compiling: this is half of it."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def brief_java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Settings where Spark reads them."""
+    folder = tmp_path_factory.mktemp("conf")
+    settings = [f"spark.{role}.extraJavaOptions {JAVA}\n" for role in ("driver", "executor")]
+    (folder / "spark-defaults.conf").write_text("".join(settings))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARK_CONF_DIR", str(folder))
+        yield
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[SparkWorkers]:
+    with spark.opened(CLUSTER) as workers:
+        yield workers
+
+
+class Striking:
+    """Workers of a cluster, of which one loses its executor at the first task that writes."""
+
+    parallel = 2
+
+    def __init__(self, cluster: SparkWorkers, mark: Path) -> None:
+        self._cluster, self._mark = cluster, mark
+
+    def map(self, function, work):
+        mark = self._mark
+
+        def strike_once(task):
+            written = function(task)
+            if not mark.exists():
+                mark.touch()
+                daemon = Path(f"/proc/{os.getppid()}/stat").read_text()
+                os.kill(int(daemon.rpartition(")")[2].split()[1]), signal.SIGKILL)
+                signal.pause()
+            return written
+
+        return self._cluster.map(strike_once if function is tasks.write else function, work)
+
+
+def test_spark_makes_the_tables_of_one_process(tmp_path: Path, cluster: SparkWorkers) -> None:
+    """Duplicates across groups, passes and the existing lake; rejected and erased lines; days."""
+    one, many = Shop(tmp_path / "one"), Shop(tmp_path / "many")
+    for number, _ in enumerate(ROUNDS_AT):
+        for shop in (one, many):
+            seal_round(shop, random.Random(number), number)
+        one.compact()
+        assert compact_by(many, cluster).duplicates
+        assert rows(many) == rows(one)
+        assert watermarks(many) == watermarks(one)
+    assert check.run(many.data).problems == []
+
+
+def test_an_executor_that_dies_is_replaced(tmp_path: Path, cluster: SparkWorkers) -> None:
+    """Spark runs its task again, which finds the file that the dead one wrote."""
+    one, many = Shop(tmp_path / "one"), Shop(tmp_path / "many")
+    for shop in (one, many):
+        seal_round(shop, random.Random(5), 0)
+    one.compact()
+    mark = tmp_path / "struck"
+    compact_by(many, Striking(cluster, mark))
+    assert mark.exists()
+    assert rows(many) == rows(one)
+    assert check.run(many.data).problems == []
+
+
+@pytest.mark.parametrize("engine", ["processes", "local[2]"])
+def test_a_driver_that_dies_loses_nothing(tmp_path: Path, engine: str) -> None:
+    """Its workers end with it; the next compaction, by any engine, takes the same lines."""
+    one, many = Shop(tmp_path / "one"), Shop(tmp_path / "many")
+    for shop in (one, many):
+        seal_round(shop, random.Random(7), 0)
+    one.compact()
+    with subprocess.Popen(
+        [sys.executable, DRIVER, many.data, engine], start_new_session=True
+    ) as driver:
+        assert driver.wait(END_S) == -9
+    assert list(many.layout.shuffle.glob("*/read-*")), "it died before it had read anything"
+    tools.eventually(
+        lambda: not in_session(driver.pid), timeout_s=END_S, what="its workers ended with it"
+    )
+    if engine == "processes":
+        many.compact()
+    else:
+        options = ("--engine", "spark", "--master", engine)
+        outcome = tools.run_json("compact", *options, "--json", data=many.data)
+        assert (outcome["segments"], outcome["stopped"]) == (9, [])
+    assert not many.layout.shuffle.exists()
+    assert rows(many) == rows(one)
+    assert check.run(many.data).problems == []
+
+
+def in_session(leader: int) -> list[str]:
+    """The processes of a session that have not ended."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(session) == leader and state != "Z":
+            found.append(stat.parent.name)
+    return found
