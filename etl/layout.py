@@ -14,6 +14,7 @@
 <data>/mirror/<series>/...             copies of the segments in object storage
 <data>/shipping.json, shipping.lock    why segments are not shipped; held by the shipper
 <data>/lake/lock                       held while a job changes the lake
+<data>/lake/copy-of.json              of which lake in object storage the tables are copies
 <data>/lake/<table>/                   a Delta table
 <data>/lake/tmp/                       DuckDB's spill files
 <data>/lake/excerpts/                  parts of segments, while a compaction reads them
@@ -142,6 +143,10 @@ class Layout:
     @property
     def shuffle(self) -> Path:
         return self.lake / "shuffle"
+
+    @property
+    def lake_copy_of(self) -> Path:
+        return self.lake / "copy-of.json"
 
     @property
     def downloads(self) -> Path:

@@ -35,7 +35,8 @@ def connect(
 
     `version` pins the events to one version of the lake, without the log's tail: the answers stay
     the same for as long as that version's files are kept. `log_url` and
-    `lake_url` name a log and a lake in object storage. Raises LakeError, VersionNotFound.
+    `lake_url` name a log and a lake in object storage. Raises DataFolderError, LakeError,
+    VersionNotFound.
     """
     folder = Path(data)
     directory = view.open_directory(folder, directory_url)

@@ -6,6 +6,7 @@ import json
 import socket
 from dataclasses import dataclass
 
+from etl import lake_copies
 from etl.lake.store import LakeStore, LocalLake
 from etl.layout import Layout
 from etl.log.warehouse_claim import folder_id
@@ -37,14 +38,18 @@ class LakePlace:
 
 
 def open_lake(layout: Layout, place: LakePlace) -> LakeStore:
-    """Return the lake at a place. It connects at its first use."""
-    if not place.url:
+    """Return the lake at a place, which connects at its first use.
+
+    Raises DataFolderError if the folder `lake` is of another lake.
+    """
+    lake_copies.require(layout, place.url)
+    url = place.url.rstrip("/")
+    if not url:
         return LocalLake(layout)
     from etl.lake.shared.lake import SharedLake  # noqa: PLC0415  (few need it)
     from etl.lake.shared.lease import Lease, Terms  # noqa: PLC0415
     from etl.lake.shared.table import Bucket  # noqa: PLC0415
 
-    url = place.url.rstrip("/")
     objects = ObjectStore.open(url, timeout_s=_READ_TIMEOUT_S)
     uploads = ObjectStore.open(url, timeout_s=_UPLOAD_TIMEOUT_S)
     bucket = Bucket(objects, uploads, url, _DELTA_OPTIONS)

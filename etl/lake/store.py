@@ -27,7 +27,7 @@ class LakeStore(Protocol):
         """Wait until no other job changes the lake, and let none begin during the body."""
 
     def table(self, table: Table) -> TableStore:
-        """Return the store of a table."""
+        """Return the store of a table. Raises LakeError."""
 
     def load(self, table: Table, version: int | None = None) -> Snapshot:
         """Load the newest version of a table, or `version`. Raises LakeError, VersionNotFound."""

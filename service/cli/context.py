@@ -71,7 +71,10 @@ def lake_store(loaded: Settings) -> LakeStore:
     if object_store.overlap(loaded.log_url, loaded.lake_url):
         fail(object_store.OVERLAP)
     place = LakePlace(loaded.lake_url, loaded.lake_cache_bytes_max)
-    return open_lake(Layout(loaded.data.absolute()), place)
+    try:
+        return open_lake(Layout(loaded.data.absolute()), place)
+    except DataFolderError as error:
+        fail(str(error))
 
 
 def require_object_storage() -> None:

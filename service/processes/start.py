@@ -16,7 +16,7 @@ import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from etl import object_store
+from etl import lake_copies, object_store
 from etl.directory.entries import DirectoryUnavailable
 from etl.layout import DataFolderError, Layout
 from etl.log import compatibility
@@ -215,6 +215,7 @@ def _check_data(settings: Settings) -> None:
         layout.prepare()
         layout.refuse_full_disk()
         _check_urls(layout, settings)
+        lake_copies.require(layout, settings.lake_url)
         database.prepare(settings)
     except (DataFolderError, SeriesFormatError, DirectoryUnavailable) as error:
         raise StartError(str(error)) from error

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
-from etl import durable
+from etl import durable, lake_copies
 from etl.lake.errors import LakeError, LakeUnavailable
 from etl.lake.period import ALWAYS, Period
 from etl.lake.shared import file_cache
@@ -26,7 +26,7 @@ from etl.lake.shared.table import Bucket, SharedTable
 from etl.lake.snapshot import Snapshot
 from etl.lake.table_store import TableStore, name_of
 from etl.lake.tables import TABLES, Table
-from etl.layout import FORMAT, Layout
+from etl.layout import FORMAT, DataFolderError, Layout
 from etl.object_store import ObjectMissing, ObjectStoreError
 
 _FORMAT_FILE = "format.json"
@@ -55,6 +55,7 @@ class SharedLake:
             yield
 
     def table(self, table: Table) -> TableStore:
+        self._begin()
         return self._tables[table.name]
 
     def load(self, table: Table, version: int | None = None) -> Snapshot:
@@ -91,6 +92,10 @@ class SharedLake:
     def _begin(self) -> None:
         """Before the first use, refuse a newer format and clear what a killed process has left."""
         if not self._is_known:
+            try:
+                lake_copies.mark(self._layout, self._bucket.url)
+            except (DataFolderError, OSError) as error:
+                raise LakeError(str(error)) from error
             self._read_format()
             self._downloads.sweep()
             self._is_known = True

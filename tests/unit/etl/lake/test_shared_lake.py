@@ -6,6 +6,8 @@ import json
 import random
 import shutil
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,17 +16,19 @@ from log_tools import DAY_S, Shop, event, rejection
 from object_tools import FolderObjects
 from shared_lake_tools import ONCE, Warehouse, bucket_in
 
-from etl import reports
+from etl import lake_copies, reports
 from etl.directory.tenant_reference import TenantNames
 from etl.lake import parquet
 from etl.lake.compaction import CompactionPlan
 from etl.lake.engines import opening
 from etl.lake.errors import LakeError, LakeTaken, LakeUnavailable, VersionNotFound
+from etl.lake.opening import LakePlace, open_lake
 from etl.lake.shared import file_cache
 from etl.lake.shared.lease import Terms
 from etl.lake.shared.table import Bucket
 from etl.lake.store import LocalLake
 from etl.lake.tables import EVENTS
+from etl.layout import DataFolderError
 from etl.log.store import LocalLog
 from etl.object_store import overlap
 from etl.upkeep import backup, check, erasure, maintenance
@@ -328,3 +332,58 @@ def test_log_and_lake_have_places_of_their_own(log_url, lake_url, expected):
     """A listing of one would show the objects of the other."""
     assert overlap(log_url, lake_url) == expected
     assert overlap(lake_url, log_url) == expected
+
+
+def test_copies_and_a_lake_of_its_own_are_never_confused(shop, warehouses, bucket):
+    """By a setting that was changed, or a lake that was not moved."""
+    one, two = warehouses
+    shop.seal(event(0))
+    one.compact()
+    for url, message in (
+        ("", "holds copies of"),
+        ("s3://other/lake", "holds copies of"),
+    ):
+        with pytest.raises(DataFolderError, match=message):
+            open_lake(one.layout, LakePlace(url))
+    lake_copies.require(one.layout, bucket.url + "/")
+    Shop(two.data).compact()
+    with pytest.raises(LakeError, match="holds a lake of its own"):
+        two.event_ids()
+
+
+def test_a_question_that_finds_nothing_new_lists_each_log_once(shop, tmp_path, monkeypatch):
+    """And gets no object."""
+    objects = FolderObjects(tmp_path / "bucket")
+    bucket = Bucket(objects, objects, str(tmp_path / "bucket"), {})
+    one = Warehouse(tmp_path / "one", bucket, LocalLog.of(shop.layout))
+    shop.seal(event(0))
+    one.compact()
+    one.event_ids()
+    calls: list[str] = []
+    for name in ("listed", "download", "get", "size_bytes"):
+        call = getattr(objects, name)
+        monkeypatch.setattr(objects, name, partial(noted, calls, name, call))
+    assert one.event_ids() == ["e0"]
+    assert calls == ["listed"] * 3
+
+
+def noted(calls: list[str], name: str, call: Callable[..., object], *arguments: object) -> object:
+    calls.append(name)
+    return call(*arguments)
+
+
+def test_a_log_that_was_cleaned_far_ahead_is_copied_whole(shop, warehouses):
+    """Of a machine that was off, or suspended, for longer than entries are kept."""
+    one, two = warehouses
+    shop.seal(event(0))
+    one.compact()
+    assert two.event_ids() == ["e0"]
+    for number in range(1, 4):
+        shop.seal(event(number))
+        one.compact()
+    newest = one.lake.load(EVENTS).version
+    one.lake.table(EVENTS).checkpoint(newest)
+    assert one.lake.table(EVENTS).delete_entries_before(newest) == newest
+    assert two.event_ids() == ["e0", "e1", "e2", "e3"]
+    entries = sorted(path.name for path in (two.layout.lake / "events/_delta_log").glob("0*"))
+    assert entries == [f"{newest:020}.checkpoint.parquet", f"{newest:020}.json"]
