@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import timedelta
 
 import duckdb
 import pyarrow as pa
@@ -26,15 +25,13 @@ from etl.lake import key_search
 from etl.lake.duck import count
 from etl.lake.key_search import Memory
 from etl.lake.keys import making
-from etl.lake.period import SALE_WINDOW
+from etl.lake.signed_sales import IS_SIGNED, outranked
 from etl.lake.snapshot import SIGNED, Snapshot
 from etl.lake.tables import DUPLICATES, EVENTS
 
-_WINDOW_US = SALE_WINDOW // timedelta(microseconds=1)
 _KEPT_BYTES_MAX = 32 << 20
 _STAGED = f"staged_{EVENTS.name}"
 _COLUMNS = pa.schema([("tenant_id", pa.int64()), ("series", pa.string()), ("seq", pa.int64())])
-_IS_SIGNED = "(signed AND starts_with(dedupe_key, 'stx:'))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +148,7 @@ def _stage_sales(con: duckdb.DuckDBPyConnection, relation: str) -> None:
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE sales AS
         SELECT tenant_id, dedupe_key, received_at, signed, series, seq
-        FROM {relation} WHERE starts_with(dedupe_key, 'tx:') OR {_IS_SIGNED}
+        FROM {relation} WHERE starts_with(dedupe_key, 'tx:') OR {IS_SIGNED}
     """)
 
 
@@ -179,17 +176,7 @@ def _compare(
 
 def _supersede(con: duckdb.DuckDBPyConnection, sales: str, others: str) -> None:
     """Add to `superseded` those of `sales` that a signed sale of `others` outranks."""
-    con.execute(f"""
-        INSERT INTO superseded
-        SELECT tenant_id, series, seq
-        FROM {sales} AS sale
-        SEMI JOIN (FROM {others} WHERE {_IS_SIGNED}) AS signed_sale
-            ON signed_sale.tenant_id = sale.tenant_id
-            AND signed_sale.dedupe_key = 's' || sale.dedupe_key
-            AND abs(epoch_us(signed_sale.received_at) - epoch_us(sale.received_at))
-                <= {_WINDOW_US}
-        WHERE starts_with(sale.dedupe_key, 'tx:')
-    """)
+    con.execute(f"INSERT INTO superseded {outranked(sales, others)}")
 
 
 def has_signed(con: duckdb.DuckDBPyConnection) -> bool:

@@ -4,12 +4,14 @@
     reports.run(lake.connect("data"), "summary", tenant="la-colmena").rows
 
 Other rooms may use the names below, the modules `parameters` (texts to values), `rendering` (a
-result as bytes), `export`, `charts` and `columns`, and the package `sandbox` (administrators' SQL).
+result as bytes), `export`, `charts` and `columns`, and the packages `sandbox` (administrators' SQL)
+and `spark` (reports on a cluster; it needs the extra `spark`).
 """
 
 from etl.reports.catalogue import Report, UnknownReport, load, names
-from etl.reports.execution import Question, answer, execute, run
+from etl.reports.execution import answer, execute, run
 from etl.reports.limits import ReportTimeout
+from etl.reports.question import Question
 from etl.reports.result import Result
 from etl.reports.tenants import TenantForbidden
 

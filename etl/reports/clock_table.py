@@ -3,6 +3,7 @@
 One row per stretch of time with one offset, in microseconds since the epoch:
 
     began_us    the start of the stretch
+    ended_us    its end, which is the start of the next stretch
     offset_us   the offset of its clocks from UTC
     fresh_us    the moment from which the clocks show times that they have not shown before
     bucket_us   the start of the bucket that contains `began_us`
@@ -29,7 +30,7 @@ from etl.reports import buckets, zones
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 """The range in which changes of offset are looked up."""
 _STEP = timedelta(days=3)  # no zone returns to an offset sooner
-_LONG_AGO_US = -(1 << 62)
+_LONG_AGO_US, _NEVER_US = -(1 << 62), 1 << 62
 _SECOND = timedelta(seconds=1)
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -57,8 +58,9 @@ def table(zone: ZoneInfo, interval: str) -> pa.Table:
             bucket_at = _bucket(began_at, zone, interval)
         rows.append((_us(began_at), offset // _MICROSECOND, _us(fresh_at), _us(bucket_at)))
     names = ("began_us", "offset_us", "fresh_us", "bucket_us")
-    columns = (pa.array(column, pa.int64()) for column in zip(*rows, strict=True))
-    return pa.table(dict(zip(names, columns, strict=True)))
+    columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    columns["ended_us"] = [*columns["began_us"][1:], _NEVER_US]
+    return pa.table(columns, schema=pa.schema([(name, pa.int64()) for name in columns]))
 
 
 @lru_cache(_CACHED_MAX)

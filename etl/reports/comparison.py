@@ -30,6 +30,14 @@ class Span:
     until: datetime
 
 
+def bounds(span: Span | None) -> dict[str, datetime | None]:
+    """Return the parameters `compared_from` and `compared_to`; both None for no previous period."""
+    return {
+        "compared_from": span.since if span else None,
+        "compared_to": span.until if span else None,
+    }
+
+
 def span_before(values: Mapping[str, object], zone: ZoneInfo, now: datetime) -> Span | None:
     """Return the span that the period of `values` (`from`, `to`) is compared with.
 

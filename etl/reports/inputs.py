@@ -34,11 +34,7 @@ def compared_span(
     pinned = con.execute("SELECT epoch_us(received_at) FROM pinned_at").fetchall()
     if pinned:
         now = _EPOCH + timedelta(microseconds=pinned[0][0] or 0)
-    span = comparison.span_before(values, zone, now)
-    return {
-        "compared_from": span.since if span else None,
-        "compared_to": span.until if span else None,
-    }
+    return comparison.bounds(comparison.span_before(values, zone, now))
 
 
 def register(

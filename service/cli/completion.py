@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 
 FORMS = ("table", "json", "csv", "parquet", "arrow")
+ENGINES = ("duckdb", "spark")
 
 
 def report_names(incomplete: str) -> list[str]:
@@ -24,6 +25,11 @@ def report_names(incomplete: str) -> list[str]:
 def forms(incomplete: str) -> list[str]:
     """Complete the format of a report."""
     return _begin_with(incomplete, FORMS)
+
+
+def engines(incomplete: str) -> list[str]:
+    """Complete the engine of a report."""
+    return _begin_with(incomplete, ENGINES)
 
 
 def intervals(incomplete: str) -> list[str]:

@@ -13,6 +13,7 @@ from service.cli import completion
 from service.cli.application import Config, Data, app
 from service.cli.context import live_view, open_data
 from service.cli.output import fail, print_bytes, print_table, spinner
+from service.cli.report_engines import Engine
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +45,12 @@ def report(
     ] = None,
     limit: Annotated[str | None, typer.Option(help="Maximum number of rows.", metavar="N")] = None,
     version: Annotated[int | None, typer.Option(help="Version of the lake to read.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="duckdb or spark.", autocompletion=completion.engines)
+    ] = "duckdb",
+    master: Annotated[
+        str | None, typer.Option(help="Master of --engine spark, or local[*].", metavar="URL")
+    ] = None,
     bots: Annotated[bool, typer.Option("--bots", help="Count bots too.")] = False,
     endpoint: Annotated[
         str | None,
@@ -81,6 +88,8 @@ def report(
     beaconlog report funnel --tenant la-colmena --from 2026-11-01
 
     beaconlog report sources --type purchase --format csv -o sources.csv
+
+    beaconlog report summary --engine spark --master spark://10.0.0.9:7077
     """
     options = {
         "tenant": tenant,
@@ -99,9 +108,10 @@ def report(
     }
     form = "json" if as_json else form
     _require_form(form, output)
+    chosen = Engine(engine, version, master)
     loaded = open_data(data, config)
     parameters = {key: text for key, text in options.items() if text is not None}
-    _print_result(_result(loaded, name, parameters, version), form, output)
+    _print_result(_result(loaded, name, parameters, chosen), form, output)
 
 
 def _require_form(form: str, output: Path | None) -> None:
@@ -113,9 +123,7 @@ def _require_form(form: str, output: Path | None) -> None:
         fail(f"{form} cannot be shown on a terminal; name a file with --output")
 
 
-def _result(
-    loaded: Settings, name: str, parameters: Mapping[str, str], version: int | None
-) -> Result:
+def _result(loaded: Settings, name: str, parameters: Mapping[str, str], engine: Engine) -> Result:
     from etl import reports  # noqa: PLC0415
     from etl.directory.entries import DirectoryUnavailable  # noqa: PLC0415
     from etl.lake.errors import LakeError  # noqa: PLC0415
@@ -125,7 +133,7 @@ def _result(
     try:
         question = reports.Question(name, parameters, timeout_s=loaded.report_timeout_s)
         with spinner("reading"):
-            return reports.answer(view, question, version=version)
+            return engine.answer(view, question)
     except (
         reports.UnknownReport,
         ParameterError,

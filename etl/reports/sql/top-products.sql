@@ -47,7 +47,7 @@ SELECT
     coalesce(revenue, 0) AS revenue,
     currency,
     other_revenue,
-    tenant_id
+    top.tenant_id AS tenant_id
 FROM top
 LEFT JOIN earned USING (tenant_id, product_id)
 LEFT JOIN products ON products.id = product_id AND products.tenant_id = top.tenant_id

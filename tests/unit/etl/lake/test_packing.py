@@ -1,7 +1,7 @@
 """Files store an event's id once: their rows are the same, in files of every generation."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,20 +12,18 @@ from deltalake import DeltaTable
 from hypothesis import example, given
 from hypothesis import strategies as st
 from log_tools import DAY_S, UNTIMED, Shop, event
+from older_files import FIRST, SECOND, written_as
 
-from etl.lake import commits, duck, parquet, rewrite, tables
+from etl.lake import commits, duck, parquet, rewrite
 from etl.lake.parquet import PartitionRows
 from etl.lake.rewrite import Rewrite
 from etl.lake.snapshot import Snapshot
 from etl.lake.table_store import LocalTable
-from etl.lake.tables import EVENTS, Table
+from etl.lake.tables import EVENTS
 from etl.upkeep import check, maintenance
 
 ID = "0193b2d0-7b1c-4d43-9a55-0c6f2f6a1e11"
 KEYED = {"event_id": ID, "dedupe_key": f"id:{ID}"}
-SECOND = replace(EVENTS, gained=EVENTS.gained[:1], packing=tables.Packing({}, {}, {}))
-"""The table of events as the versions knew it that wrote files of the second generation."""
-FIRST = replace(SECOND, fields={k: v for k, v in EVENTS.fields.items() if k != "signed"}, gained=())
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
 KEYS = st.one_of(
     st.none(),
@@ -41,19 +39,11 @@ def shop(tmp_path: Path) -> Shop:
 
 
 @pytest.fixture(params=[FIRST, SECOND], ids=["g1", "g2"])
-def before(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def before(request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
     """Write files as an earlier version until the function is called."""
-    older = {EVENTS.name: request.param}
-    for name in ("file_name", "written"):
-        today = getattr(Table, name)
-        monkeypatch.setattr(
-            Table, name, lambda self, text, do=today: do(older.get(self.name, self), text)
-        )
-    staged_rows = parquet._staged_rows
-    monkeypatch.setattr(
-        parquet, "_staged_rows", lambda *args: replace(staged_rows(*args), stored=None)
-    )
-    return monkeypatch.undo
+    with ExitStack() as earlier:
+        earlier.enter_context(written_as(request.param))
+        yield earlier.close
 
 
 def stored(shop: Shop) -> list[tuple[object, ...]]:

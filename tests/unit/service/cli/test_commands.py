@@ -369,6 +369,8 @@ def test_a_reports_parameters_are_flags(cli: Cli, shop: Shop) -> None:
         (["summary", "--interval", "day"], "interval"),
         (["summary", "--format", "xml"], "--format"),
         (["summary", "--version", "99"], "version"),
+        (["summary", "--engine", "hive"], "--engine takes duckdb or spark"),
+        (["summary", "--master", "local[2]"], "--master needs --engine spark"),
     ],
 )
 def test_a_report_that_is_asked_wrongly_is_a_one_line_error(
@@ -378,6 +380,33 @@ def test_a_report_that_is_asked_wrongly_is_a_one_line_error(
     ended = cli("report", *arguments, "--data", shop.data)
     assert is_one_line_error(ended), ended.err
     assert named in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["summary", "--version", "99"], "version"),
+        (["summary", "--from", "yesterday"], "from"),
+        (["quality"], "run it without --engine spark"),
+    ],
+)
+def test_spark_is_not_started_for_a_report_that_it_cannot_answer(
+    cli: Cli, shop: Shop, monkeypatch: pytest.MonkeyPatch, arguments: list[str], named: str
+) -> None:
+    """A start takes seconds, and one line says what was wrong."""
+    monkeypatch.setattr("etl.spark_session.is_installed", lambda: True)
+    monkeypatch.setattr("etl.spark_session.opened", lambda _: None)
+    ended = cli("report", *arguments, "--engine", "spark", "--data", shop.data)
+    assert is_one_line_error(ended), ended.err
+    assert named in ended.err
+
+
+def test_spark_that_is_not_installed(cli: Cli, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the extra."""
+    monkeypatch.setattr("etl.spark_session.is_installed", lambda: False)
+    ended = cli("report", "summary", "--engine", "spark", "--data", shop.data)
+    assert is_one_line_error(ended), ended.err
+    assert "beaconlog[spark]" in ended.err
 
 
 # -- the directory ----------------------------------------------------------------------------

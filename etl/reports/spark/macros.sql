@@ -1,0 +1,27 @@
+-- Macros of etl/lake/live/views.sql whose body DuckDB alone understands, in Spark's SQL.
+
+-- DuckDB compares a hash of 64 bits. Spark's hash has 32, so the text itself is compared.
+CREATE OR REPLACE TEMP MACRO visitor_of(visitor_id) AS visitor_id;
+
+-- Spark keeps a value that is no text exactly as it is in the JSON.
+CREATE OR REPLACE TEMP MACRO source_of(metadata) AS coalesce(
+    nullif(from_json(metadata, 'source STRING, referrer STRING').source, ''),
+    nullif(from_json(metadata, 'source STRING, referrer STRING').referrer, ''),
+    'direct');
+
+-- The unit of date_trunc must be constant where sqlglot reads it.
+CREATE OR REPLACE TEMP MACRO bucket_shown(us, step, offset_us) AS
+    unix_micros(CASE step
+        WHEN 'hour' THEN date_trunc('hour', timestamp_micros(us + offset_us))
+        WHEN 'day' THEN date_trunc('day', timestamp_micros(us + offset_us))
+        WHEN 'week' THEN date_trunc('week', timestamp_micros(us + offset_us))
+        WHEN 'month' THEN date_trunc('month', timestamp_micros(us + offset_us))
+    END) - offset_us;
+
+-- DuckDB's round(x, 4), which judges the exact value of x; Spark judges its shortest decimal form.
+-- `high` has the upper half of the digits, so the products with 20000 are exact (Veltkamp's split).
+CREATE OR REPLACE TEMP MACRO high(x) AS 134217729 * x - (134217729 * x - x);
+CREATE OR REPLACE TEMP MACRO rounded(x) AS
+    sign(x) * (floor(abs(x) * 10000) + CASE WHEN
+        high(abs(x)) * 20000 - (2 * floor(abs(x) * 10000) + 1) + (abs(x) - high(abs(x))) * 20000 >= 0
+        THEN 1 ELSE 0 END) / 10000;
