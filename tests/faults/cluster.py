@@ -7,7 +7,7 @@ clock of its own. Within the context of `running`, the test is on one more machi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -15,7 +15,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from database_servers import PostgreSQL
-from harness import Service
+from harness import Service, eventually
 from ledger import NO_PRODUCTS_CSV, SHOP_CSV, Load
 from namespaces import Machine, Network
 from seaweed import SeaweedFS
@@ -24,9 +24,10 @@ from valkey_process import ValkeyProcess
 from wire import request
 
 COLLECTORS = ("collector-1", "collector-2", "collector-3")
-WAREHOUSES = ("warehouse-1",)
+WAREHOUSES = ("warehouse-1", "warehouse-2")
 SERVERS = ("storage", "valkey", "postgresql")
 CLIENTS = "clients"
+LAKE = "s3://cluster/lake"
 _PORT, _VALKEY_PORT = 8080, 6379
 _TOKEN = "a-token-of-the-chaos"
 _AUTHORIZATION = {"Authorization": f"Bearer {_TOKEN}"}
@@ -42,6 +43,7 @@ _SETTINGS = {
     "throttle_address_bytes": "off",
     "throttle_tenant_bytes": "off",
     "log_url": "s3://cluster/log",
+    "lake_url": LAKE,
     "reports_token": _TOKEN,
 }
 
@@ -93,6 +95,18 @@ class Cluster:
         except (OSError, HTTPException):
             return None
         return sum(row["events"] for row in reply.body["rows"]) if reply.status == 200 else None
+
+    def next_compactor(self, among: Sequence[str] = WAREHOUSES) -> str:
+        """Wait until one of these warehouses has compacted once more; its name."""
+        before = {name: self._compactions(name) for name in among}
+
+        def next_one() -> str | None:
+            return next((name for name in among if self._compactions(name) > before[name]), None)
+
+        return eventually(next_one)
+
+    def _compactions(self, name: str) -> int:
+        return self.services[name].log().count(" compacted segments=")
 
     def _url(self, name: str) -> str:
         return f"http://{self.network.machines[name].address}:{_PORT}"
