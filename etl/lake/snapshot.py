@@ -101,9 +101,10 @@ class Snapshot:
         version: int | None,
         files: Sequence[str],
         transactions: Mapping[str, int],
+        store: TableStore | None = None,
     ) -> Snapshot:
         """Return a version without its Delta table; of its watermarks it knows `transactions`."""
-        snapshot = cls(table, version, tuple(files), None)
+        snapshot = cls(table, version, tuple(files), None, store)
         for app_id, number in transactions.items():
             snapshot._transactions[version, app_id] = number
         return snapshot

@@ -22,14 +22,23 @@ import duckdb
 from etl.lake import parquet, passes, staging
 from etl.lake.engines import tasks
 from etl.lake.engines.shuffle import Share
-from etl.lake.engines.tasks import ReadTask, Shared, TableState, Unreadable, WriteTask
+from etl.lake.engines.tasks import (
+    Away,
+    ReadTask,
+    Shared,
+    TableState,
+    Unreadable,
+    WriteTask,
+    WrittenBucket,
+)
 from etl.lake.engines.workers import Workers
 from etl.lake.errors import LakeError
 from etl.lake.passes import PassCounts, Written
 from etl.lake.period import SALE_WINDOW
 from etl.lake.selection import Selection
-from etl.lake.snapshot import SIGNED, Snapshot, lines_of
+from etl.lake.snapshot import SIGNED, Snapshot, lines_of, of_table
 from etl.lake.staging import SegmentUnreadable, Source
+from etl.lake.tables import EVENTS
 from etl.layout import Layout
 from etl.log import excerpts, spans
 from etl.log.segments import Sealed
@@ -59,14 +68,15 @@ class Spread:
         """Do what `passes.write` does, and raise what it raises; WorkersFailed, CountMismatch."""
         for snapshot in snapshots:
             parquet.sweep(snapshot.opened()[1].folder)
-        _fetch(snapshots, taken.segments)
+        events = of_table(snapshots, EVENTS)
+        _fetch_keys(events, taken.segments)
         with _own_folder(layout.shuffle) as folder:
             shared = Shared(folder, self.workers.parallel, self.task_bytes_max)
             with excerpts.cut(layout.excerpts, taken.parts) as cut:
                 shares = self._read(shared, staging.sources_of(taken.segments, cut))
             counts.lines = sum(map(_lines, shares.values()))
             work = list(_write_tasks(snapshots, taken, shared, shares))
-            written = self._write(work)
+            written = self._write(work, events)
         for snapshot in snapshots:
             joined = passes.joined([tables[snapshot.table.name] for tables in written])
             passes.commit(con, snapshot, taken, joined)
@@ -84,25 +94,35 @@ class Spread:
                 shares.setdefault(bucket, []).append(share)
         return shares
 
-    def _write(self, work: Sequence[WriteTask]) -> list[Mapping[str, Written]]:
+    def _write(self, work: Sequence[WriteTask], events: Snapshot) -> list[Mapping[str, Written]]:
         """Return the files and counts of each table, by bucket."""
-        results = self.workers.map(tasks.write, work)
+        results = self._with_files(work, events, frozenset())
         for task, result in zip(work, results, strict=True):
             _require(result.lines, _lines(task.shares))
             for written in result.tables.values():
                 _require(written.rows + written.duplicates, written.lines)
         return [result.tables for result in results]
 
+    def _with_files(
+        self, work: Sequence[WriteTask], events: Snapshot, fetched: frozenset[str]
+    ) -> list[WrittenBucket]:
+        """Return the result of each task; fetch the files that a task lacks, and run it again."""
+        results = self.workers.map(tasks.write, work)
+        away = {path for result in results if isinstance(result, Away) for path in result.paths}
+        if away & fetched:
+            raise LakeError(f"{min(away & fetched)} is missing")
+        events.fetch(sorted(away))
+        pairs = zip(work, results, strict=True)
+        unfinished = [task for task, result in pairs if isinstance(result, Away)]
+        again = iter(self._with_files(unfinished, events, fetched | away) if away else ())
+        return [next(again) if isinstance(result, Away) else result for result in results]
 
-def _fetch(snapshots: Sequence[Snapshot], segments: Sequence[Sealed]) -> None:
-    """Make the files be here in which a task may find a key or a row: it fetches none itself."""
+
+def _fetch_keys(events: Snapshot, segments: Sequence[Sealed]) -> None:
+    """Make the key files be here in which a task may look up a key."""
     first_us = min(spans.span_of(segment).first.received_us for segment in segments)
     first_day = (_EPOCH + timedelta(microseconds=first_us) - SALE_WINDOW).date()
-    for snapshot in snapshots:
-        files = snapshot.files_since(str(first_day))
-        snapshot.fetch(files)
-        if snapshot.table.is_keyed:
-            snapshot.fetch_keys(files)
+    events.fetch_keys(events.files_since(str(first_day)))
 
 
 @contextmanager
@@ -153,6 +173,7 @@ def _state(snapshot: Snapshot, taken: Selection, key: str) -> TableState:
         snapshot.version,
         snapshot.files,
         {app_id: snapshot.watermark(app_id) for app_id in (*series, SIGNED)},
+        {path: size for path in snapshot.files if (size := snapshot.size_bytes(path)) is not None},
     )
 
 

@@ -18,6 +18,7 @@ import duckdb
 from etl import __version__
 from etl.lake import duck, passes, staging
 from etl.lake.engines import shuffle
+from etl.lake.engines.copies import Copies, FilesAway
 from etl.lake.engines.shuffle import Share
 from etl.lake.errors import LakeError
 from etl.lake.passes import Written
@@ -48,7 +49,7 @@ class Shared:
 class TableState:
     """A version of a table as a plain value, with the watermarks that a pass asks for.
 
-    `key` names the files of the task in `folder`.
+    `key` names the files of the task in `folder`. `sizes`: see `Copies`.
     """
 
     name: str
@@ -57,11 +58,13 @@ class TableState:
     version: int | None
     files: tuple[str, ...]
     transactions: Mapping[str, int]
+    sizes: Mapping[str, int]
 
     def snapshot(self) -> Snapshot:
         """Return the version without its Delta table."""
         table = next(table for table in TABLES if table.name == self.name)
-        return Snapshot.detached(table, self.version, self.files, self.transactions)
+        store = Copies(self.folder, table, self.sizes)
+        return Snapshot.detached(table, self.version, self.files, self.transactions, store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,13 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
+class Away:
+    """Files that the driver must fetch first, as the result of a task: `copies.FilesAway`."""
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenBucket:
     """The number of lines in a bucket, and by table its durable files and its counts."""
 
@@ -108,8 +118,15 @@ def read(task: ReadTask) -> Mapping[int, Share] | Unreadable:
         return shuffle.write(con, _own_folder(task.shared, "read"), task.shared.buckets)
 
 
-def write(task: WriteTask) -> WrittenBucket:
+def write(task: WriteTask) -> WrittenBucket | Away:
     """Write a bucket's files and sync them. Raises LakeError, duckdb.Error; OSError."""
+    try:
+        return _write(task)
+    except FilesAway as error:
+        return Away(error.paths)
+
+
+def _write(task: WriteTask) -> WrittenBucket:
     snapshots = [state.snapshot() for state in task.tables]
     with _database(task.shared) as con:
         lines = shuffle.stage(con, task.shares)

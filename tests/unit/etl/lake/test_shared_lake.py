@@ -316,6 +316,31 @@ def test_machines_and_engines_in_turn_make_the_tables_of_one(shop, warehouses, t
     assert one.query(counts) == two.query(counts) == local.query(counts)
 
 
+def test_a_task_has_only_the_files_fetched_that_may_hold_its_keys(shop, warehouses):
+    """The others of the lake stay in the bucket."""
+    one, two = warehouses
+    shop.seal(event(0, dedupe_key="id:a"))
+    one.compact()
+    shop.seal(event(1, dedupe_key="id:b"))
+    one.compact()
+    shop.seal(event(2, dedupe_key="id:b"), event(3, dedupe_key="id:c"))
+    outcome = two.compact(opening.by_workers(CompactionPlan(segment_grace_s=1e9), InlineWorkers(2)))
+    assert (outcome.rows, outcome.duplicates) == (1, 1)
+    assert len(two.copies()) == 2, "that of b, and its own"
+
+
+def test_a_file_that_no_fetch_brings_ends_the_compaction(shop, warehouses):
+    """It is named; nothing is committed."""
+    one, two = warehouses
+    shop.seal(event(0, dedupe_key="id:a"))
+    one.compact()
+    (lost,) = one.copies()
+    Path(two.bucket.url, "events/event_date=2026-11-23", lost).unlink()
+    shop.seal(event(1, dedupe_key="id:a"))
+    with pytest.raises(LakeError, match=f"{lost} is missing"):
+        two.compact(opening.by_workers(CompactionPlan(segment_grace_s=1e9), InlineWorkers(2)))
+
+
 @pytest.mark.parametrize(
     ("log_url", "lake_url", "expected"),
     [
