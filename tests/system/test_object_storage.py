@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -153,3 +156,59 @@ def test_a_lake_that_cannot_be_reached_is_named(
     send(service)
     eventually(lambda: service.get_private("/readyz").status == 503, PATIENCE_S)
     assert counted(service) is None
+
+
+SUSPENDED = """
+import os, signal
+from etl.lake import parquet
+write = parquet.write
+def suspended(*arguments):
+    files = write(*arguments)
+    parquet.write = write
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return files
+parquet.write = suspended
+from service.cli import main
+main()
+"""
+FORGET_LEASE = (
+    "from etl.object_store import ObjectStore; "
+    "ObjectStore.open('s3://zombie/lake', timeout_s=5).delete(['compactor'])"
+)
+
+
+def test_a_compactor_that_comes_back_commits_nothing_twice(
+    tmp_path: Path, start_service: StartService
+) -> None:
+    """It was suspended between its files and its commit, until another machine had its place."""
+    places = {"log_url": "s3://zombie/log", "lake_url": "s3://zombie/lake"}
+    machine = start_service(role="collect", **places)
+    send(machine)
+    assert machine.stop() == 0
+    assert machine.command("ship").returncode == 0
+    envs = []
+    for name in ("zombie", "other"):
+        (tmp_path / name).mkdir()
+        envs.append(environment(REPOSITORY, {**places, "data": tmp_path / name}))
+    compact = (sys.executable, "-c", SUSPENDED, "compact", "--json")
+    with subprocess.Popen(compact, env=envs[0], stdout=subprocess.PIPE, text=True) as zombie:
+        try:
+            eventually(lambda: is_stopped(zombie.pid), PATIENCE_S)
+            forget = (sys.executable, "-c", FORGET_LEASE)  # as once it has expired
+            subprocess.run(forget, env=envs[1], check=True, timeout=PATIENCE_S)
+            other = run_command(envs[1], tmp_path, ("compact", "--json"), PATIENCE_S)
+            assert json.loads(other.stdout)["rows"] == 5
+            zombie.send_signal(signal.SIGCONT)
+            counts = json.loads(zombie.communicate(timeout=PATIENCE_S)[0])
+        finally:
+            zombie.kill()
+    assert (zombie.returncode, counts["rows"], counts["stopped"]) == (0, 0, [])
+    for env in envs:
+        report = run_command(env, tmp_path, ("report", "summary", "--format", "json"), PATIENCE_S)
+        assert sum(row["events"] for row in json.loads(report.stdout)["rows"]) == 5
+    assert run_command(envs[1], tmp_path, ("check",), PATIENCE_S).returncode == 0
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process is suspended."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
