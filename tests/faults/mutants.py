@@ -362,4 +362,14 @@ MUTANTS = (
             "    turn: dict[str, int] = {}\n",
         ),
     ),
+    _mutant(
+        "a vacuum that a suspended compactor can commit after",
+        "tests/unit/etl/lake/test_shared_lake.py::test_a_vacuum_lets_no_suspended_compactor_commit",
+        ("etl/lake/shared/table.py", "        commits.fence(Snapshot.of(self))\n", ""),
+    ),
+    _mutant(
+        "key files of a shared lake asked only beside their Parquet files",
+        "tests/unit/etl/lake/test_shared_lake.py::test_key_files_are_asked_without_their_parquet_files",
+        ("etl/lake/key_search.py", "    events.fetch_keys(memory.missing(asked))\n", ""),
+    ),
 )
