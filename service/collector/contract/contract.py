@@ -12,10 +12,11 @@ that all their texts are within them, and then a validator without these limits 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from service.collector.contract import schemas
 from service.collector.contract.body import DEPTH_MAX, TOO_DEEP, is_deep
@@ -31,10 +32,30 @@ from service.collector.contract.rejection import Rejection
 from service.collector.contract.schemas import Document, SchemaFileError, compiled
 
 
-class _Wire(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The rules of one body: two validators, the explanation of a rejection, and the payload."""
+
     is_valid: Callable[[Any], bool]
     is_valid_if_text_fits: Callable[[Any], bool]
+    text_chars_max: int
     explain: Callable[[object], Rejection]
+    normalise: Callable[[Body], Payload]
+
+    def check(self, body: Any, plain: bytes) -> Payload | Rejection:
+        """Return the payload in a body, or its rejection; `plain` is its JSON."""
+        text_fits = schemas.fits_text(plain, self.text_chars_max)
+        is_valid = self.is_valid_if_text_fits if text_fits else self.is_valid
+        if not is_valid(body):
+            return TOO_DEEP if is_deep(body) else self.explain(body)
+        try:
+            return self.normalise(body)
+        except RuleBroken as error:
+            return error.rejection
+
+
+Check: TypeAlias = Callable[[object, bytes], Payload | Rejection]
+"""A function that returns the payload in a body, or its rejection. It also takes the JSON."""
 
 
 class Contract:
@@ -44,22 +65,29 @@ class Contract:
         """Compile the schemas of requests. `documents` are valid schemas by name."""
         self.version = version
         shared = documents[schemas.SHARED]
-        self._conversions = Conversions(
+        conversions = Conversions(
             frozenset(shared["$defs"]["currency"]["enum"]),
             Decimal(str(shared["$defs"]["decimal"]["maximum"])),
         )
         limits = compiled({"$ref": f"{shared['$id']}#/$defs/limits"}, shared)
-        self._text_chars_max: int = shared["$defs"]["text"]["maxLength"]
         bounded = schemas.within_depth(shared, DEPTH_MAX)
         lighter = schemas.within_depth(schemas.without_text_limits(shared), DEPTH_MAX)
-        self._wire = {
-            name: _Wire(
+
+        def rules(name: str, normalise: Callable[[Body], Payload]) -> Check:
+            return _Rules(
                 compiled(documents[name], bounded).is_valid,
                 compiled(documents[name], lighter).is_valid,
+                shared["$defs"]["text"]["maxLength"],
                 Explainer(documents[name], shared, limits.is_valid).explain,
-            )
-            for name in schemas.WIRE
-        }
+                normalise,
+            ).check
+
+        self.track = rules("track", event_payload)
+        """Check a body of POST /api/v1/analytics/track."""
+        self.conversion = rules("conversion", conversions.payload)
+        """Check a body of POST /api/v1/analytics/conversion."""
+        self.interaction = rules("interaction", event_payload)
+        """Check a body of POST /api/v1/interactions."""
 
     @classmethod
     def load(cls, folder: Traversable | Path = schemas.FOLDER) -> Contract:
@@ -70,28 +98,3 @@ class Contract:
         except KeyError as error:
             path = folder / f"{schemas.SHARED}.json"
             raise SchemaFileError(path, f"has no {error}") from error
-
-    def track(self, body: object, plain: bytes) -> Payload | Rejection:
-        """Return the payload in a body of POST /api/v1/analytics/track; `plain` is its JSON."""
-        return self._checked("track", body, plain, event_payload)
-
-    def conversion(self, body: object, plain: bytes) -> Payload | Rejection:
-        """Return the payload in a body of POST /api/v1/analytics/conversion, as `track` does."""
-        return self._checked("conversion", body, plain, self._conversions.payload)
-
-    def interaction(self, body: object, plain: bytes) -> Payload | Rejection:
-        """Return the payload in a body of POST /api/v1/interactions, as `track` does."""
-        return self._checked("interaction", body, plain, event_payload)
-
-    def _checked(
-        self, name: str, body: Any, plain: bytes, normalise: Callable[[Body], Payload]
-    ) -> Payload | Rejection:
-        wire = self._wire[name]
-        text_fits = schemas.fits_text(plain, self._text_chars_max)
-        is_valid = wire.is_valid_if_text_fits if text_fits else wire.is_valid
-        if not is_valid(body):
-            return TOO_DEEP if is_deep(body) else wire.explain(body)
-        try:
-            return normalise(body)
-        except RuleBroken as error:
-            return error.rejection

@@ -94,13 +94,14 @@ class Conversions:
 
 def event_payload(body: Body) -> Payload:
     """Return the payload of a valid body of track or interactions. Raises RuleBroken."""
+    product_id, event_id = body.get("product_id"), body.get("event_id")
     timestamp = body.get("timestamp")
     return Payload(
         sent_tenant(body["tenant_id"]),
         body["type"],
-        _integer(body.get("product_id")),
+        None if product_id is None else int(product_id),
         dict(body.get("metadata") or {}),
-        _lower(body.get("event_id")),
+        None if event_id is None else event_id.lower(),
         None if timestamp is None else _us_of_text("timestamp", timestamp),
         timestamp,
     )

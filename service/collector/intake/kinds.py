@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import ClassVar, Protocol
 
+from service.collector.contract.contract import Check
 from service.collector.contract.payload import Payload
 from service.collector.contract.rejection import Rejection
 from service.collector.intake.admission import (
@@ -54,7 +55,7 @@ class Kind(ABC):
         parts: Parts,
         lookup: TenantLookup,
         gate: Gate,
-        check: Callable[[object, bytes], Payload | Rejection],
+        check: Check,
     ) -> None:
         self.gate = gate
         """The gate of addresses."""

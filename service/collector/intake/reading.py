@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
 from service.collector.contract.body import json_value
+from service.collector.contract.contract import Check
 from service.collector.contract.payload import Payload
 from service.collector.contract.rejection import Rejection
 from service.collector.intake.submission import Request
@@ -50,13 +50,8 @@ def decompress(
     return None
 
 
-def payload(
-    request: Request, check: Callable[[object, bytes], Payload | Rejection]
-) -> Payload | Rejection:
-    """Parse the decompressed body, and return its payload, or the rejection.
-
-    `check` is a method of the contract.
-    """
+def payload(request: Request, check: Check) -> Payload | Rejection:
+    """Parse the decompressed body, and return its payload, or the rejection."""
     submission = request.submission
     content = request.content = submission.rejection or json_value(submission.body)
     return content if isinstance(content, Rejection) else check(content, submission.body)
