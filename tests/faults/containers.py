@@ -8,19 +8,31 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import REPOSITORY, eventually
+import valkey_process
+from harness import PRODUCTS_CSV, REPOSITORY, TENANTS_CSV, eventually
+from proxies import certificate, replaced
 
-PROGRAMS = ("dockerd", "docker", "debootstrap")
+PROGRAMS = ("dockerd", "docker", "docker-compose", "debootstrap")
 IMAGE, BASE = "beaconlog", "beaconlog-base"
 EXTRAS = "postgresql,s3,valkey"
+STAND_INS = Path(__file__).with_name("stand_ins")
+SECRET = "0123456789abcdef0123456789abcdef"
+_IMAGES = {
+    "postgres": "postgres:15",
+    "haproxy": "haproxy:2.6",
+    "valkey": "valkey/valkey:9.1",
+    "seaweedfs": "chrislusf/seaweedfs:4.48",
+}
 _RELEASE = "bookworm"
 _PACKAGES = "python3,python3-venv,ca-certificates"
 _OF_THIS_MACHINE = ("etc/pip.conf", "etc/ssl/certs/ca-certificates.crt")
@@ -45,17 +57,7 @@ class Docker:
     def run(self, *words: object) -> str:
         """Run a command of Docker; return what it prints."""
         line = ["docker", "--host", self.address, *map(str, words)]
-        done = subprocess.run(
-            line,
-            cwd=REPOSITORY,
-            env={**os.environ, "DOCKER_BUILDKIT": "0"},
-            capture_output=True,
-            text=True,
-            timeout=_STEP_S,
-            check=False,
-        )
-        assert done.returncode == 0, f"{line}:\n{done.stdout[-2_000:]}\n{done.stderr[-2_000:]}"
-        return done.stdout.strip()
+        return _output(line, REPOSITORY, DOCKER_BUILDKIT="0")
 
     @property
     def address(self) -> str:
@@ -82,6 +84,19 @@ class Docker:
         arguments = ["--build-arg", f"PYTHON_IMAGE={BASE}", "--build-arg", f"EXTRAS={EXTRAS}"]
         file = "deploy/docker/Dockerfile"
         self.run("build", "--network=host", *arguments, "-f", file, "-t", IMAGE, ".")
+
+    def build_stand_ins(self) -> None:
+        """Build images under the public names of the servers in `deploy/compose.yaml`.
+
+        They hold Debian's PostgreSQL and HAProxy of the same versions, and the SeaweedFS and Valkey
+        of the tests, with the users and the folders of the public images.
+        """
+        context = self.folder / "stand-ins"
+        shutil.copytree(STAND_INS, context)
+        shutil.copy(Path(sys.executable).with_name("weed"), context)
+        shutil.copy(valkey_process.binary(), context / "valkey-server")
+        for target, name in _IMAGES.items():
+            self.run("build", "--network=host", f"--target={target}", "-t", name, context)
 
     @contextmanager
     def container(self, *words: object, **environment: object) -> Iterator[Container]:
@@ -124,6 +139,58 @@ class Container:
     def log(self) -> str:
         """Its stdout."""
         return self.docker.run("logs", self.name)
+
+
+@contextmanager
+def composition(docker: Docker, folder: Path, ports: Mapping[str, int]) -> Iterator[Composition]:
+    """`deploy/compose.yaml` with other published ports, in a folder with a certificate and CSVs."""
+    deploy = folder / "deploy"
+    shutil.copytree(REPOSITORY / "deploy", deploy)
+    file = deploy / "compose.yaml"
+    changes = {f'"{name}:{name}"': f'"{port}:{name}"' for name, port in ports.items()}
+    file.write_text(replaced(file.read_text(), changes))
+    made, key = certificate(folder)
+    key.chmod(0o644)  # for HAProxy's user
+    given = {"TLS_CERTIFICATE": str(made), "TLS_KEY": str(key)}
+    names = re.findall(r"^(\w+)=$", (deploy / "example.env").read_text(), re.MULTILINE)
+    values = {name: given.get(name, SECRET) for name in names}
+    (deploy / ".env").write_text("".join(f"{name}={text}\n" for name, text in values.items()))
+    (deploy / "csv").mkdir()
+    (deploy / "csv" / "tenants.csv").write_text(TENANTS_CSV)
+    (deploy / "csv" / "products.csv").write_text(PRODUCTS_CSV)
+    made_of = Composition(docker, deploy)
+    try:
+        made_of.run("up", "--detach", "--no-build")
+        yield made_of
+    finally:
+        made_of.run("down", "--volumes", "--timeout", "20")
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """The services of a compose file."""
+
+    docker: Docker
+    folder: Path
+
+    def run(self, *words: str) -> str:
+        """Run a command of docker-compose; return what it prints."""
+        line = ["docker-compose", "--project-name", "beaconlog", *words]
+        return _output(line, self.folder, DOCKER_HOST=self.docker.address)
+
+
+def _output(line: Sequence[str], cwd: Path, **environment: str) -> str:
+    done = subprocess.run(
+        line,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=_STEP_S,
+        check=False,
+    )
+    assert done.returncode == 0, f"{line}:\n{done.stdout[-2_000:]}\n{done.stderr[-2_000:]}"
+    return done.stdout.strip()
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""The image: built from the repository, run without rights, healthy, drained, and started again.
+"""The image: built from the repository, run without rights, healthy, drained, and started again;
+and `deploy/compose.yaml`, with stand-ins for the public images.
 
 Only in `make soak`: the base image, the packages and the build take minutes. Where Docker cannot be
 run, the test is skipped and says so.
@@ -7,9 +8,12 @@ run, the test is skipped and says so.
 from __future__ import annotations
 
 import http.client
+import json
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +22,9 @@ import pytest
 from containers import Container, Docker
 from harness import COLMENA_UUID, PRODUCTS_CSV, TENANTS_CSV, eventually
 from ports import free_ports
+from proxies import PRIVATE, PUBLIC, connect_tls
 from scale import figures, is_soak
-from wire import TRACK, Reply, answers, request
+from wire import BROWSER, TRACK, Reply, answers, read_reply, request
 
 PATIENCE_S = 180.0
 TOKEN = "a-token-of-the-tests"
@@ -74,6 +79,50 @@ def test_no_event_is_lost_when_a_container_is_stopped(docker: Docker) -> None:
             assert query(private, TOKEN).body["rows"] == [{"events": acked}]
         counts["acked"] = acked
     assert acked > 0
+
+
+def test_all_parts_of_several_machines_run_as_composed(docker: Docker, tmp_path: Path) -> None:
+    """Every part is healthy, and events go on when a collector is stopped, and are counted once."""
+    docker.build_stand_ins()
+    tls, plain = free_ports(2)
+    with containers.composition(docker, tmp_path, {"443": tls, "80": plain}) as parts:
+        names = parts.run("ps", "--quiet").split()
+        eventually(lambda: all(is_healthy(Container(docker, name)) for name in names), PATIENCE_S)
+        parts.run("run", "--rm", "import")
+        edge = Edge(tls, tmp_path / "beaconlog.crt")
+        eventually(lambda: edge.send() == 202, PATIENCE_S)
+        parts.run("stop", "collector-one")
+        assert [edge.send() for _ in range(10)] == [202] * 10
+        parts.run("start", "collector-one")
+        parts.run("stop", "collector-two")
+        eventually(lambda: edge.counted() == 11, PATIENCE_S)
+        eventually(lambda: edge.send() == 202, PATIENCE_S)
+        eventually(lambda: edge.counted() == 12, PATIENCE_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """HAProxy's port for TLS."""
+
+    port: int
+    certificate: Path
+
+    def send(self) -> int:
+        """Send an event; return the status."""
+        return self._ask("POST", TRACK, PUBLIC, EVENT).status
+
+    def counted(self) -> int | None:
+        """Return the number of events in a report, if there is one now."""
+        reply = self._ask("GET", "/api/v1/reports/summary", PRIVATE)
+        return sum(row["events"] for row in reply.body["rows"]) if reply.status == 200 else None
+
+    def _ask(self, method: str, path: str, name: str, body: object = None) -> Reply:
+        headers = {"Host": name, "User-Agent": BROWSER, "Content-Type": "application/json"}
+        if name == PRIVATE:
+            headers["Authorization"] = f"Bearer {containers.SECRET}"
+        with closing(connect_tls(self.port, self.certificate, name)) as connection:
+            connection.request(method, path, json.dumps(body) if body else None, headers)
+            return read_reply(connection.getresponse())
 
 
 def is_healthy(container: Container) -> bool:

