@@ -40,6 +40,7 @@ _COSTS = {
     "key_bytes": ("key file", "bytes", 1),
     "compaction_cpu_us": ("compaction", "CPU µs", 2),
     "key_search_cpu_ns": ("compaction, for each key file that it asks", "CPU ns", 0),
+    "pass_cpu_ms": ("a pass of a compaction with its commits, beside its events", "CPU ms", 0),
     "read_ahead_cpu_us": ("warehouse, parsing the tail for reports", "CPU µs", 2),
     "merge_cpu_us": ("maintenance, merging small files", "CPU µs", 2),
     "report_ms": ("report `summary` of all shops, 2 cores, per million events", "ms", 0),

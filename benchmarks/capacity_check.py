@@ -71,6 +71,7 @@ def measure(size: Size, costs: Costs) -> Run:
     searched = sum(range(len(snapshot.files))) / len(snapshot.files)
     planned_us = costs.batched_cpu_us + costs.compaction_cpu_us + costs.read_ahead_cpu_us
     planned_us += searched * costs.key_search_cpu_ns / 1_000
+    planned_us += (snapshot.version or 0) * costs.pass_cpu_ms * 1_000 / events
     return Run(
         events,
         sent.per_s * loads.BATCH_EVENTS,

@@ -27,6 +27,7 @@ from benchmarks.size import Size
 COMPACTED_EVENTS = 1_000_000
 TAIL_EVENTS = 300_000
 SEARCHED_FILES, FILE_EVENTS = 8, 600_000
+_FEW_EVENTS = 1_000
 _MERGED_FILES = 20
 _ID_BYTES = 36
 _CPU = "CPU µs per event"
@@ -96,17 +97,22 @@ def _of_compaction(size: Size) -> Mapping[str, float]:
         backlog.fill(empty, Backlog(events, lasts=timedelta(hours=1)))
         shutil.copytree(empty, full, copy_function=os.link)
         lakes.fill(full, _day_before(SEARCHED_FILES * size.events(FILE_EVENTS)))
-        alone_us, searching_us = list[float](), list[float]()
+        few = Path(folder) / "few"
+        backlog.fill(few, Backlog(_FEW_EVENTS, lasts=timedelta(minutes=1)))
+        alone_us, searching_us, pass_ms = list[float](), list[float](), list[float]()
         for number in range(1, size.rounds + 1):
             tell(f"compactions, round {number} of {size.rounds}")
             alone_us.append(_copied_cpu_us(_COMPACT, empty, events))
             searching_us.append(_copied_cpu_us(_COMPACT, full, events) - alone_us[-1])
+            few_us = _copied_cpu_us(_COMPACT, few, _FEW_EVENTS) - alone_us[-1]
+            pass_ms.append(max(0.0, few_us) * _FEW_EVENTS / 1_000)
         segments = (empty / "log").glob("*/*.ndjson")
         log_bytes = sum(path.stat().st_size for path in segments) / events
     return {
         "log_bytes": log_bytes,
         "compaction_cpu_us": median(alone_us),
         "key_search_cpu_ns": max(0.0, 1_000 * median(searching_us) / SEARCHED_FILES),
+        "pass_cpu_ms": median(pass_ms),
     }
 
 

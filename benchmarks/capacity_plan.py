@@ -43,6 +43,8 @@ class Costs:
     """Of a compaction into an empty lake."""
     key_search_cpu_ns: float
     """Of a compaction, per event and key file that it asks."""
+    pass_cpu_ms: float
+    """Of a pass of a compaction, with its commits, beside that of its events."""
     read_ahead_cpu_us: float
     """Of a warehouse that parses the tail, so that reports need not."""
     merge_cpu_us: float
@@ -174,7 +176,8 @@ def compactor_cores(events_per_s: float, costs: Costs) -> float:
     """Return the cores that a compactor uses at this rate, with merging and reading ahead."""
     searching_us = key_files(events_per_s, costs) * costs.key_search_cpu_ns / 1_000
     each_us = costs.compaction_cpu_us + costs.read_ahead_cpu_us + costs.merge_cpu_us
-    return _cores(events_per_s, each_us + searching_us)
+    passes = passes_per_s(events_per_s, costs) * costs.pass_cpu_ms / 1_000
+    return passes + _cores(events_per_s, each_us + searching_us)
 
 
 def compactor_limit(costs: Costs, busy_share: float) -> float:

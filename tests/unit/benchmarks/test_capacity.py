@@ -18,6 +18,7 @@ COSTS = Costs(
     key_bytes=8.0,
     compaction_cpu_us=4.0,
     key_search_cpu_ns=0.0,
+    pass_cpu_ms=0.0,
     read_ahead_cpu_us=0.25,
     merge_cpu_us=0.75,
     report_ms=50.0,
@@ -99,6 +100,15 @@ def test_the_keys_of_a_day_lower_the_limit_of_a_compactor() -> None:
     files = capacity_plan.key_files(limit, costs)
     assert limit * (5 + files * 0.05) == pytest.approx(1e6)
     assert limit < 40_000
+
+
+def test_a_pass_costs_something_even_if_it_has_no_event() -> None:
+    """One per minute at a low rate, and one per compact_bytes_max at a high one."""
+    costs = replace(COSTS, pass_cpu_ms=300.0)
+    assert capacity_plan.compactor_cores(0, costs) == pytest.approx(0.005)
+    quick = 2 * capacity_plan.PASS_BYTES_MAX / COSTS.log_bytes
+    alone = capacity_plan.compactor_cores(quick, COSTS)
+    assert capacity_plan.compactor_cores(quick, costs) == pytest.approx(alone + 0.6)
 
 
 def test_small_key_files_are_those_of_half_an_hour() -> None:
