@@ -103,9 +103,10 @@ def requests_table(requests: StorageRequests) -> str:
     """Return the table of requests to object storage per day."""
     rows = [
         ("PUT, per worker", f"{requests.puts:,.0f}"),
-        ("GET and HEAD, per worker", f"{requests.gets:,.0f}"),
+        ("GET and HEAD, per worker, with those of the warehouse", f"{requests.gets:,.0f}"),
         ("LIST, per worker", f"{requests.lists:,.0f}"),
-        ("LIST, of the warehouse, for each 1,000 objects", f"{requests.warehouse_lists:,.0f}"),
+        ("PUT, of a warehouse", f"{requests.warehouse_puts:,.0f}"),
+        ("LIST, of a warehouse, for each 1,000 objects", f"{requests.warehouse_lists:,.0f}"),
         ("objects of one worker in the bucket", f"{requests.objects:,.0f}"),
     ]
     return "### Requests to object storage per day\n\n" + markdown(("", "measured"), rows)

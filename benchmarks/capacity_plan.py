@@ -66,14 +66,15 @@ class Costs:
 class StorageRequests:
     """The measured requests to object storage per day.
 
-    `puts`, `gets` (with HEADs; most are those of the warehouse) and `lists` are per worker.
-    `warehouse_lists` are those of a warehouse whose bucket holds up to 1,000 objects. `objects`:
-    those of one worker that the bucket holds at a time.
+    `puts`, `gets` (with HEADs, and those of the warehouse) and `lists` are per worker, the others
+    per warehouse; `warehouse_lists` of a bucket of up to 1,000 objects. `objects`: those of one
+    worker that the bucket holds at a time.
     """
 
     puts: float
     gets: float
     lists: float
+    warehouse_puts: float
     warehouse_lists: float
     objects: float
 
@@ -131,7 +132,8 @@ def plan(events_per_s: float, costs: Costs, requests: StorageRequests, operator:
     machines = math.ceil((workers + lakes * COMPACTOR_CORES) / operator.machine_cores)
     a_day = events_per_s * DAY_S
     lake_bytes = costs.parquet_bytes + costs.key_bytes
-    puts = workers * (requests.puts + requests.lists) + _lists(workers, lakes, requests)
+    puts = workers * (requests.puts + requests.lists) + lakes * requests.warehouse_puts
+    puts += _lists(workers, lakes, requests)
     gets = workers * requests.gets
     stored_gb = a_day * lake_bytes * operator.retention_days / GB
     prices = {
@@ -198,7 +200,7 @@ def report_limit(costs: Costs) -> float:
 
 
 def _lists(workers: int, lakes: int, requests: StorageRequests) -> float:
-    """Return the LIST requests of all warehouses per day: each lists its own workers' objects."""
+    """Return the LISTs of all warehouses per day: each lists its own workers' objects."""
     pages = math.ceil(workers / lakes * requests.objects / _LIST_OBJECTS)
     return lakes * requests.warehouse_lists * max(1, pages)
 

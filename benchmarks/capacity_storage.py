@@ -48,6 +48,7 @@ def measure(size: Size) -> StorageRequests:
         puts=per_day * alone["PUT"],
         gets=per_day * both["GET"],
         lists=per_day * alone["LIST"],
+        warehouse_puts=max(0.0, per_day * (both["PUT"] - alone["PUT"])),
         warehouse_lists=per_day * (both["LIST"] - alone["LIST"]),
         objects=GRACE_S / SEGMENT_AGE_S,
     )
@@ -86,8 +87,8 @@ class _Commands:
 
     def _of_role(self, role: str, port: int, folder: Path, access: dict[str, str]) -> Command:
         reports_port = free_port()
-        settings = {"log_url": "s3://bench/log", "reports_port": reports_port}
-        [command] = beaconlog(role, **settings)(port, folder / role)
+        urls = {"log_url": "s3://bench/log", "lake_url": "s3://bench/lake"}
+        [command] = beaconlog(role, reports_port=reports_port, **urls)(port, folder / role)
         listening = port if role == "collect" else reports_port
         return replace(command, port=listening, settings={**command.settings, **access})
 

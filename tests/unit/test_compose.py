@@ -33,7 +33,7 @@ def test_the_settings_of_a_service_are_accepted(name: str) -> None:
     image = {"BEACONLOG_DATA": "/data", "BEACONLOG_HOST": "0.0.0.0"}
     written = {key: filled_in(value) for key, value in SERVICES[name]["environment"].items()}
     settings = load({}, {**image, **written}, None)
-    assert settings.log_url == "s3://beaconlog/log"
+    assert (settings.log_url, settings.lake_url) == ("s3://beaconlog/log", "s3://beaconlog/lake")
     assert len([key for key in written if key.startswith("BEACONLOG_")]) >= 6
 
 

@@ -24,7 +24,12 @@ COSTS = Costs(
     report_ms=50.0,
 )
 REQUESTS = StorageRequests(
-    puts=130_000, gets=130_000, lists=3_000, warehouse_lists=50_000, objects=450
+    puts=130_000,
+    gets=130_000,
+    lists=3_000,
+    warehouse_puts=7_000,
+    warehouse_lists=50_000,
+    objects=450,
 )
 OPERATOR = Operator(
     batched_share=0.0,
@@ -71,7 +76,7 @@ def test_prices_are_the_operators() -> None:
     assert planned.prices == {
         "machines": pytest.approx(4 * 720 * 0.1),
         "storage": pytest.approx(34.56 * 0.02),
-        "PUT and LIST": pytest.approx((130 + 3 + 50) * 30 * 0.01),
+        "PUT and LIST": pytest.approx((130 + 3 + 7 + 50) * 30 * 0.01),
         "GET and HEAD": pytest.approx(130 * 30 * 0.001),
     }
     assert planned.price == pytest.approx(sum(planned.prices.values()))
@@ -81,7 +86,7 @@ def test_a_listing_takes_a_request_per_thousand_objects() -> None:
     """Five workers have 2,250 objects in the bucket, so each LIST of the warehouse is three."""
     planned = capacity_plan.plan(25_000, COSTS, REQUESTS, OPERATOR)
     assert planned.workers == 5
-    assert planned.puts_per_day == 5 * 133_000 + 3 * 50_000
+    assert planned.puts_per_day == 5 * 133_000 + 7_000 + 3 * 50_000
 
 
 def test_one_compactor_has_a_limit_and_then_shops_are_shared_between_lakes() -> None:
