@@ -11,6 +11,7 @@ work on files, as with a lake on one machine. The copies may be deleted at any t
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from etl.layout import FORMAT, DataFolderError, Layout
 from etl.object_store import ObjectMissing, ObjectStoreError
 
 _FORMAT_FILE = "format.json"
+_EVICTED_EVERY_S = 60.0
 
 
 class SharedLake:
@@ -47,6 +49,7 @@ class SharedLake:
             for table in TABLES
         }
         self._is_known = False
+        self._evicts_at_s = 0.0
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -86,6 +89,11 @@ class SharedLake:
         return {item.table.name: item.version for item in snapshots if item.version is not None}
 
     def _evict(self) -> None:
+        """Delete copies that are too many, now and then: it looks at each of them."""
+        now_s = time.monotonic()
+        if now_s < self._evicts_at_s:
+            return
+        self._evicts_at_s = now_s + _EVICTED_EVERY_S
         folders = [table.folder for table in self._tables.values()]
         file_cache.evict(folders, bytes_max=self._cache_bytes_max)
 

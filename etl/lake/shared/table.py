@@ -51,7 +51,8 @@ class SharedTable:
         self._mirror = LogMirror(downloads, table.name, folder)
         self._cache = FileCache(downloads, table.name, folder)
         self._sizes: dict[str, int] = {}
-        self._learnt: int | None = None
+        """The sizes of the files of the newest version and of the one before."""
+        self._newest: Snapshot = Snapshot.empty(table)
         self._remote: DeltaTable | None = None
 
     def refresh(self) -> None:
@@ -81,10 +82,10 @@ class SharedTable:
 
     def _learn(self, newest: Snapshot) -> None:
         """Remember the sizes of the files, and forget the copies of those that were replaced."""
-        if newest.version != self._learnt:
+        before, self._newest = self._newest, newest
+        if newest.version != before.version:
             sizes = _sizes_of(newest)
-            self._sizes |= sizes
-            self._learnt = newest.version
+            self._sizes = _sizes_of(before) | sizes
             kept = {*sizes, *(str(key_format.path_of(name)) for name in sizes)}
             self._cache.keep_only(kept, idle_s=KEPT_FOR_S)
 

@@ -54,6 +54,7 @@ def answer(
     asked = Asked.parse(question, names.tenant_of)
     transpile.check(asked.report)
     events = view.lake.load(EVENTS, version)
+    events.fetch()  # workers read the files here, and fetch none
     events.fetch()
     with session as spark, _spark_errors():
         return _answer(_isolated(spark), asked, names, events)
