@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from engine_tools import ROUNDS_AT, InlineWorkers, compact_by, rows, seal_round, watermarks
+from examples import share
 from log_tools import Killed, Shop, event, killed_before
 
 from etl.lake import commits, parquet
@@ -53,7 +54,7 @@ def write_tasks(workers: InlineWorkers) -> list[WriteTask]:
 
 @pytest.mark.parametrize(
     ("parallel", "runs", "plan"),
-    [(2, 2, SMALL), (3, 1, CompactionPlan())],
+    share([(2, 2, SMALL), (3, 1, CompactionPlan())]),
 )
 def test_the_tables_are_those_of_one_process(tmp_path, parallel, runs, plan):
     """Whatever the passes, the buckets and the repeated tasks; engines may take turns."""
@@ -159,7 +160,7 @@ def lose_lines_of_a_bucket(result):
 COUNTED = (lose_a_bucket, lose_duplicates, lose_lines_of_a_bucket)
 
 
-@pytest.mark.parametrize("meddle", [*COUNTED, lose_a_file, lose_lines])
+@pytest.mark.parametrize("meddle", share([*COUNTED, lose_a_file, lose_lines]))
 def test_nothing_is_committed_unless_every_line_is_there_once(shop, compacted, meddle):
     """The next run takes the same lines."""
     seal_round(shop, random.Random(1), 0)
@@ -252,7 +253,7 @@ CALLS = (
 )
 
 
-@pytest.mark.parametrize("step", [2, 4, 7, 11, 12, 13])
+@pytest.mark.parametrize("step", share([2, 4, 7, 11, 12, 13]))
 def test_whenever_the_driver_dies_the_next_run_completes(shop, compacted, step):
     """By any engine: nothing is lost, nothing is there twice."""
     seal_round(shop, random.Random(1), 0)
