@@ -10,6 +10,7 @@ from typing import TypeVar
 import duckdb
 from log_tools import DAY_S, Shop, at, event, rejection
 
+from etl.lake import duck
 from etl.lake.compaction import CompactionPlan, CompactionResult
 from etl.lake.engines import opening
 from etl.lake.engines.workers import Workers
@@ -105,3 +106,9 @@ def watermarks(shop: Shop) -> dict[tuple[str, str], int]:
 def failing(text: str) -> None:
     """A task that raises."""
     raise LakeError(text)
+
+
+def draws_progress(_: object) -> bool:
+    """Whether DuckDB draws the progress of a task's statements on stdout."""
+    with duck.connect(None, memory_bytes_max=1 << 27, threads_max=1) as con:
+        return bool(duck.one_value(con, "SELECT current_setting('enable_progress_bar')"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine_tools import compact_by, failing, rows, seal_round
+from engine_tools import compact_by, draws_progress, failing, rows, seal_round
 from log_tools import Shop
 
 from etl.lake.engines import processes
@@ -39,6 +39,11 @@ def test_the_error_of_a_task_is_raised_here(workers: LocalProcesses) -> None:
     with pytest.raises(LakeError, match="too bad"):
         workers.map(failing, ["too bad"])
     assert workers.map(str, [1]) == ["1"]
+
+
+def test_a_task_draws_no_progress(workers: LocalProcesses) -> None:
+    """Stdout is for the outcome of the command."""
+    assert workers.map(draws_progress, [None]) == [False]
 
 
 def test_the_death_of_a_worker_is_an_error() -> None:
