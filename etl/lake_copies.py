@@ -13,14 +13,21 @@ from etl.layout import DataFolderError, Layout
 
 
 def require(layout: Layout, lake_url: str) -> None:
-    """Raise DataFolderError unless the folder may hold copies of `url`; its own lake if empty."""
+    """Raise DataFolderError unless the folder may hold copies of `url`; its own lake if empty.
+
+    A mark of another lake is deleted as long as there is no table.
+    """
     url, marked = lake_url.rstrip("/"), _marked(layout)
-    if url and marked is None and _has_tables(layout):
+    if marked == (url or None):
+        return
+    if not any(layout.lake.glob("*/_delta_log/*.json")):
+        layout.lake_copy_of.unlink(missing_ok=True)
+    elif marked is None:
         raise DataFolderError(
             f"{layout.lake} holds a lake of its own, which {url} would hide; copy it to there and "
             "delete the folder, see docs/object-storage.md"
         )
-    if marked is not None and marked != url:
+    else:
         raise DataFolderError(
             f"{layout.lake} holds copies of {marked}; delete the folder, or set lake_url to that"
         )
@@ -46,7 +53,3 @@ def _marked(layout: Layout) -> str | None:
         return None
     except (ValueError, KeyError, TypeError):
         return "another lake"
-
-
-def _has_tables(layout: Layout) -> bool:
-    return any(layout.lake.glob("*/_delta_log"))

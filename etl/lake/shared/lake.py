@@ -100,11 +100,11 @@ class SharedLake:
     def _begin(self) -> None:
         """Before the first use, refuse a newer format and clear what a killed process has left."""
         if not self._is_known:
+            self._read_format()
             try:
                 lake_copies.mark(self._layout, self._bucket.url)
             except (DataFolderError, OSError) as error:
                 raise LakeError(str(error)) from error
-            self._read_format()
             self._downloads.sweep()
             self._is_known = True
 

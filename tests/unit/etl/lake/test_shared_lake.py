@@ -376,6 +376,17 @@ def test_copies_and_a_lake_of_its_own_are_never_confused(shop, warehouses, bucke
         two.event_ids()
 
 
+def test_a_wrong_url_is_corrected_before_there_is_a_table(tmp_path):
+    """Nothing was copied from there, so nothing is confused."""
+    layout = Shop(tmp_path / "data").layout
+    layout.prepare()
+    lake_copies.mark(layout, "s3://wrong/lake")
+    lake_copies.mark(layout, "s3://right/lake")
+    lake_copies.require(layout, "s3://right/lake/")
+    lake_copies.require(layout, "")
+    assert not layout.lake_copy_of.exists()
+
+
 def test_a_question_that_finds_nothing_new_lists_each_log_once(shop, tmp_path, monkeypatch):
     """And gets no object."""
     objects = FolderObjects(tmp_path / "bucket")
