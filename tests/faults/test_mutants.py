@@ -6,10 +6,13 @@ sources as they are, and fails on the mutant.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,43 +20,74 @@ from mutants import MUTANTS, Mutant
 from scale import figures, is_soak
 
 ROOT = Path(__file__).resolve().parents[2]
-HANG_S = 60  # a bug may show as a test that never ends
-TIMEOUT_S = 280
+NURSERY = Path(__file__).with_name("nursery.py")
 PASSED, FAILED = 0, 1
 
+Run = Callable[[str], int]
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the sources and the tests; Python takes bytecode only of unchanged sources."""
+    copy = tmp_path_factory.mktemp("mutants") / "tree"
     for name in ("service", "etl", "schemas", "tests"):
-        shutil.copytree(ROOT / name, tmp_path / "tree" / name)
-    shutil.copy(ROOT / "setup.cfg", tmp_path / "tree")
-    return tmp_path / "tree"
+        shutil.copytree(ROOT / name, copy / name)
+    shutil.copy(ROOT / "setup.cfg", copy)
+    return copy
 
 
-def run(tree: Path, test: str) -> int:
-    """The exit code of pytest on one test, with the sources of that tree."""
-    options = ["-x", "-p", "no:cacheprovider", "--timeout", str(HANG_S)]
-    command = [sys.executable, "-m", "pytest", *options, test]
-    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+@pytest.fixture(scope="module")
+def run(tree: Path) -> Iterator[Run]:
+    """Run pytest on one test, with the sources of the copy; return its exit code."""
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("PYTEST_XDIST_WORKER", None)
-    done = subprocess.run(
-        command, cwd=tree, env=environment, capture_output=True, timeout=TIMEOUT_S, check=False
-    )
-    return done.returncode
+    with subprocess.Popen(
+        [sys.executable, "-P", NURSERY],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as nursery:
+        assert nursery.stdin
+        assert nursery.stdout
+        asked, answers = nursery.stdin, nursery.stdout
+
+        def ask(test: str) -> int:
+            asked.write(json.dumps([str(tree), test]) + "\n")
+            asked.flush()
+            return int(answers.readline())
+
+        yield ask
+        asked.close()
+
+
+@contextmanager
+def seeded(mutant: Mutant, tree: Path) -> Iterator[None]:
+    """The copy with the bug, and without it afterwards."""
+    try:
+        for patch in mutant.patches:
+            patch.apply(tree)
+        yield
+    finally:
+        for patch in mutant.patches:
+            shutil.copy2(ROOT / patch.file, tree / patch.file)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
-def test_a_seeded_bug_is_caught(mutant: Mutant, tree: Path) -> None:
+def test_a_seeded_bug_is_caught(mutant: Mutant, tree: Path, run: Run) -> None:
     """By the test it names, which passes without it (that is asked in the long form alone: in the
     short one the suite runs it anyway)."""
     with figures(f"seeded bug: {mutant.name}") as counts:
         if is_soak():
-            assert run(tree, mutant.caught_by) == PASSED
-        for patch in mutant.patches:
-            patch.apply(tree)
-        assert run(tree, mutant.caught_by) == FAILED, f"{mutant.caught_by} lets it pass"
+            assert run(mutant.caught_by) == PASSED
+        with seeded(mutant, tree):
+            assert run(mutant.caught_by) == FAILED, f"{mutant.caught_by} lets it pass"
         counts["caught"] = 1
+
+
+def test_a_test_passes_without_a_bug(run: Run) -> None:
+    """Else a nursery that cannot run any would seem to catch them all."""
+    assert run(MUTANTS[0].caught_by) == PASSED
 
 
 def test_there_are_at_least_twelve() -> None:
