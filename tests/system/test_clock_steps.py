@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 HOUR_S, DAY_S = 3600, 86_400
 SINCE_1970_S = 1_795_000_000
 
+ALLOCATORS = ("JE_ARROW_MALLOC_CONF", "_RJEM_MALLOC_CONF")
+"""Their threads wait until times of the wall clock: under a clock that was set back they never do,
+and take a core."""
+
 Step = Callable[[int], None]
 
 
@@ -47,6 +51,8 @@ def step(shim: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         to(0)
         monkeypatch.setenv("LD_PRELOAD", str(shim))
         monkeypatch.setenv("CLOCKSHIM_FILE", file.name)
+        for variable in ALLOCATORS:
+            monkeypatch.setenv(variable, "background_thread:false")
         yield to
 
 
