@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,14 +27,39 @@ def data(tmp_path: Path, street_files: tuple[Path, Path]) -> Path:
     return folder
 
 
-@pytest.fixture
-def service(data: Path) -> Iterator[Service]:
+@contextmanager
+def serving(data: Path) -> Iterator[Service]:
     """Everything, sealing often and compacting when told."""
     with tools.running("serve", data, segment_age_s=0.2) as running:
         # A warehouse compacts as it starts; what is sealed after that is left for the tests.
         first = data / "lake" / "rejected" / "_delta_log" / f"{0:020d}.json"
         tools.eventually(first.exists, timeout_s=TIMEOUT_S, what="the first compaction")
         yield running
+
+
+@pytest.fixture
+def service(data: Path) -> Iterator[Service]:
+    """A running service on the data folder."""
+    with serving(data) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory, street_files: tuple[Path, Path]) -> Path:
+    """The data folder of a service that has ended: two segments of ten events of a shop."""
+    folder = tmp_path_factory.mktemp("drained") / "data"
+    tools.import_directory(*street_files, data=folder)
+    with serving(folder) as running:
+        for _ in range(2):
+            send_and_seal(running, folder)
+        running.drain()
+    return folder
+
+
+@pytest.fixture
+def drained(template: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(template, tmp_path / "data"))
 
 
 def send(service: Service, count: int = 10, tenant: int = 1) -> None:
@@ -132,11 +158,9 @@ def test_every_file_of_a_data_folder_is_on_the_page(service: Service, data: Path
 # -- when check complains ---------------------------------------------------------------------
 
 
-def test_a_damaged_segment_is_mended(service: Service, data: Path) -> None:
+def test_a_damaged_segment_is_mended(drained: Path) -> None:
     """All but the damaged line is reported again; its bytes are set aside."""
-    for _ in range(2):
-        send_and_seal(service, data)
-    service.drain()
+    data = drained
     damaged = sealed(data)[0]
     content = bytearray(damaged.read_bytes())
     content[100] ^= 1
@@ -152,13 +176,9 @@ def test_a_damaged_segment_is_mended(service: Service, data: Path) -> None:
     assert events(data) == 19
 
 
-def test_a_lost_segment_is_put_back_or_its_loss_accepted(
-    service: Service, data: Path, tmp_path: Path
-) -> None:
+def test_a_lost_segment_is_put_back_or_its_loss_accepted(drained: Path, tmp_path: Path) -> None:
     """From a backup nothing is lost; without one the series goes on behind it."""
-    for _ in range(2):
-        send_and_seal(service, data)
-    service.drain()
+    data = drained
     assert tools.run("backup", tmp_path / "backup", data=data).returncode == 0
     lost = sealed(data)[0]
     gone = lines(lost)
@@ -220,21 +240,17 @@ def test_a_backup_taken_while_running_is_restored(
     assert problems(data) == []
 
 
-def test_a_data_folder_moves_to_another_machine(
-    service: Service, data: Path, tmp_path: Path
-) -> None:
+def test_a_data_folder_moves_to_another_machine(drained: Path, tmp_path: Path) -> None:
     """Drained, copied, checked, started under another path."""
-    send(service)
-    service.drain()
     moved = tmp_path / "new" / "data"
     moved.parent.mkdir()
-    subprocess.run(["cp", "-a", data, moved], check=True)
+    subprocess.run(["cp", "-a", drained, moved], check=True)
     tools.check(moved)
     with tools.running("serve", moved, segment_age_s=0.2) as there:
         send_and_seal(there, moved)
         there.drain()
     tools.run_json("compact", "--json", data=moved)
-    assert events(moved) == 20
+    assert events(moved) == 30
 
 
 # -- erasing ----------------------------------------------------------------------------------
@@ -276,15 +292,15 @@ def naming(data: Path, word: str) -> list[Path]:
     return found
 
 
-def test_a_visitor_is_erased(service: Service, data: Path) -> None:
+def test_a_visitor_is_erased(drained: Path) -> None:
     """By the id that reports and notebooks show."""
-    send_and_seal(service, data)
+    data = drained
     tools.run_json("compact", "--json", data=data)
     (row, *_) = tools.report("recent", data=data)["rows"]
     visitor = row["visitor_id"]
     assert re.fullmatch("[0-9a-f]{16}", visitor)
     erased = tools.run_json("erase", "--visitor", visitor, "--json", "--yes", data=data)
-    assert (erased["rows"], erased["remaining"]) == (10, [])
+    assert (erased["rows"], erased["remaining"]) == (20, [])
     assert naming(data, visitor) == []
     assert problems(data) == []
 

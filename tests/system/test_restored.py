@@ -28,6 +28,7 @@ SETTINGS: dict[str, object] = {
     "throttle_api": "off",
 }
 BACKUPS = examples(3)
+PAUSE_S = 0.01
 
 
 def send(service: Service, count: int) -> None:
@@ -54,8 +55,8 @@ def written_on(start_service: StartService, data: Path) -> int:
 
     Return the events that were there before.
     """
-    before = counted(data)
     service = start_service(name=data.name, **SETTINGS)
+    before = reported(service)
     send(service, 20)
     eventually(lambda: reported(service) == before + 20)
     assert service.stop() == 0
@@ -75,7 +76,7 @@ def loaded(service: Service) -> Iterator[None]:
     over = threading.Event()
 
     def go_on() -> None:
-        while not over.is_set():
+        while not over.wait(PAUSE_S):
             send(service, 1)
 
     thread = threading.Thread(target=go_on)
