@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 import traffic_tools as tools
+from examples import share
 from street import street_files  # noqa: F401
 
 LONG_COMMANDS = [
@@ -45,7 +46,7 @@ def test_an_interrupted_command_says_so_by_its_exit_code(
 ) -> None:
     """130 at whatever moment, unless it was done by then; a line at most, never a traceback."""
     codes = set()
-    for wait_s in (0.0, 0.05, 0.2, 0.5):
+    for wait_s in share((0.0, 0.05, 0.2, 0.5)):
         with subprocess.Popen(
             line(command, tmp_path, data),
             env=tools.environment({}),
@@ -80,15 +81,17 @@ def await_import(process: subprocess.Popen[bytes]) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [
-        *LONG_COMMANDS[:4],
-        ("--help",),
-        ("check", "--json"),
-        ("check", "-h"),
-        ("directory", "list"),
-        ("report", "summary", "--format", "json"),
-        ("token", "list"),
-    ],
+    share(
+        [
+            *LONG_COMMANDS[:4],
+            ("--help",),
+            ("check", "--json"),
+            ("check", "-h"),
+            ("directory", "list"),
+            ("report", "summary", "--format", "json"),
+            ("token", "list"),
+        ]
+    ),
     ids=" ".join,
 )
 def test_output_that_cannot_be_written_is_told_in_one_line(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from examples import examples
+from examples import examples, share
 from harness import Service, eventually
 from wire import TRACK, connect, request
 
@@ -46,7 +46,7 @@ class Port(NamedTuple):
         return "\r\n".join([*head, "", ""]).encode()
 
 
-@pytest.fixture(scope="module", params=PORTS)
+@pytest.fixture(scope="module", params=share(PORTS))
 def port(request: pytest.FixtureRequest, start_shared_service: StartService) -> Port:
     """One process, behind a proxy on this machine, that has served as many honest clients."""
     settings = {

@@ -22,7 +22,7 @@ from traffic_tools import Client, Ledger, Service
 
 DATASET = "rees46-2019-10-01.csv"
 FIRST_DAY = datetime(2019, 10, 1, tzinfo=UTC)
-DAYS = 1 + examples(2)
+DAYS = examples(3)
 FRESH_WITHIN_S = 30.0
 """On a busy machine; without load a report shows an event after about 2 s."""
 

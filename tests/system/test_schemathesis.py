@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from examples import SHARE, examples
+from examples import SHARE, examples, share
 from harness import Service, eventually
 from wire import CONVERSION, INTERACTIONS, TRACK
 
@@ -36,7 +36,7 @@ PHASES = "examples,coverage,fuzzing" if SHARE == 1 else "examples,fuzzing"
 TIMEOUT_S = 280
 
 
-@pytest.mark.parametrize("http_server", ["fast", "tornado"])
+@pytest.mark.parametrize("http_server", share(["fast", "tornado"]))
 def test_the_public_port_keeps_its_contract(tmp_path: Path, http_server: str) -> None:
     """On either server; every endpoint has stored events meanwhile."""
     with _running(tmp_path / "data", http_server=http_server) as service:

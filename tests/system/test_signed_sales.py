@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+from examples import share
 from harness import Service, StartService, eventually
 
 CONVERSION = "/api/v1/analytics/conversion"
@@ -34,7 +35,7 @@ def command(service: Service, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("server", ["fast", "tornado"])
+@pytest.mark.parametrize("server", share(["fast", "tornado"]))
 def test_a_signed_sale_is_the_one_that_counts(start_service: StartService, server: str) -> None:
     """A stranger told of the order first; and a secret is taken and revoked without a restart."""
     service = start_service(http_server=server, workers=1)
@@ -68,7 +69,7 @@ def test_a_signed_sale_is_the_one_that_counts(start_service: StartService, serve
     assert service.command("check").returncode == 0
 
 
-@pytest.mark.parametrize("server", ["fast", "tornado"])
+@pytest.mark.parametrize("server", share(["fast", "tornado"]))
 def test_only_signed_sales_count_where_a_tenant_asks_for_it(
     start_service: StartService, server: str
 ) -> None:

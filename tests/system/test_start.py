@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import share
 from harness import REPOSITORY, environment, run_command
 
 PASSWORD = "p4ssw0rd"
@@ -50,7 +51,7 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", BAD_SETTINGS)
+@pytest.mark.parametrize("name", share([*BAD_SETTINGS]))
 def test_a_bad_setting_is_named(tmp_path: Path, name: str) -> None:
     """By its environment variable or by what it is for; a password in it is never shown."""
     settings, named = BAD_SETTINGS[name]
@@ -68,7 +69,7 @@ BAD_FILES = {
 }
 
 
-@pytest.mark.parametrize("name", BAD_FILES)
+@pytest.mark.parametrize("name", share([*BAD_FILES]))
 def test_a_bad_settings_file_is_named(tmp_path: Path, name: str) -> None:
     """Whichever way it is bad."""
     config = tmp_path / "shop.toml"
@@ -121,7 +122,7 @@ BAD_PATHS: dict[str, tuple[str, Spoil]] = {
 }
 
 
-@pytest.mark.parametrize("name", BAD_PATHS)
+@pytest.mark.parametrize("name", share([*BAD_PATHS]))
 def test_a_bad_path_under_data_is_named(tmp_path: Path, name: str) -> None:
     """The existing content stays unchanged."""
     where, spoil = BAD_PATHS[name]
@@ -171,7 +172,7 @@ BAD_SCHEMAS: dict[str, tuple[str, Callable[[str], str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", BAD_SCHEMAS)
+@pytest.mark.parametrize("name", share([*BAD_SCHEMAS]))
 def test_a_bad_schema_file_is_named(tmp_path: Path, code: Path, name: str) -> None:
     """Events are never taken under a contract that could not be read."""
     which, spoil = BAD_SCHEMAS[name]
