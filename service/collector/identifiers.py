@@ -13,6 +13,7 @@ from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_SECOND_US = 1_000_000
 
 _UNIX_MS_END = 1 << 48
 _RANDOM_BITS = 62
@@ -50,8 +51,9 @@ def iso_utc(us: int) -> str:
 
     Raises OverflowError for a moment outside the years 1 to 9999.
     """
-    second, fraction = divmod(us, 1_000_000)
-    return f"{_second(second)}.{fraction:06d}Z"
+    second, fraction = divmod(us, _SECOND_US)
+    # The digits after the first are those of the fraction with its zeros, without a slow format.
+    return f"{_second(second)}.{str(_SECOND_US + fraction)[1:]}Z"
 
 
 @lru_cache(maxsize=_SECONDS_CACHED_MAX)

@@ -18,6 +18,7 @@ SHARED = "common"
 WIRE = ("track", "conversion", "interaction")
 _STORED = "event"
 _NUL = rb"\u0000"
+_BACKSLASH = ord("\\")
 _TEXT_LIMITS = ("$ref", "propertyNames")
 _CHILDREN = ("items", "additionalProperties")
 _PLAIN_TYPES = ["string", "number", "boolean", "null"]
@@ -80,7 +81,8 @@ def fits_text(plain: bytes, chars_max: int) -> bool:
 
     False if they may not have: a text is shorter than the JSON that it is part of.
     """
-    return len(plain) <= chars_max and _NUL not in plain
+    # Looking for one byte is several times faster, and most texts have no escapes.
+    return len(plain) <= chars_max and (_BACKSLASH not in plain or _NUL not in plain)
 
 
 def _read(path: Traversable | Path) -> Document:
