@@ -2,8 +2,8 @@
 
 A commit uploads its files first, and is then made by delta-rs with a conditional put: of two from
 one version, one wins. So a process that was suspended in the middle commits nothing after another
-one has taken its place. `unused` makes a commit of its own first, for the same reason: no files
-that are uploaded before it can be committed after it.
+one has taken its place. Nor does it commit a file that `unused` has listed, because `unused` makes
+a commit of its own after it has listed the files; and every attempt gives its files new names.
 """
 
 from __future__ import annotations
@@ -154,11 +154,15 @@ class SharedTable:
         return DeltaTable(self._url, version=version, storage_options=self._bucket.options)
 
     def unused(self, *, retention_hours: int) -> list[str]:
+        # Listed before the fence: of these names, none that is unused after it is committed later.
+        with self._errors():
+            listed = table_store.unused_files(self._at(), retention_hours=retention_hours)
+            names = self._names()
         self.refresh()
         commits.fence(Snapshot.of(self))
-        self._cache.keep_only(self._names(), idle_s=0.0)
-        with self._errors():
-            return table_store.unused_files(self._at(), retention_hours=retention_hours)
+        used = _sizes_of(Snapshot.of(self)).keys()
+        self._cache.keep_only({*names, *used}, idle_s=0.0)
+        return [name for name in listed if name not in used]
 
     def present(self, names: Sequence[str]) -> set[str]:
         return self._names().intersection(names)

@@ -18,7 +18,7 @@ from shared_lake_tools import ONCE, Warehouse, bucket_in
 
 from etl import lake_copies, reports
 from etl.directory.tenant_reference import TenantNames
-from etl.lake import parquet
+from etl.lake import commits, parquet, table_store
 from etl.lake.compaction import CompactionPlan
 from etl.lake.engines import opening
 from etl.lake.errors import LakeError, LakeTaken, LakeUnavailable, VersionNotFound
@@ -27,6 +27,7 @@ from etl.lake.shared import file_cache
 from etl.lake.shared.lease import Terms
 from etl.lake.shared.table import Bucket
 from etl.lake.store import LocalLake
+from etl.lake.table_store import name_of
 from etl.lake.tables import EVENTS
 from etl.layout import DataFolderError
 from etl.log.store import LocalLog
@@ -178,6 +179,35 @@ def test_a_vacuum_lets_no_suspended_compactor_commit(shop, warehouses, monkeypat
     versions = [path.name for path in (one.layout.lake / "events/_delta_log").glob("*.json")]
     assert len(versions) == 3  # the table, the vacuum's, and that of the second attempt
     assert two.event_ids() == ["e0"]
+
+
+def test_a_vacuum_deletes_nothing_that_can_still_be_committed(shop, warehouses, monkeypatch):
+    """What is committed, or uploaded by a later pass, while it runs."""
+    one, two = warehouses
+    shop.seal(event(0))
+    one.compact()
+    fence, stray = commits.fence, "events/event_date=2026-11-23/stray.parquet"
+    one.bucket.objects.put(stray, b"of a pass that has ended")
+
+    def overtaken(snapshot):
+        fenced = fence(snapshot)
+        one.bucket.objects.put(stray.replace("stray", "late"), b"of a pass that began after it")
+        return fenced
+
+    monkeypatch.setattr(commits, "fence", overtaken)
+    unused = table_store.unused_files
+
+    def listed(*arguments, **named):
+        found = unused(*arguments, **named)
+        shop.seal(event(1))
+        one.compact()
+        (committed,) = set(one.lake.load(EVENTS).files) - before
+        return [*found, name_of(committed)]  # as if it had been uploaded before
+
+    before = set(one.lake.load(EVENTS).files)
+    monkeypatch.setattr(table_store, "unused_files", listed)
+    found = two.lake.table(EVENTS).unused(retention_hours=0)
+    assert [name for name in found if name.endswith(".parquet")] == [stray.removeprefix("events/")]
 
 
 def test_one_warehouse_at_a_time_changes_the_lake(shop, warehouses):
