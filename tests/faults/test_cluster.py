@@ -182,7 +182,8 @@ def see_all_in_the_lake(cluster: Cluster, load: Load) -> None:
             assert collector.command("ship").returncode == 0
     rows = until(in_the_lake, lambda rows: not disagreements(rows, load))
     assert (found := disagreements(rows, load)) == [], "\n".join(found[:_SHOWN_MAX])
-    assert {cluster.counted(name) for name in WAREHOUSES} == {len(rows)}
+    counts = until(lambda: {cluster.counted(name) for name in WAREHOUSES}, {len(rows)}.__eq__)
+    assert counts == {len(rows)}
     for warehouse in cluster.warehouses:
         assert warehouse.stop() == 0
         done = warehouse.command("check")
