@@ -7,12 +7,13 @@ import random
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from engine_tools import InlineWorkers, rows, seal_round, watermarks
-from log_tools import DAY_S, Shop, event, rejection
+from log_tools import DAY_S, START, Shop, event, rejection
 from object_tools import FolderObjects
 from shared_lake_tools import ONCE, Warehouse, bucket_in
 
@@ -28,7 +29,7 @@ from etl.lake.shared.lease import Terms
 from etl.lake.shared.table import Bucket
 from etl.lake.store import LocalLake
 from etl.lake.table_store import name_of
-from etl.lake.tables import EVENTS
+from etl.lake.tables import DUPLICATES, EVENTS
 from etl.layout import DataFolderError
 from etl.log.store import LocalLog
 from etl.object_store import overlap
@@ -453,3 +454,19 @@ def test_a_log_that_was_cleaned_far_ahead_is_copied_whole(shop, warehouses):
     assert two.event_ids() == ["e0", "e1", "e2", "e3"]
     entries = sorted(path.name for path in (two.layout.lake / "events/_delta_log").glob("0*"))
     assert entries == [f"{newest:020}.checkpoint.parquet", f"{newest:020}.json"]
+
+
+def test_old_days_and_new_columns_reach_the_bucket(shop, warehouses, bucket):
+    """A table of an earlier version gains its columns; retention drops whole days."""
+    old = replace(DUPLICATES, fields=dict(list(DUPLICATES.fields.items())[:7]), gained=())
+    table_store.create(f"{bucket.url}/duplicates", old)
+    one, two = warehouses
+    for day in range(3):
+        shop.seal(event(day * DAY_S, dedupe_key="tx:a"))
+        one.compact()
+    assert two.query("SELECT count(*), count(transaction_id) FROM duplicates") == [(2, 0)]
+    plan = MaintenancePlan(retention_days=1, snapshot_retention_hours=0)
+    dropped = maintenance.run(two.data, plan, START.timestamp() + 2 * DAY_S, two.lake)
+    assert dropped.dropped_partitions == 1
+    assert one.event_ids() == []
+    assert one.query("SELECT count(*) FROM duplicates") == [(2,)]
