@@ -23,7 +23,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 SERIES = ("h-w0-aa", "h-w1-bb", "i'm-w0-cc")
-TENANTS = (1, 2, 3, 7, 2**53 - 1)
+TENANTS = (1, 2, 6, 8, 2**53 - 1)
 SEGMENTS, LINES = 3, 12
 ROUNDS_AT = (0, 1, 40)
 """The days on which rounds begin: ids count for a day, transactions for 30."""
