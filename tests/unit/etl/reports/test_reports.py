@@ -10,6 +10,7 @@ from importlib.resources import files as package_files
 
 import duckdb
 import pytest
+from examples import share
 from log_tools import DAY_S, START, Shop, at, event, record, rejection
 
 from etl import reports
@@ -99,7 +100,7 @@ def shop(tmp_path) -> Asked:
     return shop
 
 
-@pytest.fixture(scope="module", params=["log", "lake", "both"])
+@pytest.fixture(scope="module", params=share(["both", "log", "lake"]))
 def filled(request, tmp_path_factory) -> Asked:
     """The street in the log, in the lake, or in both."""
     shop = Asked(tmp_path_factory.mktemp("street") / "data")
