@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,3 +36,28 @@ def test_a_module_imports_nothing_that_it_does_not_need(module: str, spared: set
     code = f"import sys, {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert spared.isdisjoint(done.stdout.split())
+
+
+READ_MODULES = """
+import sys
+from pathlib import Path
+from service.cli.commands import app
+try:
+    app(["compact", "--json"])
+except SystemExit:
+    print(*sys.modules)
+"""
+
+
+def test_a_command_in_a_pipe_imports_nothing_to_draw_with(tmp_path: Path) -> None:
+    """It asks the stream whether somebody sees it."""
+    done = subprocess.run(
+        [sys.executable, "-c", READ_MODULES],
+        env={**os.environ, "BEACONLOG_DATA": str(tmp_path)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    imported = done.stdout.split()
+    assert "etl.lake.compaction" in imported
+    assert "rich.console" not in imported
