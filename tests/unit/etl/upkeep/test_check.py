@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
-from log_tools import DAY_S, Shop, event, flip, loaded_and_set_aside, record, rejection
+from log_tools import DAY_S, START, Shop, event, flip, loaded_and_set_aside, record, rejection
 
 from etl.lake import commits
 from etl.lake.compaction import CompactionPlan
@@ -17,8 +17,9 @@ from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS, TABLES
 from etl.log import segments
 from etl.log.recovery_record import Decision
-from etl.upkeep import check
+from etl.upkeep import check, maintenance
 from etl.upkeep.check import Findings, Problem
+from etl.upkeep.maintenance import MaintenancePlan
 
 
 @pytest.fixture
@@ -405,4 +406,14 @@ def test_an_entry_that_is_set_aside_meanwhile_is_no_damage(shop, monkeypatch):
     shop.seal(event(0), rejection(1))
     shop.compact()
     monkeypatch.setattr(Snapshot, "load", loaded_and_set_aside(shop))
+    assert problems(shop) == []
+
+
+def test_a_duplicate_outlives_the_event_that_retention_dropped(shop):
+    """Its line has a row, and no event with its key: that is no loss."""
+    for day in range(3):
+        shop.seal(event(day * DAY_S, dedupe_key="tx:a"))
+        shop.compact()
+    assert problems(shop) == []
+    maintenance.run(shop.data, MaintenancePlan(retention_days=1), START.timestamp() + 2 * DAY_S)
     assert problems(shop) == []
