@@ -46,6 +46,7 @@ _KEY_FILES = "tests/unit/etl/lake/keys/test_key_files.py"
 _KEYED_LAKE = "tests/unit/etl/lake/keys/test_keyed_lake.py"
 _TAIL = "etl/lake/live/tail.py"
 _SHIPPING = "etl/log/shipping.py"
+_SPREAD = "tests/unit/etl/lake/engines/test_spread.py"
 _LISTED = "sealed = self.store.sealed() if scope.version is None else {}"
 
 MUTANTS = (
@@ -196,6 +197,20 @@ MUTANTS = (
             'self._put(key, data, "create")',
             'self._put(key, data, "overwrite")',
         ),
+    ),
+    _mutant(
+        "a task that forgets a bucket believed",
+        f"{_SPREAD}::test_nothing_is_committed_unless_every_line_is_there_once[lose_a_bucket]",
+        (
+            "etl/lake/engines/spread.py",
+            "            _require(_lines(result",
+            "            (lambda *_: None)(_lines(result",
+        ),
+    ),
+    _mutant(
+        "one tenant in two buckets",
+        f"{_SPREAD}::test_a_repeat_in_another_group_is_found",
+        ("etl/lake/engines/shuffle.py", "hash(tenant_id)", "hash(received_at)"),
     ),
     _mutant(
         "live view reading the snapshot before the segments",

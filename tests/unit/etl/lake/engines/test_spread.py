@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from engine_tools import ROUNDS_AT, InlineWorkers, compact_by, rows, seal_round, watermarks
+from engine_tools import ROUNDS_AT, SERIES, InlineWorkers, compact_by, rows, seal_round, watermarks
 from examples import share
 from log_tools import Killed, Shop, event, killed_before
 
@@ -91,6 +91,16 @@ def test_a_pass_grows_with_the_workers(shop):
     workers = InlineWorkers(4)
     assert compact_by(shop, workers).lines == 80
     assert [sum(item.lines for item in task.sources) for task in read_tasks(workers)] == [20] * 4
+
+
+def test_a_repeat_in_another_group_is_found(shop):
+    """Both are in the bucket of their tenant."""
+    for after_s, series in enumerate(SERIES):
+        shop.seal(event(after_s, dedupe_key="id:a"), series=series)
+    workers = InlineWorkers(3)
+    outcome = compact_by(shop, workers)
+    assert (outcome.rows, outcome.duplicates) == (1, 2)
+    assert (len(read_tasks(workers)), len(write_tasks(workers))) == (3, 1)
 
 
 def test_a_missing_key_file_is_made_again(shop):
