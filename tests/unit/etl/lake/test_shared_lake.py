@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import time
@@ -22,10 +21,9 @@ from etl.directory.tenant_reference import TenantNames
 from etl.lake import commits, parquet, table_store
 from etl.lake.compaction import CompactionPlan
 from etl.lake.engines import opening
-from etl.lake.errors import LakeError, LakeTaken, LakeUnavailable, VersionNotFound
+from etl.lake.errors import LakeError, LakeUnavailable, VersionNotFound
 from etl.lake.opening import LakePlace, open_lake
 from etl.lake.shared import file_cache
-from etl.lake.shared.lease import Terms
 from etl.lake.shared.table import Bucket
 from etl.lake.store import LocalLake
 from etl.lake.table_store import name_of
@@ -209,34 +207,6 @@ def test_a_vacuum_deletes_nothing_that_can_still_be_committed(shop, warehouses, 
     monkeypatch.setattr(table_store, "unused_files", listed)
     found = two.lake.table(EVENTS).unused(retention_hours=0)
     assert [name for name in found if name.endswith(".parquet")] == [stray.removeprefix("events/")]
-
-
-def test_one_warehouse_at_a_time_changes_the_lake(shop, warehouses):
-    """The others are refused until it ends, or until it has not been heard of for a while."""
-    shop.seal(event(0))
-    one, two = warehouses
-    with one.lake.locked():
-        with pytest.raises(LakeTaken, match="the warehouse on one changes the lake"):
-            two.compact()
-        content = json.loads(one.bucket.objects.get("compactor"))
-        one.bucket.objects.put("compactor", json.dumps(content | {"until_s": 0}).encode())
-        assert two.compact().rows == 1
-    assert one.bucket.objects.listed("compactor") == []
-
-
-def test_a_service_keeps_its_next_turn(shop, warehouses, tmp_path):
-    """Another service stands by, and a command does not wait for it."""
-    one, command = warehouses
-    service = Terms(reserve_s=60.0, wait_s=0.0)
-    first = Warehouse(tmp_path / "first", one.bucket, one.log, service)
-    second = Warehouse(tmp_path / "second", one.bucket, one.log, service)
-    shop.seal(event(0))
-    first.compact()
-    with pytest.raises(LakeTaken, match="the warehouse on first has the next turn"):
-        second.compact()
-    first.compact()
-    command.compact()
-    second.compact()
 
 
 def test_maintenance_and_erasure_reach_every_machine(shop, warehouses):
