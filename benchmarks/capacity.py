@@ -162,6 +162,7 @@ _ROWS: Mapping[str, Callable[[Plan], str]] = {
     "workers": lambda plan: f"{plan.workers:,}",
     "lakes, each with one compactor": lambda plan: f"{plan.lakes:,}",
     "cores that compactors use": lambda plan: f"{plan.compactor_cores:,.1f}",
+    "cores that compactions of one lake would use": lambda plan: f"{plan.one_lake_cores:,.1f}",
     "machines": lambda plan: f"{plan.machines:,}",
     "requests in, Mbit/s": lambda plan: f"{plan.in_mbit_per_s:,.0f}",
     "log, GB per day": lambda plan: f"{plan.log_gb_per_day:,.0f}",

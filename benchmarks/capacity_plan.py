@@ -106,6 +106,8 @@ class Plan:
     """The lakes that share the events by shop, each with a compactor of its own."""
     compactor_cores: float
     """The cores that all compactors use, with merging and reading ahead."""
+    one_lake_cores: float
+    """The cores that compactions would use if one lake held all events."""
     machines: int
     in_mbit_per_s: float
     log_gb_per_day: float
@@ -147,6 +149,7 @@ def plan(events_per_s: float, costs: Costs, requests: StorageRequests, operator:
         workers=workers,
         lakes=lakes,
         compactor_cores=used,
+        one_lake_cores=compactor_cores(events_per_s, costs),
         machines=machines,
         in_mbit_per_s=events_per_s * costs.request_bytes(operator.batched_share) * 8 / 1e6,
         log_gb_per_day=a_day * costs.log_bytes / GB,

@@ -105,6 +105,8 @@ def test_the_keys_of_a_day_lower_the_limit_of_a_compactor() -> None:
     files = capacity_plan.key_files(limit, costs)
     assert limit * (5 + files * 0.05) == pytest.approx(1e6)
     assert limit < 40_000
+    planned = capacity_plan.plan(4 * limit, costs, REQUESTS, OPERATOR)
+    assert planned.one_lake_cores > 2 * planned.compactor_cores
 
 
 def test_a_pass_costs_something_even_if_it_has_no_event() -> None:
