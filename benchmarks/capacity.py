@@ -71,6 +71,7 @@ def report(chosen: Size, operator: Operator) -> str:
     """Measure, and return the tables."""
     machine = f"{card.machine()}. {card.software()}. {card.load()}\n"
     costs = capacity_costs.measure(chosen)
+    tell(costs_table(costs))
     requests = capacity_storage.measure(chosen)
     checked = capacity_check.measure(chosen, costs)
     tables = (

@@ -24,7 +24,7 @@ from benchmarks.readme import Table
 from benchmarks.rounds import tell
 from benchmarks.size import Size
 
-COMPACTED_EVENTS = 1_000_000
+COMPACTED_EVENTS = 500_000
 TAIL_EVENTS = 300_000
 SEARCHED_FILES, FILE_EVENTS = 8, 600_000
 _FEW_EVENTS = 1_000
