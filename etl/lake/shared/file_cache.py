@@ -19,6 +19,7 @@ from etl.lake.tables import PARTITION
 
 KEPT_FOR_S = 900.0
 """Longer than any report may take."""
+_TOUCHED_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,15 @@ class FileCache:
         return any(copies)
 
     def _touch(self, name: str) -> bool:
-        """Mark a copy as used now; return whether there is one."""
+        """Mark a copy as used now; return whether there is one.
+
+        By the time of its last access: DuckDB reads a footer again if the file was modified.
+        """
+        path, now_s = self.folder / name, time.time()
         with suppress(FileNotFoundError):
-            os.utime(self.folder / name)
+            found = path.stat()
+            if now_s - found.st_atime > _TOUCHED_EVERY_S:
+                os.utime(path, (now_s, found.st_mtime))
             return True
         return False
 
@@ -76,7 +83,7 @@ def copies_in(folder: Path) -> Iterator[Copy]:
         with suppress(FileNotFoundError):
             found = path.stat()
             name = f"{path.parent.name}/{path.name}"
-            yield Copy(path, name, found.st_size, found.st_mtime)
+            yield Copy(path, name, found.st_size, max(found.st_atime, found.st_mtime))
 
 
 def evict(folders: Sequence[Path], *, bytes_max: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import time
@@ -440,3 +441,15 @@ def test_old_days_and_new_columns_reach_the_bucket(shop, warehouses, bucket):
     assert dropped.dropped_partitions == 1
     assert one.event_ids() == []
     assert one.query("SELECT count(*) FROM duplicates") == [(2,)]
+
+
+def test_a_question_marks_its_files_as_used_and_not_as_changed(shop, warehouses):
+    """DuckDB would read their footers again for each question."""
+    shop.seal(event(0))
+    one, _ = warehouses
+    one.compact()
+    (path,) = one.layout.lake.glob("events/event_date=*/*.parquet")
+    os.utime(path, (1.0, 2.0))
+    assert one.event_ids() == ["e0"]
+    assert path.stat().st_mtime == 2.0
+    assert path.stat().st_atime > 2.0
