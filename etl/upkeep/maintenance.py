@@ -136,22 +136,28 @@ class _TableMaintenance:
 
     def run(self) -> None:
         parquet.sweep(self.folder)
-        try:
+        with self._noting_conflict():
             if days_kept := self.plan.days_kept(self.snapshot.table):
                 self._drop(self.today - timedelta(days=days_kept))
             for group in list(self._merge_groups()):
                 self._merge(group)
+        if self.snapshot.table.is_keyed:
+            self._make_key_files()
+        with self._noting_conflict():
+            self._vacuum()
+        self._clean_log()
+
+    @contextmanager
+    def _noting_conflict(self) -> Iterator[None]:
+        """End the body when another process has changed the table; the next run continues."""
+        try:
+            yield
         except CommitFailedError as error:
-            # Another process maintains or erases this table; the next run starts from its version.
             self.outcome.conflicts.append(f"{self.snapshot.table.name}: {error}")
             log.warning(
                 "another process changed the table during maintenance",
                 extra={"fields": {"why": str(error)}},
             )
-        if self.snapshot.table.is_keyed:
-            self._make_key_files()
-        self._vacuum()
-        self._clean_log()
 
     def _drop(self, oldest_kept: date) -> None:
         before = max(str(oldest_kept), self.snapshot.property(RETAINED_FROM) or "")

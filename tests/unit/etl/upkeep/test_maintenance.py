@@ -18,7 +18,7 @@ from etl.lake.errors import VersionNotFound
 from etl.lake.rewrite import Rewrite
 from etl.lake.snapshot import RETAINED_FROM, ListedFile, Snapshot
 from etl.lake.table_store import LocalTable
-from etl.lake.tables import EVENTS
+from etl.lake.tables import EVENTS, TABLES
 from etl.upkeep import check, maintenance, merging, vacuum
 from etl.upkeep.maintenance import MaintenancePlan
 
@@ -344,3 +344,16 @@ def test_after_a_conflict_no_file_of_the_other_process_is_deleted(filled, monkey
     outcome = maintenance.run(filled.data, plan, time.time() + HOUR_S)
     assert [conflict.partition(":")[0] for conflict in outcome.conflicts] == ["events"]
     assert filled.query(ALL) == before
+
+
+def test_a_lost_vacuum_ends_no_run(filled, monkeypatch):
+    """A lake in a bucket makes a commit to find unused files, which another warehouse may win."""
+
+    def lose(self, *, retention_hours):
+        raise CommitFailedError("Concurrent transaction failed.")
+
+    monkeypatch.setattr(LocalTable, "unused", lose)
+    outcome = keep_up(filled)
+    assert [conflict.partition(":")[0] for conflict in outcome.conflicts] == [
+        table.name for table in TABLES
+    ]
