@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deltalake import CommitProperties, Schema, Transaction
+from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
 from etl.lake import delta_log
+from etl.lake.errors import LakeTaken
 from etl.lake.snapshot import ListedFile, Snapshot
 from etl.lake.table_store import TableStore, name_of
 from etl.lake.tables import PARTITION
@@ -44,7 +46,7 @@ def open_or_create(store: TableStore) -> Snapshot:
     """Return the newest snapshot of a table, durable, for a caller that will commit to it.
 
     The Delta log is repaired first, a missing table is created, and columns that a newer version
-    of beaconlog defines are added. Raises LakeError.
+    of beaconlog defines are added. Raises LakeError; LakeTaken if another process changes it too.
     """
     store.prepare()
     snapshot = Snapshot.of(store)
@@ -54,8 +56,11 @@ def open_or_create(store: TableStore) -> Snapshot:
     new = [field for field in wanted if field.name not in present]
     if not new:
         return snapshot
-    with store.committing(delta) as committed:
-        committed.alter.add_columns(new)
+    try:
+        with store.committing(delta) as committed:
+            committed.alter.add_columns(new)
+    except CommitFailedError as error:
+        raise LakeTaken(f"table {store.table.name} is changed by another process") from error
     return Snapshot.of(store)
 
 
@@ -81,9 +86,15 @@ def commit(
 def replace(snapshot: Snapshot, change: Change) -> int:
     """Replace files of the table; return the new version.
 
-    delta-rs lets two commits remove the same file. So each call moves the version of one shared
-    app id: of two calls from one snapshot, the second raises CommitFailedError.
+    delta-rs lets two commits remove the same file, and a commit remove a file that is gone. So each
+    call moves the version of one shared app id: of two calls from one snapshot, the second raises
+    CommitFailedError. So does one whose files another process has replaced before the snapshot.
     """
+    gone = {file.path for file in change.removed} - {file.path for file in snapshot.listed()}
+    if gone:
+        raise CommitFailedError(
+            f"another process has replaced {min(gone)} of {snapshot.table.name}"
+        )
     turn = {_MAINTENANCE: snapshot.watermark(_MAINTENANCE) + 1}
     return _commit(snapshot, change, turn)
 

@@ -89,7 +89,7 @@ class TableStore(Protocol):
         """Return the names of the files that no version of the last hours uses.
 
         Key files are always among them if they are older. No other process can commit such a file
-        later.
+        later. Raises CommitFailedError if one commits meanwhile: nothing may be deleted then.
         """
 
     def present(self, names: Sequence[str]) -> set[str]:

@@ -16,7 +16,7 @@ from etl.lake.table_store import TableStore
 def delete_files(store: TableStore, *, retention_hours: int) -> int:
     """Delete the files that no version of the last `retention_hours` uses, durably.
 
-    Return the number of data files. Raises LakeError.
+    Return the number of data files. Raises LakeError, CommitFailedError.
     """
     unused = store.unused(retention_hours=retention_hours)
     listed_keys = [name for name in unused if name.endswith(key_format.SUFFIX)]

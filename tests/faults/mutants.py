@@ -44,6 +44,7 @@ _COMMITS = "etl/lake/commits.py"
 _KEY_FORMAT = "etl/lake/keys/format.py"
 _KEY_FILES = "tests/unit/etl/lake/keys/test_key_files.py"
 _KEYED_LAKE = "tests/unit/etl/lake/keys/test_keyed_lake.py"
+_SUSPENDED = "tests/unit/etl/lake/test_suspended_warehouses.py"
 _TAIL = "etl/lake/live/tail.py"
 _SHIPPING = "etl/log/shipping.py"
 _SPREAD = "tests/unit/etl/lake/engines/test_spread.py"
@@ -376,6 +377,11 @@ MUTANTS = (
             "    turn = {_MAINTENANCE: snapshot.watermark(_MAINTENANCE) + 1}\n",
             "    turn: dict[str, int] = {}\n",
         ),
+    ),
+    _mutant(
+        "files replaced that another maintainer has replaced before",
+        f"{_SUSPENDED}::test_a_maintenance_that_was_suspended_merges_no_file_a_second_time",
+        (_COMMITS, "    if gone:\n", "    if not gone and gone:\n"),
     ),
     _mutant(
         "a vacuum that a suspended compactor can commit after",

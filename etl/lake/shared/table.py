@@ -9,11 +9,12 @@ a commit of its own after it has listed the files; and every attempt gives its f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
 
 from etl.lake import commits, table_store
 from etl.lake.errors import LakeUnavailable, lake_errors
@@ -62,7 +63,8 @@ class SharedTable:
     def prepare(self) -> None:
         self.refresh()
         if not DeltaTable.is_deltatable(str(self.folder)):
-            with self._errors():
+            # Of two that create it at the same time, the second uses the first one's.
+            with self._errors(), suppress(CommitFailedError):
                 table_store.create(self._url, self.table, self._bucket.options)
             self.refresh()
 
