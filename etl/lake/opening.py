@@ -27,14 +27,16 @@ _DELTA_OPTIONS = {
 class LakePlace:
     """The URL of a lake, empty for that of the data folder, and the bytes of it to keep copies of.
 
-    After a job, a lake in object storage keeps the next turn for this process for `reserve_s`. A
-    job that finds another one at work waits for `wait_s`.
+    Copies of files leave `disk_free_bytes_min` free on the disk. After a job, a lake in object
+    storage keeps the next turn for this process for `reserve_s`. A job that finds another one at
+    work waits for `wait_s`.
     """
 
     url: str = ""
     cache_bytes_max: int = CACHE_BYTES_MAX
     reserve_s: float = 0.0
     wait_s: float = 60.0
+    disk_free_bytes_min: int = 0
 
 
 def open_lake(layout: Layout, place: LakePlace) -> LakeStore:
@@ -55,7 +57,13 @@ def open_lake(layout: Layout, place: LakePlace) -> LakeStore:
     bucket = Bucket(objects, uploads, url, _DELTA_OPTIONS)
     terms = Terms(place.reserve_s, place.wait_s)
     lease = Lease(objects, lambda: _holder(layout), socket.gethostname(), terms)
-    return SharedLake(bucket, layout, lease, cache_bytes_max=place.cache_bytes_max)
+    return SharedLake(
+        bucket,
+        layout,
+        lease,
+        cache_bytes_max=place.cache_bytes_max,
+        disk_free_bytes_min=place.disk_free_bytes_min,
+    )
 
 
 def _holder(layout: Layout) -> str:

@@ -70,7 +70,11 @@ def lake_store(loaded: Settings) -> LakeStore:
         require_object_storage()
     if object_store.overlap(loaded.log_url, loaded.lake_url):
         fail(object_store.OVERLAP)
-    place = LakePlace(loaded.lake_url, loaded.lake_cache_bytes_max)
+    place = LakePlace(
+        loaded.lake_url,
+        loaded.lake_cache_bytes_max,
+        disk_free_bytes_min=loaded.disk_free_bytes_min,
+    )
     try:
         return open_lake(Layout(loaded.data.absolute()), place)
     except DataFolderError as error:

@@ -39,4 +39,10 @@ def warehouse_options(settings: Settings) -> WarehouseOptions:
 def _lake_place(settings: Settings) -> LakePlace:
     """Return the place of the lake, for a process that compacts it again and again."""
     reserve_s = _TURNS_KEPT * max(settings.compact_interval_s, _TURN_MIN_S)
-    return LakePlace(settings.lake_url, settings.lake_cache_bytes_max, reserve_s, wait_s=0.0)
+    return LakePlace(
+        settings.lake_url,
+        settings.lake_cache_bytes_max,
+        reserve_s,
+        wait_s=0.0,
+        disk_free_bytes_min=settings.disk_free_bytes_min,
+    )

@@ -36,6 +36,7 @@ class Warehouse:
     log: SegmentStore
     terms: Terms = field(default_factory=lambda: Terms(wait_s=0.0))
     cache_bytes_max: int = 1 << 30
+    disk_free_bytes_min: int = 0
     lake: SharedLake = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,7 +44,11 @@ class Warehouse:
         self.layout.prepare()
         lease = Lease(self.bucket.objects, lambda: self.data.name, self.data.name, self.terms)
         self.lake = SharedLake(
-            self.bucket, self.layout, lease, cache_bytes_max=self.cache_bytes_max
+            self.bucket,
+            self.layout,
+            lease,
+            cache_bytes_max=self.cache_bytes_max,
+            disk_free_bytes_min=self.disk_free_bytes_min,
         )
 
     def compact(self, plan: CompactionPlan = ONCE, *, after_s: float = 0.0) -> CompactionResult:

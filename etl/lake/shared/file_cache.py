@@ -1,5 +1,7 @@
 """The local copies of a table's Parquet and key files, which never change.
 
+Each appears as soon as it is whole, so a fetch that fails is continued by the next one.
+
 Copies are deleted when all of a lake exceed a size, least recently used first; but never one that
 was used within the last KEPT_FOR_S, because a question may read it. A file that is deleted while it
 is open can be read to its end.
@@ -8,40 +10,75 @@ is open can be read to its end.
 from __future__ import annotations
 
 import os
+import shutil
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from threading import Lock
 
-from etl.lake.shared.downloads import Downloads
+from etl.lake.errors import LakeUnavailable
+from etl.lake.shared.downloads import Downloads, in_parallel
 from etl.lake.tables import PARTITION
 
 KEPT_FOR_S = 900.0
 """Longer than any report may take."""
 _TOUCHED_EVERY_S = 60.0
+FETCH_TIMEOUT_S = 300.0
+_LOCKS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class FileCache:
-    """The copies of one table's files in `folder`; `names` are relative to it."""
+    """The copies of one table's files in `folder`; `names` are relative to it.
+
+    A fetch leaves `disk_free_bytes_min` free on the disk. Threads may share it.
+    """
 
     downloads: Downloads
     table: str
     folder: Path
+    disk_free_bytes_min: int
+    _locks: tuple[Lock, ...] = field(
+        default_factory=lambda: tuple(Lock() for _ in range(_LOCKS)), init=False, repr=False
+    )
 
-    def fetch(self, names: Sequence[str]) -> bool:
-        """Copy the files that are not here; return whether any was. Raises ObjectStoreError."""
+    def fetch(self, names: Sequence[str], sizes: Mapping[str, int]) -> None:
+        """Copy the files that are not here; `sizes` are the bytes of those that are known.
+
+        Raises LakeUnavailable if there is no room for them, or if they take too long;
+        ObjectStoreError; OSError.
+        """
         missing = [name for name in names if not self._touch(name)]
         if not missing:
-            return False
+            return
+        self._require_room(sum(sizes.get(name, 0) for name in missing))
         for partition in {name.partition("/")[0] for name in missing}:
             (self.folder / partition).mkdir(parents=True, exist_ok=True)
-        copies = self.downloads.get([f"{self.table}/{name}" for name in missing])
-        for name, copy in zip(missing, copies, strict=True):
-            if copy:
-                copy.replace(self.folder / name)
-        return any(copies)
+        deadline_s = time.monotonic() + FETCH_TIMEOUT_S
+        in_parallel(partial(self._fetch, deadline_s), missing)
+
+    def _require_room(self, size_bytes: int) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        free_bytes = shutil.disk_usage(self.folder).free
+        if size_bytes and free_bytes - size_bytes < self.disk_free_bytes_min:
+            raise LakeUnavailable(
+                f"{self.folder}: no room for copies of {size_bytes} bytes, because {free_bytes} "
+                f"are free and {self.disk_free_bytes_min} must stay free; ask about a shorter "
+                "period, or make room"
+            )
+
+    def _fetch(self, deadline_s: float, name: str) -> None:
+        if time.monotonic() >= deadline_s:
+            raise LakeUnavailable(
+                f"files of the lake could not be copied to {self.folder} within "
+                f"{FETCH_TIMEOUT_S:g} s; try again, it goes on from there"
+            )
+        with self._locks[hash(name) % len(self._locks)]:  # of two threads, one downloads it
+            if not self._touch(name):
+                self.downloads.copy(f"{self.table}/{name}", self.folder / name)
 
     def _touch(self, name: str) -> bool:
         """Mark a copy as used now; return whether there is one.

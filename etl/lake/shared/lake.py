@@ -38,14 +38,29 @@ class SharedLake:
     """The lake store (see `etl.lake.store`) in object storage. Threads may share it."""
 
     def __init__(
-        self, bucket: Bucket, layout: Layout, lease: Lease, *, cache_bytes_max: int
+        self,
+        bucket: Bucket,
+        layout: Layout,
+        lease: Lease,
+        *,
+        cache_bytes_max: int,
+        disk_free_bytes_min: int,
     ) -> None:
-        """Keep copies of the lake in `bucket` in a data folder, up to about `cache_bytes_max`."""
+        """Keep copies of the lake in `bucket` in a data folder, up to about `cache_bytes_max`.
+
+        The copies of its files leave `disk_free_bytes_min` free on the disk.
+        """
         self._bucket, self._layout, self._lease = bucket, layout, lease
         self._cache_bytes_max = cache_bytes_max
         self._downloads = Downloads(bucket.objects, layout.downloads)
         self._tables = {
-            table.name: SharedTable(bucket, self._downloads, layout.table(table.name), table)
+            table.name: SharedTable(
+                bucket,
+                self._downloads,
+                layout.table(table.name),
+                table,
+                disk_free_bytes_min=disk_free_bytes_min,
+            )
             for table in TABLES
         }
         self._is_known = False

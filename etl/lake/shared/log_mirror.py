@@ -16,9 +16,10 @@ from pathlib import Path
 
 from etl.lake import delta_log
 from etl.lake.shared.downloads import Downloads
-from etl.object_store import Listed
+from etl.object_store import Listed, ObjectStoreError
 
 _BATCH = 64
+_ATTEMPTS_MAX = 10
 _SAME_S = 0.001
 _LISTED_WHOLE_EVERY_S = 3_600.0
 _LISTED_WHOLE_EVERY_VERSIONS = 120
@@ -79,17 +80,31 @@ class LogMirror:
         versions = [_version(self._name(item)) for item in new]
         if versions != list(range(newest + 1, newest + 1 + len(new))):
             return False
-        self._copy([item for item in new if not self._is_copied(item)])
+        if not self._copy([item for item in new if not self._is_copied(item)]):
+            return False
         self._newest = newest + len(new)
         return True
 
     def _copy_all(self) -> None:
-        """Make the folder hold the whole log. Checkpoints come first: entries may need them."""
+        """Make the folder hold the whole log, although another machine may delete old entries."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        for _ in range(_ATTEMPTS_MAX):
+            if self._copy_listed():
+                return
+        where = f"{self._objects.name}/{self._below}"
+        raise ObjectStoreError(f"{where}: objects are deleted while they are copied; ask again")
+
+    def _copy_listed(self) -> bool:
+        """Copy all that is listed; return False if some of it was deleted since.
+
+        A checkpoint may then replace it that is not in this listing. Checkpoints are copied first,
+        because entries may need them.
+        """
         listed = self._objects.listed(self._below)
         names = {self._name(item) for item in listed}
         missing = [item for item in listed if not self._is_copied(item)]
-        self._copy(sorted(missing, key=lambda item: _is_entry(self._name(item))))
+        if not self._copy(sorted(missing, key=lambda item: _is_entry(self._name(item)))):
+            return False
         newest = max((_version(name) for name in names if _is_entry(name)), default=-1)
         gone = (name for name in os.listdir(self._folder) if name not in names)
         # Another process may have copied an entry that was put since the listing.
@@ -98,6 +113,7 @@ class LogMirror:
                 (self._folder / name).unlink(missing_ok=True)
         self._newest = newest if newest >= 0 else None
         self._listed_whole = newest, time.time()
+        return True
 
     def _is_copied(self, item: Listed) -> bool:
         with suppress(FileNotFoundError):
@@ -106,15 +122,19 @@ class LogMirror:
             return is_same_time and there.st_size == item.size_bytes
         return False
 
-    def _copy(self, items: Sequence[Listed]) -> None:
-        """Copy objects so that they appear in their order."""
+    def _copy(self, items: Sequence[Listed]) -> bool:
+        """Copy objects so that they appear in their order; return whether all of them exist."""
+        all_exist = True
         for start in range(0, len(items), _BATCH):
             part = items[start : start + _BATCH]
-            copies = self._downloads.get([item.key for item in part])
-            for item, copy in zip(part, copies, strict=True):
-                if copy:  # else it was deleted since it was listed
+            with self._downloads.batch([item.key for item in part]) as copies:
+                for item, copy in zip(part, copies, strict=True):
+                    if copy is None:
+                        all_exist = False
+                        continue
                     os.utime(copy, (item.modified_s, item.modified_s))
                     copy.replace(self._folder / self._name(item))
+        return all_exist
 
     def _name(self, item: Listed) -> str:
         return item.key.removeprefix(self._below)

@@ -44,13 +44,21 @@ class Bucket:
 class SharedTable:
     """One table of a lake in object storage. Threads may share it."""
 
-    def __init__(self, bucket: Bucket, downloads: Downloads, folder: Path, table: Table) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        downloads: Downloads,
+        folder: Path,
+        table: Table,
+        *,
+        disk_free_bytes_min: int,
+    ) -> None:
         """Keep the copies of the table in `folder`."""
         self.folder, self.table = folder, table
         self._bucket = bucket
         self._url = f"{bucket.url}/{table.name}"
         self._mirror = LogMirror(downloads, table.name, folder)
-        self._cache = FileCache(downloads, table.name, folder)
+        self._cache = FileCache(downloads, table.name, folder, disk_free_bytes_min)
         self._sizes: dict[str, int] = {}
         """The sizes of the files of the newest version and of the one before."""
         self._newest: Snapshot = Snapshot.empty(table)
@@ -103,7 +111,7 @@ class SharedTable:
 
     def _fetch(self, names: Sequence[str]) -> None:
         with self._errors():
-            self._cache.fetch(names)
+            self._cache.fetch(names, self._sizes)
 
     def size_bytes(self, path: str) -> int | None:
         if name_of(path) not in self._sizes:

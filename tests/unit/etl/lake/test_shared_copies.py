@@ -1,0 +1,146 @@
+"""The copies of a lake in object storage: of the Delta logs, and of fetched files."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from log_tools import DAY_S, Shop, event
+from object_tools import FolderObjects
+from shared_lake_tools import Warehouse
+
+from etl.lake.errors import LakeUnavailable
+from etl.lake.shared import file_cache
+from etl.lake.shared.table import Bucket
+from etl.lake.tables import EVENTS
+from etl.log.store import LocalLog
+from etl.object_store import Listed, ObjectStoreError
+
+
+class Machines:
+    """Two machines that share a lake; `objects` are the requests of the second one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.shop = Shop(folder / "log")
+        self.log, self.url = LocalLog.of(self.shop.layout), str(folder / "bucket")
+        self.objects = FolderObjects(folder / "bucket")
+        self.one = Warehouse(
+            folder / "one", self._bucket(FolderObjects(folder / "bucket")), self.log
+        )
+        self.folder = folder / "two"
+        self.two = self.restarted()
+
+    def _bucket(self, objects: FolderObjects) -> Bucket:
+        return Bucket(objects, objects, self.url, {})
+
+    def restarted(self, **options: int) -> Warehouse:
+        """Return the second machine as a new process."""
+        return Warehouse(self.folder, self._bucket(self.objects), self.log, **options)
+
+    def fill(self, start: int, end: int) -> None:
+        """Commit events of as many days."""
+        for number in range(start, end):
+            self.shop.seal(event(number * DAY_S))
+            self.one.compact()
+
+    def clean(self) -> None:
+        """Delete the entries before the newest version of the events."""
+        newest = self.one.lake.load(EVENTS).version
+        assert newest is not None
+        self.one.lake.table(EVENTS).checkpoint(newest)
+        self.one.lake.table(EVENTS).delete_entries_before(newest)
+
+    def left(self) -> list[str]:
+        """Return the temporary files of the second machine's downloads."""
+        return [path.name for path in self.two.layout.downloads.glob("*")]
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Machines:
+    return Machines(tmp_path)
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_entries_deleted_after_a_listing_leave_no_gap(machines, monkeypatch, known):
+    """On a new machine, whose listing lacks the checkpoint, and on one that had begun."""
+    machines.fill(0, 1)
+    if known:
+        machines.two.event_ids()
+    machines.fill(1, 4)
+    listed, pending = machines.objects.listed, [machines.clean]
+
+    def overtaken(below: str = "", after: str = "") -> list[Listed]:
+        found = listed(below, after)
+        if pending and below.startswith("events/_delta_log/"):
+            pending.pop()()
+        return found
+
+    monkeypatch.setattr(machines.objects, "listed", overtaken)
+    assert len(machines.two.event_ids()) == 4
+    log = machines.two.layout.lake / "events/_delta_log"
+    newest = machines.one.lake.load(EVENTS).version
+    names = sorted(path.name for path in log.glob("0*"))
+    assert names == [f"{newest:020}.checkpoint.parquet", f"{newest:020}.json"]
+    assert machines.left() == []
+
+
+def test_a_fetch_that_fails_is_continued(machines, monkeypatch):
+    """The files that were whole stay, and no temporary file does."""
+    machines.fill(0, 3)
+    download, refused = machines.objects.download, []
+
+    def failing(key: str, path: Path) -> None:
+        if key.endswith(".parquet") and "11-24" in key and not refused:
+            refused.append(key)
+            raise ObjectStoreError("the server does not answer")
+        download(key, path)
+
+    monkeypatch.setattr(machines.objects, "download", failing)
+    with pytest.raises(LakeUnavailable, match="the server does not answer"):
+        machines.two.event_ids()
+    assert 1 <= len(machines.two.copies()) <= 2
+    assert machines.left() == []
+    assert len(machines.two.event_ids()) == 3
+
+
+def test_two_questions_download_a_file_once(machines, monkeypatch):
+    machines.fill(0, 1)
+    download, begun, calls = machines.objects.download, threading.Event(), []
+    snapshot = machines.two.lake.load(EVENTS)
+
+    def noted(key: str, path: Path) -> None:
+        calls.append(key)
+        begun.set()
+        other.join(0.2)  # it ends only where nothing holds it back
+        download(key, path)
+
+    def second() -> None:
+        begun.wait(20)
+        snapshot.fetch()
+
+    monkeypatch.setattr(machines.objects, "download", noted)
+    other = threading.Thread(target=second)
+    other.start()
+    snapshot.fetch()
+    other.join(20)
+    assert len(calls) == 1
+
+
+def test_a_fetch_leaves_room_on_the_disk(machines):
+    """Collectors refuse events when it is full."""
+    machines.fill(0, 1)
+    free_bytes = shutil.disk_usage(machines.folder).free
+    full = machines.restarted(disk_free_bytes_min=2 * free_bytes)
+    with pytest.raises(LakeUnavailable, match="make room"):
+        full.event_ids()
+    assert full.copies() == []
+
+
+def test_a_fetch_ends_after_a_while(machines, monkeypatch):
+    """A question must not wait for the copies of a whole lake."""
+    machines.fill(0, 1)
+    monkeypatch.setattr(file_cache, "FETCH_TIMEOUT_S", 0.0)
+    with pytest.raises(LakeUnavailable, match="try again"):
+        machines.two.event_ids()
