@@ -20,7 +20,7 @@ from etl.lake.tables import PARTITION, Table
 from etl.reports.spark import transpile
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 _TYPES = {"VARCHAR": "STRING", "TIMESTAMPTZ": "TIMESTAMP"}
 """DuckDB's name of a type -> Spark's, where they differ."""
@@ -38,12 +38,13 @@ def view_events(spark: SparkSession, events: Snapshot) -> None:
         for number, files in enumerate(_generations(events))
     )
     nothing = f"SELECT {events.table.read(events.table.stored)} LIMIT 0"
-    _view(spark, "every_event", every or nothing)
-    counted = "FROM every_event"
+    counted = _query(spark, every or nothing)
+    counted.createOrReplaceTempView("every_event")
     if events.watermark(SIGNED):
-        found = outranked("every_event", "every_event")
-        counted = f"FROM every_event ANTI JOIN ({found}) AS superseded USING (series, seq)"
-    _view(spark, "events", f"SELECT {', '.join(events.table.columns)} {counted}")
+        superseded = _query(spark, outranked("every_event", "every_event"))
+        # They are few, so the events need not be shuffled.
+        counted = counted.join(superseded.hint("broadcast"), ["series", "seq"], "left_anti")
+    counted.createOrReplaceTempView("events")
 
 
 def view_names(spark: SparkSession, names: Names) -> None:
@@ -89,5 +90,5 @@ def _view_files(spark: SparkSession, table: Table, number: int, files: Sequence[
     return f"SELECT {table.read(missing)} FROM files_{number}"
 
 
-def _view(spark: SparkSession, name: str, sql: str) -> None:
-    spark.sql(transpile.query(sql)).createOrReplaceTempView(name)
+def _query(spark: SparkSession, sql: str) -> DataFrame:
+    return spark.sql(transpile.query(sql))
