@@ -33,7 +33,7 @@ _TOKEN = "a-token-of-the-chaos"
 _AUTHORIZATION = {"Authorization": f"Bearer {_TOKEN}"}
 _CLIENTS_EACH = 2
 _TAIL_LINES = 40
-_COMPACTED_S = 150.0  # a lease that was taken by a clock ahead expires later
+_COMPACTED_S = 150.0  # a standby waits until it has seen a lease unchanged for 30 s
 _SETTINGS = {
     "segment_age_s": 0.2,
     "compact_interval_s": 1,

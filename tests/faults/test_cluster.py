@@ -107,7 +107,7 @@ def strike_all(cluster: Cluster, load: Load, story: Story) -> Counter[str]:
 
 
 def replace(zombie: str, cluster: Cluster, story: Story) -> None:
-    """Stop a compactor until the standby, to whose clock its lease has expired, has compacted."""
+    """Stop a compactor until the standby, by a clock that is ahead, has compacted."""
     known = faults(cluster)
     [standby] = (name for name in WAREHOUSES if name != zombie)
     with story.of(known[f"pause {zombie}"]), story.of(known[f"clock of {standby} +60 s"]):

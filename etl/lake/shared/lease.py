@@ -1,22 +1,27 @@
 """The lease of the warehouse that changes a lake in object storage: the object `compactor`.
 
 It only saves work. Two warehouses that both believe to hold it do not harm each other, because the
-first commit makes the other's fail. A holder that stops without releasing it is succeeded after
-TTL_S, by the clocks of the machines.
+first commit makes the other's fail.
+
+Its content differs at each renewal, and states for how many seconds it holds. Another warehouse
+takes over once it has seen the same content for as long, by its own monotonic clock: the clocks of
+the machines may differ. A holder that hangs is succeeded too, because it renews for RENEWED_FOR_S.
 
 After a run the holder keeps the next turn for `reserve_s`, so that one warehouse goes on and the
-others stand by. A command reserves nothing, and passes the reservations of others.
+others stand by. A run that failed keeps nothing: the next one may be another warehouse's. A command
+reserves nothing, and passes the reservations of others.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
 
 from etl.lake.errors import LakeTaken, LakeUnavailable
 from etl.object_store import ObjectExists, ObjectMissing, ObjectStore, ObjectStoreError
@@ -24,7 +29,9 @@ from etl.object_store import ObjectExists, ObjectMissing, ObjectStore, ObjectSto
 log = logging.getLogger(__name__)
 
 NAME = "compactor"
+RENEWING = "renew the lease"
 TTL_S = 30.0
+RENEWED_FOR_S = 3_600.0
 _RENEWED_EVERY_S = TTL_S / 3
 _POLL_S = 0.5
 
@@ -39,15 +46,16 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """The content of the object; `until_s` is Unix time."""
+    """The content of the object; `renewal` makes it differ from the one before."""
 
     id: str
     host: str
-    until_s: float
+    for_s: float
     is_running: bool
+    renewal: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lease:
     """The lease as one holder sees it, which has one process at a time; `holder` returns its id."""
 
@@ -55,21 +63,36 @@ class Lease:
     holder: Callable[[], str]
     host: str
     terms: Terms
-    now_s: Callable[[], float] = time.time
+    monotonic_s: Callable[[], float] = time.monotonic
+    _seen: tuple[_Held | None, float] = field(default=(None, 0.0), init=False)
+    """The content that was read last, and when it was read for the first time."""
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the lease during the body. Raises LakeTaken, LakeUnavailable."""
         self._take_within(self.terms.wait_s)
+        with ExitStack() as after_failure:
+            after_failure.callback(self._release)
+            with self._renewed():
+                yield
+            after_failure.pop_all()
+        if self.terms.reserve_s:
+            self._put_if_held(self.terms.reserve_s, is_running=False)
+        else:
+            self._release()
+
+    @contextmanager
+    def _renewed(self) -> Iterator[None]:
         ended = threading.Event()
-        renewing = threading.Thread(target=self._renew_until, args=(ended,), daemon=True)
+        renewing = threading.Thread(
+            target=self._renew_until, args=(ended,), name=RENEWING, daemon=True
+        )
         renewing.start()
         try:
             yield
         finally:
             ended.set()
             renewing.join()
-            self._release()
 
     def _take_within(self, wait_s: float) -> None:
         deadline_s = time.monotonic() + wait_s
@@ -97,17 +120,22 @@ class Lease:
                 raise LakeTaken(f"{self.objects.name}: another warehouse was faster") from error
 
     def _must_respect(self, held: _Held) -> bool:
-        is_others = held.id != self.holder() and held.until_s > self.now_s()
+        is_others = held.id != self.holder() and self._seen_for_s(held) < held.for_s
         return is_others and (held.is_running or self.terms.reserve_s > 0)
 
+    def _seen_for_s(self, held: _Held) -> float:
+        """Return for how long each reading has returned this content."""
+        now_s = self.monotonic_s()
+        if held != self._seen[0]:
+            self._seen = held, now_s
+        return now_s - self._seen[1]
+
     def _renew_until(self, ended: threading.Event) -> None:
-        while not ended.wait(_RENEWED_EVERY_S):
+        deadline_s = self.monotonic_s() + RENEWED_FOR_S
+        while not ended.wait(_RENEWED_EVERY_S) and self.monotonic_s() < deadline_s:
             self._put_if_held(TTL_S, is_running=True)
 
     def _release(self) -> None:
-        if self.terms.reserve_s:
-            self._put_if_held(self.terms.reserve_s, is_running=False)
-            return
         try:
             if self._is_held():
                 self.objects.delete([NAME])
@@ -131,10 +159,10 @@ class Lease:
         except ObjectMissing:
             return None
         except (ValueError, TypeError):  # no lease: whoever is next replaces it
-            return _Held("", "", 0.0, is_running=False)
+            return _Held("", "", 0.0, is_running=False, renewal="")
 
     def _content(self, for_s: float, *, is_running: bool) -> bytes:
-        held = _Held(self.holder(), self.host, self.now_s() + for_s, is_running)
+        held = _Held(self.holder(), self.host, for_s, is_running, secrets.token_hex(8))
         return json.dumps(asdict(held)).encode() + b"\n"
 
 
