@@ -112,6 +112,11 @@ class Cluster:
     def _url(self, name: str) -> str:
         return f"http://{self.network.machines[name].address}:{_PORT}"
 
+    def crashed(self) -> list[str]:
+        """The services that have logged a traceback."""
+        logs = {name: self.parts[name].log.read_text() for name in self.services}
+        return [name for name, log in logs.items() if "Traceback" in log]
+
     def tails(self) -> str:
         """The last lines of every part's output."""
         return "\n".join(f"--- {name}\n{_tail(part.log)}" for name, part in self.parts.items())

@@ -85,6 +85,7 @@ def test_what_was_acked_is_stored_once(cluster: Cluster, story: Story) -> None:
             all_was_shown = until(shown.show_all, bool)
         see_all_in_the_lake(cluster, load)
         assert all_was_shown, "a report lacked what is in the lake by now"
+        assert cluster.crashed() == [], "an error that nobody expected"
         counts.update({"acked": len(load.acked), "unanswered": len(load.unanswered)})
     assert load.unanswered, "nothing failed with a request in its hands"
     assert load.sent_again
