@@ -20,6 +20,7 @@ INSTALL_TIMEOUT_S = 280
 SOURCES = ("service", "etl", "schemas", "tests", "tools")
 DATA_FILES = (
     "schemas/v1/*.json",
+    "etl/*.properties",
     "etl/*/sql/*.sql",
     "etl/lake/*.sql",
     "etl/lake/live/*.sql",
@@ -59,7 +60,8 @@ def test_the_wheel_holds_what_is_read_at_run_time(wheel: Path) -> None:
     """Every schema, query, script and page; and nothing of the tests."""
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = [path for pattern in DATA_FILES for path in ROOT.glob(pattern)]
-    assert {path.suffix for path in wanted} >= {".json", ".sql", ".js", ".css", ".html", ".typed"}
+    suffixes = {path.suffix for path in wanted}
+    assert suffixes >= {".json", ".sql", ".js", ".css", ".html", ".typed", ".properties"}
     assert [path for path in wanted if str(path.relative_to(ROOT)) not in names] == []
     assert not any(name.startswith(("tests/", "data/", "tools/")) for name in names)
 
