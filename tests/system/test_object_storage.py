@@ -139,8 +139,11 @@ def test_warehouses_on_several_machines_share_a_lake(start_service: StartService
     assert json.loads(query.stdout)["rows"] == [{"events": 10}]
     assert first.command("maintain").returncode == 0
     assert other.command("check").returncode == 0
-    copied = other.command("backup", str(other.data.with_name("backup")), "--json")
+    copy = other.data.with_name("backup")
+    copied = other.command("backup", str(copy), "--json")
     assert json.loads(copied.stdout)["rows"] == 10
+    apart = environment(REPOSITORY, {"data": copy, "log_url": "", "lake_url": ""})
+    assert run_command(apart, copy, ("check",)).returncode == 0
 
 
 def test_a_lake_that_cannot_be_reached_is_named(
