@@ -115,6 +115,20 @@ class ObjectStore:
         """Create an object. Raises ObjectExists, ObjectStoreError."""
         self._put(key, data, "create")
 
+    def require_conditional_puts(self, key: str, data: bytes) -> None:
+        """Put an object again, with the content that it has, which the store must refuse.
+
+        Raises ObjectStoreError.
+        """
+        try:
+            self.put_new(key, data)
+        except ObjectExists:
+            return
+        raise ObjectStoreError(
+            f"{self.name}: the store ignores If-None-Match, so two machines would replace each "
+            "other's objects; use a store that knows conditional puts"
+        )
+
     def put(self, key: str, data: bytes) -> None:
         """Create or replace an object. Raises ObjectStoreError."""
         self._put(key, data, "overwrite")

@@ -42,17 +42,30 @@ class WarehouseClaim:
     objects: ObjectStore
     name: Callable[[], bytes]
     _is_won: bool = False
+    _is_store_known: bool = False
 
     def win(self) -> None:
         """Name this lake, unless another one is named. Raises NotTheWarehouse.
 
         A claim that was won is read again, because an operator may have handed it to another one.
+        The first time, the store must refuse a second one; else it raises ObjectStoreError.
         """
-        if not self._is_won:
+        if not self._is_won and not self._is_made():
             with suppress(ObjectExists):
                 self.objects.put_new(WAREHOUSE, self.name())
         self._is_won = False
         self.verify()
+        if not self._is_store_known:
+            self.objects.require_conditional_puts(WAREHOUSE, self.name())
+            self._is_store_known = True
+
+    def _is_made(self) -> bool:
+        # Asked first: a store that knows no conditional put would replace another one's claim.
+        try:
+            self.objects.get(WAREHOUSE)
+        except ObjectMissing:
+            return False
+        return True
 
     def verify(self) -> None:
         """Raise NotTheWarehouse if the object exists and names another lake."""

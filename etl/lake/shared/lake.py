@@ -63,7 +63,7 @@ class SharedLake:
             )
             for table in TABLES
         }
-        self._is_known = False
+        self._is_known = self._may_commit = False
         self._evicts_at_s = 0.0
 
     @contextmanager
@@ -124,13 +124,19 @@ class SharedLake:
             self._is_known = True
 
     def _mark(self) -> None:
-        """Mark the lake with the format that is written from now on, unless it is marked."""
+        """Mark the lake with the format that is written from now on, unless it is marked.
+
+        The first time, require that the store knows conditional puts: commits rely on them.
+        """
         self._begin()
-        if self._read_format() == FORMAT:
-            return
         content = json.dumps({"format": FORMAT}).encode() + b"\n"
-        with _errors():
-            self._bucket.objects.put(_FORMAT_FILE, content)
+        if self._read_format() != FORMAT:
+            with _errors():
+                self._bucket.objects.put(_FORMAT_FILE, content)
+        if not self._may_commit:
+            with _errors():
+                self._bucket.objects.require_conditional_puts(_FORMAT_FILE, content)
+            self._may_commit = True
 
     def _read_format(self) -> int | None:
         """Return the format of the lake; None before the first commit. Raises LakeError."""
