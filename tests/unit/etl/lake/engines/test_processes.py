@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from engine_tools import compact_by, draws_progress, failing, rows, seal_round
 from log_tools import Shop
 
-from etl.lake.engines import processes
+from etl.lake.engines import processes, tasks
 from etl.lake.engines.processes import LocalProcesses
 from etl.lake.engines.workers import WorkersFailed
 from etl.lake.errors import LakeError
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +50,29 @@ def test_a_task_draws_no_progress(workers: LocalProcesses) -> None:
     assert workers.map(draws_progress, [None]) == [False]
 
 
-def test_the_death_of_a_worker_is_an_error() -> None:
-    """It names a likely cause, and what to do."""
-    with processes.opened(1) as opened, pytest.raises(WorkersFailed, match="was killed"):
-        opened.map(signal.raise_signal, [signal.SIGKILL])
+class Struck:
+    """Workers of which one is killed instead of writing."""
+
+    parallel = 2
+
+    def __init__(self, workers: LocalProcesses) -> None:
+        self._workers = workers
+
+    def map(self, function: Callable[[T], R], work: Sequence[T]) -> list[R]:
+        """Run the tasks that read."""
+        if function is tasks.write:
+            self._workers.map(signal.raise_signal, [signal.SIGKILL])
+        return self._workers.map(function, work)
+
+
+def test_the_death_of_a_worker_loses_nothing(tmp_path: Path) -> None:
+    """The error names a likely cause, and what to do; the next compaction takes the same lines."""
+    one, many = Shop(tmp_path / "one"), Shop(tmp_path / "many")
+    for shop in (one, many):
+        seal_round(shop, random.Random(3), 0)
+    one.compact()
+    with processes.opened(2) as opened, pytest.raises(WorkersFailed, match="was killed"):
+        compact_by(many, Struck(opened))
+    assert many.query("SELECT version FROM snapshot") == [(0,)]
+    many.compact()
+    assert rows(many) == rows(one)
