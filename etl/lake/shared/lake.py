@@ -68,9 +68,11 @@ class SharedLake:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        with durable.locked(self._layout.lake_lock), self._lease.held():
-            self._mark()
-            yield
+        with durable.locked(self._layout.lake_lock):
+            with self._lease.held():
+                self._mark()
+                yield
+            self._evict()
 
     def table(self, table: Table) -> TableStore:
         self._begin()

@@ -8,6 +8,7 @@ a commit of its own after it has listed the files; and every attempt gives its f
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ from deltalake.exceptions import CommitFailedError
 from etl.lake import commits, table_store
 from etl.lake.errors import LakeUnavailable, lake_errors
 from etl.lake.keys import format as key_format
+from etl.lake.shared import file_cache
 from etl.lake.shared.downloads import Downloads
-from etl.lake.shared.file_cache import KEPT_FOR_S, FileCache
+from etl.lake.shared.file_cache import FileCache
 from etl.lake.shared.log_mirror import LogMirror
 from etl.lake.snapshot import Snapshot
 from etl.lake.table_store import name_of
@@ -63,6 +65,7 @@ class SharedTable:
         """The sizes of the files of the newest version and of the one before."""
         self._newest: Snapshot = Snapshot.empty(table)
         self._remote: DeltaTable | None = None
+        self._forgot_at_s = 0.0
 
     def refresh(self) -> None:
         with self._errors():
@@ -91,13 +94,19 @@ class SharedTable:
         return snapshot
 
     def _learn(self, newest: Snapshot) -> None:
-        """Remember the sizes of the files, and forget the copies of those that were replaced."""
+        """Remember the sizes of the files, and forget the copies of those that were replaced.
+
+        A copy that a question has used lately is forgotten when as much time has passed again.
+        """
         before, self._newest = self._newest, newest
         if newest.version != before.version:
-            sizes = _sizes_of(newest)
-            self._sizes = _sizes_of(before) | sizes
-            kept = {*sizes, *(str(key_format.path_of(name)) for name in sizes)}
-            self._cache.keep_only(kept, idle_s=KEPT_FOR_S)
+            self._sizes = _sizes_of(before) | _sizes_of(newest)
+        elif time.monotonic() - self._forgot_at_s < file_cache.KEPT_FOR_S:
+            return
+        self._forgot_at_s = time.monotonic()
+        used = _sizes_of(newest)
+        kept = {*used, *(str(key_format.path_of(name)) for name in used)}
+        self._cache.keep_only(kept, idle_s=file_cache.KEPT_FOR_S)
 
     def file_key(self, key: str) -> str:
         # Two machines may write the same rows, in files of different bytes.
@@ -135,10 +144,25 @@ class SharedTable:
                 if self.table.is_keyed:
                     self._upload(key_format.path_of(path))
             remote = self._remote_at(delta.version())
-            yield remote
+            try:
+                yield remote
+            except CommitFailedError:
+                if files:
+                    self._delete_uploads(files)
+                raise
             remote.update_incremental()
         self.refresh()
         delta.update_incremental()
+
+    def _delete_uploads(self, files: Sequence[Path]) -> None:
+        """Delete the files of a refused commit: they may hold rows that were erased meanwhile.
+
+        Unless it was made after all, which is so if its response was lost and it was repeated.
+        """
+        self._mirror.update()
+        names = [name_of(str(path)) for path in files]
+        if _sizes_of(Snapshot.of(self)).keys().isdisjoint(names):
+            self.delete([*names, *(str(key_format.path_of(name)) for name in names)])
 
     def _upload(self, path: Path) -> None:
         """Put a file, and verify that all of it is there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import chain
 
 import duckdb
 
@@ -32,10 +33,15 @@ class LakeErasure:
     def keys(self, con: duckdb.DuckDBPyConnection) -> set[Key]:
         """Return the keys of the events to erase; lines of the log with these keys go too."""
         snapshot = self.lake.load(EVENTS)
-        relation = snapshot.relation()
+        return set(
+            chain.from_iterable(self._keys_in(con, snapshot, file) for file in snapshot.files)
+        )
+
+    def _keys_in(self, con: duckdb.DuckDBPyConnection, events: Snapshot, file: str) -> list[Key]:
+        relation = events.relation([file])
         query = f"""SELECT DISTINCT tenant_id, dedupe_key FROM {relation}
             WHERE dedupe_key IS NOT NULL AND {self.subject.condition(con, EVENTS, relation)}"""
-        return set(con.execute(query).fetchall())
+        return con.execute(query).fetchall()
 
     def erase_rows(self, con: duckdb.DuckDBPyConnection, table: Table) -> Snapshot:
         """Rewrite the files of a table without the subject's rows; return its new snapshot."""

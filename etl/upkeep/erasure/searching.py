@@ -11,7 +11,8 @@ from etl.lake import delta_log
 from etl.lake.duck import count
 from etl.lake.snapshot import Snapshot
 from etl.lake.store import LakeStore, LocalLake
-from etl.lake.tables import PARTITION, TABLES, Table
+from etl.lake.table_store import name_of
+from etl.lake.tables import PARTITION, TABLES
 from etl.layout import Layout
 from etl.upkeep.erasure.subject import Subject
 
@@ -26,9 +27,8 @@ def search(layout: Layout, subject: Subject, lake: LakeStore | None = None) -> l
     paths = [path for path in in_log if _has_line(path, subject)]
     with duckdb.connect() as con:
         for table in TABLES:
-            lake.load(table).fetch()
             folder = lake.table(table).folder
-            paths += _with_rows(con, folder, table, subject)
+            paths += _with_rows(con, folder, lake.load(table), subject)
             paths += with_statistics(folder, subject)
     return paths
 
@@ -63,10 +63,15 @@ def _has_line(path: Path, subject: Subject) -> bool:
 
 
 def _with_rows(
-    con: duckdb.DuckDBPyConnection, folder: Path, table: Table, subject: Subject
+    con: duckdb.DuckDBPyConnection, folder: Path, snapshot: Snapshot, subject: Subject
 ) -> Iterator[Path]:
-    snapshot = Snapshot.empty(table)
-    for path in sorted(folder.glob(f"{PARTITION}=*/*.parquet")):
+    """Yield the Parquet files with rows of the subject; each is fetched just before it is read."""
+    used = set(map(name_of, snapshot.files))
+    here = (name_of(str(path)) for path in folder.glob(f"{PARTITION}=*/*.parquet"))
+    for name in sorted(used.union(here)):
+        path = folder / name
+        if name not in used and not path.exists():
+            continue  # a copy that was evicted since it was listed
         relation = snapshot.relation([str(path)])
-        if count(con, f"{relation} WHERE {subject.condition(con, table, relation)}"):
+        if count(con, f"{relation} WHERE {subject.condition(con, snapshot.table, relation)}"):
             yield path

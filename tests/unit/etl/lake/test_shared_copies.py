@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
+from deltalake.transaction import AddAction
 from log_tools import DAY_S, Shop, event
 from object_tools import FolderObjects
-from shared_lake_tools import Warehouse
+from shared_lake_tools import ONCE, Warehouse
 
+from etl.directory.tenant_reference import TenantNames
 from etl.lake.errors import LakeUnavailable
-from etl.lake.shared import file_cache
+from etl.lake.shared import downloads, file_cache
 from etl.lake.shared.table import Bucket
 from etl.lake.tables import EVENTS
 from etl.log.store import LocalLog
 from etl.object_store import Listed, ObjectStoreError
+from etl.upkeep import erasure, maintenance
+from etl.upkeep.erasure import Subject
+from etl.upkeep.maintenance import MaintenancePlan
 
 
 class Machines:
@@ -144,3 +153,68 @@ def test_a_fetch_ends_after_a_while(machines, monkeypatch):
     monkeypatch.setattr(file_cache, "FETCH_TIMEOUT_S", 0.0)
     with pytest.raises(LakeUnavailable, match="try again"):
         machines.two.event_ids()
+
+
+def test_copies_of_replaced_files_go_although_nothing_is_committed(machines, monkeypatch):
+    """Those that a question had used shortly before they were replaced."""
+    machines.fill(0, 1)
+    machines.shop.seal(event(1))
+    machines.one.compact()
+    assert len(machines.two.event_ids()) == 2
+    plan = MaintenancePlan(merge_files_min=2)
+    maintenance.run(machines.one.data, plan, time.time(), machines.one.lake)
+    assert len(machines.two.event_ids()) == 2
+    assert len(machines.two.copies()) == 3
+    monkeypatch.setattr(file_cache, "KEPT_FOR_S", -1.0)  # as if it were over
+    machines.two.lake.load(EVENTS)
+    assert len(machines.two.copies()) == 1
+
+
+@pytest.mark.parametrize("was_made", [False, True])
+def test_the_files_of_a_refused_commit_are_deleted(machines, monkeypatch, was_made):
+    """But not if it was made: its response was lost, and it was repeated."""
+    machines.fill(0, 1)
+    machines.shop.seal(event(DAY_S))
+    create, left = DeltaTable.create_write_transaction, [was_made]
+
+    def refused(table: DeltaTable, actions: list[AddAction], *rest: Any, **named: Any) -> None:
+        if not left:
+            return create(table, actions, *rest, **named)
+        if left.pop():
+            create(table, actions, *rest, **named)
+        raise CommitFailedError("a concurrent transaction")
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", refused)
+    machines.one.compact()
+    assert machines.two.event_ids() == ["e0", "e86400"]
+    names = machines.objects.names()
+    assert len([name for name in names if name.startswith("events/") and "/_d" not in name]) == 4
+
+
+def test_a_job_leaves_no_more_copies_than_may_be(machines, monkeypatch):
+    """Also where no report is asked, as in a command that cron runs."""
+    machines.fill(0, 2)
+    monkeypatch.setattr(file_cache, "KEPT_FOR_S", -1.0)
+    job = machines.restarted(cache_bytes_max=1)
+    with job.lake.locked():
+        job.lake.load(EVENTS).fetch()
+        assert len(job.copies()) == 2
+    assert job.copies() == []
+
+
+def test_an_erasure_reads_one_file_after_another(machines, monkeypatch):
+    """So it ends although the copies that it has read are evicted meanwhile."""
+    machines.fill(0, 3)
+    monkeypatch.setattr(downloads, "_PARALLEL", 1)
+    download = machines.objects.download
+
+    def alone(key: str, path: Path) -> None:
+        if key.endswith(".parquet") and key.startswith("events/event_date"):
+            for copy in machines.two.layout.lake.glob("events/event_date=*/*.parquet"):
+                copy.unlink()
+        download(key, path)
+
+    monkeypatch.setattr(machines.objects, "download", alone)
+    two, subject = machines.two, Subject(TenantNames(99))
+    erased = erasure.run(two.data, subject, ONCE, time.time(), two.log, lake=two.lake)
+    assert (erased.rows, erased.remaining) == (0, [])
