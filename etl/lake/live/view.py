@@ -31,12 +31,13 @@ from etl.lake.live import pinned
 from etl.lake.live.instance import Instance
 from etl.lake.live.names import Names, NamesOf
 from etl.lake.live.read_ahead import ReadAhead
+from etl.lake.live.scope import Scope
 from etl.lake.live.tail import Tail
 from etl.lake.period import ALWAYS, Period
 from etl.lake.snapshot import Snapshot, held_whole, of_table
 from etl.lake.store import LakeStore, LocalLake
 from etl.lake.superseded import Superseded
-from etl.lake.tables import EVENTS, PARTITION, TABLES, Table
+from etl.lake.tables import EVENTS, PARTITION, TABLES
 from etl.layout import DataFolderError, Layout
 from etl.log import backlog, compatibility, segments
 from etl.log.series import SeriesFormatError
@@ -61,27 +62,6 @@ class ViewLimits:
     threads_max: int = 2
     may_spill: bool = True
     tail_bytes_max: int = 256 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class _Scope:
-    """The rows and names that a connection shows: see `LiveView.connect`."""
-
-    version: int | None
-    tenant: int | None
-    names: Names
-    period: Period
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether it shows everybody's newest events."""
-        return self.version is None and self.tenant is None
-
-    def condition(self, table: Table) -> str:
-        """Return the WHERE clause for the rows of a table."""
-        if self.tenant is None or "tenant_id" not in table.columns:
-            return ""
-        return f"WHERE tenant_id = {self.tenant}"
 
 
 class LiveView:
@@ -161,7 +141,7 @@ class LiveView:
             compatibility.refuse_newer(Layout(self.data))
         except (DataFolderError, SeriesFormatError) as error:
             raise LakeError(str(error)) from error
-        scope = _Scope(version, tenant, names or self.names(), period)
+        scope = Scope(version, tenant, names or self.names(), period)
         for _ in range(_ATTEMPTS_MAX):
             with ExitStack() as on_failure:
                 try:
@@ -185,7 +165,7 @@ class LiveView:
         """Return the directory's names, a few seconds old. Raises DirectoryUnavailable."""
         return self._names.current()
 
-    def _fill(self, con: duckdb.DuckDBPyConnection, scope: _Scope) -> None:
+    def _fill(self, con: duckdb.DuckDBPyConnection, scope: Scope) -> None:
         sealed = self.store.sealed() if scope.version is None else {}
         snapshots = self._snapshots(scope.version)
         stopped = self._stage_tail(con, sealed, snapshots, scope)
@@ -200,7 +180,7 @@ class LiveView:
         return [self.lake.load(table, version if table is EVENTS else None) for table in TABLES]
 
     def _view_tables(
-        self, con: duckdb.DuckDBPyConnection, snapshots: list[Snapshot], scope: _Scope
+        self, con: duckdb.DuckDBPyConnection, snapshots: list[Snapshot], scope: Scope
     ) -> None:
         events = of_table(snapshots, EVENTS)
         shown = [self.lake.within(item, scope.period) for item in snapshots]
@@ -234,7 +214,7 @@ class LiveView:
         con: duckdb.DuckDBPyConnection,
         sealed: dict[str, list[segments.Sealed]],
         snapshots: list[Snapshot],
-        scope: _Scope,
+        scope: Scope,
     ) -> list[backlog.Stopped]:
         watermarks = {series: held_whole(snapshots, series) for series in sealed}
         stopped: list[backlog.Stopped] = []
