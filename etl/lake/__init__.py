@@ -42,5 +42,6 @@ def connect(
     directory = view.open_directory(folder, directory_url)
     limits = view.ViewLimits(tail_bytes_max=0)
     layout = Layout(folder.absolute())
-    store, tables = open_store(layout, log_url, lake_url), open_lake(layout, LakePlace(lake_url))
+    store = open_store(layout, log_url, lake_url)
+    tables = open_lake(layout, LakePlace(lake_url, log_url=log_url))
     return view.LiveView(folder, directory, limits, store, tables).connect(version=version)

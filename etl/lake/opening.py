@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import socket
 from dataclasses import dataclass
+from functools import partial
 
 from etl import lake_copies
 from etl.lake.store import LakeStore, LocalLake
 from etl.layout import Layout
-from etl.log.warehouse_claim import folder_id
+from etl.log.warehouse_claim import LOG, WarehouseClaim, folder_id, log_name
 from etl.object_store import ObjectStore
 
 CACHE_BYTES_MAX = 20 << 30
@@ -27,9 +28,10 @@ _DELTA_OPTIONS = {
 class LakePlace:
     """The URL of a lake, empty for that of the data folder, and the bytes of it to keep copies of.
 
-    Copies of files leave `disk_free_bytes_min` free on the disk. After a job, a lake in object
-    storage keeps the next turn for this process for `reserve_s`. A job that finds another one at
-    work waits for `wait_s`.
+    `log_url`: the log that is compacted into it, empty for that of the data folder. Copies of files
+    leave `disk_free_bytes_min` free on the disk. After a job, a lake in object storage keeps the
+    next turn for this process for `reserve_s`. A job that finds another one at work waits for
+    `wait_s`.
     """
 
     url: str = ""
@@ -37,6 +39,7 @@ class LakePlace:
     reserve_s: float = 0.0
     wait_s: float = 60.0
     disk_free_bytes_min: int = 0
+    log_url: str = ""
 
 
 def open_lake(layout: Layout, place: LakePlace) -> LakeStore:
@@ -57,10 +60,13 @@ def open_lake(layout: Layout, place: LakePlace) -> LakeStore:
     bucket = Bucket(objects, uploads, url, _DELTA_OPTIONS)
     terms = Terms(place.reserve_s, place.wait_s)
     lease = Lease(objects, lambda: _holder(layout), socket.gethostname(), terms)
+    of_folder = partial(folder_id, layout.warehouse)
+    name = partial(log_name, place.log_url) if place.log_url else of_folder
     return SharedLake(
         bucket,
         layout,
         lease,
+        WarehouseClaim(objects, name, LOG),
         cache_bytes_max=place.cache_bytes_max,
         disk_free_bytes_min=place.disk_free_bytes_min,
     )

@@ -3,6 +3,10 @@
 Segments are deleted once that lake holds them. A warehouse with another lake would show a part of
 the events as all of them, or delete what that lake does not hold yet, so it is refused. A lake in a
 data folder is named by the folder's id, one in object storage by its URL.
+
+A lake in object storage names its log in turn, by the object `log`: the events of a warehouse with
+another log, or with none in object storage, would be compacted by nobody, and be in no report of
+the others.
 """
 
 from __future__ import annotations
@@ -19,7 +23,13 @@ from etl import durable
 from etl.log.store import NotTheWarehouse
 from etl.object_store import ObjectExists, ObjectMissing, ObjectStore
 
-WAREHOUSE = "warehouse"
+WAREHOUSE, LOG = "warehouse", "log"
+_REFUSALS = {
+    WAREHOUSE: "is compacted by another warehouse; ask that one, or delete {} if that one is gone "
+    "for good with its lake",
+    LOG: "holds the events of another log; set log_url as the other warehouses of this lake have "
+    "it, or delete {} if that log is gone for good",
+}
 
 
 def folder_id(file: Path) -> bytes:
@@ -35,50 +45,57 @@ def lake_name(url: str) -> bytes:
     return json.dumps({"lake": url.rstrip("/")}).encode() + b"\n"
 
 
+def log_name(url: str) -> bytes:
+    """Return the name of a log in object storage."""
+    return json.dumps({"log": url.rstrip("/")}).encode() + b"\n"
+
+
 @dataclass(slots=True)
 class WarehouseClaim:
-    """The claim of a lake on a log; `name` returns the lake's name."""
+    """The claim of a lake on a log, or with the key LOG of a log on a lake.
+
+    `name` returns the name of the one that claims.
+    """
 
     objects: ObjectStore
     name: Callable[[], bytes]
+    key: str = WAREHOUSE
     _is_won: bool = False
     _is_store_known: bool = False
 
     def win(self) -> None:
-        """Name this lake, unless another one is named. Raises NotTheWarehouse.
+        """Put the name, unless another one is there. Raises NotTheWarehouse.
 
         A claim that was won is read again, because an operator may have handed it to another one.
         The first time, the store must refuse a second one; else it raises ObjectStoreError.
         """
-        if not self._is_won and not self._is_made():
+        # Asked first: a store that knows no conditional put would replace another one's claim.
+        if not self._is_won and not self.is_made():
             with suppress(ObjectExists):
-                self.objects.put_new(WAREHOUSE, self.name())
+                self.objects.put_new(self.key, self.name())
         self._is_won = False
         self.verify()
         if not self._is_store_known:
-            self.objects.require_conditional_puts(WAREHOUSE, self.name())
+            self.objects.require_conditional_puts(self.key, self.name())
             self._is_store_known = True
 
-    def _is_made(self) -> bool:
-        # Asked first: a store that knows no conditional put would replace another one's claim.
+    def is_made(self) -> bool:
+        """Return whether the object exists."""
         try:
-            self.objects.get(WAREHOUSE)
+            self.objects.get(self.key)
         except ObjectMissing:
             return False
         return True
 
     def verify(self) -> None:
-        """Raise NotTheWarehouse if the object exists and names another lake."""
+        """Raise NotTheWarehouse unless the object holds the name."""
         if self._is_won:
             return
-        where = f"{self.objects.name}/{WAREHOUSE}"
+        where = f"{self.objects.name}/{self.key}"
         try:
-            named = self.objects.get(WAREHOUSE)
+            named = self.objects.get(self.key)
         except ObjectMissing as error:
             raise NotTheWarehouse(f"{where} is being replaced; try again") from error
         if named != self.name():
-            raise NotTheWarehouse(
-                f"{self.objects.name} is compacted by another warehouse; ask that one, or delete "
-                f"{where} if that one is gone for good with its lake"
-            )
+            raise NotTheWarehouse(f"{self.objects.name} {_REFUSALS[self.key].format(where)}")
         self._is_won = True

@@ -74,6 +74,7 @@ def lake_store(loaded: Settings) -> LakeStore:
         loaded.lake_url,
         loaded.lake_cache_bytes_max,
         disk_free_bytes_min=loaded.disk_free_bytes_min,
+        log_url=loaded.log_url,
     )
     try:
         return open_lake(Layout(loaded.data.absolute()), place)

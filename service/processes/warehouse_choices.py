@@ -45,4 +45,5 @@ def _lake_place(settings: Settings) -> LakePlace:
         reserve_s,
         wait_s=0.0,
         disk_free_bytes_min=settings.disk_free_bytes_min,
+        log_url=settings.log_url,
     )

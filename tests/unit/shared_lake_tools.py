@@ -17,6 +17,7 @@ from etl.lake.shared.lake import SharedLake
 from etl.lake.shared.lease import Lease, Terms
 from etl.lake.shared.table import Bucket
 from etl.log.store import SegmentStore
+from etl.log.warehouse_claim import LOG, WarehouseClaim
 
 ONCE = CompactionPlan(wait_s=0.0, segment_grace_s=0.0)
 
@@ -37,6 +38,7 @@ class Warehouse:
     terms: Terms = field(default_factory=lambda: Terms(wait_s=0.0))
     cache_bytes_max: int = 1 << 30
     disk_free_bytes_min: int = 0
+    log_name: bytes = b"the log of all"
     lake: SharedLake = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,6 +49,7 @@ class Warehouse:
             self.bucket,
             self.layout,
             lease,
+            WarehouseClaim(self.bucket.objects, lambda: self.log_name, LOG),
             cache_bytes_max=self.cache_bytes_max,
             disk_free_bytes_min=self.disk_free_bytes_min,
         )

@@ -3,6 +3,7 @@
     <lake>/<table>/_delta_log/…, event_date=<day>/…     as in the folder `lake` of a data folder
     <lake>/format.json                                  the newest format that was written to it
     <lake>/compactor                                    see `etl.lake.shared.lease`
+    <lake>/log                                          see `etl.log.warehouse_claim`
 
 delta-rs commits to it. All else reads copies in the data folder's `lake`, so DuckDB and every job
 work on files, as with a lake on one machine. The copies may be deleted at any time.
@@ -28,6 +29,8 @@ from etl.lake.snapshot import Snapshot
 from etl.lake.table_store import TableStore, name_of
 from etl.lake.tables import TABLES, Table
 from etl.layout import FORMAT, DataFolderError, Layout
+from etl.log.store import NotTheWarehouse
+from etl.log.warehouse_claim import WarehouseClaim
 from etl.object_store import ObjectMissing, ObjectStoreError
 
 _FORMAT_FILE = "format.json"
@@ -37,20 +40,23 @@ _EVICTED_EVERY_S = 60.0
 class SharedLake:
     """The lake store (see `etl.lake.store`) in object storage. Threads may share it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (its lease and claim, passed in)
         self,
         bucket: Bucket,
         layout: Layout,
         lease: Lease,
+        claim: WarehouseClaim,
         *,
         cache_bytes_max: int,
         disk_free_bytes_min: int,
     ) -> None:
         """Keep copies of the lake in `bucket` in a data folder, up to about `cache_bytes_max`.
 
-        The copies of its files leave `disk_free_bytes_min` free on the disk.
+        The copies of its files leave `disk_free_bytes_min` free on the disk. `claim` is that of the
+        log which is compacted into the lake.
         """
-        self._bucket, self._layout, self._lease = bucket, layout, lease
+        self._bucket, self._layout = bucket, layout
+        self._lease, self._claim = lease, claim
         self._cache_bytes_max = cache_bytes_max
         self._downloads = Downloads(bucket.objects, layout.downloads)
         self._tables = {
@@ -63,7 +69,7 @@ class SharedLake:
             )
             for table in TABLES
         }
-        self._is_known = self._may_commit = False
+        self._is_known = False
         self._evicts_at_s = 0.0
 
     @contextmanager
@@ -115,30 +121,35 @@ class SharedLake:
         file_cache.evict(folders, bytes_max=self._cache_bytes_max)
 
     def _begin(self) -> None:
-        """Before the first use, refuse a newer format and clear what a killed process has left."""
+        """Before the first use, refuse a newer format and the lake of another log.
+
+        Also clear what a killed process has left. A lake that no log has claimed stays unknown.
+        """
         if not self._is_known:
             self._read_format()
+            with _errors():
+                is_claimed = self._claim.is_made()
+                if is_claimed:
+                    self._claim.verify()
             try:
                 lake_copies.mark(self._layout, self._bucket.url)
             except (DataFolderError, OSError) as error:
                 raise LakeError(str(error)) from error
             self._downloads.sweep()
-            self._is_known = True
+            self._is_known = is_claimed
 
     def _mark(self) -> None:
-        """Mark the lake with the format that is written from now on, unless it is marked.
+        """Mark the lake with its log, and with the format that is written from now on.
 
-        The first time, require that the store knows conditional puts: commits rely on them.
+        The first claim requires that the store knows conditional puts: commits rely on them too.
         """
         self._begin()
+        with _errors():
+            self._claim.win()
         content = json.dumps({"format": FORMAT}).encode() + b"\n"
         if self._read_format() != FORMAT:
             with _errors():
                 self._bucket.objects.put(_FORMAT_FILE, content)
-        if not self._may_commit:
-            with _errors():
-                self._bucket.objects.require_conditional_puts(_FORMAT_FILE, content)
-            self._may_commit = True
 
     def _read_format(self) -> int | None:
         """Return the format of the lake; None before the first commit. Raises LakeError."""
@@ -164,3 +175,5 @@ def _errors() -> Iterator[None]:
         yield
     except ObjectStoreError as error:
         raise LakeUnavailable(f"the lake cannot be used: {error}") from error
+    except NotTheWarehouse as error:
+        raise LakeError(str(error)) from error

@@ -8,11 +8,12 @@ import pytest
 from log_tools import Shop, event
 from object_tools import FolderObjects, Objects
 from object_tools import Warehouse as LogWarehouse
-from shared_lake_tools import Warehouse
+from shared_lake_tools import Warehouse, bucket_in
 
-from etl.lake.errors import LakeUnavailable
+from etl.lake.errors import LakeError, LakeUnavailable
 from etl.lake.shared.table import Bucket
 from etl.log.store import LocalLog, LogUnavailable
+from etl.log.warehouse_claim import log_name
 
 
 class Careless(FolderObjects):
@@ -50,3 +51,27 @@ def test_a_log_whose_store_replaces_objects_is_not_compacted(tmp_path: Path) -> 
     with pytest.raises(LogUnavailable, match="compacted by another warehouse"):
         LogWarehouse(tmp_path / "two", objects).compact()
     assert objects.get("warehouse") == claim
+
+
+def test_the_lake_of_another_log_is_neither_read_nor_changed(tmp_path: Path) -> None:
+    """Its warehouses would never compact or report the events of this log."""
+    bucket = bucket_in(tmp_path / "bucket")
+    for name in ("one", "two"):
+        Shop(tmp_path / f"log of {name}").seal(event(0, event_id=name))
+    logs = {name: LocalLog.of(Shop(tmp_path / f"log of {name}").layout) for name in ("one", "two")}
+    one = Warehouse(tmp_path / "one", bucket, logs["one"], log_name=b"one")
+    two = Warehouse(tmp_path / "two", bucket, logs["two"], log_name=b"two")
+    assert two.event_ids() == ["two"], "a lake that nobody has compacted into is nobody's"
+    assert one.compact().rows == 1
+    late = Warehouse(tmp_path / "late", bucket, logs["two"], log_name=b"two")
+    for refused in (two.compact, two.event_ids, late.compact, late.event_ids):
+        with pytest.raises(LakeError, match="holds the events of another log; set log_url"):
+            refused()
+    assert one.event_ids() == ["one"]
+    bucket.objects.delete(["log"])
+    late.compact()
+
+
+def test_the_name_of_a_log_is_its_url() -> None:
+    """However its setting ends."""
+    assert log_name("s3://shops/log/") == log_name("s3://shops/log") != log_name("s3://shops/log2")
