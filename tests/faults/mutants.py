@@ -389,6 +389,16 @@ MUTANTS = (
         ("etl/lake/shared/table.py", "        commits.fence(Snapshot.of(self))\n", ""),
     ),
     _mutant(
+        "the files of a commit that was made deleted as those of a refused one",
+        "tests/unit/etl/lake/test_shared_copies.py::test_the_files_of_a_refused_commit_are_deleted",
+        ("etl/lake/shared/table.py", ".isdisjoint(names)", ".isdisjoint([])"),
+    ),
+    _mutant(
+        "a gap in the copy of a Delta log where an entry was deleted meanwhile",
+        "tests/unit/etl/lake/test_shared_copies.py::test_entries_deleted_after_a_listing_leave_no_gap",
+        ("etl/lake/shared/log_mirror.py", "                        all_exist = False\n", ""),
+    ),
+    _mutant(
         "key files of a shared lake asked only beside their Parquet files",
         "tests/unit/etl/lake/test_shared_lake.py::test_key_files_are_asked_without_their_parquet_files",
         ("etl/lake/key_search.py", "    events.fetch_keys(memory.missing(asked))\n", ""),
