@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,7 +65,8 @@ def opened(master: str) -> Iterator[SparkSession]:
     try:
         yield session
     finally:
-        session.stop()
+        with suppress(*errors()):  # Java may have ended
+            session.stop()
 
 
 def _has_java() -> bool:
@@ -91,7 +92,7 @@ def errors() -> tuple[type[Exception], ...]:
     from py4j.protocol import Py4JError  # noqa: PLC0415
     from pyspark.errors import PySparkException  # noqa: PLC0415
 
-    return Py4JError, PySparkException
+    return Py4JError, PySparkException, ConnectionError
 
 
 def cause_of(error: Exception) -> str:
@@ -99,6 +100,8 @@ def cause_of(error: Exception) -> str:
 
     It is the last one of Python's traceback, or the first one of Java's.
     """
+    if isinstance(error, ConnectionError):
+        return "its Java process has ended, perhaps for lack of memory"
     lines = [line.strip(": ") for line in str(error).splitlines() if not _FRAME.match(line)]
     messages = [line for line in lines if line and not line.startswith(_CALLING)]
     if not messages:

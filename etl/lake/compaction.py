@@ -31,7 +31,6 @@ duplicates; lines = rows + duplicates.
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -118,7 +117,6 @@ def run_with_lock(
 ) -> CompactionResult:
     """Compact as `run` does; the caller holds the lake's lock."""
     result = CompactionResult()
-    shutil.rmtree(layout.shuffle, ignore_errors=True)  # a run that was killed may have left it
     settled = _settle(store, plan, now_s, result)  # the next run takes later segments
     with duck.connect(
         layout.spill, memory_bytes_max=plan.memory_bytes_max, threads_max=plan.threads_max

@@ -51,11 +51,16 @@ class PartitionRows:
     hashes: str | None = None
 
 
-def write(con: duckdb.DuckDBPyConnection, folder: Path, table: Table, key: str) -> list[DataFile]:
-    """Write `staged_<table>` to one file per partition, named by `key`; durable on return."""
+def write(
+    con: duckdb.DuckDBPyConnection, folder: Path, table: Table, key: str, scratch: Path | None
+) -> list[DataFile]:
+    """Write `staged_<table>` to one file per partition, named by `key`; durable on return.
+
+    `scratch`: see `write_file`.
+    """
     staged = f"staged_{table.name}"
     dates = con.execute(f"SELECT DISTINCT {PARTITION}::VARCHAR FROM {staged} ORDER BY 1").fetchall()
-    return [write_file(con, folder, _staged_rows(table, date), key) for (date,) in dates]
+    return [write_file(con, folder, _staged_rows(table, date), key, scratch) for (date,) in dates]
 
 
 def _staged_rows(table: Table, date: str) -> PartitionRows:
@@ -70,16 +75,22 @@ def _staged_rows(table: Table, date: str) -> PartitionRows:
 
 
 def write_file(
-    con: duckdb.DuckDBPyConnection, folder: Path, rows: PartitionRows, key: str
+    con: duckdb.DuckDBPyConnection,
+    folder: Path,
+    rows: PartitionRows,
+    key: str,
+    scratch: Path | None = None,
 ) -> DataFile:
     """Write rows, sorted, to the file that `key` names in their partition; durable on return.
 
-    Raises RowCountMismatch if the file does not hold every row.
+    `scratch`: the folder of the temporary file, on the same file system; the partition's own by
+    default. Once it is deleted, the file cannot be linked any more. Raises RowCountMismatch if the
+    file does not hold every row.
     """
     partition = folder / f"{PARTITION}={rows.event_date}"
     durable.make_folder(partition)  # syncs an existing one too: its maker may have died first
     final = partition / rows.table.file_name(key)
-    temporary = partition / f"{key}.{secrets.token_hex(4)}{_TEMPORARY}"
+    temporary = (scratch or partition) / f"{key}.{secrets.token_hex(4)}{_TEMPORARY}"
     con.execute(f"COPY ({_in_order(con, rows)}) TO {quoted(str(temporary))} ({_FORMAT})")
     expected = count(con, rows.relation)
     _check_rows(con, temporary, expected)

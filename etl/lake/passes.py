@@ -97,17 +97,21 @@ def write(
 
 
 def write_rows(
-    con: duckdb.DuckDBPyConnection, folder: Path, snapshot: Snapshot, key: str
+    con: duckdb.DuckDBPyConnection,
+    folder: Path,
+    snapshot: Snapshot,
+    key: str,
+    scratch: Path | None = None,
 ) -> Written:
     """Write the staged rows of a table to files that `key` names, without the duplicates.
 
-    Raises LakeError, duckdb.Error; OSError.
+    `scratch`: see `parquet.write_file`. Raises LakeError, duckdb.Error; OSError.
     """
     table = snapshot.table
     is_first_signed = table is EVENTS and not snapshot.watermark(SIGNED) and has_signed(con)
     lines = duck.count(con, f"staged_{table.name}")
     marked = mark_duplicates(con, snapshot) if table is EVENTS else Marked(0, {})
-    files = parquet.write(con, folder, table, key)
+    files = parquet.write(con, folder, table, key, scratch)
     return Written(files, lines, marked.duplicates, is_first_signed, marked.unusable)
 
 

@@ -7,8 +7,10 @@ code knows only the protocol.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import logging
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,6 +20,8 @@ from etl.lake.snapshot import Snapshot
 from etl.lake.table_store import LocalTable, TableStore
 from etl.lake.tables import TABLES, Table
 from etl.layout import Layout
+
+log = logging.getLogger(__name__)
 
 
 class LakeStore(Protocol):
@@ -49,6 +53,25 @@ class LakeStore(Protocol):
         """
 
 
+@contextmanager
+def alone_here(layout: Layout) -> Iterator[None]:
+    """Wait until no other job of this data folder changes the lake; hold its lock in the body.
+
+    Lines that a killed compaction left between its tasks are deleted first.
+    """
+    with durable.locked(layout.lake_lock):
+        try:
+            shutil.rmtree(layout.shuffle)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            fields = {"folder": str(layout.shuffle), "why": str(error)}
+            log.error(
+                "the lines of a killed compaction stay; delete them", extra={"fields": fields}
+            )
+        yield
+
+
 @dataclass(frozen=True, slots=True)
 class LocalLake:
     """The lake in a data folder.
@@ -60,7 +83,7 @@ class LocalLake:
     versions: Mapping[str, int] = field(default_factory=dict)
 
     def locked(self) -> AbstractContextManager[None]:
-        return durable.locked(self.layout.lake_lock)
+        return alone_here(self.layout)
 
     def table(self, table: Table) -> TableStore:
         return LocalTable(self.layout.table(table.name), table)

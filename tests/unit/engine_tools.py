@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 import duckdb
@@ -106,6 +108,18 @@ def watermarks(shop: Shop) -> dict[tuple[str, str], int]:
 def failing(text: str) -> None:
     """A task that raises."""
     raise LakeError(text)
+
+
+def fails_beside(paths: tuple[Path, Path | None]) -> None:
+    """A task that goes on for half a second after another has begun to fail; the other."""
+    started, ended = paths
+    if ended is None:
+        while not started.exists():
+            threading.Event().wait(0.01)
+        raise FileNotFoundError("no such file")
+    started.touch()
+    threading.Event().wait(0.5)
+    ended.touch()
 
 
 def draws_progress(_: object) -> bool:

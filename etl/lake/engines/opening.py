@@ -15,8 +15,8 @@ from etl.lake.engines.workers import Workers
 
 @contextmanager
 def processes(plan: CompactionPlan, number: int | None = None) -> Iterator[CompactionPlan]:
-    """Compact by processes of this machine, one per usable core by default."""
-    with local_processes.opened(number or local_processes.usable_cores()) as workers:
+    """Compact by processes of this machine, one per core that memory suffices for by default."""
+    with local_processes.opened(number or local_processes.usable()) as workers:
         yield by_workers(plan, workers)
 
 

@@ -7,16 +7,21 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from etl.lake.engines.workers import WorkersFailed
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_MEMORY = Path("/proc/meminfo")
+_WORKER_BYTES = 1 << 30
+"""A task's DuckDB takes up to half of it, and Python, Arrow and the keys have the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +34,36 @@ class LocalProcesses:
     def map(self, function: Callable[[T], R], tasks: Sequence[T]) -> list[R]:
         """Return the result of each task: see `Workers`."""
         try:
-            return list(self.executor.map(function, tasks))
+            return self._results(function, tasks)
         except BrokenProcessPool as error:
             raise WorkersFailed(
-                "compaction: a worker process was killed, perhaps for lack of memory; nothing is "
-                "lost: run it again, or with fewer --processes"
+                "compaction: a worker process was killed, perhaps for lack of memory, or could not "
+                "start; nothing is lost: run it again, or with fewer --processes"
             ) from error
 
+    def _results(self, function: Callable[[T], R], tasks: Sequence[T]) -> list[R]:
+        results = [self.executor.submit(function, task) for task in tasks]
+        try:
+            return [result.result() for result in results]
+        finally:  # after a failure too, no task runs on without the lake's lock
+            wait([result for result in results if not result.cancel()])
 
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+
+def usable(available_bytes: int | None = None) -> int:
+    """Return how many workers this machine has cores and memory for; at least 1.
+
+    `available_bytes`: of memory; by default as the kernel estimates it.
+    """
+    if available_bytes is None:
+        available_bytes = _available_bytes()
+    return max(1, min(len(os.sched_getaffinity(0)), available_bytes // _WORKER_BYTES))
+
+
+def _available_bytes() -> int:
+    line = next(
+        line for line in _MEMORY.read_text().splitlines() if line.startswith("MemAvailable")
+    )
+    return int(line.split()[1]) << 10
 
 
 @contextmanager

@@ -129,7 +129,7 @@ def _fetch_keys(events: Snapshot, segments: Sequence[Sealed]) -> None:
 def _own_folder(shuffle: Path) -> Iterator[Path]:
     """Make a folder in `shuffle` that no other pass has, and delete `shuffle` at the end.
 
-    Tasks of an earlier pass may still run. They fail without its folder.
+    Tasks of an earlier pass may still run. Without its folder they can link no file to the lake.
     """
     folder = shuffle / secrets.token_hex(8)
     folder.mkdir(parents=True, mode=0o700)
@@ -157,7 +157,7 @@ def _write_tasks(
     # The duplicates of a pass depend on the version of `events` too.
     versions = ";".join(passes.key_of(snapshot, taken) for snapshot in snapshots)
     for bucket, of_bucket in sorted(shares.items()):
-        text = f"{versions};{bucket}/{shared.buckets}"
+        text = f"{shared.versions};{versions};{bucket}/{shared.buckets}"
         key = hashlib.sha256(text.encode()).hexdigest()[:20]
         states = tuple(_state(snapshot, taken, key) for snapshot in snapshots)
         yield WriteTask(shared, tuple(of_bucket), states)

@@ -129,10 +129,12 @@ def write(task: WriteTask) -> WrittenBucket | Away:
 def _write(task: WriteTask) -> WrittenBucket:
     snapshots = [state.snapshot() for state in task.tables]
     with _database(task.shared) as con:
+        scratch = _own_folder(task.shared, "written")
+        scratch.mkdir()
         lines = shuffle.stage(con, task.shares)
         staging.stage_tables(con, snapshots)
         written = {
-            state.name: passes.write_rows(con, state.folder, snapshot, state.key)
+            state.name: passes.write_rows(con, state.folder, snapshot, state.key, scratch)
             for state, snapshot in zip(task.tables, snapshots, strict=True)
         }
     return WrittenBucket(lines, written)

@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 class WorkersFailed(LakeError):
-    """The workers could not run a task. No table was changed; the next compaction starts over."""
+    """The workers could not run a task. Its pass changed no table; run again."""
 
 
 class Workers(Protocol):

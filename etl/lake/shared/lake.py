@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
-from etl import durable, lake_copies
+from etl import lake_copies
 from etl.lake.errors import LakeError, LakeUnavailable
 from etl.lake.period import ALWAYS, Period
 from etl.lake.shared import file_cache
@@ -26,6 +26,7 @@ from etl.lake.shared.downloads import Downloads
 from etl.lake.shared.lease import Lease
 from etl.lake.shared.table import Bucket, SharedTable
 from etl.lake.snapshot import Snapshot
+from etl.lake.store import alone_here
 from etl.lake.table_store import TableStore, name_of
 from etl.lake.tables import TABLES, Table
 from etl.layout import FORMAT, DataFolderError, Layout
@@ -74,7 +75,7 @@ class SharedLake:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        with durable.locked(self._layout.lake_lock):
+        with alone_here(self._layout):
             with self._lease.held():
                 self._mark()
                 yield

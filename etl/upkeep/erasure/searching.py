@@ -25,6 +25,7 @@ def search(layout: Layout, subject: Subject, lake: LakeStore | None = None) -> l
     lake = lake or LocalLake(layout)
     in_log = (path for folder in (layout.log, layout.mirror) for path in _files(folder))
     paths = [path for path in in_log if _has_line(path, subject)]
+    paths += _files(layout.shuffle)  # of a killed compaction, if they could not be deleted
     with duckdb.connect() as con:
         for table in TABLES:
             folder = lake.table(table).folder

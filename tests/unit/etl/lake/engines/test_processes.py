@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from engine_tools import compact_by, draws_progress, failing, rows, seal_round
+from engine_tools import compact_by, draws_progress, failing, fails_beside, rows, seal_round
 from log_tools import Shop
 
 from etl.lake.engines import processes, tasks
@@ -43,6 +44,21 @@ def test_the_error_of_a_task_is_raised_here(workers: LocalProcesses) -> None:
     with pytest.raises(LakeError, match="too bad"):
         workers.map(failing, ["too bad"])
     assert workers.map(str, [1]) == ["1"]
+
+
+def test_no_task_runs_on_after_a_failure(tmp_path: Path, workers: LocalProcesses) -> None:
+    """The caller gives the lake's lock away."""
+    started, ended = tmp_path / "started", tmp_path / "ended"
+    with pytest.raises(FileNotFoundError):
+        workers.map(fails_beside, [(started, ended), (started, None)])
+    assert ended.exists()
+
+
+def test_there_are_as_many_workers_as_memory_suffices_for() -> None:
+    """And never none."""
+    assert processes.usable(0) == 1
+    assert processes.usable(1 << 30) == 1
+    assert processes.usable(1 << 50) == len(os.sched_getaffinity(0))
 
 
 def test_a_task_draws_no_progress(workers: LocalProcesses) -> None:

@@ -20,6 +20,7 @@ from etl.lake.engines.spread import CountMismatch
 from etl.lake.engines.tasks import ReadTask, WriteTask
 from etl.lake.errors import LakeError
 from etl.lake.keys import format as key_format
+from etl.lake.store import alone_here
 from etl.log.backlog import Stopped
 from etl.upkeep import check
 
@@ -251,6 +252,30 @@ def test_a_task_leaves_the_temporary_files_of_others(shop):
     shop.seal(event(4))
     compact_by(shop, InlineWorkers(1))
     assert not mine.exists(), "the next run takes it for a dead task's"
+
+
+def test_a_task_whose_pass_has_ended_adds_no_file(shop, monkeypatch):
+    """The lake's lock may be another job's by then, such as an erasure's."""
+    shop.seal(event(0))
+    stage = shuffle.stage
+
+    def stage_too_long(con, shares):
+        lines = stage(con, shares)
+        shutil.rmtree(shop.layout.shuffle)
+        return lines
+
+    monkeypatch.setattr(shuffle, "stage", stage_too_long)
+    with pytest.raises((LakeError, OSError)):
+        compact_by(shop, InlineWorkers(1))
+    assert not list(shop.layout.table("events").glob("event_date=*/*"))
+
+
+def test_the_next_job_deletes_lines_of_a_killed_compaction(shop):
+    """Also a job that cannot have the lake after all."""
+    left = shop.layout.shuffle / "a-pass"
+    left.mkdir(parents=True)
+    with alone_here(shop.layout):
+        assert not left.exists()
 
 
 # -- deaths -----------------------------------------------------------------------------------
