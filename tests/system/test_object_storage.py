@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -10,9 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import obstore
 import pytest
 import seaweed
 from harness import REPOSITORY, Service, environment, eventually, run_command
+from obstore.store import S3Store
+from pyarrow import parquet
 from seaweed import SECRET_KEY, SeaweedFS
 from wire import TRACK
 
@@ -36,16 +41,20 @@ def credentials(store: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def send(service: Service, count: int = 5) -> list[str]:
+def send(service: Service, count: int = 5, **fields: object) -> list[str]:
     """Send events that must be taken; their ids."""
-    replies = [service.post(TRACK, EVENT) for _ in range(count)]
+    replies = [service.post(TRACK, EVENT | fields) for _ in range(count)]
     assert {reply.status for reply in replies} == {202}
     return [str(reply.body["event_id"]) for reply in replies]
 
 
-def counted(service: Service) -> int | None:
-    """The number of events by the summary report; None while it cannot be complete."""
-    reply = service.get_private("/api/v1/reports/summary")
+def counted(service: Service, version: int | None = None) -> int | None:
+    """The number of events by the summary report, of a pinned version of the lake if there is one.
+
+    None while it cannot be complete, or if there is no such version.
+    """
+    pin = "" if version is None else f"?version={version}"
+    reply = service.get_private(f"/api/v1/reports/summary{pin}")
     return sum(row["events"] for row in reply.body["rows"]) if reply.status == 200 else None
 
 
@@ -125,10 +134,11 @@ def test_warehouses_on_several_machines_share_a_lake(start_service: StartService
     """One collects and compacts, another one begins with an empty folder; both show all of it."""
     places = {"log_url": "s3://several/log", "lake_url": "s3://several/lake"}
     first = start_service(**places, **QUICK)
-    send(first)
-    eventually(lambda: snapshot_version(first) > 0, PATIENCE_S)
+    send(first, tenant_id="2")
+    eventually(lambda: counted(first, snapshot_version(first)) == 5, PATIENCE_S)
     other = start_service(role="warehouse", name="other", **places, **QUICK)
     assert counted(other) == 5
+    pinned = snapshot_version(other)
     send(first)
     eventually(lambda: counted(other) == 10, PATIENCE_S)
     assert first.stop() == 0
@@ -138,12 +148,34 @@ def test_warehouses_on_several_machines_share_a_lake(start_service: StartService
     query = other.command("sql", "SELECT count(*) AS events FROM events", "--json")
     assert json.loads(query.stdout)["rows"] == [{"events": 10}]
     assert first.command("maintain").returncode == 0
+    assert (counted(other, pinned), counted(other)) == (5, 10)
     assert other.command("check").returncode == 0
     copy = other.data.with_name("backup")
     copied = other.command("backup", str(copy), "--json")
     assert json.loads(copied.stdout)["rows"] == 10
     apart = environment(REPOSITORY, {"data": copy, "log_url": "", "lake_url": ""})
     assert run_command(apart, copy, ("check",)).returncode == 0
+    assert objects_of_tenant("several", 2)
+    erased = other.command("erase", "--tenant", "2", "--yes", "--json")
+    assert (erased.returncode, json.loads(erased.stdout)["rows"]) == (0, 5)
+    assert (counted(other, pinned), counted(other)) == (None, 5)
+    report = first.command("report", "summary", "--format", "json")
+    assert sum(row["events"] for row in json.loads(report.stdout)["rows"]) == 5
+    assert objects_of_tenant("several", 1)
+    assert objects_of_tenant("several", 2) == []
+
+
+def objects_of_tenant(bucket: str, tenant: int) -> list[str]:
+    """The objects of a bucket that name a tenant: in text, statistics or rows of Parquet files."""
+    client = S3Store(bucket, client_options={"allow_http": True})
+    found = []
+    for key in (item["path"] for item in obstore.list(client).collect()):
+        content = bytes(obstore.get(client, key).bytes())
+        if key.endswith(".parquet"):
+            content = repr(parquet.read_table(io.BytesIO(content)).to_pylist()).encode()
+        if re.search(rb"tenant_id\W+%d\b" % tenant, content):
+            found.append(key)
+    return found
 
 
 def test_a_lake_that_cannot_be_reached_is_named(
