@@ -20,26 +20,23 @@ import pytest
 import traffic_tools as tools
 from engine_tools import ROUNDS_AT, compact_by, rows, seal_round, watermarks
 from log_tools import Shop
+from spark_cluster import BRIEF_JAVA, in_session
 
 from etl.lake.engines import spark, tasks
 from etl.lake.engines.spark import SparkWorkers
 from etl.upkeep import check
 
 CLUSTER = "local-cluster[2,1,1024]"
-"""A standalone master, and two workers with an executor each, all processes of their own."""
+"""A master and two workers in the driver's Java process; their executors are processes."""
 DRIVER = Path(__file__).with_name("engine_driver.py")
 END_S = 120.0
-
-
-JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""Java spends most of a short life on compiling: this is half of it."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def brief_java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Settings where Spark reads them."""
     folder = tmp_path_factory.mktemp("conf")
-    settings = [f"spark.{role}.extraJavaOptions {JAVA}\n" for role in ("driver", "executor")]
+    settings = [f"spark.{role}.extraJavaOptions {BRIEF_JAVA}\n" for role in ("driver", "executor")]
     (folder / "spark-defaults.conf").write_text("".join(settings))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARK_CONF_DIR", str(folder))
@@ -125,16 +122,3 @@ def test_a_driver_that_dies_loses_nothing(tmp_path: Path, engine: str) -> None:
     assert not many.layout.shuffle.exists()
     assert rows(many) == rows(one)
     assert check.run(many.data).problems == []
-
-
-def in_session(leader: int) -> list[str]:
-    """The processes of a session that have not ended."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(session) == leader and state != "Z":
-            found.append(stat.parent.name)
-    return found

@@ -1,0 +1,136 @@
+"""A standalone cluster of Spark: a master and workers, each a process with a session of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPException
+from importlib.util import find_spec
+from pathlib import Path
+from unittest.mock import patch
+
+from harness import eventually
+from ports import free_ports
+from wire import request
+
+BRIEF_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""Java spends most of a short life on compiling: this is half of it."""
+_HOST = "127.0.0.1"
+_START_TIMEOUT_S = 240.0
+_EXECUTOR_MEMORY, _DAEMON_MEMORY = "512m", "256m"
+
+
+@dataclass(frozen=True, slots=True)
+class SparkCluster:
+    """The URL of the master, and the process ids of the workers."""
+
+    url: str
+    workers: tuple[int, ...]
+
+
+@contextmanager
+def running(folder: Path, *, workers: int, tasks: int) -> Iterator[SparkCluster]:
+    """A cluster in which every worker is registered, with an executor of one core.
+
+    Drivers that are started within the context divide their work into `tasks` tasks.
+    """
+    port, page = free_ports(2)
+    url = f"spark://{_HOST}:{port}"
+    with ExitStack() as stack:
+        stack.enter_context(patch.dict(os.environ, _environment(folder, tasks)))
+        start = partial(_start, stack, folder)
+        start("master", "master.Master", "--port", port, "--webui-port", page)
+        eventually(lambda: _registered(page) == 0, _START_TIMEOUT_S)
+        options = ("--webui-port", 0, "--cores", 1, "--memory", _EXECUTOR_MEMORY)
+        names = [f"worker-{number}" for number in range(1, workers + 1)]
+        pids = [
+            start(name, "worker.Worker", *options, "--work-dir", folder / name, url)
+            for name in names
+        ]
+        eventually(lambda: _registered(page) == workers, _START_TIMEOUT_S)
+        yield SparkCluster(url, tuple(pids))
+
+
+def _environment(folder: Path, tasks: int) -> Mapping[str, str]:
+    """Write the settings of the cluster and its drivers; return the environment of both."""
+    settings = {
+        "spark.default.parallelism": tasks,
+        "spark.executor.memory": _EXECUTOR_MEMORY,
+        "spark.executor.extraJavaOptions": BRIEF_JAVA,
+        "spark.driver.extraJavaOptions": BRIEF_JAVA,
+        "spark.master.rest.enabled": "false",
+    }
+    lines = [f"{name} {value}\n" for name, value in settings.items()]
+    (folder / "spark-defaults.conf").write_text("".join(lines))
+    spec = find_spec("pyspark")
+    assert spec and spec.origin
+    return {
+        "SPARK_HOME": str(Path(spec.origin).parent),
+        "SPARK_CONF_DIR": str(folder),
+        "SPARK_LOCAL_IP": _HOST,
+        "SPARK_LOCAL_DIRS": str(folder),
+        "SPARK_DAEMON_MEMORY": _DAEMON_MEMORY,
+        "SPARK_DAEMON_JAVA_OPTS": BRIEF_JAVA,
+    }
+
+
+def _start(stack: ExitStack, folder: Path, name: str, kind: str, *options: object) -> int:
+    """Start a process of the cluster, which ends with the stack; its process id."""
+    log = stack.enter_context((folder / f"{name}.log").open("wb"))
+    program = Path(os.environ["SPARK_HOME"], "bin", "spark-class")
+    arguments = [f"org.apache.spark.deploy.{kind}", "--host", _HOST, *map(str, options)]
+    process = subprocess.Popen(
+        [program, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    stack.callback(process.wait)
+    stack.callback(signal_session, process.pid, signal.SIGKILL)
+    return process.pid
+
+
+def _registered(page: int) -> int | None:
+    """The number of workers by the master's page; None as long as there is none."""
+    try:
+        reply = request("GET", f"http://{_HOST}:{page}/json/")
+    except (OSError, HTTPException):
+        return None
+    return int(reply.body["aliveworkers"]) if reply.status == 200 else None
+
+
+def runs_tasks(worker: int) -> bool:
+    """Whether the executor of a worker has begun to run Python."""
+    return any(b"pyspark.daemon" in _command_line(pid) for pid in in_session(worker))
+
+
+def _command_line(pid: int) -> bytes:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def signal_session(leader: int, number: signal.Signals) -> None:
+    """Send a signal to all processes of a session: Spark's Python has process groups of its own."""
+    for pid in in_session(leader):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def in_session(leader: int) -> list[int]:
+    """The processes of a session that have not ended."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(session) == leader and state != "Z":
+            found.append(int(stat.parent.name))
+    return found
