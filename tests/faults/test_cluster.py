@@ -136,10 +136,14 @@ def plan(cluster: Cluster, chance: random.Random) -> Iterator[Strike]:
     known = faults(cluster)
     for name in chance.sample(SHORT, len(SHORT)):
         yield Strike([known[name]])
+    deck: list[Fault] = []  # shuffled again when all have been struck
     for _ in range(rounds(0, 300)):
-        one, other = chance.sample(list(known.values()), 2)
-        acks = chance.choice(LONG_FORM_ACKS)
-        yield Strike([one, other] if one.subject != other.subject else [one], acks)
+        while len(deck) < 2:
+            deck = chance.sample(list(known.values()), len(known)) + deck
+        struck = [deck.pop()]
+        if deck[-1].subject != struck[0].subject:
+            struck.append(deck.pop())
+        yield Strike(struck, chance.choice(LONG_FORM_ACKS))
 
 
 @dataclass(slots=True)

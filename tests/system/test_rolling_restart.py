@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from harness import StartService
 
 PATIENCE_S = 60.0
-CLIENTS = 4
+CLIENTS = tuple(f"127.0.0.{number}" for number in range(1, 9))
+"""Addresses, by which the balancer chooses a machine."""
 EVENTS_AFTER_A_RESTART = 40
 
 
@@ -29,6 +30,7 @@ EVENTS_AFTER_A_RESTART = 40
 class Sent:
     """The ids that one client sent, by the status of the response."""
 
+    address: str
     accepted: list[str]
     failed: list[object]
 
@@ -40,10 +42,11 @@ def test_a_rolling_restart_fails_no_request(start_service: StartService, tmp_pat
     tls, plain = free_ports(2)
     line = ["haproxy", "-db", "-f", str(configuration(tmp_path, machines, tls, plain))]
     enough = Event()
-    with run_proxy(line, tmp_path, tls), ThreadPoolExecutor(CLIENTS) as pool:
-        sent = [Sent([], []) for _ in range(CLIENTS)]
+    with run_proxy(line, tmp_path, tls), ThreadPoolExecutor(len(CLIENTS)) as pool:
+        sent = [Sent(address, [], []) for address in CLIENTS]
         clients = [pool.submit(send_until, enough, tls, made, each) for each in sent]
         try:
+            eventually(lambda: all(machine.sealed() for machine in machines), PATIENCE_S)
             for machine in machines:
                 restart(machine)
                 wait_for_more(sent)
@@ -51,7 +54,7 @@ def test_a_rolling_restart_fails_no_request(start_service: StartService, tmp_pat
             enough.set()
         for client in clients:
             client.result(PATIENCE_S)
-    assert [each.failed for each in sent] == [[]] * CLIENTS
+    assert [each.failed for each in sent] == [[]] * len(CLIENTS)
     for machine in machines:
         assert machine.stop() == 0, machine.log()
     stored = [record["event_id"] for machine in machines for record in machine.sealed()]
@@ -112,7 +115,7 @@ def send_until(enough: Event, port: int, made: Path, sent: Sent) -> None:
     while not enough.is_set():
         event_id = str(uuid4())
         body = {"tenant_id": 1, "type": "view", "event_id": event_id}
-        with closing(connect_tls(port, made)) as connection:
+        with closing(connect_tls(port, made, address=sent.address)) as connection:
             connection.request("POST", INTERACTIONS, json.dumps(body), HEADERS)
             reply = read_reply(connection.getresponse())
         if reply.status == 201:
