@@ -39,8 +39,8 @@ _COSTS = {
     "parquet_bytes": ("Parquet", "bytes", 1),
     "key_bytes": ("key file", "bytes", 1),
     "compaction_cpu_us": ("compaction", "CPU µs", 2),
-    "key_search_cpu_ns": ("compaction, for each key file that it asks", "CPU ns", 0),
-    "pass_cpu_ms": ("a pass of a compaction with its commits, beside its events", "CPU ms", 0),
+    "key_search_cpu_ns": ("compaction, per key file that it searches", "CPU ns", 0),
+    "pass_cpu_ms": ("a pass of a compaction with its commits, without its events", "CPU ms", 0),
     "read_ahead_cpu_us": ("warehouse, parsing the tail for reports", "CPU µs", 2),
     "merge_cpu_us": ("maintenance, merging small files", "CPU µs", 2),
     "report_ms": ("report `summary` of all shops, 2 cores, per million events", "ms", 0),
@@ -108,7 +108,7 @@ def requests_table(requests: StorageRequests) -> str:
         ("GET and HEAD, per worker, with those of the warehouse", f"{requests.gets:,.0f}"),
         ("LIST, per worker", f"{requests.lists:,.0f}"),
         ("PUT, of a warehouse", f"{requests.warehouse_puts:,.0f}"),
-        ("LIST, of a warehouse, for each 1,000 objects", f"{requests.warehouse_lists:,.0f}"),
+        ("LIST, of a warehouse, per 1,000 objects", f"{requests.warehouse_lists:,.0f}"),
         ("objects of one worker in the bucket", f"{requests.objects:,.0f}"),
     ]
     return "### Requests to object storage per day\n\n" + markdown(("", "measured"), rows)

@@ -42,9 +42,9 @@ class Costs:
     compaction_cpu_us: float
     """Of a compaction into an empty lake."""
     key_search_cpu_ns: float
-    """Of a compaction, per event and key file that it asks."""
+    """Of a compaction, per event and key file that it searches."""
     pass_cpu_ms: float
-    """Of a pass of a compaction, with its commits, beside that of its events."""
+    """Of a pass of a compaction with its commits, without that of its events."""
     read_ahead_cpu_us: float
     """Of a warehouse that parses the tail, so that reports need not."""
     merge_cpu_us: float

@@ -136,7 +136,8 @@ def _growth(report: Report) -> str:
     *most, last = table.columns()
     return (
         f"Over {', '.join(most)} and {last} events of the last 24 hours, all with ids, opening the "
-        f"live view takes {table.row('live view, opened again after a new segment, ms')} ms, and "
+        f"live view takes {table.row('live view, opened first, ms')} ms the first time and "
+        f"{table.row('live view, opened again after a new segment, ms')} ms later, and "
         f"the compaction of 10,000 events {table.row('compaction of the tail, ms')} ms. An event "
         f"takes {table.row('Parquet, bytes per event')} bytes of Parquet."
     )

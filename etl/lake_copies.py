@@ -13,7 +13,7 @@ from etl.layout import DataFolderError, Layout
 
 
 def require(layout: Layout, lake_url: str) -> None:
-    """Raise DataFolderError unless the folder may hold copies of `url`; its own lake if empty.
+    """Raise DataFolderError unless the folder may hold copies of `lake_url`; its own if empty.
 
     A mark of another lake is deleted as long as there is no table.
     """

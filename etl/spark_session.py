@@ -1,7 +1,7 @@
 """Spark sessions: the only place that opens one.
 
 pyspark is the extra `spark`. It is imported when a session is opened, and starts a Java process
-that ends with this one. Whatever else a cluster needs is set where Spark expects it: in
+that ends with this one. All other settings of a cluster are set where Spark reads them: in
 `spark-defaults.conf` below SPARK_CONF_DIR, and in Spark's environment variables.
 """
 
@@ -26,7 +26,7 @@ NO_JAVA = (
     "--engine spark needs Java 17 or later: install Debian's package default-jre-headless, "
     "or set JAVA_HOME"
 )
-MASTERS = "a master is such as spark://HOST:7077, k8s://https://HOST, yarn or local[4]"
+MASTERS = "name one such as spark://HOST:7077, k8s://https://HOST, yarn or local[4]"
 _SETTINGS = {
     "spark.ui.enabled": "false",  # it would listen on all addresses
     "spark.ui.showConsoleProgress": "false",
@@ -53,7 +53,7 @@ def opened(master: str) -> Iterator[SparkSession]:
     Raises SparkUnavailable.
     """
     if not _MASTER.match(master):
-        raise SparkUnavailable(f"{master} is no master of Spark; {MASTERS}")
+        raise SparkUnavailable(f"{master} is not a Spark master; {MASTERS}")
     if not is_installed():
         raise SparkUnavailable(NOT_INSTALLED)
     if not _has_java():

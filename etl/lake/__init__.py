@@ -43,5 +43,5 @@ def connect(
     limits = view.ViewLimits(tail_bytes_max=0)
     layout = Layout(folder.absolute())
     store = open_store(layout, log_url, lake_url)
-    tables = open_lake(layout, LakePlace(lake_url, log_url=log_url))
-    return view.LiveView(folder, directory, limits, store, tables).connect(version=version)
+    lake = open_lake(layout, LakePlace(lake_url, log_url=log_url))
+    return view.LiveView(folder, directory, limits, store, lake).connect(version=version)

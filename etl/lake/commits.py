@@ -88,7 +88,7 @@ def replace(snapshot: Snapshot, change: Change) -> int:
 
     delta-rs lets two commits remove the same file, and a commit remove a file that is gone. So each
     call moves the version of one shared app id: of two calls from one snapshot, the second raises
-    CommitFailedError. So does one whose files another process has replaced before the snapshot.
+    CommitFailedError. It is also raised if another process replaced the files before.
     """
     gone = {file.path for file in change.removed} - {file.path for file in snapshot.listed()}
     if gone:

@@ -56,8 +56,8 @@ PassWriter = Callable[
 class Written:
     """The files of a table with the rows of a pass, durable but not committed, and their counts.
 
-    `lines` counts the lines of the table's kind. `is_first_signed`: with them the
-    first signed sale of the table comes. `unusable`: see `Marked`.
+    `lines` counts the lines of the table's kind. `is_first_signed`: whether the table's first
+    signed sale is among the rows. `unusable`: see `Marked`.
     """
 
     files: Sequence[DataFile]

@@ -33,7 +33,7 @@ RETAINED_FROM = "beaconlog.retained_from"
 class ListedFile:
     """A file of a snapshot as its commit describes it; `path` is relative to the table's folder.
 
-    `first` is the earliest time of its rows: of an event when it occurred, else of the receipt.
+    `first` is its earliest time: when its events occurred, or its other rows were received.
     """
 
     path: str

@@ -67,7 +67,7 @@ def alone_here(layout: Layout) -> Iterator[None]:
         except OSError as error:
             fields = {"folder": str(layout.shuffle), "why": str(error)}
             log.error(
-                "the lines of a killed compaction stay; delete them", extra={"fields": fields}
+                "lines of a killed compaction remain; delete the folder", extra={"fields": fields}
             )
         yield
 

@@ -88,7 +88,7 @@ class TableStore(Protocol):
     def unused(self, *, retention_hours: int) -> list[str]:
         """Return the names of the files that no version of the last hours uses.
 
-        Key files are always among them if they are older. No other process can commit such a file
+        Every key file that is older is among them. No other process can commit such a file
         later. Raises CommitFailedError if one commits meanwhile: nothing may be deleted then.
         """
 

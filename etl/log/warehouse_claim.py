@@ -33,7 +33,7 @@ _REFUSALS = {
 
 
 def folder_id(file: Path) -> bytes:
-    """Return the id of a data folder, which `file` keeps; make it if there is none."""
+    """Return the name of a data folder: the content of `file`, with an id, which is made once."""
     if not file.exists():
         content = {"id": secrets.token_hex(16), "host": socket.gethostname()}
         durable.write_file(file, json.dumps(content).encode() + b"\n")
@@ -54,7 +54,7 @@ def log_name(url: str) -> bytes:
 class WarehouseClaim:
     """The claim of a lake on a log, or with the key LOG of a log on a lake.
 
-    `name` returns the name of the one that claims.
+    `name` returns the name of the claimant.
     """
 
     objects: ObjectStore

@@ -18,7 +18,7 @@ import duckdb
 from etl.lake.live.view import LiveView
 from etl.lake.period import ALWAYS
 from etl.reports import inputs, limits, tenants
-from etl.reports.question import TIMEOUT_S, Asked, Question
+from etl.reports.question import TIMEOUT_S, ParsedQuestion, Question
 from etl.reports.result import Result
 
 _PARAMETER = re.compile(r"\$(\w+)")
@@ -42,7 +42,7 @@ def answer(view: LiveView, question: Question, *, version: int | None = None) ->
     `LiveView.connect` raise.
     """
     names = view.names()  # once, so that the tenant that is resolved is the tenant that is shown
-    asked = Asked.parse(question, names.tenant_of)
+    asked = ParsedQuestion.parse(question, names.tenant_of)
     view.lock_down()
     now = datetime.now(UTC)
     period = asked.period(now) if version is None else ALWAYS
@@ -60,11 +60,11 @@ def execute(
     the previous one. Raises UnknownReport, ParameterError, TenantForbidden, ReportTimeout,
     LakeError.
     """
-    asked = Asked.parse(question, partial(tenants.of_connection, con))
+    asked = ParsedQuestion.parse(question, partial(tenants.of_connection, con))
     return _execute(con, asked, now or datetime.now(UTC))
 
 
-def _execute(con: duckdb.DuckDBPyConnection, asked: Asked, now: datetime) -> Result:
+def _execute(con: duckdb.DuckDBPyConnection, asked: ParsedQuestion, now: datetime) -> Result:
     values, sql = dict(asked.values), asked.report.sql
     version, tail_events = con.execute("SELECT version, tail_events FROM snapshot").fetchall()[0]
     with limits.interrupted_after(con, asked.timeout_s):

@@ -32,7 +32,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ParsedQuestion:
     """A question whose parameters are parsed and whose tenant is resolved and permitted.
 
     `values`: the value of every parameter of the report; that of `tenant` is an id.
@@ -44,7 +44,7 @@ class Asked:
     timeout_s: float
 
     @classmethod
-    def parse(cls, question: Question, tenant_of: Callable[[str], int | None]) -> Asked:
+    def parse(cls, question: Question, tenant_of: Callable[[str], int | None]) -> ParsedQuestion:
         """Parse a question. Raises UnknownReport, ParameterError, TenantForbidden."""
         report = catalogue.load(question.report)
         values, zone = parameters.parse(question.parameters, report.parameters)

@@ -34,11 +34,11 @@ def compact(
     as_json: AsJson = False,
     engine: Annotated[
         EngineName,
-        typer.Option(help="The processes that do it: this one, several here, or a Spark cluster."),
+        typer.Option(help="Compact in this process, in several here, or on a Spark cluster."),
     ] = EngineName.SINGLE,
     processes: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="The number of processes; the cores by default."),
+        typer.Option(min=1, metavar="N", help="By default one per core and GiB of free memory."),
     ] = None,
     master: Annotated[
         str | None,
@@ -71,7 +71,7 @@ def compact(
 def _engine(
     name: EngineName, plan: CompactionPlan, processes: int | None, master: str | None
 ) -> AbstractContextManager[CompactionPlan]:
-    """Return the plan of an engine, which is to be opened; fail if an option is of another one."""
+    """Return the plan of an engine, to be opened; fail if an option belongs to another engine."""
     from etl.lake.engines import opening  # noqa: PLC0415
 
     if processes is not None and name is not EngineName.PROCESSES:

@@ -49,7 +49,7 @@ def report(
         str, typer.Option(help="duckdb or spark.", autocompletion=completion.engines)
     ] = "duckdb",
     master: Annotated[
-        str | None, typer.Option(help="Master of --engine spark, or local[*].", metavar="URL")
+        str | None, typer.Option(help="Spark master; local[*] by default.", metavar="URL")
     ] = None,
     bots: Annotated[bool, typer.Option("--bots", help="Count bots too.")] = False,
     endpoint: Annotated[

@@ -125,7 +125,7 @@ class Settings:
         "empty keeps it under `data`.",
     )
     lake_cache_bytes_max: int = _setting(
-        20 * GIB, kinds.size(0), "Size of the copies of `lake_url` under `data`, about."
+        20 * GIB, kinds.size(0), "Approximate size of the copies of `lake_url` under `data`."
     )
     segment_bytes_max: int = _setting(
         64 * MIB, kinds.size(4 * KIB), "Size at which a log segment is sealed."

@@ -8,9 +8,9 @@ Other processes do the work between, in two rounds of tasks (`spread`):
 2. each *write* task takes a bucket, applies the duplicate rule, and writes the lake's files by the
    functions that the single engine calls.
 
-So the tables have the same rows whichever engine ran. A task may run twice, or when its driver is
-dead: its files are of no account until a commit names them, equal names mean equal rows, and only
-the results that the driver received count. All processes see the data folder at one path.
+So the tables have the same rows whichever engine ran. A task may run twice, or after its driver has
+died: its files do not count until a commit names them, equal names mean equal rows, and only the
+results that the driver received count. All processes see the data folder at one path.
 
 It offers `opening`: the engines by their names.
 """

@@ -15,7 +15,7 @@ from etl.lake.engines.workers import Workers
 
 @contextmanager
 def processes(plan: CompactionPlan, number: int | None = None) -> Iterator[CompactionPlan]:
-    """Compact by processes of this machine, one per core that memory suffices for by default."""
+    """Compact by processes of this machine, by default `processes.usable` ones."""
     with local_processes.opened(number or local_processes.usable()) as workers:
         yield by_workers(plan, workers)
 
@@ -33,5 +33,5 @@ def by_workers(plan: CompactionPlan, workers: Workers) -> CompactionPlan:
     So a pass grows with the workers, and their tasks stay of one size.
     """
     bytes_max = plan.bytes_max // plan.threads_max * workers.parallel
-    task_bytes_max = plan.memory_bytes_max // plan.threads_max
-    return replace(plan, bytes_max=bytes_max, write=Spread(workers, task_bytes_max).write)
+    memory_bytes_max = plan.memory_bytes_max // plan.threads_max
+    return replace(plan, bytes_max=bytes_max, write=Spread(workers, memory_bytes_max).write)

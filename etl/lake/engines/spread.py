@@ -24,8 +24,8 @@ from etl.lake.engines import tasks
 from etl.lake.engines.shuffle import Share
 from etl.lake.engines.tasks import (
     Away,
+    PassFacts,
     ReadTask,
-    Shared,
     TableState,
     Unreadable,
     WriteTask,
@@ -52,10 +52,10 @@ class CountMismatch(LakeError):
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Writes passes by tasks of workers. `task_bytes_max`: the memory of each one's DuckDB."""
+    """Writes passes by tasks of workers. `memory_bytes_max`: of the DuckDB of one task."""
 
     workers: Workers
-    task_bytes_max: int
+    memory_bytes_max: int
 
     def write(
         self,
@@ -71,20 +71,20 @@ class Spread:
         events = of_table(snapshots, EVENTS)
         _fetch_keys(events, taken.segments)
         with _own_folder(layout.shuffle) as folder:
-            shared = Shared(folder, self.workers.parallel, self.task_bytes_max)
+            facts = PassFacts(folder, self.workers.parallel, self.memory_bytes_max)
             with excerpts.cut(layout.excerpts, taken.parts) as cut:
-                shares = self._read(shared, staging.sources_of(taken.segments, cut))
+                shares = self._read(facts, staging.sources_of(taken.segments, cut))
             counts.lines = sum(map(_lines, shares.values()))
-            work = list(_write_tasks(snapshots, taken, shared, shares))
+            work = list(_write_tasks(snapshots, taken, facts, shares))
             written = self._write(work, events)
         for snapshot in snapshots:
             joined = passes.joined([tables[snapshot.table.name] for tables in written])
             passes.commit(con, snapshot, taken, joined)
             counts.add(snapshot.table, joined)
 
-    def _read(self, shared: Shared, sources: Sequence[Source]) -> dict[int, list[Share]]:
+    def _read(self, facts: PassFacts, sources: Sequence[Source]) -> dict[int, list[Share]]:
         """Return the shares of each bucket. Raises SegmentUnreadable."""
-        work = [ReadTask(shared, group) for group in _groups(sources, shared.buckets)]
+        work = [ReadTask(facts, group) for group in _groups(sources, facts.buckets)]
         shares: dict[int, list[Share]] = {}
         for task, result in zip(work, self.workers.map(tasks.read, work), strict=True):
             if isinstance(result, Unreadable):
@@ -151,16 +151,16 @@ def _groups(sources: Iterable[Source], number: int) -> list[tuple[Source, ...]]:
 def _write_tasks(
     snapshots: Sequence[Snapshot],
     taken: Selection,
-    shared: Shared,
+    facts: PassFacts,
     shares: Mapping[int, Sequence[Share]],
 ) -> Iterator[WriteTask]:
     # The duplicates of a pass depend on the version of `events` too.
     versions = ";".join(passes.key_of(snapshot, taken) for snapshot in snapshots)
     for bucket, of_bucket in sorted(shares.items()):
-        text = f"{shared.versions};{versions};{bucket}/{shared.buckets}"
+        text = f"{facts.versions};{versions};{bucket}/{facts.buckets}"
         key = hashlib.sha256(text.encode()).hexdigest()[:20]
         states = tuple(_state(snapshot, taken, key) for snapshot in snapshots)
-        yield WriteTask(shared, tuple(of_bucket), states)
+        yield WriteTask(facts, tuple(of_bucket), states)
 
 
 def _state(snapshot: Snapshot, taken: Selection, key: str) -> TableState:

@@ -32,7 +32,7 @@ _THREADS = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class PassFacts:
     """The facts that all tasks of a pass share.
 
     `folder`: the pass's own, for files between the tasks. `memory_bytes_max`: of one task.
@@ -71,7 +71,7 @@ class TableState:
 class ReadTask:
     """Parse these files, and divide their lines into buckets."""
 
-    shared: Shared
+    facts: PassFacts
     sources: tuple[Source, ...]
 
 
@@ -79,7 +79,7 @@ class ReadTask:
 class WriteTask:
     """Write the rows of one bucket to files of the lake."""
 
-    shared: Shared
+    facts: PassFacts
     shares: tuple[Share, ...]
     tables: tuple[TableState, ...]
 
@@ -109,13 +109,13 @@ class WrittenBucket:
 
 def read(task: ReadTask) -> Mapping[int, Share] | Unreadable:
     """Return the share of each bucket. Raises LakeError, duckdb.Error; OSError."""
-    with _database(task.shared) as con:
+    with _database(task.facts) as con:
         _require_files(task)
         try:
             staging.stage(con, task.sources)
         except SegmentUnreadable as error:
             return Unreadable(error.segment, error.reason)
-        return shuffle.write(con, _own_folder(task.shared, "read"), task.shared.buckets)
+        return shuffle.write(con, _own_folder(task.facts, "read"), task.facts.buckets)
 
 
 def write(task: WriteTask) -> WrittenBucket | Away:
@@ -128,8 +128,8 @@ def write(task: WriteTask) -> WrittenBucket | Away:
 
 def _write(task: WriteTask) -> WrittenBucket:
     snapshots = [state.snapshot() for state in task.tables]
-    with _database(task.shared) as con:
-        scratch = _own_folder(task.shared, "written")
+    with _database(task.facts) as con:
+        scratch = _own_folder(task.facts, "written")
         scratch.mkdir()
         lines = shuffle.stage(con, task.shares)
         staging.stage_tables(con, snapshots)
@@ -141,25 +141,25 @@ def _write(task: WriteTask) -> WrittenBucket:
 
 
 @contextmanager
-def _database(shared: Shared) -> Iterator[duckdb.DuckDBPyConnection]:
+def _database(facts: PassFacts) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a database of the task's own; check that this process can do the pass's work."""
-    if shared.versions != VERSIONS:
+    if facts.versions != VERSIONS:
         raise LakeError(
             f"compaction: the worker {socket.gethostname()} has {VERSIONS}, the driver "
-            f"{shared.versions}; install the driver's version there"
+            f"{facts.versions}; install the driver's version there"
         )
-    if not shared.folder.is_dir():
+    if not facts.folder.is_dir():
         raise LakeError(
-            f"compaction: the worker {socket.gethostname()} does not see {shared.folder}; every "
+            f"compaction: the worker {socket.gethostname()} does not see {facts.folder}; every "
             "worker needs the data folder at this path, for example by NFS"
         )
-    spill = _own_folder(shared, "spill")
-    with duck.connect(spill, memory_bytes_max=shared.memory_bytes_max, threads_max=_THREADS) as con:
+    spill = _own_folder(facts, "spill")
+    with duck.connect(spill, memory_bytes_max=facts.memory_bytes_max, threads_max=_THREADS) as con:
         yield con
 
 
-def _own_folder(shared: Shared, name: str) -> Path:
-    return shared.folder / f"{name}-{secrets.token_hex(8)}"
+def _own_folder(facts: PassFacts, name: str) -> Path:
+    return facts.folder / f"{name}-{secrets.token_hex(8)}"
 
 
 def _require_files(task: ReadTask) -> None:

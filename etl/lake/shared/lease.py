@@ -1,15 +1,15 @@
 """The lease of the warehouse that changes a lake in object storage: the object `compactor`.
 
-It only saves work. Two warehouses that both believe to hold it do not harm each other, because the
+It only saves work. Two warehouses that both act as its holder do not harm each other, because the
 first commit makes the other's fail.
 
 Its content differs at each renewal, and states for how many seconds it holds. Another warehouse
 takes over once it has seen the same content for as long, by its own monotonic clock: the clocks of
-the machines may differ. A holder that hangs is succeeded too, because it renews for RENEWED_FOR_S.
+the machines may differ. A holder that hangs is replaced too: it renews for RENEWED_FOR_S at most.
 
 After a run the holder keeps the next turn for `reserve_s`, so that one warehouse goes on and the
 others stand by. A run that failed keeps nothing: the next one may be another warehouse's. A command
-reserves nothing, and passes the reservations of others.
+reserves nothing, and ignores the reservations of others.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ _POLL_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The seconds for which the next turn is kept after a run, and those to wait for one."""
+    """The terms of a holder.
+
+    `reserve_s`: how long the next turn is kept after a run. `wait_s`: how long to wait for a turn.
+    """
 
     reserve_s: float = 0.0
     wait_s: float = 60.0
@@ -83,9 +86,9 @@ class Lease:
 
     @contextmanager
     def _renewed(self) -> Iterator[None]:
-        ended = threading.Event()
+        ended, deadline_s = threading.Event(), self.monotonic_s() + RENEWED_FOR_S
         renewing = threading.Thread(
-            target=self._renew_until, args=(ended,), name=RENEWING, daemon=True
+            target=self._renew_until, args=(ended, deadline_s), name=RENEWING, daemon=True
         )
         renewing.start()
         try:
@@ -130,8 +133,7 @@ class Lease:
             self._seen = held, now_s
         return now_s - self._seen[1]
 
-    def _renew_until(self, ended: threading.Event) -> None:
-        deadline_s = self.monotonic_s() + RENEWED_FOR_S
+    def _renew_until(self, ended: threading.Event, deadline_s: float) -> None:
         while not ended.wait(_RENEWED_EVERY_S) and self.monotonic_s() < deadline_s:
             self._put_if_held(TTL_S, is_running=True)
 

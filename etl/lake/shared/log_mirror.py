@@ -2,7 +2,8 @@
 
 A copy appears whole, after those of smaller versions, with the time at which its object was put. An
 entry never changes, so only the names above the newest copy are listed. Once in a while, and when
-the numbers have a gap, all are listed: then checkpoints are copied, and what was deleted goes.
+the numbers have a gap, all are listed: then checkpoints are copied, and copies of deleted objects
+are deleted.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A commit uploads its files first, and is then made by delta-rs with a conditional put: of two from
 one version, one wins. So a process that was suspended in the middle commits nothing after another
-one has taken its place. Nor does it commit a file that `unused` has listed, because `unused` makes
-a commit of its own after it has listed the files; and every attempt gives its files new names.
+one has taken its place. It also commits no file that `unused` has listed, because `unused` makes a
+commit of its own after it has listed the files; and every attempt gives its files new names.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ class SharedTable:
         return snapshot
 
     def _learn(self, newest: Snapshot) -> None:
-        """Remember the sizes of the files, and forget the copies of those that were replaced.
+        """Remember the sizes of the files, and delete the copies of those that were replaced.
 
-        A copy that a question has used lately is forgotten when as much time has passed again.
+        A copy that was used within the last KEPT_FOR_S stays until a later call.
         """
         before, self._newest = self._newest, newest
         if newest.version != before.version:
@@ -188,7 +188,7 @@ class SharedTable:
         return DeltaTable(self._url, version=version, storage_options=self._bucket.options)
 
     def unused(self, *, retention_hours: int) -> list[str]:
-        # Listed before the fence: of these names, none that is unused after it is committed later.
+        # Listed before the fence: a name that is unused after it is never committed later.
         with self._errors():
             listed = table_store.unused_files(self._at(), retention_hours=retention_hours)
             names = self._names()

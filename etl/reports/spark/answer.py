@@ -15,7 +15,7 @@ from etl.lake.live.view import LiveView
 from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS
 from etl.reports import clock_table, columns, comparison
-from etl.reports.question import Asked, Question
+from etl.reports.question import ParsedQuestion, Question
 from etl.reports.result import Result
 from etl.reports.spark import relations, transpile
 from etl.spark_session import cause_of
@@ -51,7 +51,7 @@ def answer(
     what opening the session raises.
     """
     names = view.names()
-    asked = Asked.parse(question, names.tenant_of)
+    asked = ParsedQuestion.parse(question, names.tenant_of)
     transpile.check(asked.report)
     period = asked.period(datetime.now(UTC)).around_sales()
     events = view.lake.within(view.lake.load(EVENTS, version), period)
@@ -60,7 +60,7 @@ def answer(
         return _answer(_isolated(spark), asked, names, events)
 
 
-def _answer(spark: SparkSession, asked: Asked, names: Names, events: Snapshot) -> Result:
+def _answer(spark: SparkSession, asked: ParsedQuestion, names: Names, events: Snapshot) -> Result:
     values, sql = dict(asked.values), asked.report.sql
     relations.view_events(spark, events)
     relations.view_names(spark, names)
@@ -76,7 +76,7 @@ def _answer(spark: SparkSession, asked: Asked, names: Names, events: Snapshot) -
 
 
 def _compared_span(
-    spark: SparkSession, events: Snapshot, asked: Asked
+    spark: SparkSession, events: Snapshot, asked: ParsedQuestion
 ) -> dict[str, datetime | None]:
     """Return `compared_from` and `compared_to`, as for a pinned version."""
     if asked.values["from"] is None:

@@ -18,7 +18,7 @@ CREATE OR REPLACE TEMP MACRO bucket_shown(us, step, offset_us) AS
         WHEN 'month' THEN date_trunc('month', timestamp_micros(us + offset_us))
     END) - offset_us;
 
--- DuckDB's round(x, 4), which judges the exact value of x; Spark judges its shortest decimal form.
+-- DuckDB's round(x, 4), which rounds the exact value of x; Spark rounds its shortest decimal form.
 -- `high` has the upper half of the digits, so the products with 20000 are exact (Veltkamp's split).
 CREATE OR REPLACE TEMP MACRO high(x) AS 134217729 * x - (134217729 * x - x);
 CREATE OR REPLACE TEMP MACRO rounded(x) AS

@@ -49,7 +49,7 @@ class Statement:
 
 
 def check(report: Report) -> None:
-    """Do nothing if Spark can answer a report. Raises NotOnSpark."""
+    """Raise NotOnSpark unless Spark can answer a report."""
     statement_of(report, dict.fromkeys(_PARAMETER.findall(report.sql)))
 
 

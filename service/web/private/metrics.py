@@ -175,7 +175,7 @@ class _Folder(Collector):
 
     def __init__(self, layout: Layout, store: SegmentStore, tail: TailAge) -> None:
         self._layout, self._store, self._tail = layout, store, tail
-        self.lake = LocalLake(layout)  # or the copies here of another one: a scrape waits for none
+        self.lake = LocalLake(layout)  # with lake_url, copies: no scrape waits for storage
         self.measured: dict[str, list[Sealed]] | None = {}
 
     def _sealed(self) -> dict[str, list[Sealed]] | None:

@@ -31,7 +31,7 @@ def test_a_missing_java_is_named(monkeypatch, home):
 @pytest.mark.parametrize("master", ["", "foo", "local[", "host:7077", "spark://"])
 def test_a_master_that_spark_does_not_know_is_named(master):
     """Java would print a stack trace."""
-    assert refusal(master).startswith(f"{master} is no master of Spark; a master is such as ")
+    assert refusal(master).startswith(f"{master} is not a Spark master; name one such as ")
 
 
 OF_A_TASK = """\

@@ -48,14 +48,15 @@ def held_by(warehouse: Warehouse) -> dict[str, object] | None:
         return None
 
 
-def test_one_warehouse_at_a_time_changes_the_lake(shop, warehouses):
+def test_one_warehouse_at_a_time_changes_the_lake(shop, warehouses, monkeypatch):
     """The others are refused until it ends, or until it has not been heard of for a while."""
+    monkeypatch.setattr(lease, "_RENEWED_EVERY_S", PATIENCE_S)
     shop.seal(event(0))
     one, two = warehouses
     with one.lake.locked():
         with pytest.raises(LakeTaken, match="the warehouse on one changes the lake"):
             two.compact()
-        one.bucket.objects.put(NAME, json.dumps({**(held_by(one) or {}), "until_s": 0}).encode())
+        one.bucket.objects.put(NAME, json.dumps({**(held_by(one) or {}), "for_s": 0}).encode())
         assert two.compact().rows == 1
     assert held_by(one) is None
 
@@ -82,10 +83,10 @@ def test_a_job_renews_it_for_as_long_as_it_runs(warehouses, monkeypatch):
     deadline_s = time.monotonic() + PATIENCE_S
     with one.lake.locked():
         first = held_by(one)
-        while held_by(one) in (first, None):  # a put is no replacement in one step here
+        while (renewed := held_by(one)) in (first, None):  # a put does not replace in one step here
             assert time.monotonic() < deadline_s
             threading.Event().wait(0.01)
-        assert held_by(one)["id"] == "one"
+        assert renewed["id"] == "one"
 
 
 def test_an_outage_ends_no_job(shop, warehouses, objects):

@@ -228,7 +228,9 @@ def test_a_worker_of_another_version_takes_no_task(shop, monkeypatch):
     """It might write other rows."""
     shop.seal(event(0))
     workers = InlineWorkers(2)
-    monkeypatch.setattr(spread, "Shared", lambda *facts: tasks.Shared(*facts, versions="others"))
+    monkeypatch.setattr(
+        spread, "PassFacts", lambda *facts: tasks.PassFacts(*facts, versions="others")
+    )
     with pytest.raises(LakeError, match=r"has beaconlog .* with DuckDB .*, the driver others"):
         compact_by(shop, workers)
 
