@@ -43,6 +43,7 @@ _PUT_TIMEOUT_S = 60.0
 """The time in which a segment of the largest size is put, by a slow network too."""
 _PARALLEL = 4
 _ROUND_SEGMENTS_MAX = 64
+_BEHIND_SEGMENTS = 1_000
 _PROMISED_EVERY_S = 1.0
 _LOOKED_EVERY_S = 30.0
 """The time after which a series is listed again, to learn what others replaced or deleted."""
@@ -107,7 +108,7 @@ class Shipper:
         for step in (self._delete, self._mark, self._remove_ended):
             problems += _failure(partial(step, settled))
         found = (*problems, *self._stuck.values())
-        unshipped.tell(self._layout, found)
+        unshipped.tell(self._layout, (*found, *_behind(left)))
         is_complete = not (left or found or settled.promises)
         return Round(len(to_ship) - len(left), len(left), is_complete, found)
 
@@ -235,6 +236,16 @@ class Shipper:
         """Remove the folders of ended series that are empty."""
         ended = {name for name in settled.sealed if self._series[name].mark.has_ended}
         series.remove_dead(self._layout.log, self._layout.log_lock, ended)
+
+
+def _behind(left: Sequence[Sealed]) -> list[str]:
+    """Return a warning if many segments wait, although none of them fails."""
+    if len(left) < _BEHIND_SEGMENTS:
+        return []
+    return [
+        f"more than {_BEHIND_SEGMENTS:,} segments wait to be shipped; unless they become fewer, object "
+        "storage or the way to it is too slow for the events of this machine"
+    ]
 
 
 def _failure(step: Callable[[], None]) -> list[str]:

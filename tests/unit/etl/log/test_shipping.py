@@ -12,7 +12,7 @@ from object_tools import Machine, Objects, Warehouse
 from series_tools import SERIES, claim, left_open, us_at
 
 from etl import durable
-from etl.log import mending, rescue, safe_time, shipped, unshipped
+from etl.log import mending, rescue, safe_time, shipped, shipping, unshipped
 from etl.log.rescue import NoSuchSeries, ShippingTaken
 from etl.log.safe_time import Settled
 from etl.log.segments import Sealed
@@ -60,6 +60,40 @@ def test_what_is_sealed_is_shipped_under_its_own_name(shop, objects, machine):
     assert content(objects) == on_disk(shop)
     assert f"{SERIES}/series.json" in objects.names()
     assert waiting(shop) == 0
+
+
+def test_a_backlog_is_a_problem_of_the_machine(shop, machine, monkeypatch):
+    """A store that is too slow fails nothing. The shipper does not pause for it."""
+    monkeypatch.setattr(shipping, "_BEHIND_SEGMENTS", 1)
+    monkeypatch.setattr(shipping, "_ROUND_SEGMENTS_MAX", 1)
+    shop.seal(event(0))
+    shop.seal(event(1))
+    assert machine.ship().problems == ()
+    (problem,) = unshipped.problems(shop.layout)
+    assert problem.startswith("more than 1 segments wait")
+    machine.ship()
+    assert unshipped.problems(shop.layout) == ()
+
+
+def test_an_outage_is_caught_up_in_many_rounds(shop, objects, machine, monkeypatch):
+    """Of several workers, which go on meanwhile; the oldest segments come first."""
+    monkeypatch.setattr(shipping, "_ROUND_SEGMENTS_MAX", 4)
+
+    def seal(number: int) -> None:
+        for series in (SERIES, "h-w1-aa"):
+            shop.seal(event(number), series=series)
+
+    with objects.outage("put_new"):
+        for number in range(20):
+            seal(number)
+            assert machine.ship().shipped == 0
+    numbers = iter(range(20, 30))
+    while left := machine.ship().waiting:
+        if (number := next(numbers, None)) is not None:
+            seal(number)
+        assert left <= 40
+    assert content(objects) == on_disk(shop)
+    assert len(content(objects)) == 60
 
 
 def test_a_series_ends_when_nobody_writes_it_and_all_of_it_is_there(shop, objects, machine):
