@@ -25,8 +25,6 @@ def connect(
     con.execute("SET GLOBAL TimeZone = 'UTC'")
     con.execute("SET GLOBAL preserve_insertion_order = false")  # an order needs an ORDER BY
     con.execute("SET GLOBAL parquet_metadata_cache = true")  # files are read more than once
-    # A process of a pool looks interactive to DuckDB, which would draw its progress on stdout.
-    con.execute("SET enable_progress_bar = false")
     return con
 
 

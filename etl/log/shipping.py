@@ -243,8 +243,8 @@ def _behind(left: Sequence[Sealed]) -> list[str]:
     if len(left) < _BEHIND_SEGMENTS:
         return []
     return [
-        f"more than {_BEHIND_SEGMENTS:,} segments wait to be shipped; unless they become fewer, object "
-        "storage or the way to it is too slow for the events of this machine"
+        f"more than {_BEHIND_SEGMENTS:,} segments wait to be shipped; unless they become fewer, "
+        "object storage or the way to it is too slow for the events of this machine"
     ]
 
 

@@ -14,7 +14,8 @@ from log_tools import DAY_S, Shop, at, event, rejection
 
 from etl.lake import duck
 from etl.lake.compaction import CompactionPlan, CompactionResult
-from etl.lake.engines import opening
+from etl.lake.engines import opening, tasks
+from etl.lake.engines.tasks import PassFacts
 from etl.lake.engines.workers import Workers
 from etl.lake.errors import LakeError
 from etl.lake.snapshot import SIGNED, Snapshot, lines_of
@@ -122,7 +123,7 @@ def fails_beside(paths: tuple[Path, Path | None]) -> None:
     ended.touch()
 
 
-def draws_progress(_: object) -> bool:
+def draws_progress(folder: Path) -> bool:
     """Whether DuckDB draws the progress of a task's statements on stdout."""
-    with duck.connect(None, memory_bytes_max=1 << 27, threads_max=1) as con:
+    with tasks.database(PassFacts(folder, 1, 1 << 27)) as con:
         return bool(duck.one_value(con, "SELECT current_setting('enable_progress_bar')"))

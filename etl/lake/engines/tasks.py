@@ -109,7 +109,7 @@ class WrittenBucket:
 
 def read(task: ReadTask) -> Mapping[int, Share] | Unreadable:
     """Return the share of each bucket. Raises LakeError, duckdb.Error; OSError."""
-    with _database(task.facts) as con:
+    with database(task.facts) as con:
         _require_files(task)
         try:
             staging.stage(con, task.sources)
@@ -128,7 +128,7 @@ def write(task: WriteTask) -> WrittenBucket | Away:
 
 def _write(task: WriteTask) -> WrittenBucket:
     snapshots = [state.snapshot() for state in task.tables]
-    with _database(task.facts) as con:
+    with database(task.facts) as con:
         scratch = _own_folder(task.facts, "written")
         scratch.mkdir()
         lines = shuffle.stage(con, task.shares)
@@ -141,7 +141,7 @@ def _write(task: WriteTask) -> WrittenBucket:
 
 
 @contextmanager
-def _database(facts: PassFacts) -> Iterator[duckdb.DuckDBPyConnection]:
+def database(facts: PassFacts) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a database of the task's own; check that this process can do the pass's work."""
     if facts.versions != VERSIONS:
         raise LakeError(
@@ -155,6 +155,9 @@ def _database(facts: PassFacts) -> Iterator[duckdb.DuckDBPyConnection]:
         )
     spill = _own_folder(facts, "spill")
     with duck.connect(spill, memory_bytes_max=facts.memory_bytes_max, threads_max=_THREADS) as con:
+        # A process of a pool looks interactive to DuckDB, which would draw its progress on stdout.
+        # Elsewhere DuckDB knows; in a notebook without ipywidgets it refuses this setting.
+        con.execute("SET enable_progress_bar = false")
         yield con
 
 

@@ -421,8 +421,8 @@ def test_a_real_committer_of_the_same_segments_is_seen(shop, monkeypatch):
     write = parquet.write
     rivals = ["events"]
 
-    def overtaken(con, folder, table, key):
-        files = write(con, folder, table, key)
+    def overtaken(con, folder, table, *named):
+        files = write(con, folder, table, *named)
         if table is EVENTS and rivals:
             rivals.pop()
             snapshot = Snapshot.load(folder, table)

@@ -61,9 +61,9 @@ def test_there_are_as_many_workers_as_memory_suffices_for() -> None:
     assert processes.usable(1 << 50) == len(os.sched_getaffinity(0))
 
 
-def test_a_task_draws_no_progress(workers: LocalProcesses) -> None:
+def test_a_task_draws_no_progress(tmp_path: Path, workers: LocalProcesses) -> None:
     """Stdout is for the outcome of the command."""
-    assert workers.map(draws_progress, [None]) == [False]
+    assert workers.map(draws_progress, [tmp_path]) == [False]
 
 
 class Struck:
