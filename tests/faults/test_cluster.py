@@ -207,11 +207,15 @@ def until(ask: Callable[[], Found], is_enough: Callable[[Found], bool]) -> Found
 
 
 def in_the_lake() -> list[tuple[int, str]]:
-    """(number, event id) of every row of the lake, read without beaconlog."""
+    """(number, event id) of every row of the lake, read without beaconlog; none if it cannot be."""
     table, options = f"{LAKE}/events", {"aws_allow_http": "true"}
-    if not DeltaTable.is_deltatable(table, options):
+    try:
+        if not DeltaTable.is_deltatable(table, options):
+            return []
+        delta = DeltaTable(table, storage_options=options)
+        rows = delta.to_pyarrow_table(columns=["metadata", "event_id"])
+    except OSError as error:  # on a busy machine a request may take longer than delta-rs waits
+        print("the lake was not read:", error)
         return []
-    delta = DeltaTable(table, storage_options=options)
-    rows = delta.to_pyarrow_table(columns=["metadata", "event_id"])
     numbers = [json.loads(text)["number"] for text in rows["metadata"].to_pylist()]
     return list(zip(numbers, rows["event_id"].to_pylist(), strict=True))
