@@ -5,7 +5,8 @@ first commit makes the other's fail.
 
 Its content differs at each renewal, and states for how many seconds it holds. Another warehouse
 takes over once it has seen the same content for as long, by its own monotonic clock: the clocks of
-the machines may differ. A holder that hangs is replaced too: it renews for RENEWED_FOR_S at most.
+the machines may differ. A service that hangs is replaced too: it renews for RENEWED_FOR_S at most.
+A command renews until it ends, because an erasure may take longer.
 
 After a run the holder keeps the next turn for `reserve_s`, so that one warehouse goes on and the
 others stand by. A run that failed keeps nothing: the next one may be another warehouse's. A command
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import secrets
 import threading
 import time
@@ -86,7 +88,8 @@ class Lease:
 
     @contextmanager
     def _renewed(self) -> Iterator[None]:
-        ended, deadline_s = threading.Event(), self.monotonic_s() + RENEWED_FOR_S
+        renewed_for_s = RENEWED_FOR_S if self.terms.reserve_s else math.inf
+        ended, deadline_s = threading.Event(), self.monotonic_s() + renewed_for_s
         renewing = threading.Thread(
             target=self._renew_until, args=(ended, deadline_s), name=RENEWING, daemon=True
         )

@@ -52,10 +52,10 @@ class LakeErasure:
             condition = self.subject.condition(con, table, relation)
             rows = count(con, f"{relation} WHERE {condition}")
             if rows:
+                snapshot = self.lake.load(table)  # another process may have committed meanwhile
                 self._rewrite(con, snapshot, file, condition)
-                snapshot = self.lake.load(table)
                 self._count(table, rows)
-        return snapshot
+        return snapshot.after_commit()
 
     def _rewrite(
         self, con: duckdb.DuckDBPyConnection, snapshot: Snapshot, file: ListedFile, condition: str

@@ -68,13 +68,13 @@ def run(  # noqa: PLR0913  (its clock and stores, passed in)
         _compact(layout, store, lake, plan, now_s)
         try:
             outcome = _erase(layout, store, lake, subject, plan)
+            outcome.remaining = [str(path) for path in search(layout, subject, lake)]
         except CommitFailedError as error:
             raise EraseRefused(
                 f"another process changed the lake; run the erasure again: {error}"
             ) from error
         except duckdb.Error as error:
             raise LakeError(f"erasing: {error}") from error
-        outcome.remaining = [str(path) for path in search(layout, subject, lake)]
     return outcome
 
 

@@ -96,3 +96,16 @@ def test_a_holder_that_hangs_is_not_renewed_for_ever(machines, monkeypatch):
         machines.monotonic_s += TTL_S
         assert is_free(two)
     assert not is_free(one), "the turn of the other one stays"
+
+
+def test_a_command_renews_it_until_it_ends(machines, monkeypatch):
+    """An erasure of a large lake takes longer than a pass of a service."""
+    monkeypatch.setattr(module, "_RENEWED_EVERY_S", 0.001)
+    with machines.lease("one", COMMAND).held():
+        [renewing] = [each for each in threading.enumerate() if each.name == RENEWING]
+        machines.monotonic_s += 2 * RENEWED_FOR_S
+        contents = set()
+        while len(contents) < 4:
+            assert renewing.is_alive()
+            contents.add(machines.objects.get(module.NAME))
+            renewing.join(0.001)

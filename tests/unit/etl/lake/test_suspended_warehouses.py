@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
@@ -22,7 +23,7 @@ from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS, Table
 from etl.log.store import LocalLog
 from etl.upkeep import check, erasure, maintenance
-from etl.upkeep.erasure import EraseRefused, Subject
+from etl.upkeep.erasure import EraseRefused, Subject, from_lake
 from etl.upkeep.maintenance import MaintenancePlan
 
 MERGE = MaintenancePlan(merge_files_min=2)
@@ -100,6 +101,25 @@ def test_an_erasure_that_was_suspended_brings_no_row_back(shop, warehouses, monk
     assert len(two.event_ids()) == len(set(two.event_ids())) == 5, "one file is erased"
     assert erase().remaining == []
     assert one.event_ids() == two.event_ids() == ["e0", "e1", "e2"]
+
+
+def test_an_erasure_goes_on_after_a_commit_that_leaves_its_files(shop, warehouses, monkeypatch):
+    """Such as that of a vacuum, while it reads a large file."""
+    one, two = warehouses
+    shop.seal(event(0, tenant_id=1), event(1, tenant_id=2))
+    one.compact()
+    count = from_lake.count
+
+    def overtaken(con: duckdb.DuckDBPyConnection, source: str) -> int:
+        monkeypatch.setattr(from_lake, "count", count)
+        commits.fence(two.lake.load(EVENTS))
+        return count(con, source)
+
+    monkeypatch.setattr(from_lake, "count", overtaken)
+    subject = Subject(TenantNames(2))
+    erased = erasure.run(one.data, subject, ONCE, time.time(), one.log, lake=one.lake)
+    assert (erased.rows, erased.remaining) == (1, [])
+    assert two.event_ids() == ["e0"]
 
 
 def test_a_vacuum_that_another_one_overtakes_is_a_conflict(shop, warehouses, monkeypatch):

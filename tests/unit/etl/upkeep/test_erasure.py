@@ -15,7 +15,7 @@ from etl import durable
 from etl.directory.tenant_reference import TenantNames
 from etl.lake import commits, compaction, delta_log, rewrite
 from etl.lake.commits import Change
-from etl.lake.errors import VersionNotFound
+from etl.lake.errors import LakeError, VersionNotFound
 from etl.lake.rewrite import Rewrite
 from etl.lake.snapshot import Snapshot
 from etl.lake.table_store import LocalTable
@@ -23,7 +23,7 @@ from etl.lake.tables import EVENTS
 from etl.log import format as log_format
 from etl.log import verification
 from etl.upkeep import check, erasure
-from etl.upkeep.erasure import EraseRefused, Subject, job
+from etl.upkeep.erasure import EraseRefused, Subject, job, searching
 from etl.upkeep.erasure.from_log import LogErasure
 from etl.upkeep.erasure.searching import with_statistics
 
@@ -312,15 +312,24 @@ def test_an_orphan_is_recovered_and_erased(shop):
 
 def test_what_came_meanwhile_is_said(filled, monkeypatch):
     """The tenant was not closed: its newest segment is named as what is left."""
-    searching = erasure.search
+    search = erasure.search
 
     def after_one_more(*arguments: object) -> list[Path]:
         filled.seal(event(40, tenant_id=1))
-        return searching(*arguments)
+        return search(*arguments)
 
     monkeypatch.setattr(job, "search", after_one_more)
     outcome = run(filled, TENANT)
     assert [Path(path).name[:12] for path in outcome.remaining] == ["000000000003"]
+
+
+def test_a_file_that_goes_while_it_is_searched_is_an_error_of_the_lake(filled, monkeypatch):
+    """Such as a copy of a lake in object storage, which another process deletes."""
+    monkeypatch.setattr(searching, "count", lambda con, _: con.execute("FROM 'gone.parquet'"))
+    with pytest.raises(LakeError, match=r"erasing: .*gone.parquet"):
+        run(filled, TENANT)
+    monkeypatch.undo()
+    assert run(filled, TENANT).remaining == []
 
 
 def test_a_version_that_another_writer_commits_meanwhile_keeps_its_files(filled, monkeypatch):
