@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 FOLDER = "_delta_log"
 SET_ASIDE = ".broken"
 _BOOKS_PREFIX = "beaconlog."
-_LAST_CHECKPOINT = "_last_checkpoint"
+LAST_CHECKPOINT = "_last_checkpoint"
 _UNSYNCED_MAX = 2
 """The largest number of commits before a sync: the vacuum of earlier versions made two."""
 
@@ -112,16 +112,16 @@ def up_to(table: Path, version: int) -> list[Path]:
 
 def missing_checkpoint(table: Path) -> str | None:
     """Return a description of the error in `_last_checkpoint`; None if it is valid or missing."""
-    pointer = table / FOLDER / _LAST_CHECKPOINT
+    pointer = table / FOLDER / LAST_CHECKPOINT
     try:
         version = int(json.loads(pointer.read_bytes())["version"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
-        return f"{_LAST_CHECKPOINT} cannot be read"
+        return f"{LAST_CHECKPOINT} cannot be read"
     if version in checkpoints(table):
         return None
-    return f"{_LAST_CHECKPOINT} points to version {version}, which has no checkpoint"
+    return f"{LAST_CHECKPOINT} points to version {version}, which has no checkpoint"
 
 
 def statistics_in(checkpoint: Path) -> list[str]:
@@ -149,7 +149,7 @@ def sync_newest(table: Path) -> None:
 
 def _sync_names(table: Path, names: list[str]) -> None:
     log_folder = table / FOLDER
-    wanted = {*names, _LAST_CHECKPOINT} if (log_folder / _LAST_CHECKPOINT).exists() else {*names}
+    wanted = {*names, LAST_CHECKPOINT} if (log_folder / LAST_CHECKPOINT).exists() else {*names}
     for name in wanted:
         durable.fsync_path(log_folder / name)
     durable.fsync_path(log_folder)
@@ -173,7 +173,7 @@ def repair(table: Path) -> list[str]:
         for path in all_checkpoints[-1:]
         if path.name.partition(".")[0] in versions or not _is_parquet(path)
     ]
-    last_checkpoint = log_folder / _LAST_CHECKPOINT
+    last_checkpoint = log_folder / LAST_CHECKPOINT
     if bad_checkpoints or not _is_json(last_checkpoint):
         torn += [*bad_checkpoints, last_checkpoint]
     return [path.name for path in torn if _set_aside(path)]

@@ -29,8 +29,8 @@ class LakePlace:
     """The URL of a lake, empty for that of the data folder, and the bytes of it to keep copies of.
 
     `log_url`: the log that is compacted into it, empty for that of the data folder. Copies of files
-    leave `disk_free_bytes_min` free on the disk. After a job, a lake in object storage keeps the
-    next turn for this process for `reserve_s`. A job that finds another one at work waits for
+    leave twice `disk_free_bytes_min` free on the disk. After a job, a lake in object storage keeps
+    the next turn for this process for `reserve_s`. A job that finds another one at work waits for
     `wait_s`.
     """
 

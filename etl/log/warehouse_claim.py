@@ -26,9 +26,9 @@ from etl.object_store import ObjectExists, ObjectMissing, ObjectStore
 WAREHOUSE, LOG = "warehouse", "log"
 _REFUSALS = {
     WAREHOUSE: "is compacted by another warehouse; ask that one, or delete {} if that one is gone "
-    "for good with its lake",
+    "for good with its lake, or was named by mistake",
     LOG: "holds the events of another log; set log_url as the other warehouses of this lake have "
-    "it, or delete {} if that log is gone for good",
+    "it, or delete {} if that log is gone for good or was named by mistake",
 }
 
 

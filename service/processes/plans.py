@@ -6,7 +6,8 @@ from etl.lake import compaction
 from etl.upkeep import maintenance
 from service.settings import Settings
 
-_GRACE_MARGIN_S = 10.0
+_GRACE_MARGIN_S = 120.0
+"""The clocks of the warehouses may differ by about as much."""
 
 
 def compaction_plan(settings: Settings) -> compaction.CompactionPlan:

@@ -2,9 +2,9 @@
 
 Each appears as soon as it is whole, so a fetch that fails is continued by the next one.
 
-Copies are deleted when all of a lake exceed a size, least recently used first; but never one that
-was used within the last KEPT_FOR_S, because a question may read it. A file that is deleted while it
-is open can be read to its end.
+Copies are deleted when all of a lake exceed a size or fill the disk, least recently used first; but
+never one that was used within the last KEPT_FOR_S, because a question may read it. A file that is
+deleted while it is open can be read to its end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from etl.lake.shared.downloads import Downloads, in_parallel
 from etl.lake.tables import PARTITION
 
 KEPT_FOR_S = 900.0
-"""Longer than any report may take."""
+"""Longer than `report_timeout_s` should be. An export may take longer, and then ends halfway."""
 _TOUCHED_EVERY_S = 60.0
 FETCH_TIMEOUT_S = 300.0
 _LOCKS = 64
@@ -34,13 +34,13 @@ _LOCKS = 64
 class FileCache:
     """The copies of one table's files in `folder`; `names` are relative to it.
 
-    A fetch leaves `disk_free_bytes_min` free on the disk. Threads may share it.
+    A fetch takes only what `room` has. Threads may share it.
     """
 
     downloads: Downloads
     table: str
     folder: Path
-    disk_free_bytes_min: int
+    room: Room
     _locks: tuple[Lock, ...] = field(
         default_factory=lambda: tuple(Lock() for _ in range(_LOCKS)), init=False, repr=False
     )
@@ -48,27 +48,17 @@ class FileCache:
     def fetch(self, names: Sequence[str], sizes: Mapping[str, int]) -> None:
         """Copy the files that are not here; `sizes` are the bytes of those that are known.
 
-        Raises LakeUnavailable if there is no room for them, or if they take too long;
-        ObjectStoreError; OSError.
+        On a disk that is too full, even files of unknown size are refused. Raises LakeUnavailable
+        if there is no room for them, or if they take too long; ObjectStoreError; OSError.
         """
         missing = [name for name in names if not self._touch(name)]
         if not missing:
             return
-        self._require_room(sum(sizes.get(name, 0) for name in missing))
+        self.room.require(sum(sizes.get(name, 0) for name in missing))
         for partition in {name.partition("/")[0] for name in missing}:
             (self.folder / partition).mkdir(parents=True, exist_ok=True)
         deadline_s = time.monotonic() + FETCH_TIMEOUT_S
         in_parallel(partial(self._fetch, deadline_s), missing)
-
-    def _require_room(self, size_bytes: int) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        free_bytes = shutil.disk_usage(self.folder).free
-        if size_bytes and free_bytes - size_bytes < self.disk_free_bytes_min:
-            raise LakeUnavailable(
-                f"{self.folder}: no room for copies of {size_bytes} bytes, because {free_bytes} "
-                f"are free and {self.disk_free_bytes_min} must stay free; ask about a shorter "
-                "period, or make room"
-            )
 
     def _fetch(self, deadline_s: float, name: str) -> None:
         if time.monotonic() >= deadline_s:
@@ -123,13 +113,45 @@ def copies_in(folder: Path) -> Iterator[Copy]:
             yield Copy(path, name, found.st_size, max(found.st_atime, found.st_mtime))
 
 
-def evict(folders: Sequence[Path], *, bytes_max: int) -> None:
-    """Delete the least recently used copies of a lake's tables until they fit."""
-    now_s = time.time()
-    copies = [copy for folder in folders for copy in copies_in(folder)]
-    excess_bytes = sum(copy.size_bytes for copy in copies) - bytes_max
-    for copy in sorted(copies, key=lambda copy: copy.used_s):
-        if excess_bytes <= 0 or copy.idle_s(now_s) < KEPT_FOR_S:
-            return
-        copy.path.unlink(missing_ok=True)
-        excess_bytes -= copy.size_bytes
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The space on the disk of `folder` for the copies of a lake's tables, in the folders `tables`.
+
+    The copies take about `bytes_max`. They leave twice `disk_free_bytes_min` free, because below
+    that minimum a collector of the same disk refuses events.
+    """
+
+    folder: Path
+    tables: Sequence[Path]
+    bytes_max: int
+    disk_free_bytes_min: int
+
+    def require(self, new_bytes: int) -> None:
+        """Make room for new copies. Raises LakeUnavailable if that is not possible; OSError."""
+        if self._lacking_bytes(new_bytes) > 0:
+            self.evict(new_bytes)
+        if self._lacking_bytes(new_bytes) > 0:
+            raise LakeUnavailable(
+                f"{self.folder}: no room for copies of {new_bytes} bytes, because {self._free()} "
+                f"are free and {2 * self.disk_free_bytes_min} must stay free; ask about a shorter "
+                "period, or make room"
+            )
+
+    def evict(self, new_bytes: int = 0) -> None:
+        """Delete the least recently used copies until the others leave room for new ones."""
+        now_s = time.time()
+        copies = [copy for folder in self.tables for copy in copies_in(folder)]
+        too_many_bytes = sum(copy.size_bytes for copy in copies) - self.bytes_max
+        excess_bytes = max(too_many_bytes, self._lacking_bytes(new_bytes))
+        for copy in sorted(copies, key=lambda copy: copy.used_s):
+            if excess_bytes <= 0 or copy.idle_s(now_s) < KEPT_FOR_S:
+                return
+            copy.path.unlink(missing_ok=True)
+            excess_bytes -= copy.size_bytes
+
+    def _lacking_bytes(self, new_bytes: int) -> int:
+        return new_bytes + 2 * self.disk_free_bytes_min - self._free()
+
+    def _free(self) -> int:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return shutil.disk_usage(self.folder).free

@@ -21,8 +21,8 @@ from dataclasses import replace
 from etl import lake_copies
 from etl.lake.errors import LakeError, LakeUnavailable
 from etl.lake.period import ALWAYS, Period
-from etl.lake.shared import file_cache
 from etl.lake.shared.downloads import Downloads
+from etl.lake.shared.file_cache import Room
 from etl.lake.shared.lease import Lease
 from etl.lake.shared.table import Bucket, SharedTable
 from etl.lake.snapshot import Snapshot
@@ -53,12 +53,13 @@ class SharedLake:
     ) -> None:
         """Keep copies of the lake in `bucket` in a data folder, up to about `cache_bytes_max`.
 
-        The copies of its files leave `disk_free_bytes_min` free on the disk. `claim` is that of the
-        log which is compacted into the lake.
+        The copies of its files leave twice `disk_free_bytes_min` free on the disk. `claim` is that
+        of the log which is compacted into the lake.
         """
         self._bucket, self._layout = bucket, layout
         self._lease, self._claim = lease, claim
-        self._cache_bytes_max = cache_bytes_max
+        folders = [layout.table(table.name) for table in TABLES]
+        self._room = Room(layout.lake, folders, cache_bytes_max, disk_free_bytes_min)
         self._downloads = Downloads(bucket.objects, layout.downloads)
         self._tables = {
             table.name: SharedTable(
@@ -66,7 +67,7 @@ class SharedLake:
                 self._downloads,
                 layout.table(table.name),
                 table,
-                disk_free_bytes_min=disk_free_bytes_min,
+                self._room,
             )
             for table in TABLES
         }
@@ -76,10 +77,13 @@ class SharedLake:
     @contextmanager
     def locked(self) -> Iterator[None]:
         with alone_here(self._layout):
-            with self._lease.held():
-                self._mark()
-                yield
-            self._evict()
+            self._begin()  # first: another lake takes no turn, and no file of it is a copy
+            try:
+                with self._lease.held():
+                    self._mark()
+                    yield
+            finally:
+                self._evict()
 
     def table(self, table: Table) -> TableStore:
         self._begin()
@@ -118,8 +122,7 @@ class SharedLake:
         if now_s < self._evicts_at_s:
             return
         self._evicts_at_s = now_s + _EVICTED_EVERY_S
-        folders = [table.folder for table in self._tables.values()]
-        file_cache.evict(folders, bytes_max=self._cache_bytes_max)
+        self._room.evict()
 
     def _begin(self) -> None:
         """Before the first use, refuse a newer format and the lake of another log.
@@ -144,7 +147,6 @@ class SharedLake:
 
         The first claim requires that the store knows conditional puts: commits rely on them too.
         """
-        self._begin()
         with _errors():
             self._claim.win()
         content = json.dumps({"format": FORMAT}).encode() + b"\n"

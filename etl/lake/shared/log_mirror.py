@@ -4,6 +4,9 @@ A copy appears whole, after those of smaller versions, with the time at which it
 entry never changes, so only the names above the newest copy are listed. Once in a while, and when
 the numbers have a gap, all are listed: then checkpoints are copied, and copies of deleted objects
 are deleted.
+
+`_last_checkpoint` is not copied: it is replaced at any time, and could name a checkpoint that is
+not here, without which delta-rs reads nothing. A folder shows its newest checkpoint by itself.
 """
 
 from __future__ import annotations
@@ -101,7 +104,8 @@ class LogMirror:
         A checkpoint may then replace it that is not in this listing. Checkpoints are copied first,
         because entries may need them.
         """
-        listed = self._objects.listed(self._below)
+        everything = self._objects.listed(self._below)
+        listed = [item for item in everything if _is_versioned(self._name(item))]
         names = {self._name(item) for item in listed}
         missing = [item for item in listed if not self._is_copied(item)]
         if not self._copy(sorted(missing, key=lambda item: _is_entry(self._name(item)))):
@@ -112,6 +116,7 @@ class LogMirror:
         for name in sorted(name for name in gone if _is_versioned(name)):
             if _version(name) <= newest:
                 (self._folder / name).unlink(missing_ok=True)
+        (self._folder / delta_log.LAST_CHECKPOINT).unlink(missing_ok=True)  # of an earlier version
         self._newest = newest if newest >= 0 else None
         self._listed_whole = newest, time.time()
         return True

@@ -22,7 +22,7 @@ from etl.lake.errors import LakeUnavailable, lake_errors
 from etl.lake.keys import format as key_format
 from etl.lake.shared import file_cache
 from etl.lake.shared.downloads import Downloads
-from etl.lake.shared.file_cache import FileCache
+from etl.lake.shared.file_cache import FileCache, Room
 from etl.lake.shared.log_mirror import LogMirror
 from etl.lake.snapshot import Snapshot
 from etl.lake.table_store import name_of
@@ -52,15 +52,14 @@ class SharedTable:
         downloads: Downloads,
         folder: Path,
         table: Table,
-        *,
-        disk_free_bytes_min: int,
+        room: Room,
     ) -> None:
         """Keep the copies of the table in `folder`."""
         self.folder, self.table = folder, table
         self._bucket = bucket
         self._url = f"{bucket.url}/{table.name}"
         self._mirror = LogMirror(downloads, table.name, folder)
-        self._cache = FileCache(downloads, table.name, folder, disk_free_bytes_min)
+        self._cache = FileCache(downloads, table.name, folder, room)
         self._sizes: dict[str, int] = {}
         """The sizes of the files of the newest version and of the one before."""
         self._newest: Snapshot = Snapshot.empty(table)
@@ -78,6 +77,7 @@ class SharedTable:
             with self._errors(), suppress(CommitFailedError):
                 table_store.create(self._url, self.table, self._bucket.options)
             self.refresh()
+        self._learn(Snapshot.of(self))  # for a process that only commits
 
     def load(self, version: int | None = None) -> Snapshot:
         """Load the newest version, or `version`, of which all files must exist.
@@ -116,7 +116,8 @@ class SharedTable:
         self._fetch([name_of(path) for path in paths])
 
     def fetch_keys(self, paths: Sequence[str]) -> None:
-        self._fetch([name_of(str(key_format.path_of(path))) for path in paths])
+        if self.table.is_keyed:
+            self._fetch([name_of(str(key_format.path_of(path))) for path in paths])
 
     def _fetch(self, names: Sequence[str]) -> None:
         with self._errors():

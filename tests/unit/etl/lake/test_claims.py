@@ -64,12 +64,25 @@ def test_the_lake_of_another_log_is_neither_read_nor_changed(tmp_path: Path) -> 
     assert two.event_ids() == ["two"], "a lake that nobody has compacted into is nobody's"
     assert one.compact().rows == 1
     late = Warehouse(tmp_path / "late", bucket, logs["two"], log_name=b"two")
+    message = "holds the events of another log; set log_url .* by mistake"
     for refused in (two.compact, two.event_ids, late.compact, late.event_ids):
-        with pytest.raises(LakeError, match="holds the events of another log; set log_url"):
+        with pytest.raises(LakeError, match=message):
             refused()
     assert one.event_ids() == ["one"]
     bucket.objects.delete(["log"])
     late.compact()
+
+
+def test_a_warehouse_with_another_log_is_refused_while_the_lake_is_changed(tmp_path: Path) -> None:
+    """It is no standby: it is not ready, and takes no turn."""
+    shop = Shop(tmp_path / "log")
+    shop.seal(event(0))
+    bucket, log = bucket_in(tmp_path / "bucket"), LocalLog.of(shop.layout)
+    one = Warehouse(tmp_path / "one", bucket, log, log_name=b"one")
+    one.compact()
+    two = Warehouse(tmp_path / "two", bucket, log, log_name=b"two")
+    with one.lake.locked(), pytest.raises(LakeError, match="holds the events of another log"):
+        two.compact()
 
 
 def test_the_name_of_a_log_is_its_url() -> None:

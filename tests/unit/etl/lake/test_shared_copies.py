@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
-from log_tools import DAY_S, Shop, event
+from log_tools import DAY_S, Shop, event, rejection
 from object_tools import FolderObjects
 from shared_lake_tools import ONCE, Warehouse
 
@@ -54,12 +58,16 @@ class Machines:
             self.shop.seal(event(number * DAY_S))
             self.one.compact()
 
-    def clean(self) -> None:
-        """Delete the entries before the newest version of the events."""
+    def checkpoint(self) -> int:
+        """Make a checkpoint of the newest version of the events; return that version."""
         newest = self.one.lake.load(EVENTS).version
         assert newest is not None
         self.one.lake.table(EVENTS).checkpoint(newest)
-        self.one.lake.table(EVENTS).delete_entries_before(newest)
+        return newest
+
+    def clean(self) -> None:
+        """Delete the entries before the newest version of the events."""
+        self.one.lake.table(EVENTS).delete_entries_before(self.checkpoint())
 
     def left(self) -> list[str]:
         """Return the temporary files of the second machine's downloads."""
@@ -71,14 +79,11 @@ def machines(tmp_path: Path) -> Machines:
     return Machines(tmp_path)
 
 
-@pytest.mark.parametrize("known", [0, 1])
-def test_entries_deleted_after_a_listing_leave_no_gap(machines, monkeypatch, known):
-    """On a new machine, whose listing lacks the checkpoint, and on one that had begun."""
-    machines.fill(0, 1)
-    if known:
-        machines.two.event_ids()
-    machines.fill(1, 4)
-    listed, pending = machines.objects.listed, [machines.clean]
+def overtake(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]
+) -> None:
+    """Let something happen after the second machine has listed the log of the events."""
+    listed, pending = machines.objects.listed, [meanwhile]
 
     def overtaken(below: str = "", after: str = "") -> list[Listed]:
         found = listed(below, after)
@@ -87,12 +92,39 @@ def test_entries_deleted_after_a_listing_leave_no_gap(machines, monkeypatch, kno
         return found
 
     monkeypatch.setattr(machines.objects, "listed", overtaken)
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_entries_deleted_after_a_listing_leave_no_gap(machines, monkeypatch, known):
+    """On a new machine, whose listing lacks the checkpoint, and on one that had begun."""
+    machines.fill(0, 1)
+    if known:
+        machines.two.event_ids()
+    machines.fill(1, 4)
+    overtake(machines, monkeypatch, machines.clean)
     assert len(machines.two.event_ids()) == 4
     log = machines.two.layout.lake / "events/_delta_log"
     newest = machines.one.lake.load(EVENTS).version
     names = sorted(path.name for path in log.glob("0*"))
     assert names == [f"{newest:020}.checkpoint.parquet", f"{newest:020}.json"]
     assert machines.left() == []
+
+
+def test_a_checkpoint_made_after_a_listing_hides_no_table(machines, monkeypatch):
+    """A copy of its name, as an earlier version made them, would point to one that is not here."""
+    machines.fill(0, 1)
+    machines.checkpoint()
+    name = machines.two.layout.lake / "events/_delta_log/_last_checkpoint"
+
+    def newer() -> None:
+        machines.fill(1, 2)
+        machines.checkpoint()
+
+    overtake(machines, monkeypatch, newer)
+    assert machines.two.lake.load(EVENTS).version == 1
+    name.write_text('{"version":2,"size":3}')
+    assert machines.restarted().lake.load(EVENTS).version == 2
+    assert not name.exists()
 
 
 def test_a_fetch_that_fails_is_continued(machines, monkeypatch):
@@ -145,6 +177,33 @@ def test_a_fetch_leaves_room_on_the_disk(machines):
     with pytest.raises(LakeUnavailable, match="make room"):
         full.event_ids()
     assert full.copies() == []
+    snapshot = full.lake.load(EVENTS)
+    with pytest.raises(LakeUnavailable, match="make room"):
+        snapshot.fetch_keys(snapshot.files)  # their sizes are unknown
+
+
+def test_on_a_full_disk_copies_that_were_not_used_lately_make_room(machines, monkeypatch):
+    """For a question, and before collectors refuse events."""
+    machines.fill(0, 3)
+    full = machines.restarted(disk_free_bytes_min=1_000)
+    snapshot = full.lake.load(EVENTS)
+    *old, new = snapshot.files
+    snapshot.fetch(old)
+    for number, path in enumerate(old):
+        os.utime(path, (number, number))
+    disk_bytes = sum(map(snapshot.size_bytes, snapshot.files)) + 2_000 - 1
+
+    def usage(_: Path) -> SimpleNamespace:
+        copies = full.layout.lake.glob("events/event_date=*/*")
+        return SimpleNamespace(free=disk_bytes - sum(path.stat().st_size for path in copies))
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    snapshot.fetch([new])
+    assert len(full.copies()) == 2
+    assert Path(new).exists()
+    disk_bytes -= snapshot.size_bytes(old[0])
+    full.lake.newest()
+    assert full.copies() == [Path(new).name]
 
 
 def test_a_fetch_ends_after_a_while(machines, monkeypatch):
@@ -153,6 +212,34 @@ def test_a_fetch_ends_after_a_while(machines, monkeypatch):
     monkeypatch.setattr(file_cache, "FETCH_TIMEOUT_S", 0.0)
     with pytest.raises(LakeUnavailable, match="try again"):
         machines.two.event_ids()
+
+
+def test_a_machine_that_only_compacts_forgets_replaced_files(machines, monkeypatch):
+    """By a command that cron runs; its erased rows must go too."""
+    machines.fill(0, 1)
+    machines.shop.seal(event(1))
+    machines.one.compact()
+    assert len(machines.one.copies()) == 2
+    plan = MaintenancePlan(merge_files_min=2)
+    maintenance.run(machines.two.data, plan, time.time(), machines.two.lake)
+    monkeypatch.setattr(file_cache, "KEPT_FOR_S", -1.0)  # as if it were over
+    machines.one.compact()
+    assert machines.one.copies() == []
+
+
+def test_no_key_file_is_asked_of_a_table_without_keys(machines, monkeypatch):
+    """A query would ask for each of them again and again."""
+    machines.shop.seal(event(0), rejection(1))
+    machines.one.compact()
+    download, asked = machines.objects.download, set()
+
+    def noted(key: str, path: Path) -> None:
+        asked.add(key)
+        download(key, path)
+
+    monkeypatch.setattr(machines.objects, "download", noted)
+    machines.two.lake.versions_here()
+    assert [key.partition("/")[0] for key in asked if key.endswith(".keys")] == ["events"]
 
 
 def test_copies_of_replaced_files_go_although_nothing_is_committed(machines, monkeypatch):
@@ -191,14 +278,17 @@ def test_the_files_of_a_refused_commit_are_deleted(machines, monkeypatch, was_ma
     assert len([name for name in names if name.startswith("events/") and "/_d" not in name]) == 4
 
 
-def test_a_job_leaves_no_more_copies_than_may_be(machines, monkeypatch):
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_job_leaves_no_more_copies_than_may_be(machines, monkeypatch, fails):
     """Also where no report is asked, as in a command that cron runs."""
     machines.fill(0, 2)
     monkeypatch.setattr(file_cache, "KEPT_FOR_S", -1.0)
     job = machines.restarted(cache_bytes_max=1)
-    with job.lake.locked():
+    with suppress(OSError), job.lake.locked():
         job.lake.load(EVENTS).fetch()
         assert len(job.copies()) == 2
+        if fails:
+            raise OSError("no space")
     assert job.copies() == []
 
 

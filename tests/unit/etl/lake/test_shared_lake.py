@@ -361,7 +361,7 @@ def test_log_and_lake_have_places_of_their_own(log_url, lake_url, expected):
     assert overlap(lake_url, log_url) == expected
 
 
-def test_copies_and_a_lake_of_its_own_are_never_confused(shop, warehouses, bucket):
+def test_copies_and_a_lake_of_its_own_are_never_confused(shop, warehouses, bucket, monkeypatch):
     """By a setting that was changed, or a lake that was not moved."""
     one, two = warehouses
     shop.seal(event(0))
@@ -373,9 +373,15 @@ def test_copies_and_a_lake_of_its_own_are_never_confused(shop, warehouses, bucke
         with pytest.raises(DataFolderError, match=message):
             open_lake(one.layout, LakePlace(url))
     lake_copies.require(one.layout, bucket.url + "/")
-    Shop(two.data).compact()
-    with pytest.raises(LakeError, match="holds a lake of its own"):
-        two.event_ids()
+    own = Shop(two.data)
+    own.seal(event(1))
+    own.compact()
+    monkeypatch.setattr(file_cache, "KEPT_FOR_S", -1.0)
+    two = Warehouse(two.data, bucket, two.log, cache_bytes_max=1)
+    for refused in (two.event_ids, two.compact):
+        with pytest.raises(LakeError, match="holds a lake of its own"):
+            refused()
+    assert own.event_ids() == ["e1"], "nothing of it is evicted"
 
 
 def test_a_wrong_url_is_corrected_before_there_is_a_table(tmp_path):
