@@ -92,7 +92,7 @@ def _start(stack: ExitStack, folder: Path, name: str, kind: str, *options: objec
         start_new_session=True,
     )
     stack.callback(process.wait)
-    stack.callback(signal_session, process.pid, signal.SIGKILL)
+    stack.callback(kill_session, process.pid)
     return process.pid
 
 
@@ -105,9 +105,16 @@ def _registered(page: int) -> int | None:
     return int(reply.body["aliveworkers"]) if reply.status == 200 else None
 
 
-def runs_tasks(worker: int) -> bool:
-    """Whether the executor of a worker has begun to run Python."""
-    return any(b"pyspark.daemon" in _command_line(pid) for pid in in_session(worker))
+def stop_python(worker: int) -> bool:
+    """Stop the Python of the executor of a worker, in which tasks run; whether there is any.
+
+    Its Java goes on: it is assigned tasks, and other executors fetch their code from it.
+    """
+    for _ in range(2):  # the second time, what was forked during the first
+        stopped = [pid for pid in in_session(worker) if b"pyspark.daemon" in _command_line(pid)]
+        for pid in stopped:
+            _signal(pid, signal.SIGSTOP)
+    return bool(stopped)
 
 
 def _command_line(pid: int) -> bytes:
@@ -116,11 +123,15 @@ def _command_line(pid: int) -> bytes:
     return b""
 
 
-def signal_session(leader: int, number: signal.Signals) -> None:
-    """Send a signal to all processes of a session: Spark's Python has process groups of its own."""
+def kill_session(leader: int) -> None:
+    """SIGKILL to all processes of a session: Spark's Python has process groups of its own."""
     for pid in in_session(leader):
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
+        _signal(pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def in_session(leader: int) -> list[int]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import random
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from engine_tools import rows, seal_round, watermarks
 from harness import eventually
 from log_tools import Shop
 from scale import figures, is_soak
-from spark_cluster import SparkCluster, runs_tasks, signal_session
+from spark_cluster import SparkCluster, kill_session, stop_python
 
 from etl.upkeep import check
 
@@ -44,12 +43,11 @@ def test_a_machine_that_dies_with_its_worker_is_replaced(tmp_path: Path) -> None
         spark_cluster.running(tmp_path, workers=2, tasks=TASKS) as cluster,
         compacting(many, cluster) as command,
     ):
-        victim = eventually(lambda: worker_in_a_pass(many, cluster), PATIENCE_S)
-        # Stopped, it keeps the task that it has, or is assigned one of those that wait.
-        signal_session(victim, signal.SIGSTOP)
+        # It keeps the task that it has, or is assigned one of those that wait, and ends none.
+        victim = eventually(lambda: stopped_in_a_pass(many, cluster), PATIENCE_S)
         eventually(lambda: list(many.layout.shuffle.glob("*/read-*")), PATIENCE_S)
         assert command.poll() is None
-        signal_session(victim, signal.SIGKILL)
+        kill_session(victim)
         printed, warnings = command.communicate(timeout=PATIENCE_S)
         assert command.returncode == 0, warnings
         assert "Lost executor" in warnings
@@ -78,11 +76,11 @@ def compacting(shop: Shop, cluster: SparkCluster) -> Iterator[subprocess.Popen[s
         try:
             yield command
         finally:
-            signal_session(command.pid, signal.SIGKILL)
+            kill_session(command.pid)
 
 
-def worker_in_a_pass(shop: Shop, cluster: SparkCluster) -> int | None:
-    """A worker that has run a task, once a pass has begun."""
+def stopped_in_a_pass(shop: Shop, cluster: SparkCluster) -> int | None:
+    """A worker that has run a task, and whose Python is stopped, once a pass has begun."""
     if not list(shop.layout.shuffle.glob("*")):
         return None
-    return next(filter(runs_tasks, cluster.workers), None)
+    return next(filter(stop_python, cluster.workers), None)
