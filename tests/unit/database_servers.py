@@ -72,10 +72,17 @@ class Server:
         raise NotImplementedError
 
     def kill(self) -> None:
-        """SIGKILL every process of the server."""
+        """SIGKILL every process of the server, and wait until all have ended.
+
+        PostgreSQL does not start while a process of before has its shared memory.
+        """
+        processes, deadline_s = self._processes(), time.monotonic() + DEADLINE_S
         self._signal(signal.SIGKILL)
         if self._process:
             self._process.wait(DEADLINE_S)
+        while not all(map(_has_ended, processes)):
+            assert time.monotonic() < deadline_s, f"a process of {processes} does not end"
+            time.sleep(_POLL_S)
 
     @contextmanager
     def hung(self) -> Iterator[None]:
@@ -220,6 +227,13 @@ def _is_stopped(pid: int) -> bool:
     """Whether every thread of a process is stopped, which a signal does in its own time."""
     states = [path.read_text().rpartition(")")[2].split()[0] for path in _threads(pid)]
     return set(states) <= {"T", "Z"}
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process is gone, or waits for its parent to notice."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    return True
 
 
 def _threads(pid: int) -> list[Path]:
