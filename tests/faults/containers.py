@@ -121,7 +121,7 @@ class Container:
     name: str = field(repr=False)
 
     def state(self) -> Mapping[str, Any]:
-        """What Docker says of it."""
+        """Return the state that Docker reports, such as its health."""
         found: Mapping[str, Any] = json.loads(
             self.docker.run("inspect", "--format={{json .State}}", self.name)
         )

@@ -385,7 +385,7 @@ MUTANTS = (
     ),
     _mutant(
         "a vacuum that a suspended compactor can commit after",
-        "tests/unit/etl/lake/test_shared_lake.py::test_a_vacuum_lets_no_suspended_compactor_commit",
+        f"{_SUSPENDED}::test_a_vacuum_lets_no_suspended_compactor_commit",
         ("etl/lake/shared/table.py", "        commits.fence(Snapshot.of(self))\n", ""),
     ),
     _mutant(

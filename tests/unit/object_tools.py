@@ -75,10 +75,10 @@ class FolderObjects(Objects):
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         super().__init__(LocalStore(folder))
-        self._folder = folder
+        self.folder = folder
 
     def delete(self, keys: Sequence[str]) -> None:
-        super().delete([key for key in keys if (self._folder / key).exists()])
+        super().delete([key for key in keys if (self.folder / key).exists()])
 
 
 @dataclass

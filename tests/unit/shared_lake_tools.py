@@ -16,16 +16,15 @@ from etl.lake.live.view import LiveView
 from etl.lake.shared.lake import SharedLake
 from etl.lake.shared.lease import Lease, Terms
 from etl.lake.shared.table import Bucket
-from etl.log.store import SegmentStore
+from etl.log.store import LocalLog, SegmentStore
 from etl.log.warehouse_claim import LOG, WarehouseClaim
 
 ONCE = CompactionPlan(wait_s=0.0, segment_grace_s=0.0)
 
 
-def bucket_in(folder: Path) -> Bucket:
+def bucket_of(objects: FolderObjects) -> Bucket:
     """The lake of a bucket; delta-rs and obstore both take a folder for one."""
-    objects = FolderObjects(folder)
-    return Bucket(objects, objects, str(folder), {})
+    return Bucket(objects, objects, str(objects.folder), {})
 
 
 @dataclass
@@ -69,3 +68,9 @@ class Warehouse:
 
     def copies(self, pattern: str = "events/event_date=*/*.parquet") -> list[str]:
         return sorted(path.name for path in self.layout.lake.glob(pattern))
+
+
+def pair(folder: Path, bucket: Bucket, shop: Shop) -> tuple[Warehouse, Warehouse]:
+    """Two machines, with data folders in `folder`, that compact the log of a shop."""
+    log = LocalLog.of(shop.layout)
+    return Warehouse(folder / "one", bucket, log), Warehouse(folder / "two", bucket, log)

@@ -8,10 +8,9 @@ import pytest
 from log_tools import Shop, event
 from object_tools import FolderObjects, Objects
 from object_tools import Warehouse as LogWarehouse
-from shared_lake_tools import Warehouse, bucket_in
+from shared_lake_tools import Warehouse, bucket_of
 
 from etl.lake.errors import LakeError, LakeUnavailable
-from etl.lake.shared.table import Bucket
 from etl.log.store import LocalLog, LogUnavailable
 from etl.log.warehouse_claim import log_name
 
@@ -31,8 +30,7 @@ class CarelessLog(Objects):
 
 def test_a_lake_whose_store_replaces_objects_is_not_changed(tmp_path: Path) -> None:
     """Of two commits of one version, the second would replace the first."""
-    objects = Careless(tmp_path / "bucket")
-    bucket = Bucket(objects, objects, str(tmp_path / "bucket"), {})
+    bucket = bucket_of(Careless(tmp_path / "bucket"))
     shop = Shop(tmp_path / "log")
     shop.seal(event(0))
     one = Warehouse(tmp_path / "one", bucket, LocalLog.of(shop.layout))
@@ -55,7 +53,7 @@ def test_a_log_whose_store_replaces_objects_is_not_compacted(tmp_path: Path) -> 
 
 def test_the_lake_of_another_log_is_neither_read_nor_changed(tmp_path: Path) -> None:
     """Its warehouses would never compact or report the events of this log."""
-    bucket = bucket_in(tmp_path / "bucket")
+    bucket = bucket_of(FolderObjects(tmp_path / "bucket"))
     for name in ("one", "two"):
         Shop(tmp_path / f"log of {name}").seal(event(0, event_id=name))
     logs = {name: LocalLog.of(Shop(tmp_path / f"log of {name}").layout) for name in ("one", "two")}
@@ -77,7 +75,7 @@ def test_a_warehouse_with_another_log_is_refused_while_the_lake_is_changed(tmp_p
     """It is no standby: it is not ready, and takes no turn."""
     shop = Shop(tmp_path / "log")
     shop.seal(event(0))
-    bucket, log = bucket_in(tmp_path / "bucket"), LocalLog.of(shop.layout)
+    bucket, log = bucket_of(FolderObjects(tmp_path / "bucket")), LocalLog.of(shop.layout)
     one = Warehouse(tmp_path / "one", bucket, log, log_name=b"one")
     one.compact()
     two = Warehouse(tmp_path / "two", bucket, log, log_name=b"two")

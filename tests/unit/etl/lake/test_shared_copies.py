@@ -18,12 +18,11 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
 from log_tools import DAY_S, Shop, event, rejection
 from object_tools import FolderObjects
-from shared_lake_tools import ONCE, Warehouse
+from shared_lake_tools import ONCE, Warehouse, bucket_of
 
 from etl.directory.tenant_reference import TenantNames
 from etl.lake.errors import LakeUnavailable
 from etl.lake.shared import downloads, file_cache
-from etl.lake.shared.table import Bucket
 from etl.lake.tables import EVENTS
 from etl.log.store import LocalLog
 from etl.object_store import Listed, ObjectStoreError
@@ -37,20 +36,16 @@ class Machines:
 
     def __init__(self, folder: Path) -> None:
         self.shop = Shop(folder / "log")
-        self.log, self.url = LocalLog.of(self.shop.layout), str(folder / "bucket")
+        self.log = LocalLog.of(self.shop.layout)
         self.objects = FolderObjects(folder / "bucket")
-        self.one = Warehouse(
-            folder / "one", self._bucket(FolderObjects(folder / "bucket")), self.log
-        )
+        bucket = bucket_of(FolderObjects(folder / "bucket"))
+        self.one = Warehouse(folder / "one", bucket, self.log)
         self.folder = folder / "two"
         self.two = self.restarted()
 
-    def _bucket(self, objects: FolderObjects) -> Bucket:
-        return Bucket(objects, objects, self.url, {})
-
     def restarted(self, **options: int) -> Warehouse:
         """Return the second machine as a new process."""
-        return Warehouse(self.folder, self._bucket(self.objects), self.log, **options)
+        return Warehouse(self.folder, bucket_of(self.objects), self.log, **options)
 
     def fill(self, start: int, end: int) -> None:
         """Commit events of as many days."""

@@ -15,11 +15,11 @@ import pytest
 from engine_tools import InlineWorkers, rows, seal_round, watermarks
 from log_tools import DAY_S, START, Shop, event, rejection
 from object_tools import FolderObjects
-from shared_lake_tools import ONCE, Warehouse, bucket_in
+from shared_lake_tools import ONCE, Warehouse, bucket_of, pair
 
 from etl import lake_copies, reports
 from etl.directory.tenant_reference import TenantNames
-from etl.lake import commits, parquet, table_store
+from etl.lake import table_store
 from etl.lake.compaction import CompactionPlan
 from etl.lake.engines import opening
 from etl.lake.errors import LakeError, LakeUnavailable, VersionNotFound
@@ -27,7 +27,6 @@ from etl.lake.opening import LakePlace, open_lake
 from etl.lake.shared import file_cache
 from etl.lake.shared.table import Bucket
 from etl.lake.store import LocalLake
-from etl.lake.table_store import name_of
 from etl.lake.tables import DUPLICATES, EVENTS
 from etl.layout import DataFolderError
 from etl.log.store import LocalLog
@@ -41,7 +40,7 @@ ALL = "SELECT * EXCLUDE (event_date), event_date FROM events ORDER BY series, se
 
 @pytest.fixture
 def bucket(tmp_path: Path) -> Bucket:
-    return bucket_in(tmp_path / "bucket")
+    return bucket_of(FolderObjects(tmp_path / "bucket"))
 
 
 @pytest.fixture
@@ -52,8 +51,7 @@ def shop(tmp_path: Path) -> Shop:
 
 @pytest.fixture
 def warehouses(tmp_path: Path, bucket: Bucket, shop: Shop) -> tuple[Warehouse, Warehouse]:
-    log = LocalLog.of(shop.layout)
-    return Warehouse(tmp_path / "one", bucket, log), Warehouse(tmp_path / "two", bucket, log)
+    return pair(tmp_path, bucket, shop)
 
 
 def fill(shop: Shop) -> None:
@@ -141,75 +139,6 @@ def test_copies_that_were_not_used_lately_make_room(shop, warehouses, monkeypatc
     assert len(two.event_ids()) == 3
 
 
-def test_a_suspended_compactor_commits_nothing_later(shop, warehouses, monkeypatch):
-    """Another one has taken its place: its files are never part of the lake."""
-    shop.seal(event(0))
-    one, two = warehouses
-    write, zombie = parquet.write, [one]
-
-    def overtaken(*arguments):
-        files = write(*arguments)
-        if zombie:
-            zombie.pop()
-            two.bucket.objects.delete(["compactor"])  # it has expired
-            assert two.compact().rows == 1
-        return files
-
-    monkeypatch.setattr(parquet, "write", overtaken)
-    assert one.compact().rows == 0
-    assert one.event_ids() == two.event_ids() == ["e0"]
-    assert check.run(one.data, one.log, one.lake).problems == []
-
-
-def test_a_vacuum_lets_no_suspended_compactor_commit(shop, warehouses, monkeypatch):
-    """Whose files it may have deleted: they would be missing in the lake."""
-    shop.seal(event(0))
-    one, two = warehouses
-    one.lake.table(EVENTS).prepare()
-    write = parquet.write
-
-    def overtaken(*arguments):
-        files = write(*arguments)
-        monkeypatch.setattr(parquet, "write", write)
-        two.lake.table(EVENTS).unused(retention_hours=0)
-        return files
-
-    monkeypatch.setattr(parquet, "write", overtaken)
-    one.compact()
-    versions = [path.name for path in (one.layout.lake / "events/_delta_log").glob("*.json")]
-    assert len(versions) == 3  # the table, the vacuum's, and that of the second attempt
-    assert two.event_ids() == ["e0"]
-
-
-def test_a_vacuum_deletes_nothing_that_can_still_be_committed(shop, warehouses, monkeypatch):
-    """What is committed, or uploaded by a later pass, while it runs."""
-    one, two = warehouses
-    shop.seal(event(0))
-    one.compact()
-    fence, stray = commits.fence, "events/event_date=2026-11-23/stray.parquet"
-    one.bucket.objects.put(stray, b"of a pass that has ended")
-
-    def overtaken(snapshot):
-        fenced = fence(snapshot)
-        one.bucket.objects.put(stray.replace("stray", "late"), b"of a pass that began after it")
-        return fenced
-
-    monkeypatch.setattr(commits, "fence", overtaken)
-    unused = table_store.unused_files
-
-    def listed(*arguments, **named):
-        found = unused(*arguments, **named)
-        shop.seal(event(1))
-        one.compact()
-        (committed,) = set(one.lake.load(EVENTS).files) - before
-        return [*found, name_of(committed)]  # as if it had been uploaded before
-
-    before = set(one.lake.load(EVENTS).files)
-    monkeypatch.setattr(table_store, "unused_files", listed)
-    found = two.lake.table(EVENTS).unused(retention_hours=0)
-    assert [name for name in found if name.endswith(".parquet")] == [stray.removeprefix("events/")]
-
-
 def test_maintenance_and_erasure_reach_every_machine(shop, warehouses):
     """Merged files replace the others; what is erased is in no object."""
     one, two = warehouses
@@ -274,8 +203,7 @@ def test_a_lake_of_a_newer_version_is_refused(shop, warehouses):
 def test_without_the_bucket_nothing_is_answered(shop, tmp_path):
     """A report would lack events: it is refused at once, with the cause."""
     objects = FolderObjects(tmp_path / "bucket")
-    bucket = Bucket(objects, objects, str(tmp_path / "bucket"), {})
-    one = Warehouse(tmp_path / "one", bucket, LocalLog.of(shop.layout))
+    one = Warehouse(tmp_path / "one", bucket_of(objects), LocalLog.of(shop.layout))
     shop.seal(event(0))
     one.compact()
     with objects.outage():
@@ -398,8 +326,7 @@ def test_a_wrong_url_is_corrected_before_there_is_a_table(tmp_path):
 def test_a_question_that_finds_nothing_new_lists_each_log_once(shop, tmp_path, monkeypatch):
     """And gets no object."""
     objects = FolderObjects(tmp_path / "bucket")
-    bucket = Bucket(objects, objects, str(tmp_path / "bucket"), {})
-    one = Warehouse(tmp_path / "one", bucket, LocalLog.of(shop.layout))
+    one = Warehouse(tmp_path / "one", bucket_of(objects), LocalLog.of(shop.layout))
     shop.seal(event(0))
     one.compact()
     one.event_ids()

@@ -11,13 +11,11 @@ from pathlib import Path
 import pytest
 from log_tools import Shop, event
 from object_tools import FolderObjects
-from shared_lake_tools import Warehouse
+from shared_lake_tools import Warehouse, bucket_of, pair
 
 from etl.lake.errors import LakeTaken
 from etl.lake.shared import lease
 from etl.lake.shared.lease import NAME, Terms
-from etl.lake.shared.table import Bucket
-from etl.log.store import LocalLog
 from etl.object_store import ObjectMissing
 
 PATIENCE_S = 60.0
@@ -36,8 +34,7 @@ def shop(tmp_path: Path) -> Shop:
 
 @pytest.fixture
 def warehouses(tmp_path: Path, objects: FolderObjects, shop: Shop) -> tuple[Warehouse, Warehouse]:
-    bucket, log = Bucket(objects, objects, str(tmp_path / "bucket"), {}), LocalLog.of(shop.layout)
-    return Warehouse(tmp_path / "one", bucket, log), Warehouse(tmp_path / "two", bucket, log)
+    return pair(tmp_path, bucket_of(objects), shop)
 
 
 def held_by(warehouse: Warehouse) -> dict[str, object] | None:

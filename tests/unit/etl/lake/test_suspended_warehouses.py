@@ -13,15 +13,16 @@ import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 from log_tools import DAY_S, Shop, event
-from shared_lake_tools import ONCE, Warehouse, bucket_in
+from object_tools import FolderObjects
+from shared_lake_tools import ONCE, Warehouse, bucket_of, pair
 
 from etl.directory.tenant_reference import TenantNames
-from etl.lake import commits, table_store
+from etl.lake import commits, parquet, table_store
 from etl.lake.commits import Change
 from etl.lake.errors import LakeTaken
 from etl.lake.snapshot import Snapshot
+from etl.lake.table_store import name_of
 from etl.lake.tables import EVENTS, Table
-from etl.log.store import LocalLog
 from etl.upkeep import check, erasure, maintenance
 from etl.upkeep.erasure import EraseRefused, Subject, from_lake
 from etl.upkeep.maintenance import MaintenancePlan
@@ -37,8 +38,7 @@ def shop(tmp_path: Path) -> Shop:
 
 @pytest.fixture
 def warehouses(tmp_path: Path, shop: Shop) -> tuple[Warehouse, Warehouse]:
-    bucket, log = bucket_in(tmp_path / "bucket"), LocalLog.of(shop.layout)
-    return Warehouse(tmp_path / "one", bucket, log), Warehouse(tmp_path / "two", bucket, log)
+    return pair(tmp_path, bucket_of(FolderObjects(tmp_path / "bucket")), shop)
 
 
 def suspend_after_the_first_put(
@@ -61,6 +61,75 @@ def suspend_after_the_first_put(
 
     monkeypatch.setattr(commits, "replace", replaced)
     monkeypatch.setattr(table, "refresh", refreshed)
+
+
+def test_a_suspended_compactor_commits_nothing_later(shop, warehouses, monkeypatch):
+    """Another one has taken its place: its files are never part of the lake."""
+    shop.seal(event(0))
+    one, two = warehouses
+    write, zombie = parquet.write, [one]
+
+    def overtaken(*arguments):
+        files = write(*arguments)
+        if zombie:
+            zombie.pop()
+            two.bucket.objects.delete(["compactor"])  # it has expired
+            assert two.compact().rows == 1
+        return files
+
+    monkeypatch.setattr(parquet, "write", overtaken)
+    assert one.compact().rows == 0
+    assert one.event_ids() == two.event_ids() == ["e0"]
+    assert check.run(one.data, one.log, one.lake).problems == []
+
+
+def test_a_vacuum_lets_no_suspended_compactor_commit(shop, warehouses, monkeypatch):
+    """Whose files it may have deleted: they would be missing in the lake."""
+    shop.seal(event(0))
+    one, two = warehouses
+    one.lake.table(EVENTS).prepare()
+    write = parquet.write
+
+    def overtaken(*arguments):
+        files = write(*arguments)
+        monkeypatch.setattr(parquet, "write", write)
+        two.lake.table(EVENTS).unused(retention_hours=0)
+        return files
+
+    monkeypatch.setattr(parquet, "write", overtaken)
+    one.compact()
+    versions = [path.name for path in (one.layout.lake / "events/_delta_log").glob("*.json")]
+    assert len(versions) == 3  # the table, the vacuum's, and that of the second attempt
+    assert two.event_ids() == ["e0"]
+
+
+def test_a_vacuum_deletes_nothing_that_can_still_be_committed(shop, warehouses, monkeypatch):
+    """Neither a file that is committed while it runs, nor one that a later pass uploads."""
+    one, two = warehouses
+    shop.seal(event(0))
+    one.compact()
+    fence, stray = commits.fence, "events/event_date=2026-11-23/stray.parquet"
+    one.bucket.objects.put(stray, b"of a pass that has ended")
+
+    def overtaken(snapshot):
+        fenced = fence(snapshot)
+        one.bucket.objects.put(stray.replace("stray", "late"), b"of a pass that began after it")
+        return fenced
+
+    monkeypatch.setattr(commits, "fence", overtaken)
+    unused = table_store.unused_files
+
+    def listed(*arguments, **named):
+        found = unused(*arguments, **named)
+        shop.seal(event(1))
+        one.compact()
+        (committed,) = set(one.lake.load(EVENTS).files) - before
+        return [*found, name_of(committed)]  # as if it had been uploaded before
+
+    before = set(one.lake.load(EVENTS).files)
+    monkeypatch.setattr(table_store, "unused_files", listed)
+    found = two.lake.table(EVENTS).unused(retention_hours=0)
+    assert [name for name in found if name.endswith(".parquet")] == [stray.removeprefix("events/")]
 
 
 def test_a_maintenance_that_was_suspended_merges_no_file_a_second_time(
