@@ -101,5 +101,10 @@ def record(event: users.Event, received: datetime) -> bytes:
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
+def log_bytes(data: Path) -> int:
+    """Return the bytes of the sealed segments of a data folder."""
+    return sum(path.stat().st_size for path in (data / "log").glob("*/*.ndjson"))
+
+
 def _iso(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

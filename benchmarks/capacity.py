@@ -19,6 +19,7 @@ from benchmarks import (
     capacity_plan,
     capacity_storage,
     card,
+    readme,
     size,
     wrk,
 )
@@ -86,10 +87,8 @@ def report(chosen: Size, operator: Operator) -> str:
 
 
 def write(text: str, page: Path = _PAGE) -> None:
-    """Write the tables into the page, between its comments."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}{text}{END}{after}")
+    """Write the tables into the page, between its comments. Raises MarkersMissing."""
+    readme.replace(page, BEGIN, END, text)
 
 
 def costs_table(costs: Costs) -> str:

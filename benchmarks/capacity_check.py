@@ -10,12 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from benchmarks import batches, loads, wrk
+from benchmarks import backlog, batches, loads, wrk
 from benchmarks.candidates import beaconlog
 from benchmarks.capacity_plan import Costs
-from benchmarks.growth import PARQUET, bytes_per_event
+from benchmarks.growth import BESIDE, PARQUET, bytes_per_event
 from benchmarks.rounds import BenchmarkFailed, tell
 from benchmarks.servers import Running, Server, running
 from benchmarks.size import Size
@@ -67,8 +66,8 @@ def measure(size: Size, costs: Costs) -> Run:
         snapshot = Snapshot.load(Layout(at_work.folder / "data").table(EVENTS.name), EVENTS)
         cpu_us = 1e6 * (at_work.cpu_s() - before_s) / events
         sizes = bytes_per_event(at_work.folder / "data", events)
-        log_bytes = _log_bytes(at_work.folder / "data") / events
-    searched = sum(range(len(snapshot.files))) / len(snapshot.files)
+        log_bytes = backlog.log_bytes(at_work.folder / "data") / events
+    searched = (len(snapshot.files) - 1) / 2
     planned_us = costs.batched_cpu_us + costs.compaction_cpu_us + costs.read_ahead_cpu_us
     planned_us += searched * costs.key_search_cpu_ns / 1_000
     planned_us += (snapshot.version or 0) * costs.pass_cpu_ms * 1_000 / events
@@ -79,9 +78,7 @@ def measure(size: Size, costs: Costs) -> Run:
             Compared("CPU µs per event", planned_us, cpu_us),
             Compared("log, bytes per event", costs.log_bytes, log_bytes),
             Compared("Parquet, bytes per event", costs.parquet_bytes, sizes[PARQUET]),
-            Compared(
-                "key files, bytes per event", costs.key_bytes, sizes["other files of the lake"]
-            ),
+            Compared("key files, bytes per event", costs.key_bytes, sizes[BESIDE]),
         ),
     )
 
@@ -103,7 +100,3 @@ def _compacted(at_work: Running, events: int) -> int:
             return held
         time.sleep(_POLL_S)
     raise BenchmarkFailed(f"the lake holds {held} of {events} events after {_DEADLINE_S:g} s")
-
-
-def _log_bytes(data: Path) -> int:
-    return sum(path.stat().st_size for path in (data / "log").glob("*/*.ndjson"))

@@ -15,9 +15,10 @@ from pathlib import Path
 from statistics import mean, median
 from tempfile import TemporaryDirectory
 
-from benchmarks import backlog, ingest, lakes, loads, readme, results
+from benchmarks import backlog, lakes, loads, readme, results
 from benchmarks.backlog import Backlog
 from benchmarks.capacity_plan import Costs
+from benchmarks.growth import BESIDE, PARQUET
 from benchmarks.lakes import Lake
 from benchmarks.loads import Request
 from benchmarks.readme import Table
@@ -71,15 +72,12 @@ def published(text: str) -> Mapping[str, float]:
 
     largest = Table.of(report, "Growth").columns()[-1]
     return {
-        "single_cpu_us": figure(_BROWSERS, "beaconlog", _CPU),
+        "single_cpu_us": figure(readme.BROWSERS, "beaconlog", _CPU),
         "batched_cpu_us": figure("Batches", "beaconlog", _CPU),
-        "parquet_bytes": figure("Growth", "Parquet, bytes per event", largest),
-        "key_bytes": figure("Growth", "other files of the lake, bytes per event", largest),
+        "parquet_bytes": figure("Growth", f"{PARQUET}, bytes per event", largest),
+        "key_bytes": figure("Growth", f"{BESIDE}, bytes per event", largest),
         "report_ms": figure(_REPORTED, "summary", "all shops") / _REPORTED_MILLIONS,
     }
-
-
-_BROWSERS = next(case.title for case in ingest.CASES if "browsers" in case.title)
 
 
 def _wire_bytes(requests: Sequence[Request]) -> float:
@@ -106,8 +104,7 @@ def _of_compaction(size: Size) -> Mapping[str, float]:
             searching_us.append(_copied_cpu_us(_COMPACT, full, events) - alone_us[-1])
             few_us = _copied_cpu_us(_COMPACT, few, _FEW_EVENTS) - alone_us[-1]
             pass_ms.append(max(0.0, few_us) * _FEW_EVENTS / 1_000)
-        segments = (empty / "log").glob("*/*.ndjson")
-        log_bytes = sum(path.stat().st_size for path in segments) / events
+        log_bytes = backlog.log_bytes(empty) / events
     return {
         "log_bytes": log_bytes,
         "compaction_cpu_us": median(alone_us),

@@ -17,7 +17,7 @@ from benchmarks.rounds import markdown
 BEGIN, END = "<!-- figures, from make bench -->\n", "<!-- end of figures -->\n"
 _README = Path(__file__).parents[1] / "README.md"
 RESULTS = Path(__file__).parent / "RESULTS.md"
-_AT_64, _AT_256, _NEW_HEADS, _BROWSERS, _SHORT = (case.title for case in ingest.CASES)
+_AT_64, _AT_256, _NEW_HEADS, BROWSERS, _SHORT = (case.title for case in ingest.CASES)
 _COLUMNS = (
     ("validates", _AT_64, "validates"),
     ("on disk before it answers", _AT_64, "on disk before it answers"),
@@ -25,7 +25,7 @@ _COLUMNS = (
     ("at 256", _AT_256, "events/s"),
     ("p99 ms at 256", _AT_256, "p99 ms"),
     ("no head twice, at 256", _NEW_HEADS, "events/s"),
-    ("500 browsers, at 256", _BROWSERS, "events/s"),
+    ("500 browsers, at 256", BROWSERS, "events/s"),
     ("one request per connection", _SHORT, "events/s"),
 )
 """A head of the README's table, and the section and column that it shows."""
@@ -36,7 +36,7 @@ class NotMeasured(Exception):
 
 
 class MarkersMissing(Exception):
-    """The README lacks the comments around its figures."""
+    """A page lacks the comments around its figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +96,16 @@ def render(report: Report) -> str:
 
 def write(text: str, readme: Path = _README) -> None:
     """Write the figures of a report's text to the README. Raises MarkersMissing."""
-    before, begin, rest = readme.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise MarkersMissing(f"{readme} lacks the comment {(BEGIN if not begin else END).strip()}")
-    readme.write_text(f"{before}{BEGIN}{render(results.parse(text))}{END}{after}")
+    replace(readme, BEGIN, END, render(results.parse(text)))
+
+
+def replace(page: Path, begin: str, end: str, text: str) -> None:
+    """Write a text into a page, between two comments. Raises MarkersMissing."""
+    before, began, rest = page.read_text().partition(begin)
+    _, ended, after = rest.partition(end)
+    if not began or not ended:
+        raise MarkersMissing(f"{page} lacks the comment {(begin if not began else end).strip()}")
+    page.write_text(f"{before}{begin}{text}{end}{after}")
 
 
 def _servers(report: Report) -> str:
