@@ -13,6 +13,8 @@ from importlib.resources import files as package_files
 
 from etl.reports import parameters
 
+PARAMETER = re.compile(r"\$(\w+)")
+"""A parameter in a report's SQL."""
 _HEADER = re.compile(r"-- (?P<name>[a-z-]+): (?P<about>(?s:.)*?)\n-- parameters: (?P<names>.*)\n")
 
 
@@ -32,6 +34,16 @@ class Report:
     about: str
     parameters: Mapping[str, object]
     sql: str
+
+    @property
+    def compares(self) -> bool:
+        """Whether the SQL reads the previous period too."""
+        return "$compared_from" in self.sql
+
+    @property
+    def reads_clock(self) -> bool:
+        """Whether the SQL reads the relation `clock`."""
+        return " clock " in self.sql
 
 
 def names() -> list[str]:

@@ -8,7 +8,6 @@ Parameters are bound, never pasted into the SQL.
 
 from __future__ import annotations
 
-import re
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -18,10 +17,9 @@ import duckdb
 from etl.lake.live.view import LiveView
 from etl.lake.period import ALWAYS
 from etl.reports import inputs, limits, tenants
+from etl.reports.catalogue import PARAMETER
 from etl.reports.question import TIMEOUT_S, ParsedQuestion, Question
 from etl.reports.result import Result
-
-_PARAMETER = re.compile(r"\$(\w+)")
 
 
 def run(
@@ -65,13 +63,13 @@ def execute(
 
 
 def _execute(con: duckdb.DuckDBPyConnection, asked: ParsedQuestion, now: datetime) -> Result:
-    values, sql = dict(asked.values), asked.report.sql
+    values, report = dict(asked.values), asked.report
     version, tail_events = con.execute("SELECT version, tail_events FROM snapshot").fetchall()[0]
     with limits.interrupted_after(con, asked.timeout_s):
-        inputs.register(con, sql, values, asked.zone)
-        if "$compared_from" in sql:
+        inputs.register(con, report, values, asked.zone)
+        if report.compares:
             values |= inputs.compared_span(con, values, asked.zone, now)
-        named = set(_PARAMETER.findall(sql))
+        named = set(PARAMETER.findall(report.sql))
         bound = {name: value for name, value in values.items() if name in named}
-        table = con.sql(sql, params=bound).to_arrow_table()
+        table = con.sql(report.sql, params=bound).to_arrow_table()
     return asked.result(table, values, version=version, tail_events=tail_events)

@@ -20,6 +20,7 @@ from etl.directory.tenant_reference import TenantNames
 from etl.lake import rejected_rows
 from etl.lake.duck import quoted
 from etl.reports import clock_table, comparison
+from etl.reports.catalogue import Report
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,12 +39,12 @@ def compared_span(
 
 
 def register(
-    con: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, object], zone: ZoneInfo
+    con: duckdb.DuckDBPyConnection, report: Report, values: Mapping[str, object], zone: ZoneInfo
 ) -> None:
     """Register the tables that the report's SQL uses. Raises duckdb.Error."""
-    if " clock " in sql:
+    if report.reads_clock:
         con.register("clock", clock_table.table(zone, str(values["interval"])))
-    if "refused_of_tenant" in sql:
+    if "refused_of_tenant" in report.sql:
         con.register("refused_of_tenant", _refused(con, values))
 
 

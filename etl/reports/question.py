@@ -56,7 +56,7 @@ class ParsedQuestion:
     def period(self, now: datetime) -> Period:
         """Return the period whose rows the report reads, and the one that it compares with."""
         period = parameters.period(self.values)
-        if "$compared_from" in self.report.sql:
+        if self.report.compares:
             before = comparison.span_before(self.values, self.zone, now)
             period = replace(period, since=before.since) if before else period
         return period.around_sales() if "disagreeing" in self.report.sql else period

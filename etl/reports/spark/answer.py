@@ -5,20 +5,19 @@ answer(LiveView(Path("data")), Question("summary"), spark_session.opened("local[
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from etl import spark_session
 from etl.lake.live.names import Names
 from etl.lake.live.view import LiveView
-from etl.lake.snapshot import Snapshot
+from etl.lake.snapshot import SIGNED, Snapshot
 from etl.lake.tables import EVENTS
 from etl.reports import clock_table, columns, comparison
 from etl.reports.question import ParsedQuestion, Question
 from etl.reports.result import Result
 from etl.reports.spark import relations, transpile
-from etl.spark_session import cause_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -53,21 +52,28 @@ def answer(
     names = view.names()
     asked = ParsedQuestion.parse(question, names.tenant_of)
     transpile.check(asked.report)
-    period = asked.period(datetime.now(UTC)).around_sales()
-    events = view.lake.within(view.lake.load(EVENTS, version), period)
+    newest = view.lake.load(EVENTS, version)
+    period = asked.period(datetime.now(UTC))
+    if newest.watermark(SIGNED) or asked.report.compares:
+        period = period.around_sales()
+    events = view.lake.within(newest, period)
     events.fetch()  # workers read the files here, and fetch none
-    with session as spark, _spark_errors():
-        return _answer(_isolated(spark), asked, names, events)
+    with session as spark:
+        try:
+            return _answer(_isolated(spark), asked, names, events)
+        except spark_session.errors() as error:
+            cause = spark_session.cause_of(error)
+            raise SparkFailed(f"Spark could not run the report: {cause}") from error
 
 
 def _answer(spark: SparkSession, asked: ParsedQuestion, names: Names, events: Snapshot) -> Result:
-    values, sql = dict(asked.values), asked.report.sql
+    values = dict(asked.values)
     relations.view_events(spark, events)
     relations.view_names(spark, names)
-    if " clock " in sql:
+    if asked.report.reads_clock:
         clock = clock_table.table(asked.zone, str(values["interval"]))
         relations.view_table(spark, "clock", clock)
-    if "$compared_from" in sql:
+    if asked.report.compares:
         values |= _compared_span(spark, events, asked)
     statement = transpile.statement_of(asked.report, values)
     rows = spark.sql(statement.sql, args=dict(statement.parameters)).toArrow()
@@ -91,15 +97,3 @@ def _isolated(session: SparkSession) -> SparkSession:
     for name, value in _SETTINGS.items():
         spark.conf.set(name, value)
     return spark
-
-
-@contextmanager
-def _spark_errors() -> Iterator[None]:
-    """Raise SparkFailed for an error of Spark."""
-    from py4j.protocol import Py4JError  # noqa: PLC0415  (the extra `spark`)
-    from pyspark.errors import PySparkException  # noqa: PLC0415
-
-    try:
-        yield
-    except (Py4JError, PySparkException) as error:
-        raise SparkFailed(f"Spark could not run the report: {cause_of(error)}") from error

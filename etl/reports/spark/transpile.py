@@ -7,7 +7,6 @@ relation that Spark lacks, or that means something else there, raises NotOnSpark
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,13 +15,12 @@ import sqlglot
 from sqlglot import ErrorLevel, exp
 from sqlglot.errors import SqlglotError
 
-from etl.reports.catalogue import Report
+from etl.reports.catalogue import PARAMETER, Report
 from etl.reports.spark import macros
 
 RELATIONS = frozenset({"events", "tenants", "products", "clock"})
 """The relations that a report may read on Spark."""
 
-_PARAMETER = re.compile(r"\$(\w+)")
 _PREFIX = "asked_"  # sqlglot does not take every keyword as the name of a parameter
 _FUNCTIONS = {"epoch_us": "unix_micros", "make_timestamptz": "timestamp_micros"}
 """Functions that sqlglot knows in neither dialect: DuckDB's name -> Spark's."""
@@ -50,13 +48,13 @@ class Statement:
 
 def check(report: Report) -> None:
     """Raise NotOnSpark unless Spark can answer a report."""
-    statement_of(report, dict.fromkeys(_PARAMETER.findall(report.sql)))
+    statement_of(report, dict.fromkeys(PARAMETER.findall(report.sql)))
 
 
 def statement_of(report: Report, values: Mapping[str, object]) -> Statement:
     """Return a report's SQL for Spark; `values`: those of its parameters. Raises NotOnSpark."""
     try:
-        tree = _parsed(_PARAMETER.sub(rf"${_PREFIX}\1", report.sql))
+        tree = _parsed(PARAMETER.sub(rf"${_PREFIX}\1", report.sql))
         _refuse_relations(report, tree)
         bound = tree.transform(_bound, values)
         sql = _generated(bound)
