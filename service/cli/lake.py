@@ -72,21 +72,19 @@ def _engine(
     name: EngineName, plan: CompactionPlan, processes: int | None, master: str | None
 ) -> AbstractContextManager[CompactionPlan]:
     """Return the plan of an engine, to be opened; fail if an option belongs to another engine."""
-    from etl.lake.engines import opening  # noqa: PLC0415
-
     if processes is not None and name is not EngineName.PROCESSES:
         fail("--processes needs --engine processes")
     if master is not None and name is not EngineName.SPARK:
         fail("--master needs --engine spark")
-    match name:
-        case EngineName.PROCESSES:
-            return opening.processes(plan, processes)
-        case EngineName.SPARK:
-            if master is None:
-                fail("--engine spark needs --master, such as spark://HOST:7077, or local[4]")
-            return opening.spark(plan, master)
-        case EngineName.SINGLE:
-            return nullcontext(plan)
+    if name is EngineName.SINGLE:
+        return nullcontext(plan)
+    from etl.lake.engines import opening  # noqa: PLC0415  (few need it)
+
+    if name is EngineName.PROCESSES:
+        return opening.processes(plan, processes)
+    if master is None:
+        fail("--engine spark needs --master, such as spark://HOST:7077, or local[4]")
+    return opening.spark(plan, master)
 
 
 @app.command()

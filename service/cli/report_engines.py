@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from service.cli.completion import ENGINES
@@ -45,7 +46,7 @@ class Engine:
     def _on_spark(self, view: LiveView, question: Question) -> Result:
         from etl import spark_session  # noqa: PLC0415
 
-        if not spark_session.is_installed():
+        if not (spark_session.is_installed() and find_spec("sqlglot")):
             fail(spark_session.NOT_INSTALLED)
         from etl.reports import spark  # noqa: PLC0415  (needs the extra `spark`)
 
