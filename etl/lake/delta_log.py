@@ -59,7 +59,7 @@ def _books_of(actions: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def _commits(log_folder: Path) -> list[Path]:
-    return sorted(path for path in log_folder.glob("*.json") if path.stem.isdigit())
+    return sorted(path for path in log_folder.glob("*.json") if is_entry(path.name))
 
 
 def _actions(data: bytes) -> list[dict[str, Any]]:
@@ -100,8 +100,25 @@ def delete_before(table: Path, version: int) -> int:
     return len(old)
 
 
+def version_of(name: str) -> int:
+    """Return the version of an entry or a checkpoint of that name."""
+    return int(name.partition(".")[0])
+
+
+def is_entry(name: str) -> bool:
+    """Return whether it is the name of an entry."""
+    stem, _, suffix = name.partition(".")
+    return suffix == "json" and stem.isdigit()
+
+
+def is_checkpoint(name: str) -> bool:
+    """Return whether it is the name of a checkpoint, or of a part of one."""
+    stem, _, rest = name.partition(".")
+    return stem.isdigit() and rest.startswith("checkpoint") and rest.endswith(".parquet")
+
+
 def _version(path: Path) -> int:
-    return int(path.name.partition(".")[0])
+    return version_of(path.name)
 
 
 def up_to(table: Path, version: int) -> list[Path]:
@@ -156,7 +173,9 @@ def _sync_names(table: Path, names: list[str]) -> None:
 
 
 def _commits_and_checkpoints(log_folder: Path) -> tuple[list[Path], list[Path]]:
-    return _commits(log_folder), sorted(log_folder.glob("*.checkpoint*.parquet"))
+    return _commits(log_folder), sorted(
+        path for path in log_folder.glob("*.parquet") if is_checkpoint(path.name)
+    )
 
 
 # -- after a power cut ------------------------------------------------------------------------

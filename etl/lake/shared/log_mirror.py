@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from etl.lake import delta_log
+from etl.lake.delta_log import is_checkpoint, is_entry, version_of
 from etl.lake.shared.downloads import Downloads
 from etl.object_store import Listed, ObjectStoreError
 
@@ -61,8 +62,8 @@ class LogMirror:
         """
         listed = [item.key.removeprefix(self._below) for item in self._objects.listed(self._below)]
         old = sorted(
-            (name for name in listed if _is_versioned(name) and _version(name) < version),
-            key=_version,
+            (name for name in listed if _is_versioned(name) and version_of(name) < version),
+            key=version_of,
         )
         for name in old:
             self._objects.delete([self._below + name])
@@ -80,8 +81,8 @@ class LogMirror:
         """Copy the entries above the newest copy; return False if one between them is gone."""
         newest = self._newest or 0
         listed = self._objects.listed(self._below, self._below + _entry(newest))
-        new = [item for item in listed if _is_entry(self._name(item))]
-        versions = [_version(self._name(item)) for item in new]
+        new = [item for item in listed if is_entry(self._name(item))]
+        versions = [version_of(self._name(item)) for item in new]
         if versions != list(range(newest + 1, newest + 1 + len(new))):
             return False
         if not self._copy([item for item in new if not self._is_copied(item)]):
@@ -108,13 +109,13 @@ class LogMirror:
         listed = [item for item in everything if _is_versioned(self._name(item))]
         names = {self._name(item) for item in listed}
         missing = [item for item in listed if not self._is_copied(item)]
-        if not self._copy(sorted(missing, key=lambda item: _is_entry(self._name(item)))):
+        if not self._copy(sorted(missing, key=lambda item: is_entry(self._name(item)))):
             return False
-        newest = max((_version(name) for name in names if _is_entry(name)), default=-1)
+        newest = max((version_of(name) for name in names if is_entry(name)), default=-1)
         gone = (name for name in os.listdir(self._folder) if name not in names)
         # Another process may have copied an entry that was put since the listing.
         for name in sorted(name for name in gone if _is_versioned(name)):
-            if _version(name) <= newest:
+            if version_of(name) <= newest:
                 (self._folder / name).unlink(missing_ok=True)
         (self._folder / delta_log.LAST_CHECKPOINT).unlink(missing_ok=True)  # of an earlier version
         self._newest = newest if newest >= 0 else None
@@ -152,13 +153,4 @@ def _entry(version: int) -> str:
 
 def _is_versioned(name: str) -> bool:
     """Return whether it is the name of an entry or of a checkpoint."""
-    return _is_entry(name) or ".checkpoint" in name
-
-
-def _is_entry(name: str) -> bool:
-    stem, _, suffix = name.partition(".")
-    return suffix == "json" and stem.isdigit()
-
-
-def _version(name: str) -> int:
-    return int(name.partition(".")[0])
+    return is_entry(name) or is_checkpoint(name)
