@@ -19,9 +19,12 @@ def delete_files(store: TableStore, *, retention_hours: int) -> int:
     Return the number of data files. Raises LakeError, CommitFailedError.
     """
     unused = store.unused(retention_hours=retention_hours)
+    if not unused:
+        return 0
     listed_keys = [name for name in unused if name.endswith(key_format.SUFFIX)]
-    data_files = store.present([name for name in unused if not name.endswith(key_format.SUFFIX)])
-    kept = store.present([_data_file_of(name) for name in listed_keys]) - data_files
+    present = store.present([*unused, *map(_data_file_of, listed_keys)])
+    data_files = present.intersection(unused).difference(listed_keys)
+    kept = present - data_files
     store.delete(sorted(data_files))
     key_files = {str(key_format.path_of(name)) for name in data_files}
     key_files |= {name for name in listed_keys if _data_file_of(name) not in kept}
