@@ -77,10 +77,10 @@ def is_installed() -> bool:
     return find_spec("obstore") is not None
 
 
-def overlap(*urls: str) -> bool:
+def overlap(one: str, other: str) -> bool:
     """Return whether one of two URLs lies below the other; an empty one lies nowhere."""
-    one, other = sorted(url.rstrip("/") + "/" for url in urls)
-    return one != "/" and other.startswith(one)
+    upper, lower = sorted(url.rstrip("/") + "/" for url in (one, other))
+    return upper != "/" and lower.startswith(upper)
 
 
 class ObjectStore:

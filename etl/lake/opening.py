@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from dataclasses import dataclass
 from functools import partial
 
 from etl import lake_copies
 from etl.lake.store import LakeStore, LocalLake
-from etl.layout import Layout
+from etl.layout import DataFolderError, Layout
 from etl.log.warehouse_claim import LOG, WarehouseClaim, folder_id, log_name
-from etl.object_store import ObjectStore
+from etl.object_store import OVERLAP, ObjectStore, overlap
 
 CACHE_BYTES_MAX = 20 << 30
 _READ_TIMEOUT_S = 10.0
@@ -45,8 +44,10 @@ class LakePlace:
 def open_lake(layout: Layout, place: LakePlace) -> LakeStore:
     """Return the lake at a place, which connects at its first use.
 
-    Raises DataFolderError if the folder `lake` is of another lake.
+    Raises DataFolderError if the folder `lake` is of another lake, or if log and lake overlap.
     """
+    if overlap(place.url, place.log_url):
+        raise DataFolderError(OVERLAP)
     lake_copies.require(layout, place.url)
     url = place.url.rstrip("/")
     if not url:
@@ -59,7 +60,7 @@ def open_lake(layout: Layout, place: LakePlace) -> LakeStore:
     uploads = ObjectStore.open(url, timeout_s=_UPLOAD_TIMEOUT_S)
     bucket = Bucket(objects, uploads, url, _DELTA_OPTIONS)
     terms = Terms(place.reserve_s, place.wait_s)
-    lease = Lease(objects, lambda: _holder(layout), socket.gethostname(), terms)
+    lease = Lease(objects, partial(holder, layout), socket.gethostname(), terms)
     of_folder = partial(folder_id, layout.warehouse)
     name = partial(log_name, place.log_url) if place.log_url else of_folder
     return SharedLake(
@@ -72,6 +73,9 @@ def open_lake(layout: Layout, place: LakePlace) -> LakeStore:
     )
 
 
-def _holder(layout: Layout) -> str:
-    """Return the data folder's id: the lake's lock lets one of its processes hold the lease."""
-    return str(json.loads(folder_id(layout.warehouse))["id"])
+def holder(layout: Layout) -> str:
+    """Return the name of a data folder: the lake's lock lets one of its processes hold the lease.
+
+    It is only compared, so that it may be damaged.
+    """
+    return folder_id(layout.warehouse).decode(errors="replace")

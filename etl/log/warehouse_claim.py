@@ -70,32 +70,32 @@ class WarehouseClaim:
         The first time, the store must refuse a second one; else it raises ObjectStoreError.
         """
         # Asked first: a store that knows no conditional put would replace another one's claim.
-        if not self._is_won and not self.is_made():
+        was_won, self._is_won = self._is_won, False
+        if not was_won and not self.is_made():
             with suppress(ObjectExists):
                 self.objects.put_new(self.key, self.name())
-        self._is_won = False
         self.verify()
         if not self._is_store_known:
             self.objects.require_conditional_puts(self.key, self.name())
             self._is_store_known = True
 
     def is_made(self) -> bool:
-        """Return whether the object exists."""
+        """Return whether the object exists. Raises NotTheWarehouse if it holds another name."""
         try:
-            self.objects.get(self.key)
+            named = self.objects.get(self.key)
         except ObjectMissing:
             return False
+        if named != self.name():
+            refusal = _REFUSALS[self.key].format(self._where)
+            raise NotTheWarehouse(f"{self.objects.name} {refusal}")
+        self._is_won = True
         return True
 
     def verify(self) -> None:
         """Raise NotTheWarehouse unless the object holds the name."""
-        if self._is_won:
-            return
-        where = f"{self.objects.name}/{self.key}"
-        try:
-            named = self.objects.get(self.key)
-        except ObjectMissing as error:
-            raise NotTheWarehouse(f"{where} is being replaced; try again") from error
-        if named != self.name():
-            raise NotTheWarehouse(f"{self.objects.name} {_REFUSALS[self.key].format(where)}")
-        self._is_won = True
+        if not self._is_won and not self.is_made():
+            raise NotTheWarehouse(f"{self._where} is being replaced; try again")
+
+    @property
+    def _where(self) -> str:
+        return f"{self.objects.name}/{self.key}"

@@ -68,8 +68,6 @@ def lake_store(loaded: Settings) -> LakeStore:
 
     if loaded.lake_url:
         require_object_storage()
-    if object_store.overlap(loaded.log_url, loaded.lake_url):
-        fail(object_store.OVERLAP)
     place = LakePlace(
         loaded.lake_url,
         loaded.lake_cache_bytes_max,

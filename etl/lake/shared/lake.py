@@ -133,8 +133,6 @@ class SharedLake:
             self._read_format()
             with _errors():
                 is_claimed = self._claim.is_made()
-                if is_claimed:
-                    self._claim.verify()
             try:
                 lake_copies.mark(self._layout, self._bucket.url)
             except (DataFolderError, OSError) as error:

@@ -11,6 +11,8 @@ from object_tools import Warehouse as LogWarehouse
 from shared_lake_tools import Warehouse, bucket_of
 
 from etl.lake.errors import LakeError, LakeUnavailable
+from etl.lake.opening import LakePlace, holder, open_lake
+from etl.layout import DataFolderError, Layout
 from etl.log.store import LocalLog, LogUnavailable
 from etl.log.warehouse_claim import log_name
 
@@ -81,6 +83,20 @@ def test_a_warehouse_with_another_log_is_refused_while_the_lake_is_changed(tmp_p
     two = Warehouse(tmp_path / "two", bucket, log, log_name=b"two")
     with one.lake.locked(), pytest.raises(LakeError, match="holds the events of another log"):
         two.compact()
+
+
+def test_a_data_folder_with_a_damaged_id_takes_its_turns(tmp_path: Path) -> None:
+    """Its id is compared, never read."""
+    layout = Layout(tmp_path)
+    layout.warehouse.write_bytes(b'{"id": \xff')
+    assert holder(layout) == holder(layout)
+
+
+def test_log_and_lake_that_overlap_are_refused(tmp_path: Path) -> None:
+    """In a notebook too."""
+    place = LakePlace("s3://shops/log/lake", log_url="s3://shops/log")
+    with pytest.raises(DataFolderError, match="places of their own"):
+        open_lake(Layout(tmp_path), place)
 
 
 def test_the_name_of_a_log_is_its_url() -> None:
