@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from unittest.mock import patch
 
-from harness import eventually
+from harness import SESSION, eventually, group, signal_to
 from ports import free_ports
 from wire import request
 
@@ -113,7 +113,7 @@ def stop_python(worker: int) -> bool:
     for _ in range(2):  # the second time, what was forked during the first
         stopped = [pid for pid in in_session(worker) if b"pyspark.daemon" in _command_line(pid)]
         for pid in stopped:
-            _signal(pid, signal.SIGSTOP)
+            signal_to(pid, signal.SIGSTOP)
     return bool(stopped)
 
 
@@ -126,22 +126,9 @@ def _command_line(pid: int) -> bytes:
 def kill_session(leader: int) -> None:
     """SIGKILL to all processes of a session: Spark's Python has process groups of its own."""
     for pid in in_session(leader):
-        _signal(pid, signal.SIGKILL)
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
+        signal_to(pid, signal.SIGKILL)
 
 
 def in_session(leader: int) -> list[int]:
     """The processes of a session that have not ended."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(session) == leader and state != "Z":
-            found.append(int(stat.parent.name))
-    return found
+    return group(leader, SESSION)

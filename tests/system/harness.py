@@ -156,7 +156,7 @@ class Service:
 
     def _signal_all(self, number: signal.Signals) -> None:
         for pid in group(self.pid):
-            _signal(pid, number)
+            signal_to(pid, number)
 
     def end(self) -> None:
         """Leave nothing running, whatever state it is in; never fails."""
@@ -309,29 +309,34 @@ def sealed_records(data: Path, kind: str = "event") -> list[dict[str, Any]]:
         return [json.loads(line) for (line,) in con.execute(query, [segments, kind]).fetchall()]
 
 
-def group(leader: int) -> list[int]:
-    """The living processes of a process group, zombies left out."""
+GROUP, SESSION = 2, 3
+"""Their places among the fields of /proc/<pid>/stat behind the name."""
+
+
+def group(leader: int, kind: int = GROUP) -> list[int]:
+    """The living processes of a process group or session, zombies left out."""
     return [
         pid
         for pid in (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
-        if is_member(pid, leader)
+        if is_member(pid, leader, kind)
     ]
 
 
-def is_member(pid: int, leader: int) -> bool:
-    """Whether the process lives and is of that process group."""
+def is_member(pid: int, leader: int, kind: int = GROUP) -> bool:
+    """Whether the process lives and is of that process group or session."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return fields[0] != "Z" and int(fields[2]) == leader
+    return fields[0] != "Z" and int(fields[kind]) == leader
 
 
 def _kill(pid: int) -> None:
-    _signal(pid, signal.SIGKILL)
+    signal_to(pid, signal.SIGKILL)
 
 
-def _signal(pid: int, number: signal.Signals) -> None:
+def signal_to(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process, unless it has ended."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
 

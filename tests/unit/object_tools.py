@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from log_tools import Shop
+from log_tools import Shop, ids
 from obstore.store import LocalStore, MemoryStore
 
 from etl.lake import compaction
@@ -131,4 +131,4 @@ class Warehouse:
             return con.execute(sql).fetchall()
 
     def event_ids(self) -> list[str]:
-        return [str(row[0]) for row in self.query("SELECT event_id FROM events ORDER BY ALL")]
+        return ids(LiveView(self.data, store=self.log))

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from log_tools import Shop
+from log_tools import Shop, ids
 from object_tools import FolderObjects
 
 from etl.lake import compaction
@@ -64,7 +64,7 @@ class Warehouse:
             return con.execute(sql).fetchall()
 
     def event_ids(self) -> list[str]:
-        return [str(row[0]) for row in self.query("SELECT event_id FROM events ORDER BY ALL")]
+        return ids(self.view())
 
     def copies(self, pattern: str = "events/event_date=*/*.parquet") -> list[str]:
         return sorted(path.name for path in self.layout.lake.glob(pattern))
