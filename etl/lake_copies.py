@@ -51,5 +51,5 @@ def _marked(layout: Layout) -> str | None:
         return str(json.loads(layout.lake_copy_of.read_bytes())["lake_url"])
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "another lake"

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 FOLDER = "_delta_log"
 SET_ASIDE = ".broken"
+_ENTRY = re.compile(r"[0-9]{20}\.json")
+_CHECKPOINT = re.compile(r"[0-9]{20}\.checkpoint[\w.-]*\.parquet")
 _BOOKS_PREFIX = "beaconlog."
 LAST_CHECKPOINT = "_last_checkpoint"
 _UNSYNCED_MAX = 2
@@ -107,14 +110,12 @@ def version_of(name: str) -> int:
 
 def is_entry(name: str) -> bool:
     """Return whether it is the name of an entry."""
-    stem, _, suffix = name.partition(".")
-    return suffix == "json" and stem.isdigit()
+    return _ENTRY.fullmatch(name) is not None
 
 
 def is_checkpoint(name: str) -> bool:
     """Return whether it is the name of a checkpoint, or of a part of one."""
-    stem, _, rest = name.partition(".")
-    return stem.isdigit() and rest.startswith("checkpoint") and rest.endswith(".parquet")
+    return _CHECKPOINT.fullmatch(name) is not None
 
 
 def _version(path: Path) -> int:

@@ -38,7 +38,9 @@ def compact(
     ] = EngineName.SINGLE,
     processes: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="By default one per core and GiB of free memory."),
+        typer.Option(
+            min=1, max=1024, metavar="N", help="By default one per core and GiB of free memory."
+        ),
     ] = None,
     master: Annotated[
         str | None,

@@ -127,6 +127,7 @@ THROTTLE_URL = text(
     r"((valkeys?|rediss?|unix)://.*)?", "a URL such as valkey://:password@host:6379/0"
 )
 BUCKET_URL = text(
-    r"(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.=-]+)*/?)?", "a URL such as s3://bucket/log"
+    r"(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(?!\.{1,2}(/|$))[\w.=-]+)*/?)?",
+    "a URL such as s3://bucket/log",
 )
 DATABASE_URL = text(r"(\w+(\+\w+)?://.*)?", "a database URL such as postgresql+psycopg://host/shop")

@@ -51,33 +51,37 @@ class FileCache:
         On a disk that is too full, even files of unknown size are refused. Raises LakeUnavailable
         if there is no room for them, or if they take too long; ObjectStoreError; OSError.
         """
-        missing = [name for name in names if not self._touch(name)]
+        missing = [name for name in names if not self._touch(name, sizes.get(name))]
         if not missing:
             return
         self.room.require(sum(sizes.get(name, 0) for name in missing))
         for partition in {name.partition("/")[0] for name in missing}:
             (self.folder / partition).mkdir(parents=True, exist_ok=True)
         deadline_s = time.monotonic() + FETCH_TIMEOUT_S
-        in_parallel(partial(self._fetch, deadline_s), missing)
+        fetch = partial(self._fetch, deadline_s)
+        in_parallel(fetch, [(name, sizes.get(name)) for name in missing])
 
-    def _fetch(self, deadline_s: float, name: str) -> None:
+    def _fetch(self, deadline_s: float, item: tuple[str, int | None]) -> None:
+        name, size_bytes = item
         if time.monotonic() >= deadline_s:
             raise LakeUnavailable(
                 f"files of the lake could not be copied to {self.folder} within "
                 f"{FETCH_TIMEOUT_S:g} s; try again, it goes on from there"
             )
         with self._locks[hash(name) % len(self._locks)]:  # of two threads, one downloads it
-            if not self._touch(name):
+            if not self._touch(name, size_bytes):
                 self.downloads.copy(f"{self.table}/{name}", self.folder / name)
 
-    def _touch(self, name: str) -> bool:
-        """Mark a copy as used now; return whether there is one.
+    def _touch(self, name: str, size_bytes: int | None) -> bool:
+        """Mark a copy as used now; return whether there is a whole one.
 
         By the time of its last access: DuckDB reads a footer again if the file was modified.
         """
         path, now_s = self.folder / name, time.time()
         with suppress(FileNotFoundError):
             found = path.stat()
+            if size_bytes is not None and found.st_size != size_bytes:
+                return False
             if now_s - found.st_atime > _TOUCHED_EVERY_S:
                 os.utime(path, (now_s, found.st_mtime))
             return True

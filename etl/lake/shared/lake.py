@@ -160,7 +160,7 @@ class SharedLake:
                 written = json.loads(self._bucket.objects.get(_FORMAT_FILE))["format"]
         except ObjectMissing:
             return None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise LakeError(f'{where} holds no format; put {{"format": {FORMAT}}}') from error
         if type(written) is not int or written > FORMAT:
             raise LakeError(

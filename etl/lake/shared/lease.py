@@ -60,6 +60,10 @@ class _Held:
     renewal: str
 
 
+_NOBODYS = _Held("", "", 0.0, is_running=False, renewal="")
+"""Read from content that is no lease: the next warehouse replaces it."""
+
+
 @dataclass(slots=True)
 class Lease:
     """The lease as one holder sees it, which has one process at a time; `holder` returns its id."""
@@ -126,7 +130,8 @@ class Lease:
                 raise LakeTaken(f"{self.objects.name}: another warehouse was faster") from error
 
     def _must_respect(self, held: _Held) -> bool:
-        is_others = held.id != self.holder() and self._seen_for_s(held) < held.for_s
+        for_s = min(held.for_s, TTL_S) if held.is_running else held.for_s
+        is_others = held.id != self.holder() and self._seen_for_s(held) < for_s
         return is_others and (held.is_running or self.terms.reserve_s > 0)
 
     def _seen_for_s(self, held: _Held) -> float:
@@ -160,11 +165,12 @@ class Lease:
 
     def _read(self) -> _Held | None:
         try:
-            return _Held(**json.loads(self.objects.get(NAME)))
+            held = _Held(**json.loads(self.objects.get(NAME)))
         except ObjectMissing:
             return None
-        except (ValueError, TypeError):  # no lease: whoever is next replaces it
-            return _Held("", "", 0.0, is_running=False, renewal="")
+        except (ValueError, TypeError, RecursionError):
+            return _NOBODYS
+        return held if isinstance(held.for_s, int | float) else _NOBODYS
 
     def _content(self, for_s: float, *, is_running: bool) -> bytes:
         held = _Held(self.holder(), self.host, for_s, is_running, secrets.token_hex(8))

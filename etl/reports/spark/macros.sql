@@ -3,7 +3,8 @@
 -- DuckDB compares a hash of 64 bits. Spark's hash has 32, so the text itself is compared.
 CREATE OR REPLACE TEMP MACRO visitor_of(visitor_id) AS visitor_id;
 
--- Spark keeps a value that is no text exactly as it is in the JSON.
+-- Of a value that is no text, Spark and DuckDB write some numbers, and characters beyond 16 bits in a
+-- list or object, in different forms: 1.0E-7 and 1e-7.
 CREATE OR REPLACE TEMP MACRO source_of(metadata) AS coalesce(
     nullif(from_json(metadata, 'source STRING, referrer STRING').source, ''),
     nullif(from_json(metadata, 'source STRING, referrer STRING').referrer, ''),

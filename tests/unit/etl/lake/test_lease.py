@@ -109,3 +109,21 @@ def test_a_command_renews_it_until_it_ends(machines, monkeypatch):
             assert renewing.is_alive()
             contents.add(machines.objects.get(module.NAME))
             renewing.join(0.001)
+
+
+def lease_of(for_s: str) -> bytes:
+    return (
+        f'{{"id": "x", "host": "x", "for_s": {for_s}, "is_running": true, "renewal": ""}}'
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[" * 100_000, b"{}", *map(lease_of, ("null", '"30"', "-1", "1e999", "NaN"))]
+)
+def test_content_that_is_no_lease_keeps_nobody_out(machines, content):
+    """For longer than a lease lasts."""
+    machines.objects.put("compactor", content)
+    one = machines.lease("one")
+    is_free(one)
+    machines.monotonic_s += TTL_S
+    assert is_free(one)

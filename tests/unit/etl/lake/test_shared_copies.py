@@ -21,7 +21,7 @@ from object_tools import FolderObjects
 from shared_lake_tools import ONCE, Warehouse, bucket_of
 
 from etl.directory.tenant_reference import TenantNames
-from etl.lake.errors import LakeUnavailable
+from etl.lake.errors import LakeError, LakeUnavailable
 from etl.lake.shared import downloads, file_cache
 from etl.lake.tables import EVENTS
 from etl.log.store import LocalLog
@@ -303,3 +303,28 @@ def test_an_erasure_reads_one_file_after_another(machines, monkeypatch):
     two, subject = machines.two, Subject(TenantNames(99))
     erased = erasure.run(two.data, subject, ONCE, time.time(), two.log, lake=two.lake)
     assert (erased.rows, erased.remaining) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "name", ["foo.checkpoint.parquet", "\u00b2.json", f"sub/{1:020}.checkpoint.parquet", "1.json"]
+)
+def test_other_names_beside_a_log_are_not_copied(machines, name):
+    """Somebody put them there; nothing fails of it, then or after they are deleted."""
+    machines.fill(0, 1)
+    machines.objects.put(f"events/_delta_log/{name}", b"")
+    assert machines.two.event_ids() == machines.restarted().event_ids() == ["e0"]
+    machines.objects.delete([f"events/_delta_log/{name}"])
+    assert machines.restarted().event_ids() == ["e0"]
+
+
+def test_a_copy_of_another_size_is_fetched_again(machines):
+    """The object had been damaged, and was mended."""
+    machines.fill(0, 1)
+    (name,) = machines.one.copies()
+    (key,) = (key for key in machines.objects.names() if key.endswith(name))
+    whole = machines.objects.get(key)
+    machines.objects.put(key, b"")
+    with pytest.raises(LakeError):
+        machines.two.event_ids()
+    machines.objects.put(key, whole)
+    assert machines.two.event_ids() == ["e0"]

@@ -184,6 +184,8 @@ BAD: list[tuple[str, object]] = [
     ("lake_url", "bucket/lake"),
     ("log_url", "s3://key:secret@bucket/log"),
     ("log_url", "https://bucket.example/log"),
+    ("log_url", "s3://bucket/../log"),
+    ("lake_url", "s3://bucket/lake/."),
     ("throttle_api", "600"),
     ("throttle_api", "0/min burst 1"),
     ("throttle_api", "600/fortnight burst 1"),
