@@ -1,7 +1,9 @@
 """Importing tenants and products from CSV files into the directory's database.
 
 tenants.csv has the columns `id,uuid,slug,name,status` (the status of a public tenant is `active`),
-products.csv has the columns `id,tenant_id,name,price`.
+products.csv has the columns `id,tenant_id,name,price`. tenants.csv may also have `language`,
+`timezone` and `currency` (`etl.directory.preferences`): a column that it lacks changes nothing, an
+empty cell is none.
 
 Columns may be in any order, and other columns are ignored. The files are UTF-8, with or without a
 BOM. Ids are whole numbers from 1 to 2^53-1; a uuid or a price may be empty; a price has at most 11
@@ -16,14 +18,17 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
+from etl.directory import preferences
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import (
+    PREFERENCES,
     STATUS_CHARS_MAX,
     TEXT_CHARS_MAX,
     DirectoryCounts,
@@ -42,6 +47,13 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _WORD = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{STATUS_CHARS_MAX - 1}}}")
 _PRICE = re.compile(r"[0-9]{1,11}(\.[0-9]{1,4})?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+_PREFERENCES: Mapping[str, tuple[Callable[[str], str | None], str]] = {
+    "language": (preferences.language, " or ".join(preferences.LANGUAGES)),
+    "timezone": (preferences.timezone, "a zone such as America/Tegucigalpa"),
+    "currency": (preferences.currency, "a code of ISO 4217 such as HNL"),
+}
+"""Optional column -> its reader, and the values that it takes."""
 
 _Row = dict[str, str]
 _T = TypeVar("_T")
@@ -71,22 +83,34 @@ def import_directory(
     """
     numbered = list(_numbered_tenants(tenants_path))
     database.create_tables()
-    present = database.tenants()
-    _check_not_taken(tenants_path, numbered, present)
-    tenants = [tenant for _, tenant in numbered]
-    known_ids = {tenant.id for tenant in (*present, *tenants)}
+    present = {tenant.id: tenant for tenant in database.tenants()}
+    _check_not_taken(tenants_path, numbered, present.values())
+    tenants = [sent.merged(present.get(sent.tenant.id)) for _, sent in numbered]
+    known_ids = {*present, *(tenant.id for tenant in tenants)}
     products = () if products_path is None else _products_of(known_ids, products_path)
     return database.upsert(tenants, products)
 
 
-def _numbered_tenants(path: Path) -> Iterator[tuple[int, Tenant]]:
+class _Sent(NamedTuple):
+    """A tenant of a file, and the columns that the file does not have."""
+
+    tenant: Tenant
+    unsaid: Sequence[str]
+
+    def merged(self, present: Tenant | None) -> Tenant:
+        """Return the tenant with the values of `present` in the columns that were not sent."""
+        kept = {name: getattr(present, name) for name in self.unsaid} if present else {}
+        return replace(self.tenant, **kept)
+
+
+def _numbered_tenants(path: Path) -> Iterator[tuple[int, _Sent]]:
     first_line: dict[tuple[str, object], int] = {}
-    for line, tenant in _parsed(path, TENANT_COLUMNS, _tenant):
-        for name, value in _unique_values(tenant):
+    for line, sent in _parsed(path, TENANT_COLUMNS, _tenant, PREFERENCES):
+        for name, value in _unique_values(sent.tenant):
             earlier = first_line.setdefault((name, value), line)
             if earlier != line:
                 raise DirectoryFileError(path, line, f"{name} is the same as on line {earlier}")
-        yield line, tenant
+        yield line, sent
 
 
 def _numbered_products(path: Path) -> Iterator[tuple[int, Product]]:
@@ -107,10 +131,10 @@ def _products_of(known_ids: set[int], path: Path) -> Iterator[Product]:
 
 
 def _check_not_taken(
-    path: Path, numbered: Iterable[tuple[int, Tenant]], present: Iterable[Tenant]
+    path: Path, numbered: Iterable[tuple[int, _Sent]], present: Iterable[Tenant]
 ) -> None:
     owners = {unique: tenant.id for tenant in present for unique in _unique_values(tenant)}
-    for line, tenant in numbered:
+    for line, (tenant, _) in numbered:
         for name, value in _unique_values(tenant):
             if owners.get((name, value), tenant.id) != tenant.id:
                 raise DirectoryFileError(path, line, f"{name} belongs to another tenant already")
@@ -124,27 +148,33 @@ def _unique_values(tenant: Tenant) -> Iterator[tuple[str, object]]:
 
 
 def _parsed(
-    path: Path, columns: tuple[str, ...], parse: Callable[[_Row], _T]
+    path: Path,
+    columns: Sequence[str],
+    parse: Callable[[_Row], _T],
+    optional: Sequence[str] = (),
 ) -> Iterator[tuple[int, _T]]:
-    for line, row in _rows(path, columns):
+    """Yield the parsed rows, whose dicts have no key for an optional column that is not there."""
+    for line, row in _rows(path, columns, optional):
         try:
             yield line, parse(row)
         except _BadCell as error:
             raise DirectoryFileError(path, line, str(error)) from None
 
 
-def _tenant(row: _Row) -> Tenant:
+def _tenant(row: _Row) -> _Sent:
     if not is_slug(row["slug"]):
         raise _BadCell(f"slug must be 1 to {TEXT_CHARS_MAX} characters without blanks")
     if not _WORD.fullmatch(row["status"]):
         raise _BadCell("status must be a word, such as active")
-    return Tenant(
+    tenant = Tenant(
         id=_id(row, "id"),
         uuid=_uuid(row["uuid"]),
         slug=row["slug"],
         name=_name(row["name"]),
         status=row["status"],
+        **{name: _preference(row, name) for name in PREFERENCES},
     )
+    return _Sent(tenant, [name for name in PREFERENCES if name not in row])
 
 
 def _product(row: _Row) -> Product:
@@ -175,6 +205,17 @@ def _name(cell: str) -> str:
     return cell
 
 
+def _preference(row: _Row, column: str) -> str | None:
+    cell = row.get(column, "")
+    if not cell:
+        return None
+    read, takes = _PREFERENCES[column]
+    value = read(cell)
+    if value is None:
+        raise _BadCell(f"{column} must be {takes}, or empty")
+    return value
+
+
 def _price(cell: str) -> Decimal | None:
     if not cell:
         return None
@@ -183,14 +224,16 @@ def _price(cell: str) -> Decimal | None:
     return Decimal(cell)
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, _Row]]:
+def _rows(
+    path: Path, columns: Sequence[str], optional: Sequence[str]
+) -> Iterator[tuple[int, _Row]]:
     with _opened(path) as file:
         reader = csv.reader(_lines(path, file), strict=True)
         try:
             header = next(reader, None)
             if header is None:
                 raise DirectoryFileError(path, None, "the file is empty")
-            places = _places(path, header, columns)
+            places = _places(path, header, columns, optional)
             for cells in reader:
                 if not cells:
                     continue
@@ -202,12 +245,15 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, _Row]]:
             raise DirectoryFileError(path, reader.line_num, f"not CSV: {error}") from None
 
 
-def _places(path: Path, header: list[str], columns: tuple[str, ...]) -> dict[str, int]:
-    for name in columns:
+def _places(
+    path: Path, header: list[str], columns: Sequence[str], optional: Sequence[str]
+) -> dict[str, int]:
+    present = [name for name in optional if name in header]
+    for name in (*columns, *present):
         if header.count(name) != 1:
             why = f"the column {name} is {'there twice' if name in header else 'missing'}"
             raise DirectoryFileError(path, 1, why)
-    return {name: header.index(name) for name in columns}
+    return {name: header.index(name) for name in (*columns, *present)}
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 By default the tables are those of `etl.directory.schema`, made by `create_tables`. With queries it
 reads an application's existing tables instead, and never writes: a query returns columns of the
-same names and is used as a subselect.
+same names and is used as a subselect. Either may lack the columns of preferences (language, zone,
+currency): those that are there are found by a query without rows.
 
 Invariants: reading never creates a SQLite file; an import is one transaction; every failure of the
 database raises a `DirectoryUnavailable` with a message of one line, without credentials; matches
@@ -12,17 +13,18 @@ DirectoryDatabase after a fork, never before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
 from etl.directory import connections
 from etl.directory.entries import (
+    PREFERENCES,
     DirectoryCounts,
     DirectoryUnavailable,
     Product,
@@ -33,7 +35,7 @@ from etl.directory.entries import (
     is_slug,
 )
 from etl.directory.rows import product_key_of, product_of, tenant_of
-from etl.directory.schema import PRODUCTS, TENANTS, upsert_statement
+from etl.directory.schema import PRODUCTS, TENANTS, add_column, upsert_statement
 
 _CHUNK_ROWS = 5_000
 _WRITTEN_RECENTLY_S = 1.0
@@ -53,6 +55,7 @@ class DirectoryDatabase:
         self._tenants = _source(TENANTS, tenants_query)
         self._products = _source(PRODUCTS, products_query)
         self._has_own_tables = tenants_query is None and products_query is None
+        self._lacking: frozenset[str] | None = None
         self.identity = connections.identity(self.url, tenants_query, products_query)
 
     @property
@@ -90,7 +93,10 @@ class DirectoryDatabase:
         return tuple(states)
 
     def create_tables(self) -> None:
-        """Create missing tables, the SQLite file and its folder; do nothing if queries are set."""
+        """Create missing tables and columns, the SQLite file and its folder.
+
+        Do nothing if queries are set. A column that this user may not add stays missing.
+        """
         if not self._has_own_tables:
             return
         with self._errors():
@@ -103,10 +109,14 @@ class DirectoryDatabase:
                     # A user that may only read may not even ask to create an existing table.
                     if not present.has_table(table.name):
                         connection.execute(CreateTable(table, if_not_exists=True))
+            self._add_columns()
 
     def tenants(self) -> list[Tenant]:
         """Return all tenants, public or not, by id."""
-        return list(self._each(sa.select(self._tenants).order_by(self._tenants.c.id), tenant_of))
+        with self._reading() as connection:
+            self._lacking = self._missing(connection)
+            every = self._select_tenants(self._lacking).order_by(self._tenants.c.id)
+            return [tenant_of(row) for row in connection.execute(every)]
 
     def products(self) -> Iterator[Product]:
         """Yield all products in no particular order; hold a connection until the last one."""
@@ -120,19 +130,22 @@ class DirectoryDatabase:
     def find_tenant(
         self, *, id: int | None = None, uuid: str | None = None, slug: str | None = None
     ) -> Tenant | None:
-        """Return the tenant, public or not, with this id, UUID or slug. At most one query."""
-        if (id, uuid, slug) == (None, None, None):
+        """Return the tenant, public or not, with this id, UUID or slug.
+
+        At most one query, and at first another one, without rows.
+        """
+        conditions = self._conditions(id, uuid, slug)
+        if not conditions:
             return None
-        columns = self._tenants.c
-        query = sa.select(self._tenants)
-        if id is not None:
-            query = query.where(columns.id == id if is_id(id) else sa.false())
-        if uuid is not None:
-            query = query.where(self._uuid_is(canonical_uuid(uuid)))
-        if slug is not None:
-            query = query.where(columns.slug == slug if is_slug(slug) else sa.false())
-        with self._reading() as connection:
-            tenants = [tenant_of(row) for row in connection.execute(query.limit(10)).all()]
+        try:
+            with self._reading() as connection:
+                if self._lacking is None:
+                    self._lacking = self._missing(connection)
+                query = self._select_tenants(self._lacking).where(*conditions)
+                tenants = [tenant_of(row) for row in connection.execute(query.limit(10)).all()]
+        except DirectoryUnavailable:
+            self._lacking = None  # a column may be gone
+            raise
         return next((each for each in tenants if slug is None or each.slug == slug), None)
 
     def find_product(self, tenant_id: int, product_id: int) -> bool:
@@ -155,7 +168,7 @@ class DirectoryDatabase:
             raise DirectoryUnavailable("the directory is read by a query: import into its source")
         with self._errors(), self._engine.begin() as connection:
             return DirectoryCounts(
-                tenants=_write(connection, TENANTS, tenants),
+                tenants=_write(connection, TENANTS, tenants, self._missing(connection)),
                 products=_write(connection, PRODUCTS, products),
             )
 
@@ -174,6 +187,39 @@ class DirectoryDatabase:
         # SQLite fails at once when another process makes the same switch at the same moment.
         with suppress(OperationalError), autocommit.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+
+    def _add_columns(self) -> None:
+        """Add the columns that a table of an earlier version lacks; never to a view."""
+        with self._engine.connect() as connection:
+            lacking = self._missing(connection) if _has_table(connection, TENANTS) else ()
+        for name in sorted(lacking):
+            # Another process may add it first, and a user that may only read may not.
+            with suppress(DBAPIError), self._engine.begin() as connection:
+                statement = add_column(TENANTS.c[name], connection.dialect)
+                connection.exec_driver_sql(statement)
+
+    def _missing(self, connection: sa.Connection) -> frozenset[str]:
+        """Return the preferences that are no columns of the tenants."""
+        none = sa.select(sa.text("*")).select_from(self._tenants).limit(0)
+        present = {name.lower() for name in connection.execute(none).keys()}  # noqa: SIM118
+        return frozenset(PREFERENCES) - present
+
+    def _select_tenants(self, lacking: Collection[str]) -> sa.Select[Any]:
+        return sa.select(*(item for item in self._tenants.c if item.name not in lacking))
+
+    def _conditions(
+        self, id: int | None, uuid: str | None, slug: str | None
+    ) -> list[sa.ColumnElement[bool]]:
+        """Return what holds for the tenant with all of these names that are not None."""
+        columns = self._tenants.c
+        conditions: list[sa.ColumnElement[bool]] = []
+        if id is not None:
+            conditions.append(columns.id == id if is_id(id) else sa.false())
+        if uuid is not None:
+            conditions.append(self._uuid_is(canonical_uuid(uuid)))
+        if slug is not None:
+            conditions.append(columns.slug == slug if is_slug(slug) else sa.false())
+        return conditions
 
     def _uuid_is(self, uuid: str | None) -> sa.ColumnElement[bool]:
         if uuid is None:
@@ -215,14 +261,35 @@ def _source(table: sa.Table, query: str | None) -> sa.FromClause:
     return sa.text(query.strip().rstrip(";") + "\n").columns(*columns).subquery(table.name)
 
 
+def _has_table(connection: sa.Connection, table: sa.Table) -> bool:
+    """Return whether a table of that name is one, not a view or a table of another server."""
+    return table.name in sa.inspect(connection).get_table_names()
+
+
 def _write(
-    connection: sa.Connection, table: sa.Table, rows: Iterable[Tenant] | Iterable[Product]
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: Iterable[Tenant] | Iterable[Product],
+    lacking: Collection[str] = (),
 ) -> int:
-    statement = upsert_statement(table, connection.dialect.name)
-    names = table.columns.keys()
-    values = ({name: getattr(row, name) for name in names} for row in rows)
+    """Write rows in chunks; raise DirectoryUnavailable for a value of a column that is missing."""
+    statement = upsert_statement(table, connection.dialect.name, without=lacking)
+    names = [name for name in table.columns.keys() if name not in lacking]  # noqa: SIM118
+    values = ({name: getattr(row, name) for name in names} for row in _fitting(rows, lacking))
     written = 0
     while chunk := list(islice(values, _CHUNK_ROWS)):
         connection.execute(statement, chunk)
         written += len(chunk)
     return written
+
+
+def _fitting(
+    rows: Iterable[Tenant] | Iterable[Product], lacking: Collection[str]
+) -> Iterator[Tenant | Product]:
+    for row in rows:
+        for name in lacking:
+            if getattr(row, name) is not None:
+                raise DirectoryUnavailable(
+                    f"the table {TENANTS.name} lacks the column {name}, which this user may not add"
+                )
+        yield row

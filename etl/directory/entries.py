@@ -16,6 +16,8 @@ ID_MAX = 2**53 - 1
 TEXT_CHARS_MAX = 255
 STATUS_CHARS_MAX = 32
 PUBLIC_STATUS = "active"
+PREFERENCES = ("language", "timezone", "currency")
+"""The columns of tenants that a file, a query or an older table may lack."""
 
 
 class DirectoryUnavailable(Exception):
@@ -24,13 +26,19 @@ class DirectoryUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A shop. `uuid` is in lower case, with hyphens; `slug` is empty if a query returned NULL."""
+    """A shop. `uuid` is in lower case, with hyphens; `slug` is empty if a query returned NULL.
+
+    `language`, `timezone` and `currency` have the forms of `etl.directory.preferences`.
+    """
 
     id: int
     uuid: str | None
     slug: str
     name: str
     status: str
+    language: str | None = None
+    timezone: str | None = None
+    currency: str | None = None
 
     @property
     def is_public(self) -> bool:

@@ -2,15 +2,18 @@
 
 A query may return other types than our tables have: numbers, UUIDs, enums, fractions. A value that
 has no meaning here raises a DirectoryUnavailable that names the column: the directory is wrong, and
-half of it would be a wrong answer.
+half of it would be a wrong answer. A language, zone or currency without a meaning is read as none:
+a default of reports must not stop the events of a shop.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
+from etl.directory import preferences
 from etl.directory.entries import (
     ID_MAX,
     DirectoryUnavailable,
@@ -24,13 +27,17 @@ _PRICE_MAX = Decimal(10) ** 14
 
 
 def tenant_of(row: Any) -> Tenant:
-    """Return the tenant of a row with the columns of `tenants`; NULL is an empty text."""
+    """Return the tenant of a row of `tenants`, maybe without PREFERENCES; NULL is empty."""
+    sent = row._mapping
     return Tenant(
         id=_whole(row.id),
         uuid=_uuid(row.uuid),
         slug=_text("slug", row.slug),
         name=_text("name", row.name),
         status=_text("status", row.status),
+        language=_preference(sent, "language", preferences.language),
+        timezone=_preference(sent, "timezone", preferences.timezone),
+        currency=_preference(sent, "currency", preferences.currency),
     )
 
 
@@ -77,6 +84,13 @@ def _uuid(value: Any) -> str | None:
     if isinstance(value, (bytes, bytearray)):
         raise DirectoryUnavailable("the directory's uuid is binary; select HEX(uuid) in the query")
     return None if value is None else canonical_uuid(str(value))
+
+
+def _preference(
+    sent: Mapping[str, Any], column: str, read: Callable[[str], str | None]
+) -> str | None:
+    value = sent.get(column)
+    return read(value) if isinstance(value, str) else None
 
 
 def _price(value: Any) -> Decimal | None:

@@ -1,13 +1,16 @@
 """The two tables of the directory, and the statement that fills them.
 
-    tenants(id PRIMARY KEY, uuid UNIQUE or null, slug UNIQUE, name, status)
+    tenants(id PRIMARY KEY, uuid UNIQUE or null, slug UNIQUE, name, status,
+            language or null, timezone or null, currency or null)
     products(tenant_id, id, name, price, PRIMARY KEY (tenant_id, id))
 
-A product's id is unique within its tenant only.
+A product's id is unique within its tenant only. A table of an earlier version lacks the last three
+columns of `tenants` until they are added.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
@@ -33,6 +36,9 @@ class _Price(UserDefinedType[Decimal]):
         return lambda value: None if value is None else str(value)
 
 
+_LANGUAGE_CHARS_MAX = 16
+_ZONE_CHARS_MAX = 64
+_CURRENCY_CHARS = 3
 # A MySQL database may have latin1 as its default, which not every name fits.
 _CHARSET = "utf8mb4"
 # MySQL's default collations treat "Shop" and "shop" as equal.
@@ -48,6 +54,9 @@ TENANTS = sa.Table(
     sa.Column("slug", _SLUG, nullable=False, unique=True),
     sa.Column("name", sa.String(TEXT_CHARS_MAX), nullable=False),
     sa.Column("status", sa.String(STATUS_CHARS_MAX), nullable=False),
+    sa.Column("language", sa.String(_LANGUAGE_CHARS_MAX)),
+    sa.Column("timezone", sa.String(_ZONE_CHARS_MAX)),
+    sa.Column("currency", sa.String(_CURRENCY_CHARS)),
     mysql_charset=_CHARSET,
     mariadb_charset=_CHARSET,
 )
@@ -63,15 +72,23 @@ PRODUCTS = sa.Table(
 )
 
 
-def upsert_statement(table: sa.Table, dialect_name: str) -> Insert:
+def add_column(column: sa.Column[Any], dialect: Dialect) -> str:
+    """Return the statement that adds a column to its table."""
+    kind = column.type.compile(dialect=dialect)
+    return f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}"
+
+
+def upsert_statement(table: sa.Table, dialect_name: str, without: Collection[str] = ()) -> Insert:
     """Return an INSERT that updates the row if its primary key exists.
 
-    Raises DirectoryUnavailable for a database that this module has no such statement for.
+    Columns in `without` are left alone. Raises DirectoryUnavailable for a database that this module
+    has no such statement for.
     """
     # Imported here for start-up time: only an import of CSV files needs the dialects.
     from sqlalchemy.dialects import mysql, postgresql, sqlite  # noqa: PLC0415
 
-    values = [item.name for item in table.columns if not item.primary_key]
+    every = [item.name for item in table.columns if not item.primary_key]
+    values = [name for name in every if name not in without]
     if dialect_name in ("mysql", "mariadb"):
         into_mysql = mysql.insert(table)
         changes: dict[str, Any] = {v: into_mysql.inserted[v] for v in values}

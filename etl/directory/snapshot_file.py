@@ -1,10 +1,13 @@
 """The file that holds a directory: tenants and products, as NDJSON with a digest.
 
-    {"directory_snapshot":1,"source":"5b0c…"}              the format, and the database it is from
-    {"tenants":[[id,uuid,slug,name,status],…]}             at most CHUNK_ROWS per line
+    {"directory_snapshot":2,"source":"5b0c…"}              the format, and the database it is from
+    {"tenants":[[id,uuid,slug,name,status,language,timezone,currency],…]}
+                                                           at most CHUNK_ROWS per line
     {"products":[[id,tenant_id,name,price],…]}             a price is a text or null
     {"counts":{"tenants":2,"products":3}}
     {"sha256":"9f2e…"}                                     the digest of all lines above
+
+Format 1, which is still read, lacks the last three values of a tenant.
 
 Invariant: no row is returned before the whole file was verified. A file that is cut off, changed,
 of another source or of a later format raises a DirectoryUnavailable.
@@ -24,7 +27,8 @@ import orjson
 
 from etl.directory.entries import DirectoryUnavailable, Product, Tenant
 
-FORMAT = 1
+FORMAT = 2
+_READABLE = (1, FORMAT)
 CHUNK_ROWS = 1_000
 _HEAD_BYTES_MAX = 1_000
 _END = b'{"sha256":'
@@ -101,7 +105,10 @@ def age_s(path: Path, now_s: float) -> float:
 def _lines(source: str, tenants: Iterable[Tenant], products: Iterable[Product]) -> Iterator[bytes]:
     """Yield all lines but the last one."""
     counts = {"tenants": 0, "products": 0}
-    of_tenants = ([t.id, t.uuid, t.slug, t.name, t.status] for t in tenants)
+    of_tenants = (
+        [t.id, t.uuid, t.slug, t.name, t.status, t.language, t.timezone, t.currency]
+        for t in tenants
+    )
     of_products = (
         [p.id, p.tenant_id, p.name, None if p.price is None else str(p.price)] for p in products
     )
@@ -141,7 +148,7 @@ def _head(path: Path, line: bytes) -> str:
         version, source = head["directory_snapshot"], str(head["source"])
     except (ValueError, KeyError, TypeError):
         raise _damaged(path) from None
-    if version != FORMAT:
+    if version not in _READABLE:
         raise DirectoryUnavailable(f"{path}: another version of beaconlog wrote it")
     return source
 

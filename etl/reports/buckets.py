@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from etl.reports import zones
+from etl import zones
 
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 

@@ -18,7 +18,8 @@ from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from etl.reports import buckets, zones
+from etl import zones
+from etl.reports import buckets
 from etl.reports.result import Result
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ One row per stretch of time with one offset, in microseconds since the epoch:
 A bucket starts when the clocks of the stretch show its start, but not before `fresh_us`: clocks
 that were set back repeat times until then. All moments of the stretch before the first such start
 are in the bucket of `began_us`. A day, week or month starts at its first instant (see
-`etl.reports.zones`). Hours are those that the clocks show: an hour that occurs twice makes two
+`etl.zones`). Hours are those that the clocks show: an hour that occurs twice makes two
 buckets.
 """
 
@@ -25,7 +25,8 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from etl.reports import buckets, zones
+from etl import zones
+from etl.reports import buckets
 
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 """The range in which changes of offset are looked up."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from etl.reports import zones
+from etl import zones
 
 _DAY = timedelta(days=1)
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import UTC, datetime
-from functools import partial
 
 import duckdb
 
 from etl.lake.live.view import LiveView
 from etl.lake.period import ALWAYS
-from etl.reports import inputs, limits, tenants
+from etl.reports import inputs, limits
 from etl.reports.catalogue import PARAMETER
 from etl.reports.question import TIMEOUT_S, ParsedQuestion, Question
 from etl.reports.result import Result
+from etl.reports.tenants import ShopsOfConnection
 
 
 def run(
@@ -40,7 +40,7 @@ def answer(view: LiveView, question: Question, *, version: int | None = None) ->
     `LiveView.connect` raise.
     """
     names = view.names()  # once, so that the tenant that is resolved is the tenant that is shown
-    asked = ParsedQuestion.parse(question, names.tenant_of)
+    asked = ParsedQuestion.parse(question, names)
     view.lock_down()
     now = datetime.now(UTC)
     period = asked.period(now) if version is None else ALWAYS
@@ -58,7 +58,7 @@ def execute(
     the previous one. Raises UnknownReport, ParameterError, TenantForbidden, ReportTimeout,
     LakeError.
     """
-    asked = ParsedQuestion.parse(question, partial(tenants.of_connection, con))
+    asked = ParsedQuestion.parse(question, ShopsOfConnection(con))
     return _execute(con, asked, now or datetime.now(UTC))
 
 

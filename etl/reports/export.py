@@ -68,14 +68,17 @@ class Export:
         texts = dict(self._texts)
         format_, version = format_of(texts), parameters.version(texts.pop("version", None))
         texts.pop("format", None)
-        values, _ = parameters.parse(texts, PARAMETERS)
-        tenant = tenants.resolve(
-            values["tenant"], self._view.names().tenant_of, reader_tenant=self._reader_tenant
-        )
-        values["tenant"] = tenant
+        names = self._view.names()
+        values, _ = tenants.parse(texts, PARAMETERS, names, reader_tenant=self._reader_tenant)
+        tenant = values["tenant"]
         self._view.lock_down()
         period = parameters.period(values) if version is None else ALWAYS
-        con = self._view.connect(version=version, tenant=tenant, period=period)
+        con = self._view.connect(
+            version=version,
+            tenant=tenant if isinstance(tenant, int) else None,
+            names=names,
+            period=period,
+        )
         # A second call must not take a failure for an export without rows.
         with ExitStack() as on_failure:
             on_failure.callback(con.close)

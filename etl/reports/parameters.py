@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from etl import zones
 from etl.lake.period import Period
-from etl.reports import zones
 
 Value = TypeVar("Value")
 
@@ -44,12 +44,13 @@ def defaults(names: Iterable[str]) -> dict[str, object]:
 
 
 def parse(
-    texts: Mapping[str, str], allowed: Mapping[str, object]
+    texts: Mapping[str, str], allowed: Mapping[str, object], *, tz: str | None = None
 ) -> tuple[dict[str, object], ZoneInfo]:
     """Return the value of each parameter in `allowed` (name -> default), and the zone.
 
-    `from` and `to` are dates or ISO 8601 times in the zone `tz`; a date as `to` includes that
-    day, a time as `to` is excluded. Raises ParameterError, which names every wrong parameter.
+    `tz` is the default of the parameter `tz`; UTC if it is None. `from` and `to` are dates or ISO
+    8601 times in that zone; a date as `to` includes that day, a time as `to` is excluded. Raises
+    ParameterError, which names every wrong parameter.
     """
     errors: dict[str, list[str]] = {
         name: [f"is not a parameter of this report; it takes {', '.join(allowed)}."]
@@ -59,8 +60,8 @@ def parse(
     for name, text in texts.items():
         if not text.strip():
             errors.setdefault(name, ["takes a value, not an empty one; leave it out for none."])
-    values = dict(allowed)
-    zone = _attempt(errors, "tz", _zone, texts.get("tz") or "UTC") or zones.load("UTC")
+    zone = _attempt(errors, "tz", _zone, texts.get("tz") or tz or "UTC") or zones.load("UTC")
+    values = {name: zone.key if name == "tz" else value for name, value in allowed.items()}
     for name, text in texts.items():
         parser = _parsers(zone).get(name)
         if name not in errors and parser:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from etl.plain import iso
 from etl.reports import catalogue, comparison, parameters, tenants
 from etl.reports.catalogue import Report
 from etl.reports.result import Result, labelled
+from etl.reports.tenants import Shops
 
 TIMEOUT_S = 30.0
 
@@ -44,14 +45,13 @@ class ParsedQuestion:
     timeout_s: float
 
     @classmethod
-    def parse(cls, question: Question, tenant_of: Callable[[str], int | None]) -> ParsedQuestion:
+    def parse(cls, question: Question, shops: Shops) -> ParsedQuestion:
         """Parse a question. Raises UnknownReport, ParameterError, TenantForbidden."""
         report = catalogue.load(question.report)
-        values, zone = parameters.parse(question.parameters, report.parameters)
-        tenant = tenants.resolve(
-            values.get("tenant"), tenant_of, reader_tenant=question.reader_tenant
+        values, zone = tenants.parse(
+            question.parameters, report.parameters, shops, reader_tenant=question.reader_tenant
         )
-        return cls(report, {**values, "tenant": tenant}, zone, question.timeout_s)
+        return cls(report, values, zone, question.timeout_s)
 
     def period(self, now: datetime) -> Period:
         """Return the period whose rows the report reads, and the one that it compares with."""

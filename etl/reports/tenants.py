@@ -1,13 +1,29 @@
-"""The tenant that a question reads: resolved from an id or a slug, and checked for the reader."""
+"""The tenant that a question reads: resolved from an id or a slug, and checked for the reader.
+
+A question about one tenant is in that tenant's time zone, unless it names another one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
+from zoneinfo import ZoneInfo
 
 import duckdb
 
 from etl.lake.duck import one_value, quoted
+from etl.reports import parameters
 from etl.reports.parameters import ParameterError, is_id
+
+
+class Shops(Protocol):
+    """The names and time zones of the tenants."""
+
+    def tenant_of(self, slug: str) -> int | None:
+        """Return the id of the tenant with a slug."""
+
+    def timezone_of(self, tenant: int) -> str | None:
+        """Return the time zone of a tenant; None if it has none."""
 
 
 class TenantForbidden(Exception):
@@ -15,6 +31,31 @@ class TenantForbidden(Exception):
 
     def __init__(self) -> None:
         super().__init__("This token reads its own shop only.")
+
+
+def parse(
+    texts: Mapping[str, str],
+    allowed: Mapping[str, object],
+    shops: Shops,
+    *,
+    reader_tenant: int | None,
+) -> tuple[dict[str, object], ZoneInfo]:
+    """Return the parameters as `parameters.parse` does, with the id of the tenant to read.
+
+    Raises ParameterError, and TenantForbidden as `resolve`.
+    """
+    timezone = None if "tz" in texts else _timezone(texts.get("tenant"), shops, reader_tenant)
+    values, zone = parameters.parse(texts, allowed, tz=timezone)
+    tenant = resolve(values.get("tenant"), shops.tenant_of, reader_tenant=reader_tenant)
+    return {**values, "tenant": tenant}, zone
+
+
+def _timezone(text: str | None, shops: Shops, reader_tenant: int | None) -> str | None:
+    try:
+        tenant = resolve(text, shops.tenant_of, reader_tenant=reader_tenant)
+    except (ParameterError, TenantForbidden):
+        return None  # the question is refused, for this or for another parameter
+    return None if tenant is None else shops.timezone_of(tenant)
 
 
 def resolve(
@@ -48,7 +89,19 @@ def _tenant_id(text: object, tenant_of: Callable[[str], int | None]) -> int | No
     return tenant
 
 
-def of_connection(con: duckdb.DuckDBPyConnection, slug: str) -> int | None:
-    """Return the id of the tenant with a slug, by the names of a live connection."""
-    tenant = one_value(con, f"SELECT id FROM tenants WHERE slug = {quoted(slug)} LIMIT 1")
-    return tenant if isinstance(tenant, int) else None
+class ShopsOfConnection:
+    """The shops of a live connection."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+        self._con = con
+
+    def tenant_of(self, slug: str) -> int | None:
+        """See Shops.tenant_of."""
+        condition = f"slug = {quoted(slug)}"
+        tenant = one_value(self._con, f"SELECT id FROM tenants WHERE {condition} LIMIT 1")
+        return tenant if isinstance(tenant, int) else None
+
+    def timezone_of(self, tenant: int) -> str | None:
+        """See Shops.timezone_of."""
+        zone = one_value(self._con, f"SELECT timezone FROM tenants WHERE id = {tenant} LIMIT 1")
+        return zone if isinstance(zone, str) else None

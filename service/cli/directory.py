@@ -19,7 +19,10 @@ app.add_typer(directory_app, name="directory")
 @directory_app.command("import")
 def directory_import(
     tenants_csv: Annotated[
-        Path, typer.Argument(metavar="TENANTS", help="CSV: id,uuid,slug,name,status")
+        Path,
+        typer.Argument(
+            metavar="TENANTS", help="CSV: id,uuid,slug,name,status[,language,timezone,currency]"
+        ),
     ],
     products_csv: Annotated[
         Path | None, typer.Argument(metavar="PRODUCTS", help="CSV: id,tenant_id,name,price")
@@ -45,10 +48,13 @@ def directory_import(
 @directory_app.command("list")
 def directory_list(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """List the tenants."""
+    from etl.directory.entries import PREFERENCES  # noqa: PLC0415
+
     loaded = load_settings({"data": data}, config)
     require_known_format(loaded.data)
     rows: list[dict[str, object]] = [asdict(tenant) for tenant in tenants(loaded)]
     if as_json:
         print_json({"tenants": rows})
     else:
-        print_table("tenants", ["id", "uuid", "slug", "name", "status"], rows)
+        columns = ["id", "uuid", "slug", "name", "status", *PREFERENCES]
+        print_table("tenants", columns, rows)

@@ -40,7 +40,8 @@ def report(
     tz: Annotated[
         str | None,
         typer.Option(
-            help="Time zone, such as America/Tegucigalpa.", autocompletion=completion.zones
+            help="Time zone, such as America/Tegucigalpa; by default that of the tenant, or UTC.",
+            autocompletion=completion.zones,
         ),
     ] = None,
     limit: Annotated[str | None, typer.Option(help="Maximum number of rows.", metavar="N")] = None,

@@ -15,13 +15,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from etl.directory.entries import PREFERENCES
+
 if TYPE_CHECKING:
     from etl.directory.entries import Product, State, Tenant, WholeDirectory
 
 TTL_S = 5.0
-_TENANTS = pa.schema(
-    [("id", "int64"), *((name, "string") for name in ("uuid", "slug", "name", "status"))]
-)
+_TEXTS = ("uuid", "slug", "name", "status", *PREFERENCES)
+_TENANTS = pa.schema([("id", "int64"), *((name, "string") for name in _TEXTS)])
 _PRODUCTS = pa.schema(
     [("id", "int64"), ("tenant_id", "int64"), ("name", "string"), ("price", pa.decimal128(18, 4))]
 )
@@ -44,6 +45,11 @@ class Names:
         """Return the id of the tenant with a slug."""
         place = pc.index(self.tenants["slug"], slug).as_py()
         return None if place < 0 else int(self.tenants["id"][place].as_py())
+
+    def timezone_of(self, tenant: int) -> str | None:
+        """Return the time zone of a tenant; None if it has none."""
+        place = pc.index(self.tenants["id"], tenant).as_py()
+        return None if place < 0 else self.tenants["timezone"][place].as_py()
 
     def show(self, con: duckdb.DuckDBPyConnection) -> None:
         """Make the views `tenants` and `products`."""

@@ -50,7 +50,7 @@ def answer(
     what opening the session raises.
     """
     names = view.names()
-    asked = ParsedQuestion.parse(question, names.tenant_of)
+    asked = ParsedQuestion.parse(question, names)
     transpile.check(asked.report)
     newest = view.lake.load(EVENTS, version)
     period = asked.period(datetime.now(UTC))

@@ -21,6 +21,6 @@ SELECT
     metadata
 FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
 SEMI JOIN newest USING (received_at, series, seq)
-LEFT JOIN tenants ON tenants.id = tenant_id
+LEFT JOIN (SELECT id, slug FROM tenants) AS tenants ON tenants.id = tenant_id
 ORDER BY received_at DESC, series, seq DESC
 LIMIT $limit

@@ -31,8 +31,8 @@ _PARAMETERS: Mapping[str, tuple[Json, str]] = {
         "Length of a bucket.",
     ),
     "tz": (
-        {**_TEXT, "default": "UTC", "examples": ["America/Tegucigalpa"]},
-        "Time zone of all times.",
+        {**_TEXT, "examples": ["America/Tegucigalpa"]},
+        "Time zone of all times; default that of the shop in the directory, else UTC.",
     ),
     "bots": (
         {"enum": [*parameters.TRUE, *parameters.FALSE], "default": "false"},

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from etl.directory.schema import PRODUCTS, TENANTS, upsert_statement
 UUID = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 SHOP = Tenant(1, UUID, "shop", "Shop", "active")
 CLOSED = Tenant(2, None, "closed", "Closed", "suspended")
+HONDURAN = replace(SHOP, language="es", timezone="America/Tegucigalpa", currency="HNL")
 LAMP = Product(7, 1, "Lamp", Decimal("12.5"))
 TENANTS_HEADER = "id,uuid,slug,name,status\n"
 PRODUCTS_HEADER = "id,tenant_id,name,price\n"
@@ -245,6 +247,56 @@ def test_an_applications_tables_are_never_written(application):
     assert names == [("articles",), ("shops",)]
 
 
+def test_a_query_may_have_languages_zones_and_currencies(database):
+    """In the forms of applications; one that means nothing is none, and stops nothing."""
+    rows = "(1, 'ES_hn', 'America/Tegucigalpa', 'hnl'), (2, 'en', 'Mars', ''), (3, 7, NULL, 'XX1')"
+    directory = DirectoryDatabase(
+        str(database.url),
+        tenants_query=f"""
+            SELECT column1 AS id, NULL AS uuid, 's' || column1 AS slug, 'S' AS name,
+                   'active' AS status, column2 AS LANGUAGE, column3 AS timezone,
+                   column4 AS currency
+            FROM (VALUES {rows})""",
+    )
+    read = [(each.language, each.timezone, each.currency) for each in directory.tenants()]
+    assert read == [("es", "America/Tegucigalpa", "HNL"), ("en", None, None), (None, None, None)]
+    assert directory.find_tenant(slug="s1") == directory.tenants()[0]
+
+
+def test_a_column_that_goes_away_stops_no_look_up_for_long(database):
+    """The look-up that fails is the last one to ask for it."""
+    database.upsert([HONDURAN], [])
+    with closing(sqlite3.connect(database._file)) as connection, connection:
+        connection.execute("CREATE VIEW shops AS SELECT * FROM tenants")
+    directory = DirectoryDatabase(str(database.url), tenants_query="SELECT * FROM shops")
+    assert directory.find_tenant(slug="shop") == HONDURAN
+    with closing(sqlite3.connect(database._file)) as connection, connection:
+        connection.execute("DROP VIEW shops")
+        connection.execute("CREATE VIEW shops AS SELECT id, uuid, slug, name, status FROM tenants")
+    with pytest.raises(DirectoryUnavailable):
+        directory.find_tenant(slug="shop")
+    assert directory.find_tenant(slug="shop") == SHOP
+
+
+def test_a_table_of_an_earlier_version_is_read_and_extended(tmp_path):
+    """By the next start or import, which keeps what it holds."""
+    database = DirectoryDatabase(f"sqlite:///{tmp_path}/directory.db")
+    with closing(sqlite3.connect(tmp_path / "directory.db")) as connection, connection:
+        connection.executescript(f"""
+            CREATE TABLE tenants (id BIGINT NOT NULL PRIMARY KEY, uuid VARCHAR(36) UNIQUE,
+                slug VARCHAR(255) NOT NULL UNIQUE, name VARCHAR(255) NOT NULL,
+                status VARCHAR(32) NOT NULL);
+            INSERT INTO tenants VALUES (1, '{UUID}', 'shop', 'Shop', 'active');
+        """)
+    assert database.tenants() == [SHOP]
+    assert database.find_tenant(id=1) == SHOP
+    for _ in range(2):
+        database.create_tables()
+    assert database.tenants() == [SHOP]
+    database.upsert([HONDURAN], [])
+    assert database.tenants() == [HONDURAN]
+
+
 @pytest.mark.parametrize(
     ("query", "why"),
     [
@@ -385,6 +437,37 @@ def test_a_bad_tenant_names_its_line(tmp_path, row, why):
 
 
 @pytest.mark.parametrize(
+    ("cells", "why"),
+    [
+        ("fr,,", "language must be en or es, or empty"),
+        (",Honduras,", "timezone must be a zone such as America/Tegucigalpa, or empty"),
+        (",../etc,", "timezone must be a zone such as America/Tegucigalpa, or empty"),
+        (",,Lempira", "currency must be a code of ISO 4217 such as HNL, or empty"),
+        (",,ZZZ", "currency must be a code of ISO 4217 such as HNL, or empty"),
+    ],
+)
+def test_a_bad_language_zone_or_currency_names_its_line(tmp_path, cells, why):
+    """As every other mistake."""
+    header = TENANTS_HEADER.replace("\n", ",language,timezone,currency\n")
+    path = written(tmp_path, "tenants.csv", f"{header}1,,shop,Shop,active,{cells}\n")
+    assert refusal(read_tenants, path) == f"tenants.csv, line 2: {why}"
+
+
+def test_optional_columns_change_only_what_they_say(tmp_path, database):
+    """A file without a column keeps the values there are; an empty cell removes one."""
+    first = f"currency,{TENANTS_HEADER.strip()},timezone,language\n"
+    row = f"hnl,1,{UUID},shop,Shop,active,America/Tegucigalpa,ES\n"
+    import_directory(database, written(tmp_path, "first.csv", first + row))
+    assert database.tenants() == [HONDURAN]
+    again = f"{TENANTS_HEADER}1,{UUID},shop,Shop,active\n"
+    import_directory(database, written(tmp_path, "again.csv", again))
+    assert database.tenants() == [HONDURAN]
+    emptied = f"{TENANTS_HEADER.strip()},language,currency\n1,{UUID},shop,Shop,active,,USD\n"
+    import_directory(database, written(tmp_path, "emptied.csv", emptied))
+    assert database.tenants() == [replace(HONDURAN, language=None, currency="USD")]
+
+
+@pytest.mark.parametrize(
     ("row", "why"),
     [
         ("x,1,Lamp,1", "id must be a whole number from 1 to 2^53-1"),
@@ -411,6 +494,10 @@ def test_a_bad_product_names_its_line(tmp_path, row, why):
         (b"", ": the file is empty"),
         (b"id,uuid,slug,name\n", ", line 1: the column status is missing"),
         (b"id,uuid,slug,name,status,id\n", ", line 1: the column id is there twice"),
+        (
+            b"id,uuid,slug,name,status,currency,currency\n",
+            ", line 1: the column currency is there twice",
+        ),
         (TENANTS_HEADER.encode() + b"1,,shop,Sh\xffop,active\n", ", line 2: is not UTF-8"),
         (TENANTS_HEADER.encode("utf-16"), ", line 1: holds a NUL character"),
         (TENANTS_HEADER.encode() + b'1,,"shop', ", line 2: not CSV: unexpected end of data"),

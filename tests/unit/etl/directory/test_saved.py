@@ -1,8 +1,11 @@
 """The last snapshot of a directory on a server: when it is refreshed, and when it is refused."""
 
+import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 import sqlalchemy as sa
 from saved_directories import CLOSED, FREE, LAMP, MAX_AGE_S, SHOP, Folder
@@ -163,11 +166,32 @@ def test_a_file_of_a_later_version_is_refused(folder):
     """With that reason."""
     folder.saved.refresh()
     later = folder.snapshot.read_bytes().replace(
-        b'"directory_snapshot":1', b'"directory_snapshot":2'
+        b'"directory_snapshot":2', b'"directory_snapshot":3'
     )
     folder.snapshot.write_bytes(later)
     with pytest.raises(DirectoryUnavailable, match="another version of beaconlog"):
         folder.saved.tenants()
+
+
+def test_a_file_of_the_first_format_is_read(folder):
+    """Its tenants have no language, zone or currency yet; the next refresh replaces it."""
+    shop = replace(SHOP, language="es", timezone="America/Tegucigalpa", currency="HNL")
+    folder.database.upsert([shop], [])
+    tenants = [[t.id, t.uuid, t.slug, t.name, t.status] for t in (SHOP, CLOSED)]
+    lines = [
+        {"directory_snapshot": 1, "source": folder.database.identity},
+        {"tenants": tenants},
+        {"products": [[LAMP.id, LAMP.tenant_id, LAMP.name, str(LAMP.price)]]},
+        {"counts": {"tenants": 2, "products": 1}},
+    ]
+    content = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+    end = orjson.dumps({"sha256": hashlib.sha256(content).hexdigest()}) + b"\n"
+    folder.snapshot.write_bytes(content + end)
+    assert folder.saved.tenants() == [SHOP, CLOSED]
+    assert list(folder.saved.products()) == [LAMP]
+    folder.clock.now_s = folder.snapshot.stat().st_mtime + 60.0
+    folder.saved.refresh()
+    assert folder.saved.tenants() == [shop, CLOSED]
 
 
 def test_a_missing_file_is_unavailable(folder):

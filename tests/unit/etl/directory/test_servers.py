@@ -10,7 +10,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -21,11 +21,12 @@ from database_servers import MariaDB, PostgreSQL, Server
 
 from etl.directory import connections
 from etl.directory.database import DirectoryDatabase
-from etl.directory.entries import DirectoryUnavailable, Product, Tenant
+from etl.directory.entries import PREFERENCES, DirectoryUnavailable, Product, Tenant
 
 UUID = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 SHOP = Tenant(1, UUID, "shop", "Café ☕", "active")
 CLOSED = Tenant(2, None, "closed", "Closed", "suspended")
+HONDURAN = replace(SHOP, language="es", timezone="America/Tegucigalpa", currency="HNL")
 LAMP = Product(7, 1, "Lamp", Decimal("12.5"))
 DEADLINE_S = 60.0
 NAMES = count()
@@ -187,6 +188,50 @@ def test_a_reader_needs_no_right_to_create(postgresql):
     reader = postgresql.directory(username="reader")
     reader.create_tables()
     assert reader.tenants() == []
+
+
+def test_a_table_of_an_earlier_version_gets_the_new_columns(database):
+    """It is read before that, too; an import then fills them."""
+    directory = database.directory()
+    directory.create_tables()
+    for name in PREFERENCES:
+        database.execute(f"ALTER TABLE tenants DROP COLUMN {name}")
+    directory.upsert([SHOP], [])
+    assert directory.tenants() == [SHOP]
+    assert directory.find_tenant(slug="shop") == SHOP
+    directory.create_tables()
+    directory.upsert([HONDURAN], [])
+    assert directory.tenants() == [HONDURAN]
+    assert directory.find_tenant(slug="shop") == HONDURAN
+
+
+def test_a_user_who_may_not_alter_reads_on(postgresql):
+    """An import of a new column then says what is missing; an import without goes on."""
+    postgresql.directory().create_tables()
+    postgresql.execute(
+        "ALTER TABLE tenants DROP COLUMN currency",
+        "CREATE ROLE clerk LOGIN",
+        "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO clerk",
+    )
+    clerk = postgresql.directory(username="clerk")
+    clerk.create_tables()
+    clerk.upsert([SHOP], [])
+    with pytest.raises(DirectoryUnavailable, match="lacks the column currency"):
+        clerk.upsert([HONDURAN], [])
+    assert clerk.tenants() == [SHOP]
+
+
+def test_a_view_is_never_altered(postgresql):
+    """Nor is a table of another server."""
+    postgresql.execute(
+        "CREATE TABLE shops (id bigint, slug text)",
+        "INSERT INTO shops VALUES (1, 'shop')",
+        "CREATE VIEW tenants AS SELECT id, NULL::text AS uuid, slug, slug AS name,"
+        " 'active' AS status FROM shops",
+    )
+    directory = postgresql.directory()
+    directory.create_tables()
+    assert directory.tenants() == [Tenant(1, None, "shop", "shop", "active")]
 
 
 # -- an application's tables ------------------------------------------------------------------
@@ -372,7 +417,9 @@ LARAVEL = {  # what the page's migrations create on each server
     "postgresql": """
         CREATE TABLE shops (id bigserial PRIMARY KEY, uuid uuid NOT NULL UNIQUE,
             slug varchar(255) NOT NULL UNIQUE, name varchar(255) NOT NULL,
-            is_active boolean NOT NULL DEFAULT true, created_at timestamp(0), updated_at
+            is_active boolean NOT NULL DEFAULT true, locale varchar(8) NOT NULL DEFAULT 'es_HN',
+            timezone varchar(64) NOT NULL DEFAULT 'America/Tegucigalpa',
+            currency char(3) NOT NULL DEFAULT 'HNL', created_at timestamp(0), updated_at
             timestamp(0), deleted_at timestamp(0));
         CREATE TABLE products (id bigserial PRIMARY KEY, shop_id bigint NOT NULL REFERENCES shops,
             name varchar(255) NOT NULL, price numeric(10, 2) NOT NULL, created_at timestamp(0),
@@ -380,7 +427,9 @@ LARAVEL = {  # what the page's migrations create on each server
     "mysql": """
         CREATE TABLE shops (id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, uuid char(36)
             NOT NULL UNIQUE, slug varchar(255) NOT NULL UNIQUE, name varchar(255) NOT NULL,
-            is_active tinyint(1) NOT NULL DEFAULT 1, created_at timestamp NULL, updated_at
+            is_active tinyint(1) NOT NULL DEFAULT 1, locale varchar(8) NOT NULL DEFAULT 'es_HN',
+            timezone varchar(64) NOT NULL DEFAULT 'America/Tegucigalpa',
+            currency char(3) NOT NULL DEFAULT 'HNL', created_at timestamp NULL, updated_at
             timestamp NULL, deleted_at timestamp NULL) CHARACTER SET utf8mb4 COLLATE
             utf8mb4_unicode_ci;
         CREATE TABLE products (id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, shop_id
@@ -410,7 +459,7 @@ def test_a_laravel_application_is_read_as_the_page_says(database):
     )
     statuses = [(tenant.slug, tenant.is_public) for tenant in directory.tenants()]
     assert statuses == [("shop", True), ("paused", False), ("gone", False)]
-    assert directory.find_tenant(uuid=UUID) == directory.find_tenant(slug="shop") == SHOP
+    assert directory.find_tenant(uuid=UUID) == directory.find_tenant(slug="shop") == HONDURAN
     assert list(directory.products()) == [LAMP]
     assert directory.find_product(1, 7)
     assert not directory.find_product(1, 8)

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 from log_tools import Shop, event, rejection
 
-from etl import reports
+from etl import reports, zones
 from etl.lake.live.view import LiveView
-from etl.reports import clock_table, zones
+from etl.reports import clock_table
 from etl.reports.parameters import INTERVALS
 
 # Where DuckDB's own zones and the package's part ways, clocks go round midnight, change by half an

@@ -4,7 +4,8 @@ from datetime import datetime
 
 import pytest
 
-from etl.reports import comparison, parameters, zones
+from etl import zones
+from etl.reports import comparison, parameters
 
 
 def span(since: str, until: str | None, now: str, zone: str = "America/Tegucigalpa") -> list[str]:

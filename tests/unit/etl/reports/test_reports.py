@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -21,6 +22,7 @@ from etl.lake.errors import LakeError
 from etl.lake.live import names
 from etl.lake.live.view import LiveView
 from etl.reports import Question, ReportTimeout, TenantForbidden, UnknownReport, catalogue
+from etl.reports.export import Export
 from etl.reports.parameters import ParameterError
 from etl.upkeep import maintenance
 
@@ -643,6 +645,41 @@ def test_shops_are_found_with_and_without_events(shop, given, ids):
     cafe = Tenant(7, None, "cafe-marcala", "Café Marcala", "active")
     DirectoryDatabase(shop.layout.directory_url).upsert([cafe], [])
     assert [row[0] for row in rows(shop, "shops", **given)] == ids
+
+
+def test_shops_have_a_language_a_zone_and_a_currency(shop):
+    """Those of the directory, if it has them."""
+    honduran = Tenant(1, None, "la-colmena", "L", "active", "es", "America/Tegucigalpa", "HNL")
+    DirectoryDatabase(shop.layout.directory_url).upsert([honduran], [])
+    assert rows(shop, "shops", shops="1,2") == [
+        (1, "la-colmena", "L", "active", "es", "America/Tegucigalpa", "HNL"),
+        (2, "taller", "Taller", "active", None, None, None),
+    ]
+
+
+def test_a_question_about_one_shop_is_in_its_zone(shop):
+    """Unless it names another one; also for a reader who may read that shop only."""
+    honduran = Tenant(1, None, "la-colmena", "L", "active", None, "America/Tegucigalpa", None)
+    DirectoryDatabase(shop.layout.directory_url).upsert([honduran], [])
+    shop.seal(event(3600, tenant_id=1, type="view"), event(8 * 3600, tenant_id=1, type="view"))
+    view = LiveView(shop.data, DirectoryDatabase(shop.layout.directory_url))
+    day = {"from": "2026-11-22", "to": "2026-11-22"}
+    asked = [
+        ({"tenant": "la-colmena"}, None, "America/Tegucigalpa", 1),
+        ({"tenant": "1"}, None, "America/Tegucigalpa", 1),
+        ({}, 1, "America/Tegucigalpa", 1),
+        ({"tenant": "1", "tz": "UTC"}, None, "UTC", 0),
+        ({}, None, "UTC", 0),
+        ({"tenant": "taller"}, None, "UTC", 0),
+    ]
+    for given, reader, zone, events in asked:
+        question = Question("timeseries", {**day, **given}, reader_tenant=reader)
+        told = reports.answer(view, question)
+        assert told.parameters["tz"] == zone
+        assert sum(row["events"] for row in told.rows) == events
+    assert result(shop, "timeseries", tenant="1").parameters["tz"] == "America/Tegucigalpa"
+    with closing(Export(view, {**day, "tenant": "1"})) as export:
+        assert b"".join(iter(export.next_part, None)).count(b"\n") == 1
 
 
 def test_quality(shop):

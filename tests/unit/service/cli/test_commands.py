@@ -433,6 +433,21 @@ def test_a_directory_is_imported_and_listed(cli: Cli) -> None:
     assert "El Faro" in table
 
 
+def test_languages_zones_and_currencies_are_imported_and_listed(cli: Cli) -> None:
+    """A value that does not exist is an error that names the line."""
+    header, row, _ = TENANTS.splitlines()
+    wide = f"{header},language,timezone,currency\n{row},es,America/Tegucigalpa,HNL\n"
+    assert cli("directory", "import", _csv("tenants.csv", wide), "--data", "data").code == 0
+    (listed,) = cli("directory", "list", "--json", "--data", "data").json["tenants"]
+    told = (listed["language"], listed["timezone"], listed["currency"])
+    assert told == ("es", "America/Tegucigalpa", "HNL")
+    assert "America/Tegucigalpa" in cli("directory", "list", "--data", "data").out
+    wrong = _csv("wrong.csv", wide.replace("Tegucigalpa", "Honduras"))
+    ended = cli("directory", "import", wrong, "--data", "data")
+    assert is_one_line_error(ended)
+    assert "wrong.csv, line 2: timezone must be a zone" in ended.err
+
+
 def test_importing_again_updates(cli: Cli) -> None:
     """By the tenant's id."""
     cli("directory", "import", _csv("tenants.csv", TENANTS), "--data", "data")

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 
-from etl.reports import zones
+from etl import zones
 
 
 @pytest.mark.parametrize(
