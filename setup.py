@@ -10,8 +10,8 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 _ROOMS = (
-    *("collector", "collector/contract", "collector/intake", "collector/throttle"),
-    *("collector/directory", "collector/journal", "collector/signing"),
+    *("collector", "collector/context", "collector/contract", "collector/intake"),
+    *("collector/directory", "collector/journal", "collector/signing", "collector/throttle"),
     *("web/http", "web/public"),
 )
 _INTERPRETED = frozenset(

@@ -1,6 +1,6 @@
 """The names of everything under the data folder. No other module spells them.
 
-<data>/format.json                     {"format": 3}; a folder without it is of format 1
+<data>/format.json                     {"format": 4}; a folder without it is of format 1
 <data>/directory.db                    tenants and products (embedded default)
 <data>/directory.snapshot              the last tenants and products of a directory on a server
 <data>/directory.lock                  held while that file is refreshed
@@ -37,7 +37,7 @@ from pathlib import Path
 
 from etl import durable
 
-FORMAT = 3
+FORMAT = 4
 TOKENS_MADE, SESSIONS = "tokens.made", "sessions.json"
 _FORBIDDEN = "%?\\"  # the path becomes part of URLs of databases and tables
 

@@ -91,11 +91,11 @@ def _source(segment: Sealed, excerpts: Mapping[Sealed, Excerpt]) -> Source:
 def stage_sources(con: duckdb.DuckDBPyConnection, sources: Sequence[Source]) -> None:
     """Make the temporary table `sources` of the files to read."""
     columns = {
-        "path": [str(item.path) for item in sources],
+        "file": [str(item.path) for item in sources],
         "series": [item.segment.series for item in sources],
         "segment": [item.segment.number for item in sources],
     }
-    types = {"path": "VARCHAR", "series": "VARCHAR", "segment": "BIGINT"}
+    types = {"file": "VARCHAR", "series": "VARCHAR", "segment": "BIGINT"}
     unnested = ", ".join(f"unnest(${name}::{types[name]}[]) AS {name}" for name in columns)
     con.execute(f"CREATE OR REPLACE TEMP TABLE sources AS SELECT {unnested}", columns)
 
@@ -122,7 +122,7 @@ def _select_lines(sources: Sequence[Source]) -> str:
         SELECT kind, {values}, series::{_series_type(sources)} AS series, segment, _n AS seq,
                make_timestamp(epoch_us(received_at))::DATE AS {PARTITION},
                CASE WHEN dedupe_key IS NOT NULL THEN {HASH} END AS key_hash
-        FROM {_read_ndjson(sources)} AS logical JOIN sources USING (path)
+        FROM {_read_ndjson(sources)} AS logical JOIN sources USING (file)
     """
 
 
@@ -137,11 +137,11 @@ def _read_ndjson(sources: Sequence[Source]) -> str:
         columns |= {field: table.line_type(field) for field in table.fields}
     if not any(item.lines for item in sources):
         nulls = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in columns.items())
-        return f"(SELECT {nulls}, NULL::VARCHAR AS path LIMIT 0)"
+        return f"(SELECT {nulls}, NULL::VARCHAR AS file LIMIT 0)"
     listed = ", ".join(quoted(str(item.path)) for item in sources)
     typed = ", ".join(f"'{name}': '{type_}'" for name, type_ in columns.items())
     return (
-        f"read_ndjson([{listed}], columns = {{{typed}}}, filename = 'path', "
+        f"read_ndjson([{listed}], columns = {{{typed}}}, filename = 'file', "
         f"compression = 'uncompressed', maximum_object_size = {_LINE_BYTES_MAX})"
     )
 

@@ -59,7 +59,7 @@ class Table:
 
     `fields`: column name -> DuckDB type, in order, named as in the line. `json_fields` are
     objects in the line and JSON text in the table. `sort` orders the rows of a file. `gained`:
-    the new stored columns of each generation after the first; those of `packing` are the last.
+    the new stored columns of each generation after the first, those of `packing` among them.
     """
 
     name: str
@@ -138,6 +138,25 @@ class Table:
         return "JSON" if field in self.json_fields else self.fields[field]
 
 
+CONTEXT = {
+    "path": "VARCHAR",
+    "referrer": "VARCHAR",
+    "utm_source": "VARCHAR",
+    "utm_medium": "VARCHAR",
+    "utm_campaign": "VARCHAR",
+    "utm_term": "VARCHAR",
+    "utm_content": "VARCHAR",
+    "click_id": "VARCHAR",
+    "channel": "VARCHAR",
+    "channel_rules": "BIGINT",
+    "device": "VARCHAR",
+    "browser": "VARCHAR",
+    "os": "VARCHAR",
+    "country": "VARCHAR",
+    "ref": "VARCHAR",
+}
+"""The columns of `events` since generation 4: the context of an event, and what led to it."""
+
 EVENTS = Table(
     name="events",
     kind="event",
@@ -157,10 +176,11 @@ EVENTS = Table(
         "metadata": "VARCHAR",
         "dedupe_key": "VARCHAR",
         "signed": "BOOLEAN",
+        **CONTEXT,
     },
     json_fields=frozenset({"metadata"}),
     sort=("tenant_id", "received_at", "seq"),
-    gained=(frozenset({"signed"}), frozenset({"keyed_by_id"})),
+    gained=(frozenset({"signed"}), frozenset({"keyed_by_id"}), frozenset(CONTEXT)),
     packing=Packing(
         stored={"keyed_by_id": "BOOLEAN"},
         written={

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 
 import orjson
 
@@ -16,6 +17,8 @@ from service.collector.contract.payload import Payload
 from service.collector.identifiers import iso_utc
 
 REJECTED_BODY_BYTES_MAX = 8192
+
+_NO_CONTEXT: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -39,11 +42,12 @@ def event(  # noqa: PLR0913  (a record's fields)
     event_id: str,
     occurred_us: int | None = None,
     signed: bool = False,
+    context: Mapping[str, object] = _NO_CONTEXT,
 ) -> bytes:
     """Return the record of an accepted event.
 
     `occurred_us` counts microseconds since the epoch; None if the event occurred when it was
-    received.
+    received. `context` are the fields of its context.
     """
     received_at = visit.received_at
     fields: dict[str, object] = {
@@ -66,6 +70,10 @@ def event(  # noqa: PLR0913  (a record's fields)
         fields["metadata"] = metadata
     if dedupe := dedupe_key(payload):
         fields["dedupe_key"] = dedupe
+    if context:
+        fields.update(context)
+    if payload.ref is not None:
+        fields["ref"] = payload.ref
     if signed:
         _sign(fields)
     return orjson.dumps(fields)

@@ -33,6 +33,7 @@ FOUND_SINCE = {"quality of la-colmena": {"payload-invalid"}}
 AMOUNTS = {
     "data-0.0": [("another-amount", "HNL", 2, 51.01)],
     "data-0.1": [("another-amount", "HNL", 3, 1050.51), ("another-amount", "USD", 1, 282)],
+    "data-0.2": [("another-amount", "HNL", 3, 1050.51), ("another-amount", "USD", 1, 282)],
 }
 """Archive -> the amounts of repeated sales; format 1 kept none of those that it compacted."""
 AUTHORIZED = {"Authorization": "Bearer of-the-tests"}

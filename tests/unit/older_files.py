@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -11,9 +11,16 @@ import pytest
 from etl.lake import parquet, tables
 from etl.lake.tables import EVENTS, Table
 
-SECOND = replace(EVENTS, gained=EVENTS.gained[:1], packing=tables.Packing({}, {}, {}))
+
+def _without(table: Table, columns: Collection[str]) -> dict[str, str]:
+    return {name: type_ for name, type_ in table.fields.items() if name not in columns}
+
+
+THIRD = replace(EVENTS, fields=_without(EVENTS, tables.CONTEXT), gained=EVENTS.gained[:2])
+"""The table of events as the versions knew it that wrote files of the third generation."""
+SECOND = replace(THIRD, gained=THIRD.gained[:1], packing=tables.Packing({}, {}, {}))
 """The table of events as the versions knew it that wrote files of the second generation."""
-FIRST = replace(SECOND, fields={k: v for k, v in EVENTS.fields.items() if k != "signed"}, gained=())
+FIRST = replace(SECOND, fields=_without(SECOND, {"signed"}), gained=())
 
 
 @contextmanager

@@ -6,6 +6,7 @@ order value sent as text is within the schema's bounds.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -17,12 +18,32 @@ from service.collector.identifiers import us_of
 
 CONVERSION_TYPE_DEFAULT = "purchase"
 CURRENCY_DEFAULT = "HNL"
+SALES = frozenset({"purchase", "conversion"})
+"""The types of events that are sales."""
 
 _TRANSACTION_CHARACTERS_MAX = 255
 _INTEGER_MAX = 2**53 - 1
 _VALUE_STEP = Decimal("0.0001")
 
+# An event id, or the last ten hex digits of one, which a "#" may precede.
+_REF = re.compile(r"#?([0-9a-f]{10})|([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
 Body: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SentContext:
+    """The context of an event as it was sent: see `context` in schemas/v1/common.json.
+
+    `ip` and `user_agent` are the visitor's. They count only if the tenant signed the event, and
+    are never stored.
+    """
+
+    path: str | None = None
+    query: str | None = None
+    referrer: str | None = None
+    ip: str | None = None
+    user_agent: str | None = None
 
 
 @dataclass(slots=True)
@@ -31,7 +52,8 @@ class Payload:
 
     `tenant` is an id; for conversions a slug; for track also a UUID in lower case, or a text that
     matches no tenant. `timestamp_us` counts microseconds since the epoch, UTC. `transaction_id`,
-    `value` (four decimals) and `currency` are None except for conversions.
+    `value` (four decimals) and `currency` are None except for conversions. `ref` is the id of the
+    event that led to a sale, or its last ten digits, in lower case; None for other events.
     """
 
     tenant: int | str
@@ -44,6 +66,8 @@ class Payload:
     transaction_id: str | None = None
     value: Decimal | None = None
     currency: str | None = None
+    context: SentContext | None = None
+    ref: str | None = None
 
 
 class RuleBroken(Exception):
@@ -75,6 +99,8 @@ class Conversions:
             transaction_id=_transaction_text(body.get("transaction_id")),
             value=self._value(body.get("value")),
             currency=self._currency(body.get("currency")),
+            context=_context(body),
+            ref=_ref(body),
         )
 
     def _value(self, sent: str | float | None) -> Decimal:
@@ -104,6 +130,8 @@ def event_payload(body: Body) -> Payload:
         None if event_id is None else event_id.lower(),
         None if timestamp is None else _us_of_text("timestamp", timestamp),
         timestamp,
+        context=_context(body),
+        ref=_ref(body) if body["type"] in SALES else None,
     )
 
 
@@ -116,6 +144,31 @@ def transaction_id_of(body: object) -> str | int | float | None:
     if isinstance(sent, (int, float)) and not isinstance(sent, bool):
         return sent if abs(sent) <= _INTEGER_MAX else None
     return None
+
+
+def _context(body: Body) -> SentContext | None:
+    sent = body.get("context")
+    if not sent:
+        return None
+    return SentContext(
+        sent.get("path"),
+        sent.get("query"),
+        sent.get("referrer"),
+        sent.get("ip"),
+        sent.get("user_agent"),
+    )
+
+
+def _ref(body: Body) -> str | None:
+    """Return the reference to an event in lower case, without "#"; None if it is of no such form.
+
+    A sale counts whatever its reference is: people read them aloud and type them.
+    """
+    sent = body.get("ref")
+    if sent is None:
+        return None
+    match = _REF.fullmatch(sent.strip().lower())
+    return match and (match[1] or match[2])
 
 
 def _integer(sent: float | None) -> int | None:

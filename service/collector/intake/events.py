@@ -12,6 +12,7 @@ from random import Random
 from service.collector import record
 from service.collector.bots import is_bot
 from service.collector.clock import Clock
+from service.collector.context.fields import fields_of
 from service.collector.contract.payload import Payload
 from service.collector.identifiers import iso_utc, uuid7
 from service.collector.intake.admission import Admitted
@@ -119,6 +120,7 @@ class EventStream:
             event_id=event_id,
             occurred_us=self._occurred_us(payload, received_us),
             signed=admitted.signed,
+            context=fields_of(payload.context),
         )
         return event_id, line
 

@@ -23,7 +23,6 @@ HEADER = "Beaconlog-Signature"
 WINDOW_US = 300_000_000
 SIGNATURES_MAX = 8
 
-SALES = frozenset({"purchase", "conversion"})
 """The types of events that are sales, or claim to be."""
 
 _SECONDS_DIGITS_MAX = 12

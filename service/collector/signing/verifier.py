@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from service.collector.clock import Clock
+from service.collector.contract.payload import SALES
 from service.collector.contract.rejection import Rejection
 from service.collector.signing import signatures
-from service.collector.signing.signatures import SALES, SIGNATURES_MAX, Secrets
+from service.collector.signing.signatures import SIGNATURES_MAX, Secrets
 
 
 class TooManyTenants(Exception):

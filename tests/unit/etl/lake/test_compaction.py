@@ -626,7 +626,7 @@ def test_everything_is_synced_before_it_is_committed(shop, monkeypatch):
     keys = name.removesuffix("parquet") + "keys"
     folder_made, (_, written), linked_, (_, keys_written), *named = before[-6:]
     assert folder_made == ("sync", "events")
-    assert written.startswith(f"events/{added.removesuffix('g3.parquet')}")
+    assert written.startswith(f"events/{added.removesuffix('g4.parquet')}")
     assert linked_ == ("link", name)
     assert keys_written.startswith(f"events/{day}/{keys}.")
     assert written.endswith(".tmp")

@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from hypothesis import example, given
 from hypothesis import strategies as st
 from log_tools import DAY_S, UNTIMED, Shop, event
-from older_files import FIRST, SECOND, written_as
+from older_files import FIRST, SECOND, THIRD, written_as
 
 from etl.lake import commits, duck, parquet, rewrite
 from etl.lake.parquet import PartitionRows
@@ -38,7 +38,7 @@ def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path / "data")
 
 
-@pytest.fixture(params=[FIRST, SECOND], ids=["g1", "g2"])
+@pytest.fixture(params=[FIRST, SECOND, THIRD], ids=["g1", "g2", "g3"])
 def before(request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
     """Write files as an earlier version until the function is called."""
     with ExitStack() as earlier:
@@ -79,7 +79,7 @@ def test_an_id_is_stored_once(shop: Shop) -> None:
     assert keys(shop) == tail
     assert tail[0] == (ID, f"id:{ID}")
     (path,) = Snapshot.load(shop.layout.table("events"), EVENTS).files
-    assert path.endswith(".g3.parquet")
+    assert path.endswith(".g4.parquet")
     assert "keyed_by_id" in pq.read_schema(path).names
 
 

@@ -77,6 +77,20 @@ def test_an_event_tells_all_that_is_known() -> None:
     }
 
 
+def test_an_event_tells_its_context_and_what_led_to_it() -> None:
+    """Beside its other fields."""
+    plain = event()
+    stored = record.event(
+        replace(PLAIN, ref="0c6f2f6a1e"),
+        VISIT,
+        endpoint="track",
+        event_id=EVENT_ID,
+        context={"path": "/p", "channel": "direct", "channel_rules": 1},
+    )
+    context = {"path": "/p", "channel": "direct", "channel_rules": 1}
+    assert json.loads(stored) == {**plain, **context, "ref": "0c6f2f6a1e"}
+
+
 def test_a_visitor_who_wants_privacy_has_no_id() -> None:
     """The field is left out."""
     assert "visitor_id" not in event(replace(VISIT, visitor_id=None))

@@ -1,6 +1,7 @@
 """Payloads against the contract: what is taken and how it reads, what is refused and why."""
 
 import copy
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from referencing import Registry, Resource
 
 from service.collector.contract.body import TOO_DEEP, is_deep
 from service.collector.contract.contract import Contract
-from service.collector.contract.payload import Payload, transaction_id_of
+from service.collector.contract.payload import Payload, SentContext, transaction_id_of
 from service.collector.contract.rejection import Rejection
 from service.collector.contract.schemas import SchemaFileError
 
@@ -681,7 +682,12 @@ forms = [
     "USD\n",
 ]
 other = ["ABC", "2026-11-23", "a" * 256, "\u0661", "\n", ""]
-near = st.sampled_from([*TRACK_TYPES, *INTERACTION_TYPES, *forms, *other])
+contexts = st.dictionaries(
+    st.sampled_from([*SCHEMAS["common"]["$defs"]["context"]["properties"], "more"]),
+    texts | st.none() | values,
+    max_size=3,
+)
+near = contexts | st.sampled_from([*TRACK_TYPES, *INTERACTION_TYPES, *forms, *other])
 fields = sorted({field for name in METHODS for field in SCHEMAS[name]["properties"]})
 bodies = st.one_of(
     st.builds(
@@ -752,6 +758,69 @@ def test_the_transaction_id_to_repeat_is_one_the_schema_takes(sent: object) -> N
     """A transaction id is repeated exactly when it is a valid one."""
     is_valid = reference("conversion").is_valid({"tenant_slug": "x", "transaction_id": sent})
     assert transaction_id_of({"transaction_id": sent}) == (sent if is_valid else None)
+
+
+# The context, and the event that led to a sale
+
+
+@EVERY
+def test_a_context_is_read_as_it_is_sent(name: str) -> None:
+    """What is missing is None, and another property is not read."""
+    sent = {"path": "/p", "query": "?utm_source=x", "ip": None, "more": [1]}
+    assert taken(name, context=sent).context == SentContext("/p", "?utm_source=x")
+    full = {field.name: field.name for field in dataclasses.fields(SentContext)}
+    assert taken(name, context=full).context == SentContext(**full)
+
+
+@EVERY
+@pytest.mark.parametrize("sent", [None, {}])
+def test_a_context_without_anything_is_none(name: str, sent: object) -> None:
+    """Nothing is known of the visit."""
+    assert taken(name, context=sent).context is None
+
+
+@EVERY
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [("/p", "context"), ([], "context"), ({"path": 1}, "context.path"), ({"ip": {}}, "context.ip")],
+)
+def test_a_context_of_another_form_is_refused(name: str, sent: object, field: str) -> None:
+    """The field is named."""
+    assert list(refused(name, context=sent).errors) == [field]
+
+
+@pytest.mark.parametrize(
+    ("sent", "ref"),
+    [
+        (UUID, UUID.lower()),
+        ("#0C6f2F6a1e", "0c6f2f6a1e"),
+        ("0c6f2f6a1e", "0c6f2f6a1e"),
+        (" #0c6f2f6a1e\n", "0c6f2f6a1e"),
+        ("##0c6f2f6a1e", None),
+        ("0c6f2f6a1", None),
+        (f"#{UUID}", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_sale_names_the_event_that_led_to_it(sent: object, ref: str | None) -> None:
+    """By its id or the last ten digits of it; a text of another form does not lose the sale."""
+    assert taken("conversion", ref=sent).ref == ref
+    assert taken("conversion", type="call", ref=sent).ref == ref
+    assert taken("track", type="purchase", ref=sent).ref == ref
+    assert taken("track", type="conversion", ref=sent).ref == ref
+
+
+def test_an_event_that_is_no_sale_has_no_reference() -> None:
+    """Nothing led to a sale there."""
+    assert taken("track", ref="0c6f2f6a1e").ref is None
+    assert taken("interaction", ref="0c6f2f6a1e").ref is None
+
+
+@EVERY
+def test_a_reference_that_is_no_text_is_refused(name: str) -> None:
+    """The field is named."""
+    assert list(refused(name, ref=10).errors) == ["ref"]
 
 
 # Loading

@@ -1,0 +1,1 @@
+"""What an event knows of its visit: page, campaign, channel, device and country."""
