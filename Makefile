@@ -17,7 +17,7 @@ OTHERS = $(shell $(BIN)/python tools/pythons.py others)
 unexport PYTHONDONTWRITEBYTECODE
 COMPILE := -m compileall -q service etl
 
-.PHONY: install help demo fmt unit lint test test-ready test-default test-others test-compiled compiled soak bench tracker clean
+.PHONY: install help demo fmt unit lint test test-ready test-default test-others test-compiled compiled soak bench tracker screenshots clean
 .PRECIOUS: .venv-%/bin/python .venv-%/.test
 
 install: .venv/.installed  ## install beaconlog into .venv (what make does without a target)
@@ -114,8 +114,12 @@ bench: compiled  ## measure, beside other servers, and write benchmarks/RESULTS.
 tracker: .venv/.dev  ## make beacon.min.js from beacon.js
 	$(BIN)/python tools/minify_tracker.py
 
-demo: install  ## run the demo: a street of shops, traffic over HTTP, compaction, reports
-	$(BIN)/beaconlog demo
+DEMO ?=
+demo: install  ## run the demo: a month of a street of shops; DEMO=--open opens its dashboard
+	$(BIN)/beaconlog demo $(DEMO)
+
+screenshots: .venv/.dev  ## take the pictures of the README in Chromium, of a new demo
+	$(BIN)/python tools/screenshots.py
 
 clean:  ## delete environments, builds and caches
 	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

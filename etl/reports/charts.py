@@ -2,7 +2,7 @@
 
     from etl import lake, reports
     from etl.reports import charts
-    charts.chart(reports.run(lake.connect(), "timeseries", tenant="la-colmena"))
+    charts.chart(reports.run(lake.connect(), "timeseries", tenant="la-colmena"), language="es")
 
 A specification contains its data. A chart over time covers the whole period: a bucket without
 events is zero, and a bucket that has not started is null. The dashboard draws only the part of
@@ -19,7 +19,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from etl import zones
-from etl.reports import buckets
+from etl.reports import buckets, chart_words
 from etl.reports.result import Result
 
 if TYPE_CHECKING:
@@ -48,17 +48,22 @@ class _Chart:
     color: str | None = None
     tooltips: tuple[str, ...] = ()
 
-    def encoding(self) -> dict[str, Any]:
-        encoding: dict[str, Any] = {"x": _axis(*self.x), "y": _axis(*self.y)}
+    def encoding(self, language: str) -> dict[str, Any]:
+        encoding: dict[str, Any] = {"x": _axis(*self.x, language), "y": _axis(*self.y, language)}
         if self.color:
-            encoding["color"] = {"field": self.color, "type": "nominal"}
+            title = chart_words.title(self.color, language)
+            encoding["color"] = {"field": self.color, "type": "nominal", "title": title}
         if self.tooltips:
-            encoding["tooltip"] = [{"field": name} for name in self.tooltips]
+            encoding["tooltip"] = [
+                {"field": name, "title": chart_words.title(name, language)}
+                for name in self.tooltips
+            ]
         return encoding
 
 
-def _axis(field: str, kind: str) -> dict[str, object]:
-    axis: dict[str, object] = {"field": field, "type": kind, "title": field.replace("_", " ")}
+def _axis(field: str, kind: str, language: str) -> dict[str, object]:
+    title = chart_words.title(field, language)
+    axis: dict[str, object] = {"field": field, "type": kind, "title": title}
     if kind == "nominal":
         axis["sort"] = None
     return axis
@@ -84,17 +89,17 @@ def names() -> list[str]:
     return sorted(_CHARTS)
 
 
-def spec(result: Result, now: datetime | None = None) -> dict[str, object]:
+def spec(result: Result, now: datetime | None = None, *, language: str = "en") -> dict[str, object]:
     """Return the Vega-Lite specification of a report's chart, with its rows. Raises NoChart.
 
     `now`, by default the current time, decides which buckets have started, and ends a period
-    without an end.
+    without an end. `language` is one of `chart_words.LANGUAGES`; any other one is English.
     """
     definition = _CHARTS.get(result.report)
     if definition is None:
         raise NoChart(result.report)
     rows: list[_Row] = list(result.rows)
-    encoding = definition.encoding()
+    encoding = definition.encoding(language)
     for field, kind in (definition.x, definition.y):
         if kind == "quantitative" and field in _COUNTS:
             encoding["x" if field == definition.x[0] else "y"]["axis"] = _whole_numbers(rows, field)
@@ -109,8 +114,13 @@ def spec(result: Result, now: datetime | None = None) -> dict[str, object]:
         "description": f"{result.report}, from version {result.version} of the lake",
         "mark": {"type": definition.mark, "tooltip": True},
         "encoding": encoding,
-        "data": {"values": [{name: _plain(value) for name, value in row.items()} for row in rows]},
+        "data": {"values": [_told(row, language) for row in rows]},
     }
+
+
+def _told(row: _Row, language: str) -> dict[str, object]:
+    """Return a row as JSON types, in the words of a language."""
+    return {name: chart_words.value(name, _plain(value), language) for name, value in row.items()}
 
 
 def _whole_numbers(rows: list[_Row], field: str) -> dict[str, object]:
@@ -159,11 +169,14 @@ def _moment(text: object) -> datetime | None:
     return datetime.fromisoformat(text) if isinstance(text, str) else None
 
 
-def chart(result: Result) -> altair.Chart:
-    """Return the chart, for a notebook. Raises NoChart; ImportError without Altair."""
+def chart(result: Result, *, language: str | None = None) -> altair.Chart:
+    """Return the chart, for a notebook. Raises NoChart; ImportError without Altair.
+
+    `language` is by default that of the shop, if the report is about one.
+    """
     import altair as alt  # noqa: PLC0415  (an extra, and slow to import)
 
-    return alt.Chart.from_dict(spec(result))
+    return alt.Chart.from_dict(spec(result, language=language or result.language or "en"))
 
 
 def _plain(value: object) -> object:

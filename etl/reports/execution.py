@@ -9,6 +9,7 @@ Parameters are bound, never pasted into the SQL.
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import duckdb
@@ -30,7 +31,10 @@ def run(
     Raises UnknownReport, ParameterError, ReportTimeout, LakeError.
     """
     named = {key.rstrip("_"): text for key, text in texts.items()}
-    return execute(con, Question(name, named, timeout_s=timeout_s))
+    result = execute(con, Question(name, named, timeout_s=timeout_s))
+    tenant = result.parameters.get("tenant")
+    language = ShopsOfConnection(con).language_of(tenant) if isinstance(tenant, int) else None
+    return replace(result, language=language)
 
 
 def answer(view: LiveView, question: Question, *, version: int | None = None) -> Result:

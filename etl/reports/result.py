@@ -14,8 +14,9 @@ class Result:
     """The rows of a report, and the snapshot that they were read from.
 
     `parameters` are the parsed values, as JSON types. `version` is that of the lake; `tail_events`
-    counts the events read from the log. Times are in `zone`. `table` holds only the zone's name, so
-    its readers apply their own zone files; `rows` hold the offsets of the package `tzdata`.
+    counts the events read from the log. Times are in `zone`. `language` is that of the
+    only shop that a notebook's report is about. `table` holds only the zone's name, so its readers
+    apply their own zone files; `rows` hold the offsets of the package `tzdata`.
     """
 
     report: str
@@ -24,6 +25,7 @@ class Result:
     version: int | None
     tail_events: int
     zone: tzinfo = UTC
+    language: str | None = None
 
     @property
     def rows(self) -> list[dict[str, object]]:

@@ -103,5 +103,12 @@ class ShopsOfConnection:
 
     def timezone_of(self, tenant: int) -> str | None:
         """See Shops.timezone_of."""
-        zone = one_value(self._con, f"SELECT timezone FROM tenants WHERE id = {tenant} LIMIT 1")
-        return zone if isinstance(zone, str) else None
+        return self._preference("timezone", tenant)
+
+    def language_of(self, tenant: int) -> str | None:
+        """Return the language of a tenant; None if it has none."""
+        return self._preference("language", tenant)
+
+    def _preference(self, column: str, tenant: int) -> str | None:
+        text = one_value(self._con, f"SELECT {column} FROM tenants WHERE id = {tenant} LIMIT 1")
+        return text if isinstance(text, str) else None

@@ -1,33 +1,42 @@
 """The demo: a street of shops, a real service, traffic over HTTP, a compaction, reports.
 
-Every step is one of the product's own commands. The demo ends by itself, stops what it started and
-leaves its data folder to look at.
+Nearly every step is one of the product's own commands. The demo ends by itself, stops what it
+started and leaves its data folder to look at; on request it shows the dashboard first.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import webbrowser
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
-from service.demo import street, traffic
+from etl.layout import Layout
+from service.collector.signing import signatures
+from service.collector.signing.secret_store import SecretStore
+from service.demo import countries, street, traffic
+from service.demo.beacons import Sign
+from service.demo.process import DemoError, Urls, command, service
+from service.demo.shops import SHOPS, TIMEZONE, Shop
 from service.replay.progress import replay_with_progress
 
 _MARKER = ".beaconlog-demo"
-_START_TIMEOUT_S = 30.0
-_STOP_TIMEOUT_S = 15.0
 _CONNECTIONS = 8
+_DAYS = 30
+_REPORTS = (
+    ("summary",),
+    ("funnel",),
+    ("top-products", "--limit", "10"),
+)
 _SETTINGS = """\
 host = "127.0.0.1"
 port = 0
@@ -35,34 +44,38 @@ reports_port = 0
 trusted_proxies = ["127.0.0.1"]
 throttle_tenant_aware = "off"
 throttle_api = "off"
+occurred_past_max_days = {days}
 """
 
 
-class DemoError(Exception):
-    """The demo cannot continue, for the reason of the message, one line."""
+def run(
+    data: Path, *, events: int, seed: int, console: Console, shows_dashboard: bool = False
+) -> None:
+    """Replace the folder `data` by a new one and run the demo in it. Raises DemoError.
 
-
-def run(data: Path, *, events: int, seed: int, console: Console) -> None:
-    """Replace the folder `data` by a new one and run the demo in it. Raises DemoError."""
+    `shows_dashboard`: serve the dashboard afterwards, and open it in a browser, until Ctrl-C.
+    """
     folder = _fresh(data)
-    config = folder / "beaconlog.toml"
-    config.write_text(_SETTINGS)
+    config = _configured(folder)
     console.rule("1. A directory of shops")
     tenants, products = street.write_csv(folder)
     _show(["directory", "import", str(tenants), str(products), "--data", str(folder)])
-    console.rule("2. The service, and shoppers over HTTP")
-    with _service(folder, config) as url:
-        console.print(f"collecting on {url}, fsync before every response")
-        _send(url, events, seed, console)
+    sign = _signer(folder)
+    console.rule("2. The service, and a month of shoppers over HTTP")
+    with service(folder, config) as urls:
+        console.print(f"collecting on {urls.public}, fsync before every response")
+        _send(urls.public, events, seed, sign, console)
     console.rule("3. Compaction: log segments become Parquet in a Delta table")
     _show(["compact", "--data", str(folder)])
     console.rule("4. Reports")
-    for report in ("summary", "funnel"):
-        _show(["report", report, "--data", str(folder)])
-    _show(["report", "top-products", "--limit", "10", "--data", str(folder)])
+    for report in _REPORTS:
+        _show(["report", *report, "--data", str(folder)])
     _show(["check", "--data", str(folder)])
     console.rule("What to try next")
     console.print(_next(folder), highlight=False, markup=False, soft_wrap=True)
+    if shows_dashboard:
+        with service(folder, config) as urls:
+            _open(urls, console)
 
 
 def _fresh(data: Path) -> Path:
@@ -79,45 +92,39 @@ def _fresh(data: Path) -> Path:
     return data
 
 
-def _command(arguments: list[str]) -> list[str]:
-    return [sys.executable, "-P", "-m", "service", *arguments]
+def _configured(folder: Path) -> Path:
+    """Write the settings and the database of countries; return the path of the settings."""
+    database = folder.resolve() / "countries.mmdb"
+    countries.write_database(database)
+    config = folder / "beaconlog.toml"
+    # JSON writes texts as TOML does.
+    config.write_text(_SETTINGS.format(days=_DAYS + 1, countries=json.dumps(str(database))))
+    return config
+
+
+def _signer(folder: Path) -> Sign:
+    """Give each shop that has a server a secret, and return how it signs with it."""
+    store = SecretStore(Layout(folder).signing)
+    now = datetime.now(UTC)
+    keys = {shop: store.create(shop.id, now).secret for shop in SHOPS if shop.has_server}
+
+    def sign(shop: Shop, body: bytes) -> dict[str, str]:
+        seconds = str(int(time.time()))
+        digest = signatures.sign(keys[shop], seconds, body)
+        return {signatures.HEADER: f"t={seconds},v1={digest}"}
+
+    return sign
 
 
 def _show(arguments: list[str]) -> None:
-    done = subprocess.run(_command(arguments), check=False)
+    done = subprocess.run(command(arguments), check=False)
     if done.returncode:
         raise DemoError(f"beaconlog {' '.join(arguments)} failed with exit code {done.returncode}")
 
 
-@contextmanager
-def _service(folder: Path, config: Path) -> Iterator[str]:
-    log = folder / "service.log"
-    command = _command(["serve", "--config", str(config), "--data", str(folder)])
-    with log.open("w") as stream:
-        process = subprocess.Popen(command, stdout=stream, stderr=stream)
-    try:
-        yield _public_url(process, log)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _public_url(process: subprocess.Popen[bytes], log: Path) -> str:
-    deadline_s = time.monotonic() + _START_TIMEOUT_S
-    while time.monotonic() < deadline_s and process.poll() is None:
-        if match := re.search(r"port=public url=(\S+)", log.read_text()):
-            return match[1]
-        time.sleep(0.05)
-    raise DemoError(f"the service did not start; see {log}")
-
-
-def _send(url: str, events: int, seed: int, console: Console) -> None:
+def _send(url: str, events: int, seed: int, sign: Sign, console: Console) -> None:
     summary = replay_with_progress(
-        traffic.requests(events=events, seed=seed, end=datetime.now(UTC)),
+        traffic.requests(events=events, seed=seed, end=datetime.now(UTC), days=_DAYS, sign=sign),
         url,
         concurrency=_CONNECTIONS,
         console=console,
@@ -130,11 +137,21 @@ def _send(url: str, events: int, seed: int, console: Console) -> None:
         raise DemoError(f"requests failed: {dict(summary.transport_errors)}")
 
 
+def _open(urls: Urls, console: Console) -> None:
+    """Open the dashboard on a desktop, and serve it until Ctrl-C."""
+    console.print(f"the dashboard is at {urls.dashboard}, until Ctrl-C")
+    with suppress(KeyboardInterrupt):
+        if not webbrowser.open(urls.dashboard):
+            console.print("no browser was found: open it yourself")
+        signal.pause()
+
+
 def _next(folder: Path) -> str:
     command = "beaconlog" if shutil.which("beaconlog") else os.path.relpath(sys.argv[0])
+    shop = street.OPEN_SHOPS[0].slug
     return f"""\
-{command} report timeseries --interval hour --tz America/Tegucigalpa --data {folder}
-{command} report recent --tenant {street.OPEN_SHOPS[0].slug} --limit 5 --data {folder}
+{command} serve --data {folder}    then open http://127.0.0.1:8081/ for the dashboard
+{command} report sources --tenant {shop} --data {folder}
+{command} report timeseries --interval day --tenant {shop} --tz {TIMEZONE} --data {folder}
 {command} report revenue --format csv --data {folder}
-{command} serve --data {folder}    then open http://127.0.0.1:8081/
 head -n 1 {folder}/log/*/*.ndjson    the log is plain NDJSON"""

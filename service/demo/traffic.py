@@ -4,18 +4,23 @@ A seeded generator that depends on its arguments alone: the same arguments give 
 Requests come in order of time, and memory is flat for any number of them.
 
 Shoppers arrive along the curve of a Honduran day (quiet nights, peaks at noon and in the evening,
-busier weekends). A few beacons are sent twice, and a few are wrong.
+busier weekends and paydays), and a few more every day. A few beacons are sent twice, and a few are
+wrong.
 """
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from itertools import accumulate, count
 from random import Random
 
-from service.demo.shoppers import Crowd
-from service.demo.visits import Beacon, Visit
+from service.demo.beacons import Beacon, Sign
+from service.demo.shoppers import Crowd, Shopper
+from service.demo.shops import Shop
+from service.demo.street import NEW_SHOP, OPEN_SHOPS
+from service.demo.visits import Visit
 from service.replay.request_file import Request
 
 _TEGUCIGALPA = timezone(timedelta(hours=-6))
@@ -24,15 +29,27 @@ _HOURS = (
     *(9.0, 8.0, 5.8, 5.2, 5.5, 6.5, 8.0, 9.5, 10.0, 8.5, 5.5, 2.8),
 )
 _WEEKDAYS = (1.0, 0.95, 1.0, 1.0, 1.1, 1.4, 1.25)
+# Wages are paid in the middle and at the end of a month.
+_PAYDAYS = frozenset((1, 15, 16, 30, 31))
+_PAYDAY = 1.2
+_GROWTH = 0.35  # from the first day to the last
+_P_OTHER_SHOP = 0.15
 _P_SENT_TWICE = 0.005
 _P_MISTAKE = 0.003
 
 
-def requests(*, events: int, seed: int, end: datetime, days: int = 3) -> Iterator[Request]:
+def _unsigned(_shop: Shop, _body: bytes) -> Mapping[str, str]:
+    return {}
+
+
+def requests(
+    *, events: int, seed: int, end: datetime, days: int = 30, sign: Sign = _unsigned
+) -> Iterator[Request]:
     """Yield about `events` requests in order of time, with timestamps in [end - days, end].
 
-    The last shopper's visit is completed: at least `events` requests, and fewer than fifty more. A
-    visit that would continue after `end` is cut there.
+    `sign` signs what a shop's server reports; a request is signed when it is taken. The last
+    shopper's visit is completed: at least `events` requests, and fewer than fifty more. What would
+    occur after `end` is left out.
 
     Raises ValueError for an `end` without a time zone.
     """
@@ -40,28 +57,57 @@ def requests(*, events: int, seed: int, end: datetime, days: int = 3) -> Iterato
         raise ValueError("end must have a time zone")
     rng = Random(seed)  # noqa: S311 - a repeatable demo, nothing secret
     curve, crowd = _Curve(end, days), Crowd(rng)
-    pending: list[tuple[datetime, int, Request]] = []  # a heap: the requests of visits in progress
+    pending: list[tuple[datetime, int, Beacon]] = []  # a heap: what visits in progress will send
     ordinals = count()
     total = 0
+
+    def plan(planned: Iterable[Beacon]) -> int:
+        within = [beacon for beacon in planned if beacon.at <= end]
+        for beacon in within:
+            heapq.heappush(pending, (beacon.at, next(ordinals), beacon))
+        return len(within)
+
+    if events:
+        total += plan([_only_event(end - timedelta(days=days / 3), rng)])
     while total < events:
         arrival = curve.at(total / events)
         while pending and pending[0][0] <= arrival:
-            yield heapq.heappop(pending)[2]
-        for beacon in _with_faults(Visit(crowd.next_shopper(), arrival, rng), rng):
-            if beacon.at <= end:
-                heapq.heappush(pending, (beacon.at, next(ordinals), beacon.request))
-                total += 1
+            yield heapq.heappop(pending)[2].signed(sign)
+        days_ago = (end - arrival).days
+        shopper = crowd.next_shopper()
+        shop = _shop_of(shopper, days_ago, rng)
+        total += plan(_with_faults(Visit(shopper, shop, arrival, days_ago, rng), rng))
     while pending:
-        yield heapq.heappop(pending)[2]
+        yield heapq.heappop(pending)[2].signed(sign)
+
+
+def _shop_of(shopper: Shopper, days_ago: int, rng: Random) -> Shop:
+    """Return the shop that a shopper visits: mostly the favourite one, never one that is quiet."""
+    open_now = [shop for shop in OPEN_SHOPS if days_ago >= shop.quiet_days]
+    if shopper.favourite not in open_now or rng.random() < _P_OTHER_SHOP:
+        return rng.choice(open_now)
+    return shopper.favourite
+
+
+def _only_event(at: datetime, rng: Random) -> Beacon:
+    """Return the one event of the new shop, a view of its first product."""
+    shopper = replace(Crowd(rng).next_shopper(), wish=None)
+    return next(iter(Visit(shopper, NEW_SHOP, at, 0, rng)))
 
 
 class _Curve:
     """The distribution of the traffic over a number of days."""
 
     def __init__(self, end: datetime, days: int) -> None:
-        start = end - timedelta(days=days)
-        self._hours = [start + timedelta(hours=hour) for hour in range(24 * days)]
-        self._busyness = [self._busyness_of(hour) for hour in self._hours]
+        """Begin within the first hour of a day in Honduras, so that a comparison with the days
+        before has nothing to compare with."""
+        length = max(1, (end - _first_midnight(end - timedelta(days=days))) // timedelta(hours=1))
+        start = end - timedelta(hours=length)
+        self._hours = [start + timedelta(hours=hour) for hour in range(length)]
+        self._busyness = [
+            self._busyness_of(hour) * (1 + _GROWTH * place / len(self._hours))
+            for place, hour in enumerate(self._hours)
+        ]
         self._cumulated = list(accumulate(self._busyness))
 
     def at(self, share: float) -> datetime:
@@ -74,7 +120,15 @@ class _Curve:
     @staticmethod
     def _busyness_of(hour: datetime) -> float:
         middle = (hour + timedelta(minutes=30)).astimezone(_TEGUCIGALPA)
-        return _HOURS[middle.hour] * _WEEKDAYS[middle.weekday()]
+        payday = _PAYDAY if middle.day in _PAYDAYS else 1.0
+        return _HOURS[middle.hour] * _WEEKDAYS[middle.weekday()] * payday
+
+
+def _first_midnight(moment: datetime) -> datetime:
+    """Return the first midnight in Honduras that is not before a moment."""
+    local = moment.astimezone(_TEGUCIGALPA)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight if midnight == local else midnight + timedelta(days=1)
 
 
 def _with_faults(visit: Visit, rng: Random) -> Iterator[Beacon]:
@@ -82,6 +136,6 @@ def _with_faults(visit: Visit, rng: Random) -> Iterator[Beacon]:
     for beacon in visit:
         yield beacon
         if rng.random() < _P_SENT_TWICE:
-            yield Beacon(beacon.at + timedelta(seconds=rng.uniform(1, 20)), beacon.request)
+            yield replace(beacon, at=beacon.at + timedelta(seconds=rng.uniform(1, 20)))
         if rng.random() < _P_MISTAKE:
             yield visit.mistake()

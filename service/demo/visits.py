@@ -1,49 +1,34 @@
-"""A visit: a shopper views products and then, ever more rarely, asks, fills a cart and buys.
+"""A visit: a shopper views pages and then, ever more rarely, asks, fills a cart and buys.
 
 Every event says where the visit came from, as the tracker does; under Global Privacy Control only
-the events of the first page do.
+those of the first page do. Who asks in WhatsApp may buy there, hours or days later: the shop's
+server then reports the sale, with the short ref of the click that the chat began with.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from random import Random
 from typing import Any
-from uuid import UUID
 
-import orjson
-
+from service.demo import beacons, countries, origins, pages
+from service.demo.beacons import CONVERSION, INTERACTIONS, TRACK, Beacon
+from service.demo.pages import Page
 from service.demo.shoppers import Shopper
-from service.demo.street import CLOSED_SHOP, OPEN_SHOPS, Product, Shop
+from service.demo.shops import Product, Shop
+from service.demo.street import CLOSED_SHOP
 from service.demo.weighted import Weighted
-from service.replay.request_file import Request
 
-INTERACTIONS = "/api/v1/interactions"
-TRACK = "/api/v1/analytics/track"
-CONVERSION = "/api/v1/analytics/conversion"
 UNKNOWN_PRODUCT_ID = 9_999
 UNKNOWN_TYPE = "click"
 
-_HNL_PER_USD = Decimal(26)
-_P_OTHER_SHOP = 0.15
-_P_CONTACT = 0.30
-_P_CART = 0.15
-_P_PURCHASE_OF_CART = 0.40
-_P_USD = 0.08
+_P_CONTACT = 0.16
+_P_CART = 0.09
+_P_PURCHASE_OF_CART = 0.38
+_P_SALE_OF_CHAT = 0.2
+_CHAT_H_MEAN, _CHAT_H_MAX = 22.0, 120.0
 
-# The metadata of a landing page: tagged links, a search, an address typed in.
-_LANDINGS: Weighted[Mapping[str, str]] = Weighted(
-    (
-        {"source": "instagram"},
-        {"source": "facebook", "referrer": "m.facebook.com"},
-        {"source": "whatsapp"},
-        {"referrer": "www.google.com"},
-        {},
-        {"source": "tiktok"},
-    ),
-    (30, 18, 16, 16, 13, 7),
-)
 _CONTACTS = Weighted(
     (
         (INTERACTIONS, "whatsapp_click"),
@@ -52,44 +37,47 @@ _CONTACTS = Weighted(
         (TRACK, "location_view"),
         (TRACK, "social_share"),
     ),
-    (60, 13, 10, 9, 8),
+    (64, 11, 10, 8, 7),
 )
-_VIEWS = Weighted(range(1, 13), (22, 18, 14, 11, 9, 7, 6, 4, 3, 3, 2, 1))
+_VIEWS = Weighted(range(1, 13), (42, 16, 12, 9, 7, 5, 3, 2, 1.5, 1, 0.8, 0.7))
 _CRAWLED_VIEWS = Weighted(range(6, 13), (1,) * 7)
-_SHELVES = {shop.id: Weighted.zipf(shop.products) for shop in OPEN_SHOPS}
-
-
-@dataclass(frozen=True, slots=True)
-class Beacon:
-    """A request and the time at which it is sent."""
-
-    at: datetime
-    request: Request
+_SERVER = {"X-Forwarded-For": countries.SERVER_ADDRESS, "User-Agent": "GuzzleHttp/7"}
 
 
 class Visit:
-    """The visit of one shopper to one shop: iterating over it yields its beacons in order."""
+    """The visit of one shopper to one shop: iterating over it yields its beacons in order.
 
-    def __init__(self, shopper: Shopper, arrival: datetime, rng: Random) -> None:
-        """Choose the shop and where the visit comes from."""
-        self._shopper = shopper
-        self._now = arrival
-        self._rng = rng
-        goes_elsewhere = rng.random() < _P_OTHER_SHOP
-        self._shop = rng.choice(OPEN_SHOPS) if goes_elsewhere else shopper.favourite
-        self._source = {} if shopper.is_crawler else _LANDINGS.draw(rng)
+    The beacons of its chat may be later than those of other visits.
+    """
+
+    def __init__(
+        self, shopper: Shopper, shop: Shop, arrival: datetime, days_ago: int, rng: Random
+    ) -> None:
+        """Choose where the visit comes from. `days_ago` counts from the end of the demo."""
+        self._shopper, self._shop, self._now, self._rng = shopper, shop, arrival, rng
+        self._address = shopper.address_on((arrival - timedelta(hours=6)).date())
+        self._headers = shopper.headers(shop, self._address)
+        self._interest = 0.0
+        self._origin: dict[str, str] = {}
+        if not shopper.is_crawler:
+            origin = origins.draw(shopper.app, shop, days_ago, rng)
+            self._interest = origin.interest
+            parts = {"query": origin.opened(rng), "referrer": origin.referrer}
+            self._origin = {name: text for name, text in parts.items() if text}
 
     def __iter__(self) -> Iterator[Beacon]:
         """Yield the beacons of the visit."""
-        shelf = _SHELVES[self._shop.id]
         views = _CRAWLED_VIEWS if self._shopper.is_crawler else _VIEWS
-        for _ in range(views.draw(self._rng)):
-            product = shelf.draw(self._rng)
-            yield self._event(INTERACTIONS, "view", product, path=self._page_of(product))
+        page = pages.entry(self._shop, self._rng)
+        for number in range(views.draw(self._rng)):
+            if number:
+                page = pages.after(self._shop, self._rng)
+            yield self._event(INTERACTIONS, "view", page)
             self._leave_page()
-            self._wait(mean_s=40)
-        if not self._shopper.is_crawler:
-            yield from self._decide(product)
+            self._wait(mean_s=45)
+        yield from self._ask(page)
+        if page.product:
+            yield from self._buy(page, page.product)
 
     def mistake(self) -> Beacon:
         """Return a beacon that the collector has to reject."""
@@ -97,52 +85,71 @@ class Visit:
             (self._unknown_product, self._unknown_type, self._closed_shop, self._closed_checkout)
         )()
 
-    def _decide(self, product: Product) -> Iterator[Beacon]:
-        if self._rng.random() < _P_CONTACT:
-            yield self._event(*_CONTACTS.draw(self._rng), product)
-            self._wait(mean_s=60)
-        if self._rng.random() < _P_CART:
-            yield self._event(TRACK, "cart_add", product)
-            self._wait(mean_s=150)
-            if self._rng.random() < _P_PURCHASE_OF_CART:
-                yield self._purchase(product)
+    def _ask(self, page: Page) -> Iterator[Beacon]:
+        if self._rng.random() >= _P_CONTACT * self._interest:
+            return
+        path, type_ = _CONTACTS.draw(self._rng)
+        click_id = beacons.event_id(self._rng)
+        yield self._event(path, type_, page, event_id=click_id)
+        self._wait(mean_s=60)
+        chats = type_ == "whatsapp_click" and page.product and self._shop.has_server
+        if page.product and chats and self._rng.random() < _P_SALE_OF_CHAT * self._interest:
+            yield self._sale_of_chat(page.product, click_id)
 
-    def _page_of(self, product: Product) -> str:
-        return f"/{self._shop.slug}/producto/{product.id}"
+    def _buy(self, page: Page, product: Product) -> Iterator[Beacon]:
+        if self._rng.random() >= _P_CART * self._interest:
+            return
+        yield self._event(TRACK, "cart_add", page)
+        self._wait(mean_s=60)
+        yield self._event(INTERACTIONS, "view", Page(pages.CART))
+        self._wait(mean_s=120)
+        if self._rng.random() < _P_PURCHASE_OF_CART:
+            yield self._sale(product)
+
+    def _sale(self, product: Product) -> Beacon:
+        """Return the sale of a cart, as the page or the shop's server reports it."""
+        context = {"path": pages.CHECKOUT, **self._origin}
+        if self._shop.has_server and not self._shopper.wish:
+            context |= {"ip": self._address, "user_agent": self._shopper.user_agent}
+        return self._checkout(self._shop, product, self._now, context=context)
+
+    def _sale_of_chat(self, product: Product, click_id: str) -> Beacon:
+        """Return a sale that was agreed in a chat; without a ref if nothing may be traced."""
+        hours = min(0.2 + self._rng.expovariate(1 / _CHAT_H_MEAN), _CHAT_H_MAX)
+        ref = {} if self._shopper.wants_no_trace else {"ref": beacons.short_ref(click_id)}
+        return self._checkout(self._shop, product, self._now + timedelta(hours=hours), **ref)
 
     def _leave_page(self) -> None:
-        """Forget the source under Global Privacy Control: only the first page knows it."""
-        if "Sec-GPC" in self._shopper.headers:
-            self._source = {}
+        """Forget the origin under Global Privacy Control: only the first page knows it."""
+        if self._shopper.wants_no_trace:
+            self._origin = {}
 
-    def _event(self, endpoint: str, type_: str, product: Product, **metadata: str) -> Beacon:
-        return self._beacon(
-            endpoint,
-            {
-                "tenant_id": self._shop.uuid if endpoint == TRACK else self._shop.id,
-                "type": type_,
-                "product_id": product.id,
-                "metadata": {**self._source, **metadata},
-            },
-        )
+    def _event(self, endpoint: str, type_: str, page: Page, **fields: Any) -> Beacon:
+        fields = {
+            "tenant_id": self._shop.uuid if endpoint == TRACK else self._shop.id,
+            "type": type_,
+            "context": {"path": page.path, **self._origin},
+            **fields,
+        }
+        if page.product:
+            fields["product_id"] = page.product.id
+        return self._beacon(endpoint, fields)
 
-    def _purchase(self, product: Product) -> Beacon:
+    def _checkout(self, shop: Shop, product: Product, at: datetime, **fields: Any) -> Beacon:
         quantity = self._rng.choice((1, 1, 1, 1, 2, 2, 3))
-        in_usd = self._rng.random() < _P_USD
-        price = product.price_hnl / _HNL_PER_USD if in_usd else product.price_hnl
-        return self._checkout(
-            self._shop,
-            value=round(float(price * quantity), 2),
-            currency="USD" if in_usd else "HNL",
-            product_id=product.id,
-            metadata={**self._source, "quantity": quantity},
-        )
-
-    def _checkout(self, shop: Shop, **fields: Any) -> Beacon:
-        transaction_id = f"{shop.slug}-{self._rng.getrandbits(48):012x}"
-        return self._beacon(
-            CONVERSION, {"tenant_slug": shop.slug, "transaction_id": transaction_id, **fields}
-        )
+        sale = {
+            "event_id": beacons.event_id(self._rng),
+            "tenant_slug": shop.slug,
+            "transaction_id": f"{shop.slug}-{self._rng.getrandbits(48):012x}",
+            "value": round(float(product.price * quantity), 2),
+            "currency": shop.currency,
+            "product_id": product.id,
+            "metadata": {"quantity": quantity},
+            **fields,
+        }
+        headers = _SERVER if shop.has_server else self._headers
+        signer = shop if shop.has_server else None
+        return Beacon(at, beacons.request(CONVERSION, headers, at, sale), signer)
 
     def _unknown_product(self) -> Beacon:
         fields = {"type": "cart_add", "product_id": UNKNOWN_PRODUCT_ID}
@@ -155,15 +162,11 @@ class Visit:
         return self._beacon(TRACK, {"tenant_id": CLOSED_SHOP.uuid, "type": "location_view"})
 
     def _closed_checkout(self) -> Beacon:
-        return self._checkout(CLOSED_SHOP, value=720.0, currency="HNL")
+        return self._checkout(CLOSED_SHOP, CLOSED_SHOP.products[0], self._now)
 
     def _beacon(self, path: str, fields: Mapping[str, Any]) -> Beacon:
-        body = {
-            **fields,
-            "event_id": str(UUID(int=self._rng.getrandbits(128), version=4)),
-            "timestamp": self._now.isoformat(timespec="microseconds"),
-        }
-        return Beacon(self._now, Request(path, self._shopper.headers, orjson.dumps(body)))
+        identified = {"event_id": beacons.event_id(self._rng), **fields}
+        return Beacon(self._now, beacons.request(path, self._headers, self._now, identified))
 
     def _wait(self, *, mean_s: float) -> None:
         seconds = 2 + min(self._rng.expovariate(1 / mean_s), 10 * mean_s)

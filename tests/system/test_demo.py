@@ -1,6 +1,7 @@
 """The demo ends by itself, shows the main job, and leaves nothing running."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -25,19 +26,46 @@ def demo(data: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_the_demo_shows_reports_and_leaves_nothing_running(tmp_path: Path) -> None:
-    """Twice in one folder: it is made anew."""
+    """A month of shops, whose servers sign their sales."""
     data = tmp_path / "demo"
-    for _ in range(2):
-        done = demo(data)
-        assert done.returncode == 0, done.stdout + done.stderr
-        for shown in ("la-colmena", "purchase", "Miel de abeja", "all is well"):
-            assert shown in done.stdout
-        assert running_with(data) == []
+    done = demo(data)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for shown in ("la-colmena", "purchase", "Miel de abeja", "all is well", "127.0.0.1:8081"):
+        assert shown in done.stdout
+    assert running_with(data) == []
     funnel = {
         row["step"]: row["events"] for row in traffic_tools.report("funnel", data=data)["rows"]
     }
     assert funnel["view"] > funnel["contact"] > 0
     assert funnel["view"] > funnel["cart"] > funnel["purchase"] > 0
+    (sales,) = traffic_tools.report("signed-sales", "--tenant", "1", data=data)["rows"]
+    assert (sales["verified_transactions"] > 0, sales["claimed_transactions"]) == (True, 0)
+    assert len(traffic_tools.report("visitors", data=data)["rows"]) >= 30
+
+
+def test_it_replaces_an_earlier_demo_and_shows_its_dashboard(tmp_path: Path) -> None:
+    """Until Ctrl-C, in the browser of the desktop: here a program that fetches the page."""
+    data, browser, page = tmp_path / "demo", tmp_path / "browser", tmp_path / "page"
+    data.mkdir()
+    for name in (".beaconlog-demo", "earlier"):
+        (data / name).touch()
+    browser.write_text(f'#!/bin/sh\ncurl --silent "$1" --output "{page}"\n')
+    browser.chmod(0o755)
+    with subprocess.Popen(
+        traffic_tools.command("demo", "--events", 100, "--open", "--data", data),
+        env={**traffic_tools.environment({}), "BROWSER": f"{browser} %s"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        traffic_tools.eventually(
+            lambda: page.exists() and "<html" in page.read_text(), timeout_s=60, what="a page"
+        )
+        process.send_signal(signal.SIGINT)
+        printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "the dashboard is at http://127.0.0.1:" in printed
+    assert not (data / "earlier").exists()
+    assert running_with(data) == []
 
 
 def test_the_demo_never_removes_a_folder_it_did_not_make(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import vl_convert
 from log_tools import Shop, event
 
 from etl import reports
+from etl.directory.database import DirectoryDatabase
+from etl.directory.entries import Tenant
 from etl.lake.live.view import LiveView
 from etl.reports import charts
 
@@ -44,9 +46,9 @@ def drawn(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     shop = Shop(tmp_path / "data")
     shop.seal(event(0, type="view", occurred_at="2026-03-07T15:30:00.000000Z"))
 
-    def draw(name: str, **given: str) -> dict[str, Any]:
+    def draw(name: str, *, language: str = "en", **given: str) -> dict[str, Any]:
         with LiveView(shop.data).connect() as con:
-            return charts.spec(reports.run(con, name, **given), NOW)
+            return charts.spec(reports.run(con, name, **given), NOW, language=language)
 
     return draw
 
@@ -110,3 +112,39 @@ def test_axes_count_in_whole_numbers(drawn: Callable[..., dict[str, Any]]) -> No
     spec = drawn("timeseries", **PERIOD)
     labels = re.findall(r">([^<>]+)</text>", vl_convert.vegalite_to_svg(spec))
     assert labels[labels.index("bucket") + 1 :][:2] == ["0", "1"]
+
+
+def test_a_chart_in_spanish(drawn: Callable[..., dict[str, Any]]) -> None:
+    """Titles and the names of types; the names of columns stay."""
+    spec = drawn("timeseries", **PERIOD, language="es")
+    texts = re.findall(r">([^<>]+)</text>", vl_convert.vegalite_to_svg(spec))
+    assert {"fecha", "eventos", "tipo", "vista"} <= set(texts)
+    assert values(spec, "type")[0] == ("2026-03-06T00:00:00-05:00", "vista")
+
+
+@pytest.mark.parametrize("name", charts.names())
+def test_every_title_is_translated(name: str, tmp_path: Path) -> None:
+    """Axes, colours and tooltips."""
+    shop = Shop(tmp_path / "data")
+    shop.seal(event(0, type="view"))
+    with LiveView(shop.data).connect() as con:
+        encoding: Any = charts.spec(reports.run(con, name), language="es")["encoding"]
+    shown = [*encoding.pop("tooltip", []), *encoding.values()]
+    assert [part for part in shown if part["title"] == part["field"].replace("_", " ")] == []
+
+
+def test_a_chart_is_in_the_language_of_its_shop(tmp_path: Path) -> None:
+    """Unless another one is asked for; a chart of all shops is in English."""
+    shop = Shop(tmp_path / "data")
+    shop.seal(event(0, type="view", tenant_id=1))
+    directory = DirectoryDatabase(shop.layout.directory_url)
+    directory.create_tables()
+    directory.upsert([Tenant(1, None, "la-colmena", "La Colmena", "active", language="es")], [])
+    with LiveView(shop.data, directory).connect() as con:
+        asked = reports.run(con, "visitors", tenant="la-colmena")
+        every = reports.run(con, "visitors")
+    titles = [
+        chart.to_dict()["encoding"]["y"]["title"]
+        for chart in (charts.chart(asked), charts.chart(asked, language="en"), charts.chart(every))
+    ]
+    assert titles == ["visitantes", "visitors", "visitors"]

@@ -4,6 +4,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from ipaddress import ip_address
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,16 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.demo.street import CLOSED_SHOP, OPEN_SHOPS, SHOPS, write_csv
+from service.demo.beacons import CONVERSION, INTERACTIONS, TRACK, short_ref
+from service.demo.shops import SHOPS
+from service.demo.street import CLOSED_SHOP, NEW_SHOP, OPEN_SHOPS, write_csv
 from service.demo.traffic import requests
-from service.demo.visits import CONVERSION, INTERACTIONS, TRACK, UNKNOWN_PRODUCT_ID, UNKNOWN_TYPE
+from service.demo.visits import UNKNOWN_PRODUCT_ID, UNKNOWN_TYPE
 from service.replay.request_file import Request
 
 END = datetime(2026, 11, 23, 4, 10, tzinfo=UTC)  # a Sunday evening in Honduras
+DAYS = 30
+HONDURAS = timezone(timedelta(hours=-6))
 CONTACTS = {"whatsapp_click", "call_click", "maps_click", "location_view"}
 PRODUCTS = {product.id: product for shop in SHOPS for product in shop.products}
 SHOP_OF = {key: shop for shop in SHOPS for key in (shop.id, shop.uuid, shop.slug)}
@@ -29,8 +34,8 @@ SHOP_OF = {key: shop for shop in SHOPS for key in (shop.id, shop.uuid, shop.slug
 
 @pytest.fixture(scope="module")
 def traffic() -> list[Request]:
-    """A week with enough events for shares to be stable."""
-    return list(requests(events=40_000, seed=7, end=END, days=7))
+    """A month with enough events for shares to be stable."""
+    return list(requests(events=40_000, seed=7, end=END, days=DAYS))
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +65,14 @@ class TestStreet:
         assert len(SHOP_OF) == 3 * len(SHOPS)
         assert all(str(UUID(shop.uuid)) == shop.uuid for shop in SHOPS)
 
-    def test_six_open_and_one_closed(self) -> None:
-        """Six shops trade and one has closed; each has a full shelf with prices."""
-        assert (len(OPEN_SHOPS), CLOSED_SHOP.status) == (6, "inactive")
-        assert all(12 <= len(shop.products) <= 20 for shop in SHOPS)
-        assert all(product.price_hnl > 0 for product in PRODUCTS.values())
+    def test_eight_trade_one_is_new_and_one_has_closed(self) -> None:
+        """Each has a full shelf with prices, but the new one; one sells in dollars."""
+        assert (len(OPEN_SHOPS), CLOSED_SHOP.status) == (8, "inactive")
+        assert all(12 <= len(shop.products) <= 20 for shop in {*SHOPS} - {NEW_SHOP})
+        assert all(product.price > 0 for product in PRODUCTS.values())
+        assert [(s.slug, s.language) for s in SHOPS if s.currency == "USD"] == [
+            ("buceo-roatan", "en")
+        ]
 
     def test_csv_holds_all_of_it(self, tmp_path: Path) -> None:
         """The two files have the headers of a directory import and every row."""
@@ -73,7 +81,9 @@ class TestStreet:
             shops = list(csv.DictReader(file))
         with products.open(encoding="utf-8", newline="") as file:
             shelf = list(csv.DictReader(file))
-        assert list(shops[0]) == ["id", "uuid", "slug", "name", "status"]
+        assert list(shops[0]) == [
+            *("id", "uuid", "slug", "name", "status", "language", "timezone", "currency")
+        ]
         assert list(shelf[0]) == ["id", "tenant_id", "name", "price"]
         assert [row["slug"] for row in shops] == [shop.slug for shop in SHOPS]
         assert {int(row["id"]): int(row["tenant_id"]) for row in shelf} == {
@@ -90,6 +100,21 @@ class TestContract:
 
         assert take(1) == take(1)
         assert take(1) != take(2)
+
+    def test_a_server_signs_its_bodies_when_they_are_taken(self) -> None:
+        """With the shop's key, and nothing else is signed."""
+        at = iter(range(10**6))
+
+        def sign(shop: Any, body: bytes) -> dict[str, str]:
+            return {"Signature": f"{next(at)} {shop.slug} {len(body)}"}
+
+        made = list(requests(events=5_000, seed=1, end=END, sign=sign))
+        signed = [r for r in made if "Signature" in r.headers]
+        assert [r.headers["Signature"] for r in signed] == [
+            f"{n} {orjson.loads(r.body)['tenant_slug']} {len(r.body)}" for n, r in enumerate(signed)
+        ]
+        assert len(signed) > 10
+        assert [r for r in made if "Sec-Fetch-Site" not in r.headers] == signed
 
     @settings(max_examples=examples(25), deadline=None)
     @given(
@@ -113,9 +138,10 @@ class TestContract:
         assert len(backwards) < len(times) * 0.01
 
     def test_the_days_are_filled_to_the_end(self, bodies: list[dict[str, Any]]) -> None:
-        """However few events, the first comes near the start and the last near the end."""
+        """However few events, the first comes near midnight and the last near the end."""
         first, last = (datetime.fromisoformat(bodies[i]["timestamp"]) for i in (0, -1))
-        assert first < END - timedelta(days=7) + timedelta(hours=1)
+        midnight = datetime(2026, 10, 24, tzinfo=HONDURAS)
+        assert midnight < first < midnight + timedelta(hours=3)
         assert last > END - timedelta(hours=1)
 
     def test_it_streams(self) -> None:
@@ -179,22 +205,36 @@ class TestShape:
         assert seen["view"] > 5 * contacts
         assert contacts > seen["cart_add"] > 1.5 * seen["purchase"] > 0
 
-    def test_lempiras_mostly(self, bodies: list[dict[str, Any]]) -> None:
-        """Some pay in dollars, most in lempiras."""
-        currencies = Counter(body["currency"] for body in bodies if "currency" in body)
-        assert set(currencies) == {"HNL", "USD"}
-        assert currencies["HNL"] > 5 * currencies["USD"]
+    def test_a_shop_has_one_currency(self, bodies: list[dict[str, Any]]) -> None:
+        """Its own; both are paid in."""
+        paid = {(shop_of(b).currency, b["currency"]) for b in bodies if "currency" in b}
+        assert paid == {("HNL", "HNL"), ("USD", "USD")}
+
+    def test_one_shop_went_quiet_and_one_has_a_single_event(
+        self, bodies: list[dict[str, Any]]
+    ) -> None:
+        """The others are visited until the end."""
+        heard: dict[str, list[datetime]] = {}
+        for body in bodies:
+            heard.setdefault(shop_of(body).slug, []).append(
+                datetime.fromisoformat(body["timestamp"])
+            )
+        silent = {slug: END - max(times) for slug, times in heard.items()}
+        assert len(heard["bordados-zoila"]) == 1
+        assert timedelta(days=9) <= silent["libreria-morazan"] < timedelta(days=11)
+        for shop in OPEN_SHOPS:
+            if not shop.quiet_days:
+                assert silent[shop.slug] < timedelta(days=2)
 
     def test_a_few_products_get_most_views(self, bodies: list[dict[str, Any]]) -> None:
         """In every shop the first product of the shelf is seen far more than the last."""
-        views = Counter(body["product_id"] for body in bodies if body.get("type") == "view")
+        views = Counter(body.get("product_id") for body in bodies if body.get("type") == "view")
         for shop in OPEN_SHOPS:
             assert views[shop.products[0].id] > 4 * views[shop.products[-1].id]
 
     def test_days_have_nights(self, bodies: list[dict[str, Any]]) -> None:
         """Evening and noon are far busier than night, by the clocks of Honduras."""
-        clock = timezone(timedelta(hours=-6))
-        times = [datetime.fromisoformat(body["timestamp"]).astimezone(clock) for body in bodies]
+        times = [datetime.fromisoformat(body["timestamp"]).astimezone(HONDURAS) for body in bodies]
         hours = Counter(time.hour for time in times)
         weekdays = Counter(time.weekday() for time in times)
         assert min(hours[12], hours[20]) > 5 * max(hours[2], hours[3], hours[4])
@@ -204,7 +244,9 @@ class TestShape:
 class TestShoppers:
     def test_every_request_has_an_address_and_a_browser(self, traffic: list[Request]) -> None:
         """Addresses and user agents come as headers, from many shoppers."""
-        assert len({r.headers["X-Forwarded-For"] for r in traffic}) > 1_000
+        addresses = {ip_address(r.headers["X-Forwarded-For"]) for r in traffic}
+        assert len(addresses) > 1_000
+        assert not any(address.is_global for address in addresses)
         browsers = {r.headers["User-Agent"] for r in traffic} - crawlers(traffic)
         assert len(browsers) >= 12
 
@@ -221,33 +263,51 @@ class TestShoppers:
         assert 0.01 < len(crawled) / len(bodies) < 0.04
         assert types(crawled)["view"] > 0.97 * len(crawled)
 
-    def test_a_visits_events_tell_its_source_as_the_tracker_does(
+    def test_a_visits_events_tell_its_origin_as_the_tracker_does(
         self, traffic: list[Request], bodies: list[dict[str, Any]]
     ) -> None:
-        """Contacts, carts and sales too; "direct" is never sent, and who asks for privacy keeps
-        nothing for the pages after the landing."""
+        """Contacts, carts and sales too; who asks for privacy keeps nothing for the pages after
+        the landing."""
         told: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
         for request, body in zip(traffic, bodies, strict=True):
-            metadata = body.get("metadata", {})
-            source = metadata.get("source") or metadata.get("referrer")
-            assert source != "direct"
-            if body.get("type") != "view" and source:
-                told["Sec-GPC" in request.headers][source] += 1
-        assert set(told[False]) == {
-            *("instagram", "facebook", "whatsapp", "tiktok"),
-            "www.google.com",
-        }
+            context = body.get("context", {})
+            if body.get("type") != "view" and (context.get("query") or context.get("referrer")):
+                told["Sec-GPC" in request.headers][context.get("referrer", "")] += 1
+        assert {"", "www.google.com", "l.instagram.com", "m.facebook.com"} <= set(told[False])
         assert not told[True]
 
-    def test_a_view_tells_its_path_and_a_click_does_not(self, bodies: list[dict[str, Any]]) -> None:
-        """As the tracker does it."""
-        paths = {
-            body["type"]: "path" in body["metadata"]
-            for body in bodies
-            if "type" in body and "metadata" in body
-        }
-        assert paths == {type_: type_ == "view" for type_ in paths}
-        assert "view" in paths
+    def test_every_event_of_a_page_tells_its_path(self, bodies: list[dict[str, Any]]) -> None:
+        """As the tracker does it; a few pages are seen most."""
+        paths = Counter(body["context"]["path"] for body in bodies if "context" in body)
+        assert "/" in paths
+        assert paths["/producto/miel-de-abeja-pura-750-ml"] > 100
+
+    def test_campaigns_run_for_some_days(self, bodies: list[dict[str, Any]]) -> None:
+        """A campaign is not seen long before it begins, nor long after it ends."""
+        times: dict[str, list[datetime]] = {}
+        for body in bodies:
+            for part in body.get("context", {}).get("query", "").split("&"):
+                if part.startswith("utm_campaign="):
+                    times.setdefault(part, []).append(datetime.fromisoformat(body["timestamp"]))
+        lasted = {name: (max(at) - min(at)).days for name, at in times.items()}
+        assert len(times) >= 6
+        assert lasted["utm_campaign=quincena"] < 9
+        assert lasted["utm_campaign=marca"] > 25
+
+    def test_a_sale_of_a_chat_names_the_click_that_began_it(
+        self, bodies: list[dict[str, Any]]
+    ) -> None:
+        """An earlier WhatsApp click on the same product of the same shop, often days earlier."""
+        clicks = {short_ref(b["event_id"]): b for b in bodies if b.get("type") == "whatsapp_click"}
+        later = []
+        for sale in (body for body in bodies if "ref" in body):
+            click = clicks[sale["ref"]]
+            assert (shop_of(click), click["product_id"]) == (shop_of(sale), sale["product_id"])
+            times = [datetime.fromisoformat(body["timestamp"]) for body in (click, sale)]
+            later.append(times[1] - times[0])
+        assert len(later) > 20
+        assert min(later) > timedelta(minutes=5)
+        assert max(later) > timedelta(days=2)
 
     def test_some_ask_not_to_be_tracked(self, traffic: list[Request]) -> None:
         """Both headers occur, never on most requests."""
