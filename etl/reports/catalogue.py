@@ -1,17 +1,18 @@
 """The catalogue of reports: one SQL file per report in `sql/`.
 
-The header of a file names the report, describes its rows and lists its parameters.
+The header of a file names the report, describes its rows and lists its parameters; `filters` stands
+for those of `etl.reports.filters`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files as package_files
 
-from etl.reports import parameters
+from etl.reports import filters, parameters
 
 PARAMETER = re.compile(r"\$(\w+)")
 """A parameter in a report's SQL."""
@@ -71,5 +72,10 @@ def _parse(sql: str) -> Report:
     if not header:
         raise ValueError(f"a report's SQL has no header: {sql[:80]!r}")
     about = header["about"].replace("\n--", "")
-    defaults = parameters.defaults([*header["names"].split(", "), "tz"])
+    defaults = parameters.defaults([*_parameters(header["names"]), "tz"])
     return Report(header["name"], about, defaults, sql)
+
+
+def _parameters(listed: str) -> Iterator[str]:
+    for name in listed.split(", "):
+        yield from filters.NAMES if name == "filters" else (name,)

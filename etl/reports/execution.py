@@ -16,7 +16,7 @@ import duckdb
 
 from etl.lake.live.view import LiveView
 from etl.lake.period import ALWAYS
-from etl.reports import inputs, limits
+from etl.reports import filters, inputs, limits
 from etl.reports.catalogue import PARAMETER
 from etl.reports.question import TIMEOUT_S, ParsedQuestion, Question
 from etl.reports.result import Result
@@ -73,7 +73,8 @@ def _execute(con: duckdb.DuckDBPyConnection, asked: ParsedQuestion, now: datetim
         inputs.register(con, report, values, asked.zone)
         if report.compares:
             values |= inputs.compared_span(con, values, asked.zone, now)
-        named = set(PARAMETER.findall(report.sql))
+        sql = filters.applied(report.sql, values)
+        named = set(PARAMETER.findall(sql))
         bound = {name: value for name, value in values.items() if name in named}
-        table = con.sql(report.sql, params=bound).to_arrow_table()
+        table = con.sql(sql, params=bound).to_arrow_table()
     return asked.result(table, values, version=version, tail_events=tail_events)

@@ -17,11 +17,12 @@ import pyarrow as pa
 
 from etl.lake.live.view import LiveView
 from etl.lake.period import ALWAYS
-from etl.reports import parameters, tenants, writers
+from etl.reports import filters, parameters, tenants, writers
+from etl.reports.catalogue import PARAMETER
 
 FORMATS = writers.FORMATS
 PARAMETERS: Mapping[str, object] = parameters.defaults(
-    ("tenant", "from", "to", "tz", "bots", "endpoint", "type", "product", "source")
+    ("tenant", "from", "to", "tz", "bots", *filters.NAMES)
 )
 """The parameters of an export besides `format` and `version`, and their defaults."""
 _DEFAULT_FORMAT = "ndjson"
@@ -29,7 +30,8 @@ _ROWS_PER_PART = 20_000
 _QUERY = """
     SELECT event_id, tenant_id, endpoint, type, product_id, transaction_id, value, currency,
            occurred_at, received_at, visitor_id, bot, metadata
-    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
+    FROM selected($tenant, $from, $to, $bots)
+    WHERE {filters}
 """
 
 
@@ -82,7 +84,7 @@ class Export:
         # A second call must not take a failure for an export without rows.
         with ExitStack() as on_failure:
             on_failure.callback(con.close)
-            reader = con.sql(_QUERY, params=_bound(values)).to_arrow_reader(_ROWS_PER_PART)
+            reader = _query(con, values).to_arrow_reader(_ROWS_PER_PART)
             self._parts = writers.parts(reader, format_)
             on_failure.pop_all()
         self._con = con
@@ -95,8 +97,10 @@ def format_of(texts: Mapping[str, str]) -> str:
 
 def schema(con: duckdb.DuckDBPyConnection) -> pa.Schema:
     """Return the columns of an export."""
-    return con.sql(_QUERY, params=_bound(PARAMETERS)).limit(0).to_arrow_table().schema
+    return _query(con, PARAMETERS).limit(0).to_arrow_table().schema
 
 
-def _bound(values: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in values.items() if name != "tz"}
+def _query(con: duckdb.DuckDBPyConnection, values: Mapping[str, object]) -> duckdb.DuckDBPyRelation:
+    sql = filters.applied(_QUERY, values)
+    named = PARAMETER.findall(sql)
+    return con.sql(sql, params={name: values[name] for name in named})

@@ -43,7 +43,7 @@ def register(
 ) -> None:
     """Register the tables that the report's SQL uses. Raises duckdb.Error."""
     if report.reads_clock:
-        con.register("clock", clock_table.table(zone, str(values["interval"])))
+        con.register("clock", clock_table.table(zone, str(values.get("interval", "hour"))))
     if "refused_of_tenant" in report.sql:
         con.register("refused_of_tenant", _refused(con, values))
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from etl import zones
 from etl.lake.period import Period
+from etl.reports import filters
 
 Value = TypeVar("Value")
 
@@ -107,10 +108,9 @@ def _parsers(zone: ZoneInfo) -> dict[str, Callable[[str], object]]:
         "tz": lambda text: _zone(text).key,
         "bots": _flag,
         "limit": _limit,
+        **dict.fromkeys(filters.NAMES, _text),
         "endpoint": lambda text: _choice(text, ENDPOINTS),
-        "type": _text,
         "product": _product,
-        "source": _text,
         "shops": _ids,
         "find": _text,
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli import completion
+from service.cli import completion, filter_options
 from service.cli.application import Config, Data, app
 from service.cli.context import live_view, open_data
 from service.cli.output import fail, print_bytes, print_table, spinner
@@ -53,20 +53,23 @@ def report(
         str | None, typer.Option(help="Spark master; local[*] by default.", metavar="URL")
     ] = None,
     bots: Annotated[bool, typer.Option("--bots", help="Count bots too.")] = False,
-    endpoint: Annotated[
-        str | None,
-        typer.Option(
-            help="track, conversion or interactions.", autocompletion=completion.endpoints
-        ),
-    ] = None,
-    type_: Annotated[
-        str | None,
-        typer.Option(
-            "--type", help="A type of event, such as view.", autocompletion=completion.types
-        ),
-    ] = None,
-    product: Annotated[str | None, typer.Option(help="Id of a product.", metavar="ID")] = None,
-    source: Annotated[str | None, typer.Option(help="A source, as in the report sources.")] = None,
+    endpoint: filter_options.Endpoint = None,
+    type_: filter_options.Type = None,
+    product: filter_options.Product = None,
+    source: filter_options.Source = None,
+    path: filter_options.Path = None,
+    referrer: filter_options.Referrer = None,
+    utm_source: filter_options.UtmSource = None,
+    utm_medium: filter_options.UtmMedium = None,
+    utm_campaign: filter_options.UtmCampaign = None,
+    utm_term: filter_options.UtmTerm = None,
+    utm_content: filter_options.UtmContent = None,
+    click_id: filter_options.ClickId = None,
+    channel: filter_options.Channel = None,
+    device: filter_options.Device = None,
+    browser: filter_options.Browser = None,
+    os: filter_options.Os = None,
+    country: filter_options.Country = None,
     shops: Annotated[
         str | None, typer.Option(help="Ids of tenants, commas between them.", metavar="IDS")
     ] = None,
@@ -104,6 +107,19 @@ def report(
         "type": type_,
         "product": product,
         "source": source,
+        "path": path,
+        "referrer": referrer,
+        "utm_source": utm_source,
+        "utm_medium": utm_medium,
+        "utm_campaign": utm_campaign,
+        "utm_term": utm_term,
+        "utm_content": utm_content,
+        "click_id": click_id,
+        "channel": channel,
+        "device": device,
+        "browser": browser,
+        "os": os,
+        "country": country,
         "shops": shops,
         "find": find,
     }

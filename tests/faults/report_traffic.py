@@ -40,6 +40,18 @@ SCENES = [
 TENANTS = (1, 2, 42)
 UUID = "3f0e6f0e-5f0e-4b5e-9d6e-2d9a6c1f4a11"
 SLUGS = {1: "la-colmena", 42: "ferreteria"}
+CONTEXTS: dict[str, tuple[str, ...]] = {
+    "path": ("/", "/zapatos"),
+    "referrer": ("b.example", "google.com"),
+    "utm_source": ("instagram", "news"),
+    "utm_medium": ("cpc",),
+    "utm_campaign": ("navidad", "a,b"),
+    "channel": ("direct", "paid-social"),
+    "device": ("phone", "desktop"),
+    "browser": ("Firefox", "Safari"),
+    "country": ("HN", "ES"),
+}
+"""Values of the context of an event."""
 _SOURCES = (None, "instagram", "", "a,b")
 _BODIES: list[tuple[str, str, int | None]] = [
     ("track", '{"tenant_id":"042","type":"x"}', 42),
@@ -118,8 +130,13 @@ class Traffic:
             "product_id": choose((None, 7, 7, 8)),
             "visitor_id": choose((None, *(f"{n:016x}" for n in range(6)))),
             "bot": choose((None, False, False, True)),
-            "metadata": {"source": choose(_SOURCES), "referrer": choose((None, "b.example"))},
+            "metadata": {
+                "source": choose(_SOURCES),
+                "referrer": choose((None, "b.example")),
+                "path": choose((None, "", "/zapatos")),
+            },
             "dedupe_key": choose((None, f"id:e{index}")),
+            **self._context(),
         }
         if endpoint == "conversion":
             event |= {
@@ -129,6 +146,12 @@ class Traffic:
                 "dedupe_key": choose((None, f"tx:T{index}")),
             }
         return event
+
+    def _context(self) -> Record:
+        """What an event says of its page and visit: nothing, as before, or some of it."""
+        if self._random.random() < 0.3:
+            return {}
+        return {name: self._random.choice((None, *values)) for name, values in CONTEXTS.items()}
 
     def _occurred(self, received_at: datetime) -> datetime:
         """Seven days before its receipt to five minutes after, mostly at it."""
@@ -151,12 +174,13 @@ class Traffic:
         if self._random.random() < 0.5:
             asked = replace(asked, tenant=choose(TENANTS))
         filters: dict[str, Any] = {
+            **{name: choose(values) for name, values in CONTEXTS.items()},
             "endpoint": choose(("track", "conversion")),
             "type": choose(TYPES),
             "product": 7,
             "source": choose(("instagram", "direct", "b.example")),
         }
-        chosen = [name for name in filters if self._random.random() < 0.12]
+        chosen = [name for name in filters if self._random.random() < 0.07]
         return replace(asked, **{name: filters[name] for name in chosen})
 
 
@@ -186,5 +210,6 @@ def asked_of(question: Question, parameters: set[str]) -> dict[str, str]:
         "type": question.type,
         "product": question.product and str(question.product),
         "source": question.source,
+        **{name: getattr(question, name) for name in CONTEXTS},
     }
     return {name: text for name, text in texts.items() if text and name in parameters}

@@ -10,6 +10,7 @@ question, and comes again with them.
 """
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,7 +30,7 @@ from etl.reports import Question as ReportQuestion
 
 RECORDS = 240
 ROUNDS = scale.rounds(1, 30)
-KNOWN = reference.Shops(SLUGS, {(1, 7): "Lamp", (2, 7): "Wheel"})
+KNOWN = reference.Shops(SLUGS, {(1, 7): "Lamp", (2, 7): "Wheel"}, prices={(1, 7): Decimal("12.5")})
 
 
 def test_a_reference_of_every_report():
@@ -65,7 +66,10 @@ def shop_of(data: Path) -> Shop:
     directory.create_tables()
     uuids = {42: UUID}
     tenants = [Tenant(id, uuids.get(id), slug, slug, "active") for id, slug in SLUGS.items()]
-    products = [Product(id, tenant, name, None) for (tenant, id), name in KNOWN.products.items()]
+    products = [
+        Product(id, tenant, name, KNOWN.prices.get((tenant, id)))
+        for (tenant, id), name in KNOWN.products.items()
+    ]
     directory.upsert(tenants, products)
     directory.dispose()
     assert set(SLUGS) <= set(TENANTS)

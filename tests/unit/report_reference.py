@@ -58,6 +58,15 @@ class Question:
     type: str | None = None
     product: int | None = None
     source: str | None = None
+    path: str | None = None
+    referrer: str | None = None
+    utm_source: str | None = None
+    utm_medium: str | None = None
+    utm_campaign: str | None = None
+    channel: str | None = None
+    device: str | None = None
+    browser: str | None = None
+    country: str | None = None
 
     @property
     def since(self) -> datetime | None:
@@ -74,6 +83,7 @@ class Shops:
 
     slugs: dict[int, str] = field(default_factory=dict)
     products: dict[tuple[int, int], str] = field(default_factory=dict)
+    prices: dict[tuple[int, int], Decimal] = field(default_factory=dict)
 
 
 def without_duplicates(records: Iterable[Record]) -> tuple[list[Record], list[Record]]:
@@ -115,16 +125,34 @@ def selected(
         and (until is None or one["occurred_at"] < until)
         and (asked.bots or not one.get("bot"))
         and asked.tenant in (None, one["tenant_id"])
-        and asked.endpoint in (None, one["endpoint"])
-        and asked.type in (None, one["type"])
-        and asked.product in (None, one.get("product_id"))
-        and asked.source in (None, source_of(one))
+        and all(getattr(asked, name) in (None, of_it(one)) for name, of_it in DIMENSIONS.items())
     ]
 
 
+def _column(name: str, stated: str | None = None) -> Callable[[Record], Any]:
+    """The value of a column; where it is null, what old trackers stated in metadata."""
+    return lambda one: one.get(name) or (one.get("metadata") or {}).get(stated) or None
+
+
 def source_of(one: Record) -> str:
-    metadata = one.get("metadata") or {}
-    return metadata.get("source") or metadata.get("referrer") or "direct"
+    return str(DIMENSIONS["utm_source"](one) or DIMENSIONS["referrer"](one) or "direct")
+
+
+DIMENSIONS: dict[str, Callable[[Record], Any]] = {
+    "endpoint": _column("endpoint"),
+    "type": _column("type"),
+    "product": _column("product_id"),
+    "source": source_of,
+    "path": _column("path", "path"),
+    "referrer": _column("referrer", "referrer"),
+    "utm_source": _column("utm_source", "source"),
+    "utm_medium": _column("utm_medium"),
+    "utm_campaign": _column("utm_campaign"),
+    "channel": _column("channel"),
+    "device": _column("device"),
+    "browser": _column("browser"),
+    "country": _column("country"),
+}
 
 
 def is_sale(one: Record) -> bool:
@@ -318,9 +346,7 @@ def top_products(events: list[Record], asked: Question, shops: Shops) -> list[Ro
         chosen, lambda one: (one["tenant_id"], one["product_id"])
     ).items():
         sold = list(filter(is_sale, of_it))
-        earned = grouped(sold, lambda one: one["currency"])
-        main = min(earned, key=lambda name: (-len(earned[name]), name), default=None)
-        others = sorted(name for name in earned if name != main)
+        main, revenue, others = _earned(sold)
         rows.append(
             {
                 "product_id": product,
@@ -328,10 +354,9 @@ def top_products(events: list[Record], asked: Question, shops: Shops) -> list[Ro
                 "views": sum(one["type"] == "view" for one in of_it),
                 "cart_adds": sum(one["type"] == "cart_add" for one in of_it),
                 "purchases": len(sold),
-                "revenue": _sum(earned[main]) if main else Decimal(0),
+                "revenue": revenue,
                 "currency": main,
-                "other_revenue": ", ".join(f"{_sum(earned[name]):.4f} {name}" for name in others)
-                or None,
+                "other_revenue": others,
                 "tenant_id": tenant,
             }
         )
@@ -342,6 +367,198 @@ def top_products(events: list[Record], asked: Question, shops: Shops) -> list[Ro
 
 def _product(row: Row) -> tuple[int, int]:
     return row["tenant_id"], row["product_id"]
+
+
+# -- visits, pages and dimensions -------------------------------------------------------------
+
+
+def visits(events: list[Record], asked: Question) -> dict[int, int]:
+    """The visit of each event of a period by its id(): a number; filters do not divide visits."""
+    everything = Question(
+        asked.tz, asked.now, asked.first, asked.last, bots=asked.bots, tenant=asked.tenant
+    )
+    of_event: dict[int, int] = {}
+    number = 0
+    for visitor, of_it in grouped(_chosen(events, everything), _visitor).items():
+        if visitor is None:
+            continue
+        last: datetime | None = None
+        for one in sorted(of_it, key=_order):
+            if last is None or one["occurred_at"] - last >= timedelta(minutes=30):
+                number += 1
+            last = one["occurred_at"]
+            of_event[id(one)] = number
+    return of_event
+
+
+def _visitor(one: Record) -> Any:
+    return one.get("visitor_id")
+
+
+def _order(one: Record) -> tuple[datetime, datetime]:
+    return one["occurred_at"], one["received_at"]
+
+
+def _by_dimension(name: str) -> Callable[[list[Record], Question, Shops], list[Row]]:
+    def report(events: list[Record], asked: Question, _: Shops) -> list[Row]:
+        of_event = visits(events, asked)
+        rows = [
+            {name: value, **_traffic(chosen, of_event)}
+            for value, chosen in grouped(_chosen(events, asked), DIMENSIONS[name]).items()
+        ]
+        rows.sort(key=lambda row: (-row["visitors"], -row["events"], *_nulls_last(row[name])))
+        return rows[: asked.limit] if name in ("browser", "country") else rows
+
+    return report
+
+
+def _nulls_last(value: Any) -> tuple[bool, Any]:
+    return value is None, value or ""
+
+
+def _traffic(chosen: list[Record], of_event: Mapping[int, int]) -> Row:
+    return {
+        "visitors": visitors(chosen),
+        "visits": len({of_event[id(one)] for one in chosen if id(one) in of_event}),
+        "events": len(chosen),
+        "transactions": sum(map(is_sale, chosen)),
+    }
+
+
+def campaigns(events: list[Record], asked: Question, _: Shops) -> list[Row]:
+    of_event = visits(events, asked)
+    names = ("utm_source", "utm_medium", "utm_campaign")
+    rows = []
+    for key, chosen in grouped(
+        _chosen(events, asked), lambda one: tuple(DIMENSIONS[name](one) for name in names)
+    ).items():
+        if any(key):
+            row = dict(zip(names, key, strict=True)) | _traffic(chosen, of_event)
+            main, value, others = _earned(list(filter(is_sale, chosen)))
+            rows.append(row | {"value": value, "currency": main, "other_value": others})
+    rows.sort(
+        key=lambda row: (
+            -row["visitors"],
+            -row["events"],
+            *(_nulls_last(row[name]) for name in names),
+        )
+    )
+    return rows[: asked.limit]
+
+
+def _earned(sold: list[Record]) -> tuple[str | None, Decimal, str | None]:
+    """The currency of most of these sales, their value in it, and the sums in the others."""
+    earned = grouped(sold, lambda one: one["currency"])
+    main = min(earned, key=lambda name: (-len(earned[name]), name), default=None)
+    others = sorted(name for name in earned if name != main)
+    told = ", ".join(f"{_sum(earned[name]):.4f} {name}" for name in others)
+    return main, _sum(earned[main]) if main else Decimal(0), told or None
+
+
+def pages(events: list[Record], asked: Question, _: Shops) -> list[Row]:
+    of_event = visits(events, asked)
+    by_visit = grouped(
+        (one for one in events if id(one) in of_event), lambda one: of_event[id(one)]
+    )
+    rows = []
+    path = DIMENSIONS["path"]
+    for page, chosen in grouped(_chosen(events, asked), path).items():
+        if page is None:
+            continue
+        walked = [
+            sorted(by_visit[number], key=_order)
+            for number in {of_event[id(one)] for one in chosen if id(one) in of_event}
+        ]
+        shown = [[path(one) for one in visit if path(one)] for visit in walked]
+        seen = _traffic(chosen, of_event)
+        rows.append(
+            {
+                "path": page,
+                "visitors": seen["visitors"],
+                "visits": seen["visits"],
+                "views": sum(one["type"] == "view" for one in chosen),
+                "entries": sum(paths[0] == page for paths in shown),
+                "exits": sum(paths[-1] == page for paths in shown),
+                "bounces": sum(len(visit) == 1 and visit[0]["type"] == "view" for visit in walked),
+                "events": seen["events"],
+                "transactions": seen["transactions"],
+            }
+        )
+    rows.sort(
+        key=lambda row: (*(-row[name] for name in ("visitors", "views", "events")), row["path"])
+    )
+    return rows[: asked.limit]
+
+
+def hours(events: list[Record], asked: Question, _: Shops) -> list[Row]:
+    def hour(one: Record) -> tuple[int, int]:
+        shown = one["occurred_at"].astimezone(calendar.zone(asked.tz))
+        return shown.isoweekday(), shown.hour
+
+    chosen = grouped(_chosen(events, asked), hour)
+    return [
+        {
+            "weekday": key[0],
+            "hour": key[1],
+            "events": len(chosen[key]),
+            "visitors": visitors(chosen[key]),
+        }
+        for key in sorted(chosen)
+    ]
+
+
+def abandoned_carts(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
+    everything = Question(
+        asked.tz, asked.now, asked.first, asked.last, bots=asked.bots, tenant=asked.tenant
+    )
+    bought = {
+        _visitor(one)
+        for one in _chosen(events, everything)
+        if one["type"] in ("purchase", "conversion")
+    }
+    left = {
+        (one["tenant_id"], one.get("product_id"), _visitor(one))
+        for one in _chosen(events, asked)
+        if one["type"] == "cart_add" and _visitor(one) and _visitor(one) not in bought
+    }
+    carts = Counter((tenant, product) for tenant, product, _ in left)
+    rows = []
+    for (tenant, product), count in carts.items():
+        price = shops.prices.get((tenant, product))
+        rows.append(
+            {
+                "tenant_id": tenant,
+                "tenant": shops.slugs.get(tenant),
+                "product_id": product,
+                "name": shops.products.get((tenant, product)),
+                "carts": count,
+                "value": None if price is None else price * count,
+                "currency": None,
+            }
+        )
+    rows.sort(key=lambda row: (-row["carts"], row["tenant_id"], *_nulls_last(row["product_id"])))
+    return rows[: asked.limit]
+
+
+def product_funnel(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
+    chosen = [
+        one for one in _chosen(events, asked) if one.get("product_id") is not None and _visitor(one)
+    ]
+    names = dict(zip(STEPS, ("viewers", "contact", "cart", "purchase"), strict=True))
+    rows = []
+    for (tenant, product), of_it in grouped(
+        chosen, lambda one: (one["tenant_id"], one["product_id"])
+    ).items():
+        counts = {
+            names[step]: len({_visitor(one) for one in of_it if one["type"] in types})
+            for step, types in STEPS.items()
+        }
+        if any(counts.values()):
+            name = shops.products.get((tenant, product))
+            rows.append({"product_id": product, "name": name, **counts, "tenant_id": tenant})
+    order = ("purchase", "cart", "viewers", "contact")
+    rows.sort(key=lambda row: (*(-row[name] for name in order), *_product(row)))
+    return rows[: asked.limit]
 
 
 def recent(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
@@ -414,9 +631,18 @@ def shops_report(_: list[Record], asked: Question, shops: Shops) -> list[Row]:
 
 
 REPORTS: dict[str, Callable[[list[Record], Question, Shops], list[Row]]] = {
+    "abandoned-carts": abandoned_carts,
     "activity": activity,
+    "browsers": _by_dimension("browser"),
+    "campaigns": campaigns,
+    "channels": _by_dimension("channel"),
     "conversion-rate": conversion_rate,
+    "countries": _by_dimension("country"),
+    "devices": _by_dimension("device"),
     "funnel": funnel,
+    "hours": hours,
+    "pages": pages,
+    "product-funnel": product_funnel,
     "recent": recent,
     "revenue": revenue,
     "shops": shops_report,

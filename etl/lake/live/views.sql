@@ -28,12 +28,18 @@ ANTI JOIN kept
     AND kept.value IS NOT DISTINCT FROM again.value
     AND kept.currency IS NOT DISTINCT FROM again.currency;
 
--- The source of an event, as the sending page states it. DuckDB parses the JSON once, because both
--- calls are the same.
-CREATE OR REPLACE TEMP MACRO source_of(metadata) AS coalesce(
-    nullif(json_extract_string(metadata, ['$.source', '$.referrer'])[1], ''),
-    nullif(json_extract_string(metadata, ['$.source', '$.referrer'])[2], ''),
-    'direct');
+-- The context of an event. Old trackers stated it in metadata, where the columns are NULL. DuckDB
+-- parses the JSON once, because all calls are the same, and not at all where a column has the value.
+CREATE OR REPLACE TEMP MACRO stated(metadata) AS
+    json_extract_string(metadata, ['$.source', '$.referrer', '$.path']);
+CREATE OR REPLACE TEMP MACRO utm_source_of(utm_source, metadata) AS
+    coalesce(utm_source, nullif(stated(metadata)[1], ''));
+CREATE OR REPLACE TEMP MACRO referrer_of(referrer, metadata) AS
+    coalesce(referrer, nullif(stated(metadata)[2], ''));
+CREATE OR REPLACE TEMP MACRO path_of(path, metadata) AS
+    coalesce(path, nullif(stated(metadata)[3], ''));
+CREATE OR REPLACE TEMP MACRO source_of(utm_source, referrer, metadata) AS
+    coalesce(utm_source_of(utm_source, metadata), referrer_of(referrer, metadata), 'direct');
 
 -- A sale, in every report: an event of the conversion endpoint, once per transaction. A purchase
 -- that a page reports with `track` is an event and a step of the funnel, but not a sale.
@@ -49,23 +55,45 @@ CREATE OR REPLACE TEMP MACRO falls_in(moment, received_on, since, until) AS
     AND (until IS NULL OR moment < until);
 
 -- The events of a report: of one tenant or all (NULL), that occurred in [since, until), without
--- bots unless `with_bots`; of one endpoint, type, product and source, or all (NULL).
-CREATE OR REPLACE TEMP MACRO selected(
-    tenant, since, until, with_bots, of_endpoint, of_type, of_product, of_source
-) AS TABLE
+-- bots unless `with_bots`. Reports filter them further: see etl/reports/filters.py.
+CREATE OR REPLACE TEMP MACRO selected(tenant, since, until, with_bots) AS TABLE
 SELECT * FROM events
 WHERE (tenant IS NULL OR tenant_id = tenant)
   AND falls_in(occurred_at, event_date, since, until)
-  AND (with_bots OR NOT coalesce(bot, false))
-  AND (of_endpoint IS NULL OR endpoint = of_endpoint)
-  AND (of_type IS NULL OR type = of_type)
-  AND (of_product IS NULL OR product_id = of_product)
-  AND (of_source IS NULL OR source_of(metadata) = of_source);
+  AND (with_bots OR NOT coalesce(bot, false));
 
 -- A visitor as a number, which is compared faster than the text: an id is a 64-bit hash, so a hash
 -- of it is as distinct.
 CREATE OR REPLACE TEMP MACRO visitor_of(visitor_id) AS
     CASE WHEN visitor_id IS NOT NULL THEN hash(visitor_id) END;
+
+-- A visit is all events of a visitor with less than 30 minutes between one and the next. Two events
+-- in one half hour of the clock are closer than that, so a visit is found from its half hours, which
+-- are few: per visitor and half hour with events, the visit to which these events belong. The events
+-- of a period are divided into visits before any filter of a report narrows them.
+CREATE OR REPLACE TEMP MACRO slot_of(moment) AS epoch_us(moment) // 1800000000;
+CREATE OR REPLACE TEMP MACRO visit_id(visitor, began_us) AS hash(visitor, began_us);
+CREATE OR REPLACE TEMP MACRO visits_of(tenant, since, until, with_bots) AS TABLE
+WITH slots AS (
+    SELECT visitor_of(visitor_id) AS visitor, slot_of(occurred_at) AS slot,
+           min(epoch_us(occurred_at)) AS first_us, max(epoch_us(occurred_at)) AS last_us
+    FROM selected(tenant, since, until, with_bots)
+    WHERE visitor_id IS NOT NULL
+    GROUP BY visitor, slot
+),
+begun AS (
+    SELECT visitor, slot, first_us,
+           coalesce(first_us - lag(last_us) OVER (PARTITION BY visitor ORDER BY slot)
+                    >= 1800000000, true) AS begins
+    FROM slots
+)
+SELECT visitor, slot,
+       visit_id(visitor, max(CASE WHEN begins THEN first_us END)
+           OVER (PARTITION BY visitor ORDER BY slot ROWS UNBOUNDED PRECEDING)) AS visit
+FROM begun;
+
+-- A visit of one event, a view.
+CREATE OR REPLACE TEMP MACRO is_bounce(events, views) AS events = 1 AND views = 1;
 
 -- The sum of the counts for which a condition holds.
 CREATE OR REPLACE TEMP MACRO total(counts, condition) AS

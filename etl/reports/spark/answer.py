@@ -71,7 +71,7 @@ def _answer(spark: SparkSession, asked: ParsedQuestion, names: Names, events: Sn
     relations.view_events(spark, events)
     relations.view_names(spark, names)
     if asked.report.reads_clock:
-        clock = clock_table.table(asked.zone, str(values["interval"]))
+        clock = clock_table.table(asked.zone, str(values.get("interval", "hour")))
         relations.view_table(spark, "clock", clock)
     if asked.report.compares:
         values |= _compared_span(spark, events, asked)

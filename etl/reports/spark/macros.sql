@@ -2,13 +2,16 @@
 
 -- DuckDB compares a hash of 64 bits. Spark's hash has 32, so the text itself is compared.
 CREATE OR REPLACE TEMP MACRO visitor_of(visitor_id) AS visitor_id;
+CREATE OR REPLACE TEMP MACRO visit_id(visitor, began_us) AS concat(visitor, '.', began_us);
 
 -- Of a value that is no text, Spark and DuckDB write some numbers, and characters beyond 16 bits in a
 -- list or object, in different forms: 1.0E-7 and 1e-7.
-CREATE OR REPLACE TEMP MACRO source_of(metadata) AS coalesce(
-    nullif(from_json(metadata, 'source STRING, referrer STRING').source, ''),
-    nullif(from_json(metadata, 'source STRING, referrer STRING').referrer, ''),
-    'direct');
+CREATE OR REPLACE TEMP MACRO utm_source_of(utm_source, metadata) AS coalesce(
+    utm_source, nullif(from_json(metadata, 'source STRING, referrer STRING, path STRING').source, ''));
+CREATE OR REPLACE TEMP MACRO referrer_of(referrer, metadata) AS coalesce(
+    referrer, nullif(from_json(metadata, 'source STRING, referrer STRING, path STRING').referrer, ''));
+CREATE OR REPLACE TEMP MACRO path_of(path, metadata) AS coalesce(
+    path, nullif(from_json(metadata, 'source STRING, referrer STRING, path STRING').path, ''));
 
 -- The unit of date_trunc must be constant where sqlglot reads it.
 CREATE OR REPLACE TEMP MACRO bucket_shown(us, step, offset_us) AS

@@ -15,6 +15,7 @@ import sqlglot
 from sqlglot import ErrorLevel, exp
 from sqlglot.errors import SqlglotError
 
+from etl.reports import filters
 from etl.reports.catalogue import PARAMETER, Report
 from etl.reports.spark import macros
 
@@ -54,7 +55,8 @@ def check(report: Report) -> None:
 def statement_of(report: Report, values: Mapping[str, object]) -> Statement:
     """Return a report's SQL for Spark; `values`: those of its parameters. Raises NotOnSpark."""
     try:
-        tree = _parsed(PARAMETER.sub(rf"${_PREFIX}\1", report.sql))
+        sql = filters.applied(report.sql, values)
+        tree = _parsed(PARAMETER.sub(rf"${_PREFIX}\1", sql))
         _refuse_relations(report, tree)
         bound = tree.transform(_bound, values)
         sql = _generated(bound)

@@ -1,10 +1,11 @@
 -- activity: events per shop and bucket of time, of all shops or of some; the dashboard draws a line
 -- per shop.
--- parameters: tenant, from, to, interval, tz, bots, endpoint, type, product, source, shops
+-- parameters: tenant, from, to, interval, tz, bots, filters, shops
 WITH counted AS (
     SELECT tenant_id, minute_of(occurred_at) AS minute, count(*) AS events
-    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
-    WHERE $shops IS NULL OR tenant_id IN (SELECT unnest($shops::BIGINT[]))
+    FROM selected($tenant, $from, $to, $bots)
+    WHERE {filters}
+      AND ($shops IS NULL OR tenant_id IN (SELECT unnest($shops::BIGINT[])))
     GROUP BY tenant_id, minute
 )
 SELECT

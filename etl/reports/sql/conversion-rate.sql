@@ -1,10 +1,11 @@
 -- conversion-rate: transactions per visitor, per tenant. A shop's server that reports a sale is not
 -- a visitor, so the rate is a ratio of counts, not of people. A visitor counts once per UTC day.
--- parameters: tenant, from, to, bots, endpoint, type, product, source
+-- parameters: tenant, from, to, bots, filters
 WITH chosen AS (
     SELECT tenant_id, visitor_id,
            is_sale(endpoint, type) AS is_sale
-    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
+    FROM selected($tenant, $from, $to, $bots)
+    WHERE {filters}
 ),
 counted AS (
     SELECT tenant_id,

@@ -2,7 +2,7 @@
 -- visitor counts once per UTC day. Visitors who asked for privacy have no visitor_id: their events
 -- count, but they do not count as visitors. The last step also counts events that a page calls a
 -- purchase; other reports do not count those as transactions.
--- parameters: tenant, from, to, bots, endpoint, type, product, source
+-- parameters: tenant, from, to, bots, filters
 WITH steps (ordinal, step) AS (
     VALUES (1, 'view'), (2, 'contact'), (3, 'cart'), (4, 'purchase')
 ),
@@ -20,7 +20,8 @@ taken AS (
             WHEN 'conversion' THEN 4
         END AS ordinal,
         visitor_id
-    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
+    FROM selected($tenant, $from, $to, $bots)
+    WHERE {filters}
 ),
 counted AS (
     SELECT ordinal, count(*) AS events FROM taken GROUP BY ordinal

@@ -12,7 +12,8 @@ WITH refused AS (
 ),
 counted AS (
     SELECT count(*) AS accepted, count(*) FILTER (bot) AS bots
-    FROM selected($tenant, $from, $to, true, $endpoint, NULL, NULL, NULL)
+    FROM selected($tenant, $from, $to, true)
+    WHERE $endpoint IS NULL OR endpoint = $endpoint
 ),
 repeated AS (
     SELECT count(*) AS events FROM duplicates

@@ -1,11 +1,11 @@
 -- signed-sales: verified sales and sales that are only claimed, per currency. A verified sale has a
 -- valid signature of its shop's server; anyone who knows the shop's slug can claim one. Together
 -- they are the transactions and the value of `revenue`.
--- parameters: tenant, from, to, bots, endpoint, type, product, source
+-- parameters: tenant, from, to, bots, filters
 WITH sales AS (
     SELECT currency, value, coalesce(signed, false) AS verified
-    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
-    WHERE is_sale(endpoint, type)
+    FROM selected($tenant, $from, $to, $bots)
+    WHERE {filters} AND is_sale(endpoint, type)
 )
 SELECT
     currency,

@@ -1,12 +1,14 @@
--- sources: the sources of events: metadata.source, else the referrer, else "direct".
--- parameters: tenant, from, to, bots, limit, endpoint, type, product, source
+-- sources: the sources of events: utm_source, else the referrer, else "direct"; of old events what
+-- metadata.source and metadata.referrer say.
+-- parameters: tenant, from, to, bots, limit, filters
 WITH counted AS (
     SELECT
-        source_of(metadata) AS source,
+        source_of(utm_source, referrer, metadata) AS source,
         visitor_of(visitor_id) AS visitor,
         count(*) AS events,
         count(*) FILTER (is_sale(endpoint, type)) AS transactions
-    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
+    FROM selected($tenant, $from, $to, $bots)
+    WHERE {filters}
     GROUP BY ALL
 )
 SELECT

@@ -5,13 +5,13 @@
 -- skips is not counted. A shop that had events in the previous period and has none now is listed
 -- with zeros. Transactions are sales sent to the conversion endpoint. A visitor id lasts one UTC
 -- day: a visitor counts once per UTC day of the period.
--- parameters: tenant, from, to, bots, endpoint, type, product, source
+-- parameters: tenant, from, to, bots, filters
 WITH chosen AS (
     SELECT tenant_id, type, visitor_of(visitor_id) AS visitor, is_sale(endpoint, type) AS is_sale,
            $compared_from IS NULL OR occurred_at >= $from AS is_now
-    FROM selected($tenant, coalesce($compared_from::TIMESTAMPTZ, $from::TIMESTAMPTZ), $to,
-                  $bots, $endpoint, $type, $product, $source)
-    WHERE $compared_from IS NULL OR occurred_at >= $from OR occurred_at < $compared_to
+    FROM selected($tenant, coalesce($compared_from::TIMESTAMPTZ, $from::TIMESTAMPTZ), $to, $bots)
+    WHERE {filters}
+      AND ($compared_from IS NULL OR occurred_at >= $from OR occurred_at < $compared_to)
 ),
 -- One pass over the rows, for both periods: a group per type, and a group per visitor.
 grouped AS (

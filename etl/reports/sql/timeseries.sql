@@ -1,8 +1,9 @@
 -- timeseries: events per bucket of time and type; buckets without events are left out.
--- parameters: tenant, from, to, interval, tz, bots, endpoint, type, product, source
+-- parameters: tenant, from, to, interval, tz, bots, filters
 WITH counted AS (
     SELECT minute_of(occurred_at) AS minute, type, count(*) AS events
-    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
+    FROM selected($tenant, $from, $to, $bots)
+    WHERE {filters}
     GROUP BY minute, type
 )
 SELECT

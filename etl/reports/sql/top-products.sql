@@ -1,15 +1,15 @@
 -- top-products: the products with the most sales and views. Purchases are sales sent to the
 -- conversion endpoint, as transactions are in other reports. Currencies are never added up: revenue
 -- is in the currency of most of the product's sales; other_revenue lists the sums in the others.
--- parameters: tenant, from, to, bots, limit, endpoint, type, product, source
+-- parameters: tenant, from, to, bots, limit, filters
 WITH counted AS MATERIALIZED (
     SELECT tenant_id, product_id, currency,
            count(*) FILTER (type = 'view') AS views,
            count(*) FILTER (type = 'cart_add') AS cart_adds,
            count(*) FILTER (is_sale(endpoint, type)) AS purchases,
            sum(value) FILTER (is_sale(endpoint, type)) AS revenue
-    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
-    WHERE product_id IS NOT NULL
+    FROM selected($tenant, $from, $to, $bots)
+    WHERE {filters} AND product_id IS NOT NULL
     GROUP BY tenant_id, product_id, currency
 ),
 top AS (

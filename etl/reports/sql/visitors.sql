@@ -3,10 +3,11 @@
 -- after a UTC midnight counts as two, also within a bucket, and in a longer bucket a visitor counts
 -- once per UTC day. A visitor counts once per bucket, so the sum of the buckets can exceed the
 -- visitors of the period.
--- parameters: tenant, from, to, interval, tz, bots, endpoint, type, product, source
+-- parameters: tenant, from, to, interval, tz, bots, filters
 WITH chosen AS (
     SELECT minute_of(occurred_at) AS minute, visitor_of(visitor_id) AS visitor
-    FROM selected($tenant, $from, $to, $bots, $endpoint, $type, $product, $source)
+    FROM selected($tenant, $from, $to, $bots)
+    WHERE {filters}
 ),
 placed AS (
     SELECT minute, bucket_of(minute, $interval, offset_us, fresh_us, bucket_us) AS bucket

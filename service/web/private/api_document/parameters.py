@@ -48,7 +48,19 @@ _PARAMETERS: Mapping[str, tuple[Json, str]] = {
         {"type": "string", "pattern": f"^{_ID}$", "examples": ["101"]},
         "Only events of this product.",
     ),
-    "source": (_TEXT, "Only events of visits from this source."),
+    "source": (_TEXT, "Only events of visits from this source: `utm_source`, else `referrer`."),
+    "path": (_TEXT, "Only events on the page with this path."),
+    "referrer": (_TEXT, "Only events of visits that this host linked to."),
+    **{
+        f"utm_{name}": (_TEXT, f"Only events of visits with this `utm_{name}`.")
+        for name in ("source", "medium", "campaign", "term", "content")
+    },
+    "click_id": (_TEXT, "Only events of visits with this click id: `gclid`, `fbclid`, …"),
+    "channel": (_TEXT, "Only events of visits through this channel."),
+    "device": (_TEXT, "Only events of this device: `phone`, `tablet` or `desktop`."),
+    "browser": (_TEXT, "Only events of this browser."),
+    "os": (_TEXT, "Only events of this operating system."),
+    "country": (_TEXT, "Only events from this country: two letters, such as `HN`."),
     "shops": (
         {
             "type": "string",

@@ -21,7 +21,14 @@ from etl.lake import duck
 from etl.lake.errors import LakeError
 from etl.lake.live import names
 from etl.lake.live.view import LiveView
-from etl.reports import Question, ReportTimeout, TenantForbidden, UnknownReport, catalogue
+from etl.reports import (
+    Question,
+    ReportTimeout,
+    TenantForbidden,
+    UnknownReport,
+    catalogue,
+    filters,
+)
 from etl.reports.export import Export
 from etl.reports.parameters import ParameterError
 from etl.upkeep import maintenance
@@ -598,8 +605,160 @@ def test_filters(filled, given, events):
     assert sum(row[2] for row in rows(filled, "visitors", tenant="1", **given)) == events
 
 
+# -- where visitors came from, and what they did ----------------------------------------------
+
+MINUTE_S = 60
+
+
+def visits_of_two(shop: Shop) -> None:
+    """Ann comes twice, by paid search and by nothing; Bob once, and buys; a server sells too."""
+    ann = {"visitor_id": "ann", "type": "view", "device": "phone", "country": "HN"}
+    bob = {"visitor_id": "bob", "device": "desktop", "channel": "mail", "utm_source": "news"}
+    came = {"channel": "paid-search", "utm_source": "google", "utm_medium": "cpc"}
+    shop.seal(
+        event(0, **ann, **came, path="/"),
+        event(29 * MINUTE_S, **ann, **came, path="/shoes", product_id=7),
+        event(58.9 * MINUTE_S, **ann | {"type": "cart_add"}, **came, path="/shoes", product_id=7),
+        event(88.9 * MINUTE_S, **ann, channel="direct", path="/"),
+        event(5, **bob, type="view", path="/shoes", product_id=7),
+        event(6, **bob, type="cart_add", path="/shoes", product_id=7),
+        event(7, **SALE | bob, value=10, currency="HNL", product_id=7),
+        event(8, **SALE | bob, value=3, currency="USD", path="/"),
+        event(9, **SALE, value=99, currency="HNL"),
+    )
+
+
+@pytest.mark.parametrize("compacts", [False, True])
+def test_dimensions(shop, compacts):
+    """A visit ends after 30 minutes without an event; each visit counts where its events are."""
+    directory_of(shop)
+    visits_of_two(shop)
+    if compacts:
+        shop.compact()
+    assert rows(shop, "channels") == [
+        ("mail", 1, 1, 4, 2),
+        ("paid-search", 1, 1, 3, 0),
+        ("direct", 1, 1, 1, 0),
+        (None, 0, 0, 1, 1),
+    ]
+    assert rows(shop, "devices") == [
+        ("desktop", 1, 1, 4, 2),
+        ("phone", 1, 2, 4, 0),
+        (None, 0, 0, 1, 1),
+    ]
+    assert rows(shop, "countries") == [(None, 1, 1, 5, 3), ("HN", 1, 2, 4, 0)]
+    assert rows(shop, "browsers", limit="1") == [(None, 2, 3, 9, 3)]
+    assert rows(shop, "channels", type="cart_add") == [
+        ("mail", 1, 1, 1, 0),
+        ("paid-search", 1, 1, 1, 0),
+    ]
+
+
+def test_campaigns(shop):
+    """The value in the currency of most sales, the earlier one by name if there are as many."""
+    visits_of_two(shop)
+    assert rows(shop, "campaigns") == [
+        ("news", None, None, 1, 1, 4, 2, Decimal(10), "HNL", "3.0000 USD"),
+        ("google", "cpc", None, 1, 1, 3, 0, Decimal(0), None, None),
+    ]
+
+
+def test_pages(shop):
+    """Entries and exits are pages of a whole visit; Ann's second one is a bounce."""
+    visits_of_two(shop)
+    assert rows(shop, "pages") == [
+        ("/shoes", 2, 2, 2, 1, 1, 0, 4, 0),
+        ("/", 2, 3, 2, 2, 2, 1, 3, 1),
+    ]
+    assert rows(shop, "pages", type="cart_add") == [("/shoes", 2, 2, 0, 1, 1, 0, 2, 0)]
+
+
+def test_hours_are_those_of_the_zone_by_weekday(shop):
+    """A Sunday evening in Honduras is a Monday morning in UTC; weeks begin on Monday."""
+    visits_of_two(shop)
+    assert rows(shop, "hours") == [(1, 4, 7, 2), (1, 5, 2, 1)]
+    assert rows(shop, "hours", tz="America/Tegucigalpa") == [(7, 22, 7, 2), (7, 23, 2, 1)]
+
+
+def test_abandoned_carts(shop):
+    """Of visitors who bought nothing, at the directory's price."""
+    directory_of(shop)
+    visits_of_two(shop)
+    [cart] = result(shop, "abandoned-carts").rows
+    assert (cart["tenant"], cart["product_id"], cart["name"]) == ("la-colmena", 7, "Lamp")
+    assert (cart["carts"], cart["value"], cart["currency"]) == (1, Decimal("12.5"), None)
+    assert rows(shop, "abandoned-carts", channel="mail") == []
+
+
+def test_product_funnel(shop):
+    """Visitors per step and product, in any order."""
+    directory_of(shop)
+    visits_of_two(shop)
+    assert rows(shop, "product-funnel") == [(7, "Lamp", 2, 0, 2, 1, 1)]
+
+
+CONTEXT = {
+    "path": "/zapatos",
+    "referrer": "google.com",
+    "utm_source": "news",
+    "utm_medium": "mail",
+    "utm_campaign": "navidad",
+    "utm_term": "t",
+    "utm_content": "c",
+    "click_id": "gclid",
+    "channel": "mail",
+    "device": "phone",
+    "browser": "Firefox",
+    "os": "Android",
+    "country": "HN",
+}
+
+
+@pytest.mark.parametrize("compacts", [False, True])
+def test_filters_of_the_context(shop, compacts):
+    """Each finds the events with exactly its value; one without a context is in none."""
+    others = [{name: f"{value}x"} for name, value in CONTEXT.items()]
+    shop.seal(event(0, **CONTEXT), event(1), *(event(2, **other) for other in others))
+    if compacts:
+        shop.compact()
+    for name, value in CONTEXT.items():
+        [row] = result(shop, "summary", **{name: value}).rows
+        assert row["events"] == 1, name
+        assert result(shop, "summary", **{name: value.upper() + "?"}).rows == []
+    assert result(shop, "summary", **CONTEXT).rows[0]["events"] == 1
+
+
+def test_filters_read_what_old_trackers_stated(shop):
+    """In metadata, where the columns are null; a column wins."""
+    stated = {"source": "instagram", "referrer": "a.example", "path": "/old"}
+    shop.seal(
+        event(0, metadata=stated),
+        event(1, metadata=stated, utm_source="news", referrer="b.example", path="/new"),
+        event(2, metadata={"source": "", "referrer": "", "path": ""}),
+    )
+    found = {
+        (name, value): sum(row["events"] for row in result(shop, "summary", **{name: value}).rows)
+        for name, values in {
+            "utm_source": ("instagram", "news"),
+            "referrer": ("a.example", "b.example"),
+            "path": ("/old", "/new"),
+            "source": ("instagram", "news", "direct"),
+        }.items()
+        for value in values
+    }
+    assert set(found.values()) == {1}
+
+
 @pytest.mark.parametrize(
-    ("name", "text"), [("endpoint", "x"), ("type", ""), ("product", "-1"), ("source", "a" * 256)]
+    ("name", "text"),
+    [
+        ("endpoint", "x"),
+        ("type", ""),
+        ("product", "-1"),
+        ("source", "a" * 256),
+        ("channel", " "),
+        ("utm_term", "a" * 256),
+    ],
 )
 def test_filters_that_cannot_be_used(filled, name, text):
     assert list(refused(filled, "summary", **{name: text})) == [name]
@@ -849,11 +1008,13 @@ def test_every_report_says_what_its_rows_are(filled, name):
     assert report.name == name
     assert report.about.endswith(".")
     assert "--" not in report.about
-    used = set(re.findall(r"\$(\w+)", report.sql)) - {"compared_from", "compared_to"}
+    narrowed = filters.applied(report.sql, dict.fromkeys(filters.NAMES, "x"))
+    used = set(re.findall(r"\$(\w+)", narrowed)) - {"compared_from", "compared_to"}
     assert used <= set(report.parameters) == used | {"tz"}
     given = {"tenant": "1", "from": "2026-11-23", "to": "2026-11-24", "tz": "Asia/Kolkata"}
-    given |= {"interval": "week", "bots": "true", "limit": "5", "endpoint": "track"}
-    given |= {"type": "view", "product": "7", "source": "direct", "shops": "1,2", "find": "a"}
+    given |= {"interval": "week", "bots": "true", "limit": "5"}
+    given |= dict.fromkeys(filters.NAMES, "x") | {"endpoint": "track", "product": "7"}
+    given |= {"shops": "1,2", "find": "a"}
     result(filled, name)
     chosen = result(filled, name, **{key: given[key] for key in report.parameters})
     assert chosen.report == name
@@ -870,10 +1031,7 @@ def test_parameters_come_back_as_they_were_understood(filled):
         "interval": "day",
         "tz": "Asia/Tokyo",
         "bots": False,
-        "endpoint": None,
-        "type": None,
-        "product": None,
-        "source": None,
+        **dict.fromkeys(filters.NAMES),
     }
 
 

@@ -17,6 +17,7 @@ from log_tools import Shop, event, rejection
 from typer.testing import CliRunner
 
 from etl import reports
+from etl.reports import filters
 from service.cli.commands import app
 
 TENANTS = """\
@@ -346,12 +347,15 @@ def test_a_reports_parameters_are_flags(cli: Cli, shop: Shop) -> None:
         "interval": "month",
         "tz": "America/Tegucigalpa",
         "bots": True,
-        "endpoint": None,
+        **dict.fromkeys(filters.NAMES),
         "type": "call",
-        "product": None,
-        "source": None,
     }
     assert [row["events"] for row in answer["rows"]] == [2]
+    texts = {name: f"a {name}" for name in filters.NAMES}
+    texts |= {"endpoint": "track", "product": "7"}
+    flags = [word for name, text in texts.items() for word in (f"--{name.replace('_', '-')}", text)]
+    answer = cli("report", "revenue", *flags, "--json", "--data", str(shop.data)).json
+    assert {name: answer["parameters"][name] for name in texts} == texts | {"product": 7}
     flags = ["--find", "colmena", "--shops", "1,2", "--limit", "5", "--json"]
     answer = cli("report", "shops", *flags, "--data", str(shop.data)).json
     assert [row["tenant"] for row in answer["rows"]] == ["la-colmena"]

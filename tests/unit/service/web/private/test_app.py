@@ -212,6 +212,8 @@ async def test_a_wrong_parameter_is_a_422_that_names_it(get: Get, query: str, fi
         "type",
         "product",
         "source",
+        "utm_campaign",
+        "channel",
         "format",
         "version",
     ],
