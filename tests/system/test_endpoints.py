@@ -246,10 +246,10 @@ def test_a_numeric_transaction_id_is_text_in_the_log_and_a_number_in_the_reply(
 def test_a_wrong_conversion_is_skipped_and_kept_with_its_reason(
     service: Service, body: dict[str, object], reason: str
 ) -> None:
-    """The page that fired it sees a 200; the operator sees why."""
+    """The page that fired it sees a 200 and why; the operator sees it too."""
     transaction = new_id()
     answer = post(service.url, CONVERSION, {**body, "transaction_id": transaction})
-    expected = {"status": "skipped", "transaction_id": transaction}
+    expected = {"status": "skipped", "transaction_id": transaction, "reason": reason}
     assert (answer.status, answer.body) == (200, expected)
     line = stored(service, f"json->>'kind' = 'rejected' AND json->>'body' LIKE '%{transaction}%'")
     assert (line["endpoint"], line["reason"]) == ("conversion", reason)
@@ -261,7 +261,9 @@ def test_a_conversion_that_is_no_payload_is_skipped_without_an_id(
 ) -> None:
     """null stands for an id that cannot be read."""
     answer = post(service.url, CONVERSION, body)
+    reason = answer.body.pop("reason")
     assert (answer.status, answer.body) == (200, {"status": "skipped", "transaction_id": None})
+    assert reason in ("not-json", "payload-invalid")
 
 
 # -- interactions -----------------------------------------------------------------------------

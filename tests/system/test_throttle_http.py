@@ -272,7 +272,7 @@ def test_one_client_stores_no_more_bytes_than_its_budget(start_service: StartSer
     answers = sent_at_once(service, *wide)
     accepted = [reply.body for reply in answers if reply.status < 300]
     assert len(accepted) == 10
-    assert {"status": "skipped", "transaction_id": None} not in accepted
+    assert "skipped" not in [body.get("status") for body in accepted]
     assert policies(answers) == {"address-bytes"}
     refused = ask(service, *wide[0])
     assert refused.body["message"].startswith("Too many bytes from this address; try again in ")

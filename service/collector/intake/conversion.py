@@ -1,6 +1,7 @@
 """POST /api/v1/analytics/conversion: a beacon after a payment.
 
-It must not disturb its page, so the reply to any fault of the payload is 200 `skipped`.
+It must not disturb its page, so the reply to any fault of the payload is 200 `skipped`, with the
+slug of the rejection as its `reason`.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ class ConversionEndpoint(SingleEndpoint):
 
     def _reply_to(self, request: Request, verdict: Verdict) -> Outcome:
         if isinstance(verdict, Rejection):
-            return self._keep(request, verdict, _reply("skipped", request))
-        return self._store(request, verdict).owe(_reply("ok", request))
+            return self._keep(request, verdict, _reply(request, "skipped", reason=verdict.slug))
+        return self._store(request, verdict).owe(_reply(request, "ok"))
 
 
-def _reply(status: str, request: Request) -> Reply:
-    fields = {"status": status, "transaction_id": transaction_id_of(request.content)}
-    return Reply(200, fields, request.quota)
+def _reply(request: Request, status: str, **fields: str) -> Reply:
+    transaction_id = transaction_id_of(request.content)
+    body = {"status": status, "transaction_id": transaction_id, **fields}
+    return Reply(200, body, request.quota)

@@ -49,6 +49,7 @@ _TRANSACTION: Json = {
     "description": "As sent; null if it is not valid.",
 }
 
+_REASON: Json = {"type": "string", "description": "Why. A word that never changes."}
 
 _SIGNATURE: Json = {
     "name": HEADER,
@@ -138,16 +139,10 @@ def _track() -> Json:
 
 def _conversion() -> Json:
     status: Json = {
-        "type": "object",
-        "required": ["status", "transaction_id"],
-        "properties": {
-            "status": {
-                "enum": ["ok", "skipped"],
-                "description": "`ok`: stored. `skipped`: not counted.",
-            },
-            "transaction_id": _TRANSACTION,
-        },
-        "additionalProperties": False,
+        "anyOf": [
+            _conversion_status("ok", "Stored."),
+            _conversion_status("skipped", "Not counted.", reason=_REASON),
+        ]
     }
     own = {
         200: response("Stored or skipped.", {JSON: status}, maybe=RATE_LIMIT_HEADERS),
@@ -160,12 +155,23 @@ def _conversion() -> Json:
         responses(own, without=(413, 431)),
         description=(
             "It never disturbs the page that sends it: an unreadable request, an unknown tenant or "
-            "product, and a body that does not match the schema all get 200 `skipped`; the payload "
-            "is kept with the reason. The same goes for an invalid signature if the tenant has a "
-            "secret, and for an unsigned `purchase` or `conversion` if only signed sales of the "
-            "tenant count."
+            "product, and a body that does not match the schema all get 200 `skipped`, with the "
+            "`reason`; the payload is kept with it. The same goes for an invalid signature if the "
+            "tenant has a secret, and for an unsigned `purchase` or `conversion` if only signed "
+            "sales of the tenant count."
         ),
     ) | {"parameters": [_SIGNATURE]}
+
+
+def _conversion_status(word: str, about: str, **fields: Json) -> Json:
+    status: Json = {"const": word, "description": about}
+    properties: Json = {"status": status, "transaction_id": _TRANSACTION, **fields}
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+        "additionalProperties": False,
+    }
 
 
 def _interaction() -> Json:

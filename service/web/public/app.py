@@ -26,7 +26,10 @@ from service.web.responses import JSON_HEADERS, JsonHandler, NotFoundHandler, lo
 
 CORS_MAX_AGE_S = 600
 
-_SKIPPED = {"status": "skipped", "transaction_id": None}
+_SKIPPED = {
+    status: {"status": "skipped", "transaction_id": None, "reason": reason}
+    for status, reason in ((413, TOO_LARGE.slug), (431, "headers-too-large"))
+}
 
 RESPONSE_HEADERS = {
     **JSON_HEADERS,
@@ -58,14 +61,14 @@ class IngestRoute:
     """A path that takes events, in bodies of this size; `counters` count its responses.
 
     `unread` is for an endpoint that must not disturb its page: a request that cannot be read gets
-    a 200 with this body. None: it gets the error.
+    a 200 with the body for the status of the error. None: it gets the error.
     """
 
     path: str
     endpoint: EndpointFunction
     counters: RouteCounters
     body_bytes_max: int
-    unread: Mapping[str, object] | None = None
+    unread: Mapping[int, Mapping[str, object]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ class IngestHandler(JsonHandler):
             super().reject(status, message)
         else:
             self.set_header("Connection", "close")
-            self.respond(200, self._route.unread)
+            self.respond(200, self._route.unread[status])
 
     def write_error(self, status_code: int, **details: object) -> None:
         if self._in_flight.draining and status_code == 500:

@@ -216,4 +216,4 @@ class IngestExchange:
         if self._route.unread is None:
             self._respond(Reply(status, {"success": False, "message": message}))
         else:
-            self._respond(Reply(200, self._route.unread))
+            self._respond(Reply(200, self._route.unread[status]))

@@ -181,9 +181,9 @@ def test_a_conversion_is_skipped_and_kept_whatever_is_wrong_with_it(
     slug: str,
     transaction_id: str | None,
 ) -> None:
-    """The page that fired it sees 200 always; the payload is in the stream with its reason."""
+    """The page that fired it sees 200 and the reason; the payload is in the stream with it."""
     reply = collector.send("conversion", body, **changes)
-    skipped = {"status": "skipped", "transaction_id": transaction_id}
+    skipped = {"status": "skipped", "transaction_id": transaction_id, "reason": slug}
     assert (reply.status, reply.body) == (200, skipped)
     assert collector.reasons == [slug]
     assert collector.events == []
