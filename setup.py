@@ -24,6 +24,7 @@ _INTERPRETED = frozenset(
         *("app.py", "exchanges.py"),
         # Not called per event.
         *(
+            "countries.py",
             "loading.py",
             "secret_store.py",
             "connection_limits.py",

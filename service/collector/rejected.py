@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from service.collector import record
 from service.collector.clock import Clock
+from service.collector.context.redaction import redacted
 from service.collector.contract.rejection import Rejection
 from service.collector.journal import Batch, Journal, JournalBroken, JournalFull
 from service.collector.throttle.token_bucket import MemoryThrottle, Rate
@@ -60,6 +61,7 @@ class RejectedStream:
     def keep(self, endpoint: str, rejection: Rejection, body: bytes, address: str) -> Batch | None:
         """Submit a rejected payload, cut to its maximum; return its batch, None if dropped.
 
+        What is never stored of a context is taken out of the body first.
         Call it in a step of the loop that may stamp records: see `Journal.clock_wait`.
         """
         received_us = self._clock.now_us()
@@ -68,7 +70,7 @@ class RejectedStream:
             reason=rejection.slug,
             errors=rejection.errors,
             schema_version=self._schema_version,
-            raw_body=body,
+            raw_body=redacted(body),
             received_us=received_us,
         )
         if not self._budget.take(len(payload), address, self._clock.monotonic_s()):

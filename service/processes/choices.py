@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from service.collector.contract.batch import BODY_BYTES_MAX
 from service.collector.intake import TimeBounds
 from service.collector.throttle.gates import RateLimits
@@ -45,6 +47,7 @@ def collector_options(settings: Settings) -> CollectorOptions:
         trusted_proxies=settings.trusted_proxies,
         connections_max=settings.connections_max,
         drain_delay_s=settings.drain_delay_s,
+        country_database=_country_database(settings),
     )
 
 
@@ -66,6 +69,16 @@ def _batch_bytes_max(settings: Settings) -> int:
     """Return the largest body of a batch that can pass the throttle. Raises StartError."""
     rate = rate_limits(settings).address_bytes
     return BODY_BYTES_MAX if rate is None else min(rate.burst, BODY_BYTES_MAX)
+
+
+def _country_database(settings: Settings) -> Path | None:
+    """Return the path of the database of countries, if one is named. Raises StartError."""
+    if not settings.country_database:
+        return None
+    path = Path(settings.country_database).absolute()
+    if not path.is_file():
+        raise StartError(f"country_database: {path} is no file; name an MMDB file, or none")
+    return path
 
 
 def _bytes_rate(settings: Settings, key: str) -> Rate | None:

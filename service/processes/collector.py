@@ -18,6 +18,9 @@ from etl.log.segment_writer import SegmentWriter
 from etl.log.series import SeriesFormatError
 from service.collector.client import ClientAddress
 from service.collector.clock import Clock
+from service.collector.context.agents import Agents
+from service.collector.context.contexts import Contexts
+from service.collector.context.countries import CountryDatabase, NoCountries
 from service.collector.contract.contract import Contract
 from service.collector.directory.directory import Directory
 from service.collector.intake import (
@@ -56,6 +59,7 @@ _FAILED_DRAIN_S = 1.0
 _POLL_S = 0.02
 _GARBAGE_OBJECTS_MAX = 10_000
 _SALTS_CLEARED_EVERY_S = 3600.0
+_COUNTRIES_CHECKED_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +80,7 @@ class CollectorOptions:
     trusted_proxies: Sequence[str]
     connections_max: int
     drain_delay_s: float
+    country_database: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,7 @@ class CollectorStart:
 
     options: CollectorOptions
     contract: Contract
+    agents: Agents
     limiter: Callable[[int, Clock], Limiter]
     counters: RequestCounters
     shared: Shared
@@ -124,6 +130,8 @@ class _Collector:
             segment_bytes_max=options.segment_bytes_max,
             disk_free_bytes_min=options.disk_free_bytes_min,
         )
+        database = options.country_database
+        self._countries = CountryDatabase(database) if database else None
         self._directory: Directory | None = None
         self._failed = False
 
@@ -148,6 +156,7 @@ class _Collector:
             asyncio.create_task(self._series.follow_clock(journal)),
             asyncio.create_task(give_back_regularly()),
             asyncio.create_task(self._limiter.run()),
+            asyncio.create_task(self._follow_countries()),
         ]
         server = self._server(
             self._endpoints(directory, journal), lambda: self._why_not_ready(journal)
@@ -200,13 +209,14 @@ class _Collector:
     def _endpoints(self, directory: Directory, journal: Journal) -> Endpoints:
         options, contract, clock = self._options, self._start.contract, self._clock
         budget = ByteBudget(options.rejected_bytes_per_min_max)
+        contexts = Contexts(self._start.agents, self._countries or NoCountries())
         return make_endpoints(
             Parts(
                 contract=contract,
                 directory=directory,
                 verifier=Verifier(self._secrets, clock),
                 gates=self._limiter.gates,
-                events=EventStream(journal, clock, self._salts, options.time_bounds),
+                events=EventStream(journal, clock, self._salts, options.time_bounds, contexts),
                 rejected=RejectedStream(journal, clock, budget, schema_version=contract.version),
                 body_bytes_max=options.body_bytes_max,
                 batch_bytes_max=options.batch_bytes_max,
@@ -226,6 +236,7 @@ class _Collector:
         return [
             *self._limiter.why_degraded(),
             *unshipped.problems(self._layout),
+            *(self._countries.why_degraded() if self._countries else ()),
             *(self._directory.why_degraded() if self._directory else ()),
         ]
 
@@ -244,6 +255,17 @@ class _Collector:
             except OSError as error:
                 log.error("old salts were not destroyed", extra={"fields": {"why": str(error)}})
             await asyncio.sleep(_SALTS_CLEARED_EVERY_S)
+
+    async def _follow_countries(self) -> None:
+        """Read the database of countries again when it is replaced; log each new problem once."""
+        known: list[str] = []
+        while self._countries:
+            await asyncio.to_thread(self._countries.refresh)
+            problems = self._countries.why_degraded()
+            if problems and problems != known:
+                log.error("events have no or old countries", extra={"fields": {"why": problems[0]}})
+            known = problems
+            await asyncio.sleep(_COUNTRIES_CHECKED_EVERY_S)
 
     async def _drain(self, server: Server, journal: Journal) -> None:
         """Answer the requests in flight, and seal the open segment."""

@@ -17,11 +17,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from etl import lake_copies, object_store
+from etl.channels.rules import Rules
 from etl.directory.entries import DirectoryUnavailable
 from etl.layout import DataFolderError, Layout
 from etl.log import compatibility
 from etl.log.series import SeriesFormatError
 from etl.trusted_clock import TrustedClock
+from service.collector.context.agents import Agents
 from service.collector.contract.contract import Contract
 from service.collector.contract.schemas import SchemaFileError
 from service.processes import choices, collector, database, limiters
@@ -113,10 +115,11 @@ def _collectors(
 ) -> Callable[[], _Bound]:
     options = choices.collector_options(settings)
     limiter = limiters.limiter(settings, shared.throttle)
+    agents = Agents(Rules.load())
 
     def bind_port() -> _Bound:
         port = bind("public", settings.host, settings.port)
-        start = CollectorStart(options, contract, limiter, counters, shared, port.sockets)
+        start = CollectorStart(options, contract, agents, limiter, counters, shared, port.sockets)
         names = enumerate(_collector_names(settings))
         run = partial(collector.run, start)
         specs = [ProcessSpec(name, partial(run, slot)) for slot, name in names]

@@ -107,6 +107,7 @@ def number(unit: str, least: float, most: float) -> Kind[float]:
 
 HOST = text(r"\S+", "a host name or address")
 PORT = integer(0, 65535)
+FILE = text(r"(.*\S.*)?", "the path of a file")
 SQL = text(r"(.*\S.*)?", "a SQL query as text")
 RATE = text(
     r"off|[1-9]\d{0,8}/(s|sec|second|min|minute|h|hour) burst [1-9]\d{0,8}",

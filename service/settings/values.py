@@ -64,6 +64,12 @@ class Settings:
         kinds.NETWORKS,
         "Proxies whose X-Forwarded-For is trusted: addresses or CIDR networks.",
     )
+    country_database: str = _setting(
+        "",
+        kinds.FILE,
+        "MMDB file with the countries of addresses, read again when it is replaced; if empty, "
+        "events have no country.",
+    )
     directory_url: str = _setting(
         "",
         kinds.DATABASE_URL,

@@ -9,8 +9,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+from etl.channels.rules import Rules
 from etl.directory.entries import DirectoryUnavailable, Tenant
 from service.collector.clock import Clock
+from service.collector.context.agents import Agents
+from service.collector.context.contexts import Contexts
+from service.collector.context.countries import NoCountries
 from service.collector.contract.contract import Contract
 from service.collector.directory.directory import MISS, Miss
 from service.collector.identifiers import us_of
@@ -43,6 +47,7 @@ SHOP = Tenant(17, UUID, "la-colmena", "La Colmena", "active")
 OTHER = Tenant(18, None, "el-faro", "El Faro", "active")
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36"
 CONTRACT = Contract.load()
+CONTEXTS = Contexts(Agents(Rules.load()), NoCountries())
 
 TRACK = {"tenant_id": "17", "type": "cart_add"}
 CONVERSION = {"tenant_slug": "la-colmena", "transaction_id": "T-1", "value": 10}
@@ -203,7 +208,7 @@ class Collector:
                 directory=directory,
                 verifier=Verifier(secrets, self.clock),
                 gates=gates,
-                events=EventStream(journal, self.clock, salts, bounds),
+                events=EventStream(journal, self.clock, salts, bounds, CONTEXTS),
                 rejected=RejectedStream(
                     journal, self.clock, budget, schema_version=CONTRACT.version
                 ),

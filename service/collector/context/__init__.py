@@ -1,1 +1,5 @@
-"""What an event knows of its visit: page, campaign, channel, device and country."""
+"""What an event knows of its visit: page, campaign, channel, device and country.
+
+It offers `contexts`, `agents`, `countries` and `redaction`. Of a referrer only the host is kept, of
+a click id only which one it is, and of an address and a user agent only what was derived from them.
+"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache, partial
@@ -12,8 +12,8 @@ from random import Random
 from service.collector import record
 from service.collector.bots import is_bot
 from service.collector.clock import Clock
-from service.collector.context.fields import fields_of
-from service.collector.contract.payload import Payload
+from service.collector.context.contexts import Contexts
+from service.collector.contract.payload import Payload, SentContext
 from service.collector.identifiers import iso_utc, uuid7
 from service.collector.intake.admission import Admitted
 from service.collector.intake.outcome import Owed, Reply, Unavailable
@@ -52,23 +52,33 @@ class Stored:
 
 @dataclass(slots=True)
 class _Receipt:
-    """The receipt of a submission; `visit` takes the id of a tenant."""
+    """The receipt of a submission.
+
+    `visit` takes the id of a tenant; `context` returns the fields of a context that was sent.
+    """
 
     received_us: int
     visit: Callable[[int], Visit]
+    context: Callable[[SentContext | None], Mapping[str, object]]
 
 
 class EventStream:
     """The events of one collector, on its event loop."""
 
     def __init__(
-        self, journal: Journal, clock: Clock, salts: DailySalts, bounds: TimeBounds
+        self,
+        journal: Journal,
+        clock: Clock,
+        salts: DailySalts,
+        bounds: TimeBounds,
+        contexts: Contexts,
     ) -> None:
         self._journal = journal
         self.clock_wait = journal.clock_wait
         self._clock = clock
         self._salts = salts
         self._bounds = bounds
+        self._contexts = contexts
         self._salt_due_s: float | None = None
         # Seeded in this process: forked processes with a common state would make the same ids.
         self._random_bits = Random().getrandbits  # noqa: S311 (unique is enough: no id is secret)
@@ -107,7 +117,7 @@ class EventStream:
         received_us = self._clock.now_us()
         salt = None if submission.wants_privacy else self._salt(received_us)
         visit = partial(_visit, submission, salt, iso_utc(received_us))
-        return _Receipt(received_us, visit)
+        return _Receipt(received_us, visit, partial(_context, self._contexts, submission))
 
     def _event(self, endpoint: str, admitted: Admitted, receipt: _Receipt) -> tuple[str, bytes]:
         """Return the id and the record of an event."""
@@ -120,7 +130,7 @@ class EventStream:
             event_id=event_id,
             occurred_us=self._occurred_us(payload, received_us),
             signed=admitted.signed,
-            context=fields_of(payload.context),
+            context=receipt.context(payload.context),
         )
         return event_id, line
 
@@ -153,6 +163,13 @@ def _visit(submission: Submission, salt: bytes | None, received_at: str, tenant_
     if salt is not None:
         visitor = visitor_id(salt, tenant_id, submission.ip, user_agent)
     return Visit(tenant_id, received_at, visitor, is_bot(user_agent))
+
+
+def _context(
+    contexts: Contexts, submission: Submission, sent: SentContext | None
+) -> Mapping[str, object]:
+    user_agent = submission.user_agent
+    return contexts.fields(sent, submission.ip, "" if is_bot(user_agent) else user_agent)
 
 
 def _unavailable(error: JournalFull | JournalBroken) -> Unavailable:

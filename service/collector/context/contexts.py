@@ -1,0 +1,72 @@
+"""The fields of a record that tell the context of an event. Those without a value are left out.
+
+All events of a visit share the query string and the referrer, and many visits a user agent: each
+of them is read once while it is among those seen last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from etl.channels.rules import Signs
+from service.collector.context import origin, text
+from service.collector.context.agents import Agents
+from service.collector.context.countries import Countries
+from service.collector.contract.payload import SentContext
+
+_CACHED_MAX = 2048
+_CACHED_CHARS_MAX = 1024
+
+
+class Contexts:
+    """The contexts of the events of one collector."""
+
+    def __init__(self, agents: Agents, countries: Countries) -> None:
+        self._agents = agents
+        self._rules = agents.rules
+        self._countries = countries
+        self._origin_once = lru_cache(maxsize=_CACHED_MAX)(self._origin)
+
+    def fields(
+        self, sent: SentContext | None, ip: str | None, user_agent: str
+    ) -> Mapping[str, object]:
+        """Return the fields of an event with this context, or without one; do not modify them.
+
+        `ip` and `user_agent` are the visitor's; None and "" if they are not known. Without a page
+        and an origin (events of servers) there is no channel.
+        """
+        agent = self._agents.of(user_agent)
+        country = self._countries.of(ip) if ip else None
+        if sent is None:
+            return {**agent.fields, "country": country} if country else agent.fields
+        fields: dict[str, object] = {}
+        if sent.path is not None and (path := text.path(sent.path)):
+            fields["path"] = path
+        query, referrer = sent.query or "", sent.referrer
+        if query or fields or referrer is not None:
+            if len(query) + len(referrer or "") <= _CACHED_CHARS_MAX:
+                found = self._origin_once(query, referrer, is_whatsapp=agent.is_whatsapp)
+            else:
+                found = self._origin(query, referrer, is_whatsapp=agent.is_whatsapp)
+            fields.update(found)
+        fields.update(agent.fields)
+        if country:
+            fields["country"] = country
+        return fields
+
+    def _origin(
+        self, query: str, referrer: str | None, *, is_whatsapp: bool
+    ) -> Mapping[str, object]:
+        """Return the fields of the origin of a visit.
+
+        `referrer` is None if no page linked to it, and "" if a page of the shop did.
+        """
+        found = origin.parameters(query)
+        host = origin.host(referrer) if referrer else None
+        if host:
+            found["referrer"] = host
+        channel = self._rules.channel(
+            Signs(**found), is_whatsapp=is_whatsapp, is_internal=referrer == ""
+        )
+        return {**found, "channel": channel, "channel_rules": self._rules.version}
