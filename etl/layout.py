@@ -6,6 +6,7 @@
 <data>/directory.lock                  held while that file is refreshed
 <data>/signing.json                    secrets with which tenants sign sales
 <data>/tokens.json, tokens.made        tokens of the private port; the mark that one was made
+<data>/goals.json                      filters of events that shops have named
 <data>/sessions.json                   signed-in browsers
 <data>/salts/<YYYY-MM-DD>              the salt of that day for visitor ids
 <data>/log/lock                        held while a series is claimed or recovered
@@ -83,6 +84,10 @@ class Layout:
     @property
     def tokens(self) -> Path:
         return self.root / "tokens.json"
+
+    @property
+    def goals(self) -> Path:
+        return self.root / "goals.json"
 
     @property
     def signing(self) -> Path:

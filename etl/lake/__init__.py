@@ -13,14 +13,20 @@ It offers
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
+from etl.goals import GoalError, GoalStore
 from etl.lake.live import view
 from etl.lake.opening import LakePlace, open_lake
 from etl.layout import Layout
 from etl.log.opening import open_store
+
+_GOALS = pa.schema([("tenant_id", "int64"), ("name", "string"), ("filters", "string")])
 
 
 def connect(
@@ -44,4 +50,17 @@ def connect(
     layout = Layout(folder.absolute())
     store = open_store(layout, log_url, lake_url)
     lake = open_lake(layout, LakePlace(lake_url, log_url=log_url))
-    return view.LiveView(folder, directory, limits, store, lake).connect(version=version)
+    con = view.LiveView(folder, directory, limits, store, lake).connect(version=version)
+    _view_goals(con, GoalStore(layout.goals))
+    return con
+
+
+def _view_goals(con: duckdb.DuckDBPyConnection, store: GoalStore) -> None:
+    """Make the view `goals`; without it, no report of the connection knows a goal."""
+    with suppress(GoalError):
+        rows = [
+            {"tenant_id": goal.tenant_id, "name": goal.name, "filters": json.dumps(goal.filters)}
+            for goal in store.all()
+        ]
+        con.register("listed_goals", pa.Table.from_pylist(rows, _GOALS))
+        con.execute("CREATE TEMP VIEW goals AS FROM listed_goals")

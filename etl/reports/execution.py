@@ -16,11 +16,11 @@ import duckdb
 
 from etl.lake.live.view import LiveView
 from etl.lake.period import ALWAYS
-from etl.reports import filters, inputs, limits
+from etl.reports import inputs, limits
 from etl.reports.catalogue import PARAMETER
 from etl.reports.question import TIMEOUT_S, ParsedQuestion, Question
 from etl.reports.result import Result
-from etl.reports.tenants import ShopsOfConnection
+from etl.reports.tenants import ShopsOfConnection, ShopsOfView
 
 
 def run(
@@ -44,13 +44,14 @@ def answer(view: LiveView, question: Question, *, version: int | None = None) ->
     `LiveView.connect` raise.
     """
     names = view.names()  # once, so that the tenant that is resolved is the tenant that is shown
-    asked = ParsedQuestion.parse(question, names)
+    asked = ParsedQuestion.parse(question, ShopsOfView(view, names))
+    version = asked.pinned(version)
     view.lock_down()
     now = datetime.now(UTC)
     period = asked.period(now) if version is None else ALWAYS
     con = view.connect(version=version, tenant=asked.tenant, names=names, period=period)
     with closing(con):
-        return _execute(con, asked, now)
+        return _execute(con, asked, now, version)
 
 
 def execute(
@@ -66,15 +67,17 @@ def execute(
     return _execute(con, asked, now or datetime.now(UTC))
 
 
-def _execute(con: duckdb.DuckDBPyConnection, asked: ParsedQuestion, now: datetime) -> Result:
+def _execute(
+    con: duckdb.DuckDBPyConnection, asked: ParsedQuestion, now: datetime, pinned: int | None = None
+) -> Result:
     values, report = dict(asked.values), asked.report
     version, tail_events = con.execute("SELECT version, tail_events FROM snapshot").fetchall()[0]
     with limits.interrupted_after(con, asked.timeout_s):
         inputs.register(con, report, values, asked.zone)
         if report.compares:
             values |= inputs.compared_span(con, values, asked.zone, now)
-        sql = filters.applied(report.sql, values)
-        named = set(PARAMETER.findall(sql))
-        bound = {name: value for name, value in values.items() if name in named}
-        table = con.sql(sql, params=bound).to_arrow_table()
-    return asked.result(table, values, version=version, tail_events=tail_events)
+        composed = asked.composed(values)
+        named = set(PARAMETER.findall(composed.sql))
+        bound = {name: value for name, value in composed.values.items() if name in named}
+        table = con.sql(composed.sql, params=bound).to_arrow_table()
+    return asked.result(table, values, version=version, tail_events=tail_events, pinned=pinned)

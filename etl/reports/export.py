@@ -17,8 +17,10 @@ import pyarrow as pa
 
 from etl.lake.live.view import LiveView
 from etl.lake.period import ALWAYS
-from etl.reports import filters, parameters, tenants, writers
+from etl.reports import composition, filters, goal_references, parameters, tenants, writers
 from etl.reports.catalogue import PARAMETER
+from etl.reports.composition import GoalFilters
+from etl.reports.tenants import ShopsOfView
 
 FORMATS = writers.FORMATS
 PARAMETERS: Mapping[str, object] = parameters.defaults(
@@ -71,7 +73,9 @@ class Export:
         format_, version = format_of(texts), parameters.version(texts.pop("version", None))
         texts.pop("format", None)
         names = self._view.names()
-        values, _ = tenants.parse(texts, PARAMETERS, names, reader_tenant=self._reader_tenant)
+        shops = ShopsOfView(self._view, names)
+        values, _ = tenants.parse(texts, PARAMETERS, shops, reader_tenant=self._reader_tenant)
+        goals = goal_references.resolve(values, shops)
         tenant = values["tenant"]
         self._view.lock_down()
         period = parameters.period(values) if version is None else ALWAYS
@@ -84,7 +88,7 @@ class Export:
         # A second call must not take a failure for an export without rows.
         with ExitStack() as on_failure:
             on_failure.callback(con.close)
-            reader = _query(con, values).to_arrow_reader(_ROWS_PER_PART)
+            reader = _query(con, values, goals).to_arrow_reader(_ROWS_PER_PART)
             self._parts = writers.parts(reader, format_)
             on_failure.pop_all()
         self._con = con
@@ -97,10 +101,12 @@ def format_of(texts: Mapping[str, str]) -> str:
 
 def schema(con: duckdb.DuckDBPyConnection) -> pa.Schema:
     """Return the columns of an export."""
-    return _query(con, PARAMETERS).limit(0).to_arrow_table().schema
+    return _query(con, PARAMETERS, {}).limit(0).to_arrow_table().schema
 
 
-def _query(con: duckdb.DuckDBPyConnection, values: Mapping[str, object]) -> duckdb.DuckDBPyRelation:
-    sql = filters.applied(_QUERY, values)
-    named = PARAMETER.findall(sql)
-    return con.sql(sql, params={name: values[name] for name in named})
+def _query(
+    con: duckdb.DuckDBPyConnection, values: Mapping[str, object], goals: GoalFilters
+) -> duckdb.DuckDBPyRelation:
+    composed = composition.compose(_QUERY, values, goals)
+    named = PARAMETER.findall(composed.sql)
+    return con.sql(composed.sql, params={name: composed.values[name] for name in named})

@@ -1,9 +1,9 @@
 """The dimensions of events, and the filters by which every report over events can be narrowed.
 
 A report reads `FROM selected(...) WHERE {filters}`. The place is filled with one condition per
-filter that has a value, and with `true` if none has one: a filter that is not asked for
-costs nothing, because it is not in the query. Conditions come from this allow-list; values are
-bound.
+filter that has a value, and with `true` if none has one (etl.reports.composition): a filter that is
+not asked for costs nothing, because it is not in the query. Conditions come from this allow-list;
+values are bound.
 """
 
 from __future__ import annotations
@@ -30,17 +30,22 @@ DIMENSIONS: Mapping[str, str] = {
     "country": "country",
 }
 """The name of a dimension -> SQL for its value, from the columns of an event."""
-NAMES = tuple(DIMENSIONS)
-"""The names of all filters."""
-_PLACE = "{filters}"
+NAMES = (*DIMENSIONS, "goal")
+"""The names of all filters; a goal stands for the filters that a shop has named."""
 
 
-def applied(sql: str, values: Mapping[str, object]) -> str:
-    """Return a query with its filters: those of `values` that are not None."""
-    return sql.replace(_PLACE, condition(values) or "true")
+def condition(values: Mapping[str, object], prefix: str = "") -> str:
+    """Return the condition of the dimensions that have a value; empty if none has one.
+
+    The parameter of a dimension is named by `prefix` and the dimension.
+    """
+    return " AND ".join(f"{DIMENSIONS[name]} = ${prefix}{name}" for name in _chosen(values))
 
 
-def condition(values: Mapping[str, object]) -> str:
-    """Return the condition of the filters that have a value; empty if none has one."""
-    chosen = [name for name in DIMENSIONS if values.get(name) is not None]
-    return " AND ".join(f"{DIMENSIONS[name]} = ${name}" for name in chosen)
+def bound(values: Mapping[str, object], prefix: str) -> dict[str, object]:
+    """Return the parameters of `condition`."""
+    return {f"{prefix}{name}": values[name] for name in _chosen(values)}
+
+
+def _chosen(values: Mapping[str, object]) -> list[str]:
+    return [name for name in DIMENSIONS if values.get(name) is not None]

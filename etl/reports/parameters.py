@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 from etl import zones
 from etl.lake.period import Period
-from etl.reports import filters
+from etl.reports import filters, measures, steps
+from etl.reports.cursor import CHARS_MAX, Cursor
 
 Value = TypeVar("Value")
 
@@ -25,7 +26,13 @@ TEXT_CHARS_MAX = 255
 ID_DIGITS_MAX = 16
 IDS_MAX = 200
 _VERSION_DIGITS_MAX = 15
-_DEFAULTS: Mapping[str, object] = {"interval": "day", "tz": "UTC", "bots": False, "limit": 50}
+_DEFAULTS: Mapping[str, object] = {
+    "interval": "day",
+    "tz": "UTC",
+    "bots": False,
+    "limit": 50,
+    "measure": "events",
+}
 
 
 class ParameterError(Exception):
@@ -112,6 +119,11 @@ def _parsers(zone: ZoneInfo) -> dict[str, Callable[[str], object]]:
         "endpoint": lambda text: _choice(text, ENDPOINTS),
         "product": _product,
         "shops": _ids,
+        "steps": _steps,
+        "within": steps.seconds,
+        "by": _text,
+        "measure": measures.parse,
+        "cursor": _cursor,
         "find": _text,
     }
 
@@ -149,6 +161,20 @@ def _text(text: str) -> str:
     if not 1 <= len(text) <= TEXT_CHARS_MAX:
         raise ValueError(f"takes a text of up to {TEXT_CHARS_MAX} characters.")
     return text
+
+
+def _steps(text: str) -> str:
+    return ",".join(step.text for step in steps.parse(text))
+
+
+def _cursor(text: str) -> str:
+    try:
+        if len(text) <= CHARS_MAX:
+            Cursor.parse(text)
+            return text
+    except ValueError:
+        pass
+    raise ValueError("takes the cursor of a result of the same question.")
 
 
 def _product(text: str) -> int:

@@ -11,8 +11,12 @@ import pyarrow as pa
 
 from etl.lake.period import Period
 from etl.plain import iso
-from etl.reports import catalogue, comparison, parameters, tenants
+from etl.reports import catalogue, comparison, composition, goal_references, parameters, tenants
+from etl.reports import cursor as cursors
 from etl.reports.catalogue import Report
+from etl.reports.composition import Composed, GoalFilters
+from etl.reports.cursor import Cursor
+from etl.reports.parameters import ParameterError
 from etl.reports.result import Result, labelled
 from etl.reports.tenants import Shops
 
@@ -36,13 +40,15 @@ class Question:
 class ParsedQuestion:
     """A question whose parameters are parsed and whose tenant is resolved and permitted.
 
-    `values`: the value of every parameter of the report; that of `tenant` is an id.
+    `values`: the value of every parameter of the report; that of `tenant` is an id. `goals`: the
+    filters of the goals that it names.
     """
 
     report: Report
     values: Mapping[str, object]
     zone: ZoneInfo
     timeout_s: float
+    goals: GoalFilters
 
     @classmethod
     def parse(cls, question: Question, shops: Shops) -> ParsedQuestion:
@@ -51,7 +57,39 @@ class ParsedQuestion:
         values, zone = tenants.parse(
             question.parameters, report.parameters, shops, reader_tenant=question.reader_tenant
         )
-        return cls(report, values, zone, question.timeout_s)
+        composition.check(report.sql, values)
+        goals = goal_references.resolve(values, shops)
+        asked = cls(report, values, zone, question.timeout_s, goals)
+        if asked.cursor and asked.cursor.question != asked.digest:
+            raise ParameterError({"cursor": ["belongs to another question; ask that one again."]})
+        return asked
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """The place after which the rows begin; None for the first page."""
+        text = self.values.get("cursor")
+        return None if text is None else Cursor.parse(str(text))
+
+    def pinned(self, version: int | None) -> int | None:
+        """Return the version to read: that of the question, else that of its cursor, or None.
+
+        Raises ParameterError if they differ.
+        """
+        if self.cursor is None or version == self.cursor.version:
+            return version
+        if version is not None:
+            raise ParameterError({"version": ["is not that of the cursor; leave it out."]})
+        return self.cursor.version
+
+    @property
+    def digest(self) -> str:
+        """A digest of the question, the same for all of its pages."""
+        return cursors.digest({**self.values, "report": self.report.name, "goals": self.goals})
+
+    def composed(self, values: Mapping[str, object]) -> Composed:
+        """Return the report's SQL; `values`: those of its parameters, and of what it reads."""
+        after = self.cursor.bound() if self.cursor else cursors.NOWHERE
+        return composition.compose(self.report.sql, {**values, **after}, self.goals)
 
     def period(self, now: datetime) -> Period:
         """Return the period whose rows the report reads, and the one that it compares with."""
@@ -74,11 +112,27 @@ class ParsedQuestion:
         *,
         version: int | None,
         tail_events: int,
+        pinned: int | None = None,
     ) -> Result:
-        """Return the rows as a result; `values`: the parameters that the SQL was run with."""
+        """Return the rows as a result; `values`: the parameters that the SQL was run with.
+
+        `pinned`: the version that the next page must be of; None for the live view.
+        """
         parsed = {
             name: iso(value) if isinstance(value, datetime) else value
             for name, value in values.items()
         }
-        rows = labelled(table, self.zone.key)
-        return Result(self.report.name, parsed, rows, version, tail_events, self.zone)
+        rows, following = labelled(table, self.zone.key), None
+        limit = self.values.get("limit")
+        if self.has_pages and isinstance(limit, int) and len(rows) > limit:
+            rows = rows.slice(0, limit)
+            last = rows.slice(limit - 1).to_pylist()[0]
+            following = cursors.after(self.digest, pinned, last).text()
+        return Result(
+            self.report.name, parsed, rows, version, tail_events, self.zone, cursor=following
+        )
+
+    @property
+    def has_pages(self) -> bool:
+        """Whether the SQL returns one row too many if there is another page."""
+        return "cursor" in self.values

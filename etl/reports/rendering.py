@@ -49,13 +49,18 @@ def to_bytes(result: Result, format_: str) -> bytes:
 
 
 def to_json(result: Result) -> bytes:
-    """Return {"report", "parameters", "rows": [...], "snapshot": {"version", "tail_events"}}."""
+    """Return {"report", "parameters", "rows": [...], "snapshot": {"version", "tail_events"}}.
+
+    A report with pages also has "cursor".
+    """
     rows = json_rows(result.rows)
+    following = {"cursor": result.cursor} if "cursor" in result.parameters else {}
     return orjson.dumps(
         {
             "report": result.report,
             "parameters": result.parameters,
             "rows": rows,
+            **following,
             "snapshot": {"version": result.version, "tail_events": result.tail_events},
         }
     )

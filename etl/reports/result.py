@@ -15,8 +15,9 @@ class Result:
 
     `parameters` are the parsed values, as JSON types. `version` is that of the lake; `tail_events`
     counts the events read from the log. Times are in `zone`. `language` is that of the
-    only shop that a notebook's report is about. `table` holds only the zone's name, so its readers
-    apply their own zone files; `rows` hold the offsets of the package `tzdata`.
+    only shop that a notebook's report is about. `cursor` is the place of the next page; None if
+    there is none. `table` holds only the zone's name, so its readers apply their own zone files;
+    `rows` hold the offsets of the package `tzdata`.
     """
 
     report: str
@@ -26,6 +27,7 @@ class Result:
     tail_events: int
     zone: tzinfo = UTC
     language: str | None = None
+    cursor: str | None = None
 
     @property
     def rows(self) -> list[dict[str, object]]:

@@ -5,13 +5,19 @@ A question about one tenant is in that tenant's time zone, unless it names anoth
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import duckdb
 
+from etl.goals import Goal, GoalError, GoalStore
 from etl.lake.duck import one_value, quoted
+from etl.lake.errors import LakeError
+from etl.lake.live.names import Names
+from etl.lake.live.view import LiveView
+from etl.layout import Layout
 from etl.reports import parameters
 from etl.reports.parameters import ParameterError, is_id
 
@@ -24,6 +30,9 @@ class Shops(Protocol):
 
     def timezone_of(self, tenant: int) -> str | None:
         """Return the time zone of a tenant; None if it has none."""
+
+    def goals_of(self, tenant: int) -> Mapping[str, Goal]:
+        """Return the goals of a tenant by name. Raises LakeError if they cannot be read."""
 
 
 class TenantForbidden(Exception):
@@ -89,6 +98,21 @@ def _tenant_id(text: object, tenant_of: Callable[[str], int | None]) -> int | No
     return tenant
 
 
+class ShopsOfView:
+    """The shops of a live view: names of one moment, and the goals in its data folder."""
+
+    def __init__(self, view: LiveView, names: Names) -> None:
+        self.tenant_of, self.timezone_of = names.tenant_of, names.timezone_of
+        self._store = GoalStore(Layout(view.data).goals)
+
+    def goals_of(self, tenant: int) -> Mapping[str, Goal]:
+        """See Shops.goals_of."""
+        try:
+            return self._store.of_tenant(tenant)
+        except GoalError as error:
+            raise LakeError(str(error)) from error
+
+
 class ShopsOfConnection:
     """The shops of a live connection."""
 
@@ -112,3 +136,12 @@ class ShopsOfConnection:
     def _preference(self, column: str, tenant: int) -> str | None:
         text = one_value(self._con, f"SELECT {column} FROM tenants WHERE id = {tenant} LIMIT 1")
         return text if isinstance(text, str) else None
+
+    def goals_of(self, tenant: int) -> Mapping[str, Goal]:
+        """See Shops.goals_of; none if the connection has no relation `goals`."""
+        try:
+            query = f"SELECT name, filters FROM goals WHERE tenant_id = {tenant}"
+            listed = self._con.execute(query).fetchall()
+        except duckdb.CatalogException:
+            return {}
+        return {name: Goal(tenant, name, json.loads(filters)) for name, filters in listed}

@@ -73,7 +73,7 @@ def run(
     copied_segments = sum(map(len, segments.sealed_everywhere(target.log).values()))
     snapshots = [_copy_table(target, snapshot) for snapshot in pinned]
     _copy_directory(source, target)
-    for path in (source.tokens, source.tokens_made, source.signing):
+    for path in (source.tokens, source.tokens_made, source.signing, source.goals):
         if path.exists():
             shutil.copy2(path, target.root)
     paths = [path for path in target.root.rglob("*") if path.is_file()]

@@ -12,6 +12,7 @@ from service.cli import (
     ship,
     erase,
     directory,
+    goal,
     tenant,
     token,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "demo",
     "directory",
     "erase",
+    "goal",
     "lake",
     "replay",
     "report",

@@ -53,6 +53,13 @@ def types(incomplete: str) -> list[str]:
     return _begin_with(incomplete, sorted(values))
 
 
+def measures(incomplete: str) -> list[str]:
+    """Complete a measure of the report breakdown."""
+    from etl.reports.measures import MEASURES  # noqa: PLC0415  (as above)
+
+    return _begin_with(incomplete, MEASURES)
+
+
 def zones(incomplete: str) -> list[str]:
     """Complete a time zone."""
     return _begin_with(incomplete, sorted(zoneinfo.available_timezones()))

@@ -12,7 +12,7 @@ import typer
 from service.cli import completion, filter_options
 from service.cli.application import Config, Data, app
 from service.cli.context import live_view, open_data
-from service.cli.output import fail, print_bytes, print_table, spinner
+from service.cli.output import fail, print_bytes, print_table, spinner, warn
 from service.cli.report_engines import Engine
 from service.settings import Settings
 
@@ -70,6 +70,23 @@ def report(
     browser: filter_options.Browser = None,
     os: filter_options.Os = None,
     country: filter_options.Country = None,
+    goal: Annotated[str | None, typer.Option(help="Name of a goal of the shop.")] = None,
+    steps: Annotated[
+        str | None, typer.Option(help="Steps of a funnel: view,cart_add:product=7,goal:NAME.")
+    ] = None,
+    within: Annotated[
+        str | None, typer.Option(help="Time for all steps, such as 30m or 24h.")
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Dimensions of a breakdown, such as channel,device.")
+    ] = None,
+    measure: Annotated[
+        str | None,
+        typer.Option(help="What a breakdown measures.", autocompletion=completion.measures),
+    ] = None,
+    cursor: Annotated[
+        str | None, typer.Option(help="The next rows: as the page before printed it.")
+    ] = None,
     shops: Annotated[
         str | None, typer.Option(help="Ids of tenants, commas between them.", metavar="IDS")
     ] = None,
@@ -120,6 +137,12 @@ def report(
         "browser": browser,
         "os": os,
         "country": country,
+        "goal": goal,
+        "steps": steps,
+        "within": within,
+        "by": by,
+        "measure": measure,
+        "cursor": cursor,
         "shops": shops,
         "find": find,
     }
@@ -164,6 +187,8 @@ def _result(loaded: Settings, name: str, parameters: Mapping[str, str], engine: 
 def _print_result(result: Result, form: str, output: Path | None) -> None:
     from etl.reports import rendering  # noqa: PLC0415
 
+    if result.cursor is not None and form != "json":
+        warn(f"there are more rows: --cursor {result.cursor}")
     if form == "table":
         print_table(result.report, result.table.column_names, result.rows)
         return

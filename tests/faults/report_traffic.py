@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import calendar_reference as calendar
-from report_reference import DAY, TYPES, Question, Record
+from report_reference import DAY, DIMENSIONS, MEASURED, TYPES, Question, Record
 
 # Changes of the clocks at midnight, of half an hour, skipped days and months of two lengths; zones
 # east and west of UTC.
@@ -52,6 +52,15 @@ CONTEXTS: dict[str, tuple[str, ...]] = {
     "country": ("HN", "ES"),
 }
 """Values of the context of an event."""
+STEPS = (
+    "view",
+    "contact",
+    "cart_add",
+    "cart_add:product=7",
+    "view:path=/zapatos",
+    "contact:product=7:path=/",
+    "purchase",
+)
 _SOURCES = (None, "instagram", "", "a,b")
 _BODIES: list[tuple[str, str, int | None]] = [
     ("track", '{"tenant_id":"042","type":"x"}', 42),
@@ -181,7 +190,16 @@ class Traffic:
             "source": choose(("instagram", "direct", "b.example")),
         }
         chosen = [name for name in filters if self._random.random() < 0.07]
-        return replace(asked, **{name: filters[name] for name in chosen})
+        asked = replace(asked, **{name: filters[name] for name in chosen})
+        steps = [choose(STEPS) for _ in range(choose((2, 2, 3, 4, 8)))]
+        by = self._random.sample(sorted(DIMENSIONS), choose((1, 2)))
+        return replace(
+            asked,
+            steps=choose((None, ",".join(steps))),
+            within=choose((None, "30m", "1d")),
+            by=choose((None, ",".join(by))),
+            measure=choose(sorted(MEASURED)),
+        )
 
 
 def line(record: Record) -> bytes:
@@ -210,6 +228,10 @@ def asked_of(question: Question, parameters: set[str]) -> dict[str, str]:
         "type": question.type,
         "product": question.product and str(question.product),
         "source": question.source,
+        "steps": question.steps,
+        "within": question.steps and question.within,
+        "by": question.by,
+        "measure": question.measure,
         **{name: getattr(question, name) for name in CONTEXTS},
     }
     return {name: text for name, text in texts.items() if text and name in parameters}

@@ -58,6 +58,10 @@ class Question:
     type: str | None = None
     product: int | None = None
     source: str | None = None
+    steps: str | None = None
+    within: str | None = None
+    by: str | None = None
+    measure: str = "events"
     path: str | None = None
     referrer: str | None = None
     utm_source: str | None = None
@@ -284,11 +288,99 @@ def _bucket(one: Record, asked: Question) -> datetime:
 
 def funnel(events: list[Record], asked: Question, _: Shops) -> list[Row]:
     chosen = _chosen(events, asked)
+    if asked.steps:
+        return _ordered_steps(chosen, asked.steps.split(","), asked.within)
     rows = []
     for step, types in STEPS.items():
         taken = [one for one in chosen if one["type"] in types]
         rows.append({"step": step, "visitors": visitors(taken), "events": len(taken)})
     return rows
+
+
+WITHIN = {None: timedelta.max, "30m": timedelta(minutes=30), "1d": timedelta(days=1)}
+
+
+def _ordered_steps(chosen: list[Record], steps: list[str], within: str | None) -> list[Row]:
+    """Every way of every visitor: from each event of the first step to events that follow."""
+    reached: list[set[str]] = [set() for _ in steps]
+    for visitor, of_it in grouped(chosen, _visitor).items():
+        in_order = sorted(of_it, key=_order) if visitor else []
+        ways = [(one["occurred_at"], index) for index, one in enumerate(in_order)]
+        ways = [way for way in ways if _takes(in_order[way[1]], steps[0])]
+        for number, step in enumerate(steps):
+            if number:
+                ways = [
+                    (began_at, later)
+                    for began_at, index in ways
+                    for later in range(index + 1, len(in_order))
+                    if _takes(in_order[later], step)
+                    and in_order[later]["occurred_at"] - began_at <= WITHIN[within]
+                ]
+                ways = list(set(ways))
+            if ways:
+                reached[number].add(visitor)
+    return [
+        {
+            "step": step,
+            "visitors": len(reached[number]),
+            "events": sum(_takes(one, step) for one in chosen),
+        }
+        for number, step in enumerate(steps)
+    ]
+
+
+def _takes(one: Record, step: str) -> bool:
+    type_, *narrowed = step.split(":")
+    return (one["type"] in CONTACTS if type_ == "contact" else one["type"] == type_) and all(
+        str(DIMENSIONS[name](one)) == value
+        for name, value in (each.split("=") for each in narrowed)
+    )
+
+
+def breakdown(events: list[Record], asked: Question, _: Shops) -> list[Row]:
+    of_event = visits(events, asked)
+    names = (asked.by or "type").split(",")
+    is_value = asked.measure == "value"
+    counted = [one for one in _chosen(events, asked) if MEASURED[asked.measure](one)]
+    rows = []
+    for (first, second, currency), chosen in grouped(
+        counted,
+        lambda one: (
+            _key(one, names[0]),
+            _key(one, names[1]) if len(names) > 1 else None,
+            one["currency"] if is_value else None,
+        ),
+    ).items():
+        amount = {
+            "visitors": lambda of_it=chosen: visitors(of_it),
+            "visits": lambda of_it=chosen: len({of_event[id(one)] for one in of_it}),
+            "value": lambda of_it=chosen: _sum(of_it),
+        }.get(asked.measure, lambda of_it=chosen: len(of_it))()
+        rows.append({"key": first, "key_2": second, "amount": amount, "currency": currency})
+    rows.sort(
+        key=lambda row: (
+            -row["amount"],
+            *(_nulls_last(row[name]) for name in ("key", "key_2", "currency")),
+        )
+    )
+    return rows[: asked.limit]
+
+
+def _key(one: Record, name: str) -> str | None:
+    value = DIMENSIONS[name](one)
+    return None if value is None else str(value)
+
+
+MEASURED: dict[str, Callable[[Record], bool]] = {
+    "events": lambda one: True,
+    "visitors": lambda one: bool(_visitor(one)),
+    "visits": lambda one: bool(_visitor(one)),
+    "views": lambda one: one["type"] == "view",
+    "contacts": lambda one: one["type"] in CONTACTS,
+    "cart_adds": lambda one: one["type"] == "cart_add",
+    "transactions": is_sale,
+    "value": is_sale,
+}
 
 
 def revenue(events: list[Record], asked: Question, _: Shops) -> list[Row]:
@@ -633,6 +725,7 @@ def shops_report(_: list[Record], asked: Question, shops: Shops) -> list[Row]:
 REPORTS: dict[str, Callable[[list[Record], Question, Shops], list[Row]]] = {
     "abandoned-carts": abandoned_carts,
     "activity": activity,
+    "breakdown": breakdown,
     "browsers": _by_dimension("browser"),
     "campaigns": campaigns,
     "channels": _by_dimension("channel"),

@@ -95,6 +95,10 @@ FROM begun;
 -- A visit of one event, a view.
 CREATE OR REPLACE TEMP MACRO is_bounce(events, views) AS events = 1 AND views = 1;
 
+-- An event by which a visitor gets in touch with the shop.
+CREATE OR REPLACE TEMP MACRO is_contact(type) AS
+    type IN ('whatsapp_click', 'call', 'call_click', 'maps_click', 'location_view');
+
 -- The sum of the counts for which a condition holds.
 CREATE OR REPLACE TEMP MACRO total(counts, condition) AS
     coalesce(sum(counts) FILTER (condition), 0)::BIGINT;

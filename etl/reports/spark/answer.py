@@ -18,6 +18,7 @@ from etl.reports import clock_table, columns, comparison
 from etl.reports.question import ParsedQuestion, Question
 from etl.reports.result import Result
 from etl.reports.spark import relations, transpile
+from etl.reports.tenants import ShopsOfView
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -50,8 +51,9 @@ def answer(
     what opening the session raises.
     """
     names = view.names()
-    asked = ParsedQuestion.parse(question, names)
+    asked = ParsedQuestion.parse(question, ShopsOfView(view, names))
     transpile.check(asked.report)
+    version = asked.pinned(version)
     newest = view.lake.load(EVENTS, version)
     period = asked.period(datetime.now(UTC))
     if newest.watermark(SIGNED) or asked.report.compares:
@@ -75,10 +77,10 @@ def _answer(spark: SparkSession, asked: ParsedQuestion, names: Names, events: Sn
         relations.view_table(spark, "clock", clock)
     if asked.report.compares:
         values |= _compared_span(spark, events, asked)
-    statement = transpile.statement_of(asked.report, values)
+    statement = transpile.statement_of(asked.report, asked.composed(values))
     rows = spark.sql(statement.sql, args=dict(statement.parameters)).toArrow()
     table = rows.cast(columns.of_report(asked.report.name))
-    return asked.result(table, values, version=events.version, tail_events=0)
+    return asked.result(table, values, version=events.version, tail_events=0, pinned=events.version)
 
 
 def _compared_span(

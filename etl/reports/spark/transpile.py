@@ -15,8 +15,9 @@ import sqlglot
 from sqlglot import ErrorLevel, exp
 from sqlglot.errors import SqlglotError
 
-from etl.reports import filters
+from etl.reports import composition
 from etl.reports.catalogue import PARAMETER, Report
+from etl.reports.composition import Composed
 from etl.reports.spark import macros
 
 RELATIONS = frozenset({"events", "tenants", "products", "clock"})
@@ -49,14 +50,15 @@ class Statement:
 
 def check(report: Report) -> None:
     """Raise NotOnSpark unless Spark can answer a report."""
-    statement_of(report, dict.fromkeys(PARAMETER.findall(report.sql)))
+    nothing = dict.fromkeys(PARAMETER.findall(report.sql))
+    statement_of(report, composition.compose(report.sql, nothing | dict(report.parameters), {}))
 
 
-def statement_of(report: Report, values: Mapping[str, object]) -> Statement:
-    """Return a report's SQL for Spark; `values`: those of its parameters. Raises NotOnSpark."""
+def statement_of(report: Report, composed: Composed) -> Statement:
+    """Return a report's SQL, as composed for a question, for Spark. Raises NotOnSpark."""
+    values = composed.values
     try:
-        sql = filters.applied(report.sql, values)
-        tree = _parsed(PARAMETER.sub(rf"${_PREFIX}\1", sql))
+        tree = _parsed(PARAMETER.sub(rf"${_PREFIX}\1", composed.sql))
         _refuse_relations(report, tree)
         bound = tree.transform(_bound, values)
         sql = _generated(bound)

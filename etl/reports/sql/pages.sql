@@ -4,14 +4,16 @@
 -- visits with an event that the filters choose. Transactions are sales sent to the conversion
 -- endpoint from the page; events without a path are left out.
 -- parameters: tenant, from, to, bots, limit, filters
-WITH visited AS (
+WITH visits AS (
+    SELECT visitor, slot, visit FROM visits_of($tenant, $from, $to, $bots)
+),
+visited AS (
     SELECT visit,
            arg_min(path_of(path, metadata), (occurred_at, received_at, seq)) AS entry,
            arg_max(path_of(path, metadata), (occurred_at, received_at, seq)) AS exit,
            is_bounce(count(*), count(*) FILTER (type = 'view')) AS bounced
     FROM selected($tenant, $from, $to, $bots)
-    JOIN visits_of($tenant, $from, $to, $bots)
-        ON visitor = visitor_of(visitor_id) AND slot = slot_of(occurred_at)
+    JOIN visits ON visitor = visitor_of(visitor_id) AND slot = slot_of(occurred_at)
     GROUP BY visit
 ),
 counted AS (
@@ -27,7 +29,7 @@ counted AS (
 walked AS (
     SELECT page, visitor, visit, sum(events) AS events, sum(views) AS views,
            sum(transactions) AS transactions
-    FROM counted LEFT JOIN visits_of($tenant, $from, $to, $bots) USING (visitor, slot)
+    FROM counted LEFT JOIN visits USING (visitor, slot)
     GROUP BY page, visitor, visit
 )
 SELECT

@@ -15,6 +15,7 @@ from service.web.private.handler import PrivateHandler
 from service.web.private.metrics import WarehouseMetrics
 from service.web.private.report_handlers import (
     ExportHandler,
+    GoalListHandler,
     ReportHandler,
     ReportListHandler,
     SqlHandler,
@@ -40,6 +41,7 @@ def make_app(
             *dashboard.routes(access),
             web.url(r"/api/v1/reports/?", ReportListHandler, private),
             web.url(r"/api/v1/reports/([^/]+)", ReportHandler, questions | measured),
+            web.url(r"/api/v1/goals", GoalListHandler, questions),
             web.url(r"/api/v1/sql", SqlHandler, questions),
             web.url(r"/api/v1/export/events", ExportHandler, questions),
             web.url(r"/healthz", HealthHandler),

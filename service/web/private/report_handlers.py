@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing
+from dataclasses import asdict
 
 import orjson
 from tornado.iostream import StreamClosedError
 
 from etl import reports
 from etl.directory.entries import DirectoryUnavailable
+from etl.goals import GoalError
 from etl.lake.errors import LakeError, VersionNotFound
 from etl.reports import ReportTimeout, TenantForbidden, UnknownReport, export, sandbox
 from etl.reports.charts import NoChart
@@ -51,6 +53,8 @@ class QuestionHandler(PrivateHandler):
     def send(self, rendered: Rendered) -> None:
         """Send a rendered response and end the request."""
         self.set_header("Content-Type", rendered.content_type)
+        if rendered.cursor is not None:
+            self.set_header("X-Next-Cursor", rendered.cursor)
         self.finish(rendered.body)
 
     def send_question_error(self, error: Exception) -> None:
@@ -109,6 +113,21 @@ class ReportListHandler(PrivateHandler):
                 ]
             },
         )
+
+    head = get
+
+
+class GoalListHandler(QuestionHandler):
+    """GET /api/v1/goals: the goals of the reader's shop; those of all shops for administrators."""
+
+    async def get(self) -> None:
+        try:
+            listed = await asyncio.to_thread(self.pool.goals.all)
+        except GoalError as error:
+            self._fail_for_now(503, self._explain(error))
+            return
+        theirs = [goal for goal in listed if self.reader.tenant_id in (None, goal.tenant_id)]
+        self.respond(200, {"goals": [asdict(goal) for goal in theirs]})
 
     head = get
 

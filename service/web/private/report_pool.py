@@ -17,7 +17,9 @@ from typing import TypeVar
 import orjson
 
 from etl import reports
+from etl.goals import GoalStore
 from etl.lake.live.view import LiveView
+from etl.layout import Layout
 from etl.reports import Question, charts, parameters, rendering
 from etl.reports.export import Export
 from etl.reports.sandbox import Sandbox
@@ -32,10 +34,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A response's body and media type."""
+    """A response's body and media type, and the cursor of the next page, if there is one."""
 
     content_type: str
     body: bytes
+    cursor: str | None = None
 
 
 @dataclass(slots=True)
@@ -50,6 +53,11 @@ class ReportPool:
 
     def __post_init__(self) -> None:
         self._sandbox = Sandbox(self.view, self.timeout_s)
+
+    @property
+    def goals(self) -> GoalStore:
+        """The goals that shops have named."""
+        return GoalStore(Layout(self.view.data).goals)
 
     @property
     def pending(self) -> int:
@@ -123,4 +131,5 @@ class ReportPool:
         result = reports.answer(self.view, question, version=version)
         if format_ == _CHART:
             return Rendered("application/json", orjson.dumps(charts.spec(result)))
-        return Rendered(rendering.FORMATS[format_], rendering.to_bytes(result, format_))
+        content = rendering.to_bytes(result, format_)
+        return Rendered(rendering.FORMATS[format_], content, result.cursor)

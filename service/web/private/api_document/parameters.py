@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from etl.reports import parameters
+from etl.reports import measures, parameters
+from etl.reports.cursor import CHARS_MAX
 from service.web.openapi.schemas import Json
 
 _MOMENT: Json = {
@@ -61,6 +62,24 @@ _PARAMETERS: Mapping[str, tuple[Json, str]] = {
     "browser": (_TEXT, "Only events of this browser."),
     "os": (_TEXT, "Only events of this operating system."),
     "country": (_TEXT, "Only events from this country: two letters, such as `HN`."),
+    "goal": (_TEXT, "Only events of this goal of the shop: `GET /api/v1/goals` lists them."),
+    "steps": (
+        {**_TEXT, "maxLength": 1000, "examples": ["view,cart_add:product=7,purchase"]},
+        "Ordered steps: types of events, each with `:product=ID` and `:path=/x`, or `goal:NAME`.",
+    ),
+    "within": (
+        {"type": "string", "pattern": "^[1-9][0-9]{0,7}[smhd]$", "examples": ["30m"]},
+        "Time from the first step to the last.",
+    ),
+    "by": (_TEXT, "Dimensions, which are names of filters, with a comma between two."),
+    "measure": (
+        {**_TEXT, "default": "events", "examples": list(measures.MEASURES)},
+        "What is measured; `goal:NAME` counts the events of a goal.",
+    ),
+    "cursor": (
+        {**_TEXT, "maxLength": CHARS_MAX},
+        "The next rows: `cursor`, or the header `X-Next-Cursor`, of the result before.",
+    ),
     "shops": (
         {
             "type": "string",

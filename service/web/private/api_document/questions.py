@@ -17,6 +17,10 @@ from service.web.private.api_document.parts import (
 )
 
 _CHART = "vega-lite"
+_CURSOR: Json = {
+    "type": ["string", "null"],
+    "description": "For the next rows; null if there are no more.",
+}
 _BINARY: Json = {"type": "string", "format": "binary"}
 
 
@@ -25,6 +29,7 @@ def question_paths() -> Json:
     return {
         "/api/v1/reports": {"get": _list()},
         **{f"/api/v1/reports/{name}": {"get": _report(name)} for name in reports.names()},
+        "/api/v1/goals": {"get": _goals()},
         "/api/v1/export/events": {"get": _export()},
         "/api/v1/sql": {"post": _sql()},
     }
@@ -46,6 +51,17 @@ def _list() -> Json:
     )
 
 
+def _goals() -> Json:
+    texts = {"type": "object", "additionalProperties": TEXT}
+    goal = object_of({"tenant_id": {"type": "integer"}, "name": TEXT, "filters": texts})
+    body = object_of({"goals": {"type": "array", "items": goal}})
+    return reader_operation(
+        "goals",
+        "List the goals of the reader's shop; for administrators those of all shops.",
+        {200: response("The goals.", {JSON: body})},
+    )
+
+
 def _report(name: str) -> Json:
     report = reports.load(name)
     rows = {"type": "array", "items": ref(row_name(name))}
@@ -63,6 +79,7 @@ def _report(name: str) -> Json:
             "report": {"const": name},
             "parameters": {"type": "object", "description": "As parsed."},
             "rows": rows,
+            **({"cursor": _CURSOR} if "cursor" in report.parameters else {}),
             "snapshot": snapshot,
         }
     )

@@ -351,10 +351,13 @@ def test_a_reports_parameters_are_flags(cli: Cli, shop: Shop) -> None:
         "type": "call",
     }
     assert [row["events"] for row in answer["rows"]] == [2]
+    cli("goal", "add", "1", "a goal", "--type", "call", "--data", shop.data)
     texts = {name: f"a {name}" for name in filters.NAMES}
     texts |= {"endpoint": "track", "product": "7"}
     flags = [word for name, text in texts.items() for word in (f"--{name.replace('_', '-')}", text)]
-    answer = cli("report", "revenue", *flags, "--json", "--data", str(shop.data)).json
+    answer = cli(
+        "report", "revenue", "--tenant", "1", *flags, "--json", "--data", str(shop.data)
+    ).json
     assert {name: answer["parameters"][name] for name in texts} == texts | {"product": 7}
     flags = ["--find", "colmena", "--shops", "1,2", "--limit", "5", "--json"]
     answer = cli("report", "shops", *flags, "--data", str(shop.data)).json

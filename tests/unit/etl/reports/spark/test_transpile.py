@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from etl import reports
+from etl.reports import composition
 from etl.reports.catalogue import Report
+from etl.reports.composition import Composed
 from etl.reports.spark import NotOnSpark, transpile
 
 REFUSED = {
@@ -17,7 +19,13 @@ ALL = dict.fromkeys(("tenant", "from", "to"))
 
 def sql_of(text: str, **values: object) -> str:
     """A query of a report, transpiled."""
-    return transpile.statement_of(Report("made-up", "", {}, text), values).sql
+    return transpile.statement_of(Report("made-up", "", {}, text), Composed(text, values)).sql
+
+
+def statement(name: str, values: dict[str, object]) -> transpile.Statement:
+    """The statement of a report."""
+    report = reports.load(name)
+    return transpile.statement_of(report, composition.compose(report.sql, values, {}))
 
 
 def refusal_of(name: str) -> str | None:
@@ -41,7 +49,7 @@ def test_spark_answers_every_report_but_two() -> None:
 def test_the_macros_are_expanded() -> None:
     """Also those within others, and what was not asked for is NULL."""
     asked = ALL | {"bots": False, "tenant": 7}
-    sql = transpile.statement_of(reports.load("revenue"), asked).sql
+    sql = statement("revenue", asked).sql
     assert sql.startswith(
         "SELECT currency, COUNT(*) AS transactions, SUM(value) AS value "
         "FROM (SELECT * FROM events WHERE (7 IS NULL OR tenant_id = 7) AND ((NULL IS NULL OR ("
@@ -69,10 +77,10 @@ def test_times_are_moments() -> None:
 def test_texts_are_bound() -> None:
     """No text is in the SQL, whatever its quotes are."""
     asked = ALL | {"bots": True, "type": "view' OR 'a' = 'a", "source": "\\"}
-    statement = transpile.statement_of(reports.load("revenue"), asked)
-    assert statement.parameters == {"asked_type": asked["type"], "asked_source": asked["source"]}
-    assert ":asked_type" in statement.sql
-    assert "OR 'a'" not in statement.sql
+    asked_for = statement("revenue", asked)
+    assert asked_for.parameters == {"asked_type": asked["type"], "asked_source": asked["source"]}
+    assert ":asked_type" in asked_for.sql
+    assert "OR 'a'" not in asked_for.sql
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import io
 import json
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from tornado.web import Application
 from etl import reports
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import DirectoryUnavailable, Tenant
+from etl.goals import Goal, GoalStore
 from etl.lake.errors import LakeError
 from etl.lake.live.view import LiveView
 from etl.reports import ReportTimeout, catalogue
@@ -95,7 +98,57 @@ def answer_of(response: HTTPResponse) -> dict[str, Any]:
     return found
 
 
+# -- goals ------------------------------------------------------------------------------------
+
+
+async def test_goals_are_listed_for_their_shop(get: Get, data: Path) -> None:
+    """An administrator sees all, a shop's token its own, and nobody more."""
+    store = GoalStore(data / "goals.json")
+    sold, called = Goal(1, "sold", {"type": "purchase"}), Goal(2, "called", {"type": "call"})
+    store.add(sold)
+    store.add(called)
+    now = datetime(2026, 11, 30, tzinfo=UTC)
+    tokens = TokenStore(data / "tokens.json")
+    try:
+        for tenant_id, goals in ((None, [sold, called]), (1, [sold]), (2, [called]), (3, [])):
+            text, _ = tokens.create(tenant_id=tenant_id, expires_at=None, now=now)
+            response = await get("/api/v1/goals", Authorization=f"Bearer {text}")
+            assert response.code == 200
+            assert answer_of(response) == {"goals": [asdict(goal) for goal in goals]}
+        assert (await get("/api/v1/goals")).code == 401
+    finally:
+        for name in ("tokens.json", "tokens.made", "goals.json"):
+            (data / name).unlink()
+
+
+async def test_goals_that_cannot_be_read(get: Get, data: Path) -> None:
+    """Only the administrator is told the path; reports without a goal go on."""
+    (data / "goals.json").write_text("{")
+    try:
+        response = await get("/api/v1/goals")
+        assert response.code == 503
+        assert "goals.json" in answer_of(response)["message"]
+        assert (await get(f"{PATH}/summary?tenant=1&goal=sold")).code == 503
+        assert (await get(f"{PATH}/summary?tenant=1")).code == 200
+    finally:
+        (data / "goals.json").unlink()
+
+
 # -- reports ----------------------------------------------------------------------------------
+
+
+async def test_a_long_report_has_pages(get: Get) -> None:
+    """By a cursor in JSON, and a header in every format; none after the last."""
+    first = await get(f"{PATH}/breakdown?limit=1")
+    cursor = answer_of(first)["cursor"]
+    assert first.headers["X-Next-Cursor"] == cursor
+    as_csv = await get(f"{PATH}/breakdown?limit=1&format=csv")
+    assert as_csv.headers["X-Next-Cursor"] == cursor
+    last = await get(f"{PATH}/breakdown?limit=1&cursor={cursor}")
+    assert answer_of(last)["cursor"] is None
+    assert "X-Next-Cursor" not in last.headers
+    refused = await get(f"{PATH}/breakdown?limit=1&by=path&cursor={cursor}")
+    assert (refused.code, list(answer_of(refused)["errors"])) == (422, ["cursor"])
 
 
 async def test_a_report_is_rows_and_what_they_rest_on(get: Get) -> None:

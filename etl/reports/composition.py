@@ -1,0 +1,133 @@
+"""The places in a report's SQL that depend on the question, filled from allow-lists.
+
+{filters}   the conditions of the filters that have a value, or `true`
+{steps}     the steps of a funnel that an event takes, as bits
+{key}, {key_2}                               the dimensions of a breakdown
+{joined}, {measured}, {currency}, {amount}   its measure
+
+No text of a question is part of the SQL: values are bound, under names that are made here. A funnel
+with steps has SQL of its own, `variants/funnel-steps.sql`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files as package_files
+
+from etl.reports import filters, measures, steps
+from etl.reports.measures import MEASURES, Measure
+from etl.reports.parameters import ParameterError
+from etl.reports.steps import Step
+
+GoalFilters = Mapping[str, Mapping[str, object]]
+"""The name of a goal -> the value of each dimension that it filters by."""
+
+_PLACE = re.compile(r"\{(\w+)\}")
+_CONTACT = "contact"
+_KEYS_MAX = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """SQL without places, and the values of its parameters, which may be more than it names."""
+
+    sql: str
+    values: Mapping[str, object]
+
+
+def compose(sql: str, values: Mapping[str, object], goals: GoalFilters) -> Composed:
+    """Fill the places of a report's SQL. `goals` has every goal that `values` name."""
+    if values.get("steps"):
+        sql = _variant("funnel-steps")
+    made = dict(values)
+    pieces: dict[str, str] = {}
+    for name in dict.fromkeys(_PLACE.findall(sql)):
+        if name not in pieces:
+            pieces |= _FILLED[name](made, goals)
+    return Composed(_PLACE.sub(lambda place: pieces[place[1]], sql), made)
+
+
+@cache
+def _variant(name: str) -> str:
+    return package_files("etl.reports").joinpath("sql", "variants", f"{name}.sql").read_text()
+
+
+def _filters(values: dict[str, object], goals: GoalFilters) -> dict[str, str]:
+    conditions = [filters.condition(values)]
+    goal = values.get("goal")
+    if isinstance(goal, str):
+        conditions.append(_goal(values, goals[goal], "goal_"))
+    return {"filters": " AND ".join(filter(None, conditions)) or "true"}
+
+
+def _goal(values: dict[str, object], goal: Mapping[str, object], prefix: str) -> str:
+    values |= filters.bound(goal, prefix)
+    return filters.condition(goal, prefix)
+
+
+def _steps(values: dict[str, object], goals: GoalFilters) -> dict[str, str]:
+    taken = steps.parse(str(values["steps"]))
+    values["step_names"] = [step.text for step in taken]
+    bits = [
+        f"CASE WHEN {_condition(values, goals, step, number)} THEN {1 << number} ELSE 0 END"
+        for number, step in enumerate(taken)
+    ]
+    return {"steps": " | ".join(f"({bit})" for bit in bits)}
+
+
+def _condition(values: dict[str, object], goals: GoalFilters, step: Step, number: int) -> str:
+    prefix = f"step_{number}_"
+    if step.goal is not None:
+        return _goal(values, goals[step.goal], prefix)
+    if step.filters["type"] != _CONTACT:
+        return _goal(values, step.filters, prefix)
+    others = {name: value for name, value in step.filters.items() if name != "type"}
+    return " AND ".join(filter(None, ("is_contact(type)", _goal(values, others, prefix))))
+
+
+def _breakdown(values: dict[str, object], goals: GoalFilters) -> dict[str, str]:
+    keys = [f"left(({filters.DIMENSIONS[name]})::VARCHAR, 255)" for name in dimensions(values)]
+    name = str(values["measure"])
+    if name.startswith(measures.GOAL):
+        goal = goals[name.removeprefix(measures.GOAL)]
+        measure = Measure(measured=_goal(values, goal, "measured_"))
+    else:
+        measure = MEASURES[name]
+    return {
+        "key": keys[0],
+        "key_2": keys[1] if len(keys) > 1 else "NULL::VARCHAR",
+        "joined": measure.joined,
+        "measured": measure.measured,
+        "currency": measure.currency,
+        "amount": measure.amount,
+    }
+
+
+def dimensions(values: Mapping[str, object]) -> list[str]:
+    """Return the dimensions of a breakdown."""
+    return str(values.get("by") or "type").split(",")
+
+
+def check(sql: str, values: Mapping[str, object]) -> None:
+    """Raise ParameterError if the places of a report's SQL cannot be filled with these values."""
+    errors = {}
+    if "{key}" in sql:
+        names = dimensions(values)
+        is_known = set(names) <= {*filters.DIMENSIONS}
+        if not (is_known and len(set(names)) == len(names) <= _KEYS_MAX):
+            listed = ", ".join(filters.DIMENSIONS)
+            errors["by"] = [f"takes one or two of {listed}, with a comma between them."]
+    if values.get("within") is not None and values.get("steps") is None:
+        errors["within"] = ["is the time for steps; it needs the parameter steps."]
+    if errors:
+        raise ParameterError(errors)
+
+
+_FILLED: Mapping[str, Callable[[dict[str, object], GoalFilters], dict[str, str]]] = {
+    "filters": _filters,
+    "steps": _steps,
+    **dict.fromkeys(("key", "key_2", "joined", "measured", "currency", "amount"), _breakdown),
+}

@@ -1,0 +1,56 @@
+"""The goals that a question names: in the filter `goal`, in steps and in a measure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from etl.goals import Goal
+from etl.reports import filters, measures, parameters, steps
+from etl.reports.composition import GoalFilters
+from etl.reports.parameters import ParameterError
+
+_UNKNOWN = (
+    "takes the name of a goal of the shop; `beaconlog goal list` and /api/v1/goals list them."
+)
+_NO_SHOP = "a goal belongs to a shop; name the shop with tenant."
+_TAKEN: Mapping[str, object] = dict.fromkeys(filters.DIMENSIONS)
+
+
+class Goals(Protocol):
+    """The goals of the tenants."""
+
+    def goals_of(self, tenant: int) -> Mapping[str, Goal]:
+        """Return the goals of a tenant by name. Raises LakeError if they cannot be read."""
+
+
+def resolve(values: Mapping[str, object], goals: Goals) -> GoalFilters:
+    """Return the filters of every goal that parsed parameters name. Raises ParameterError."""
+    named = list(_named(values))
+    if not named:
+        return {}
+    tenant = values["tenant"]
+    if not isinstance(tenant, int):
+        raise ParameterError({parameter: [_NO_SHOP] for parameter, _ in named})
+    known = goals.goals_of(tenant)
+    if unknown := {parameter: [_UNKNOWN] for parameter, name in named if name not in known}:
+        raise ParameterError(unknown)
+    return {name: parsed(known[name].filters) for _, name in named}
+
+
+def parsed(texts: Mapping[str, str]) -> Mapping[str, object]:
+    """Return the filters of a goal as values. Raises ParameterError."""
+    values, _ = parameters.parse(texts, _TAKEN)
+    return values
+
+
+def _named(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield parameters and the goals that they name."""
+    if values.get("goal") is not None:
+        yield "goal", str(values["goal"])
+    for step in steps.parse(str(values["steps"])) if values.get("steps") else ():
+        if step.goal is not None:
+            yield "steps", step.goal
+    measure = str(values.get("measure", ""))
+    if measure.startswith(measures.GOAL):
+        yield "measure", measure.removeprefix(measures.GOAL)

@@ -1,0 +1,68 @@
+"""The file of goals."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from etl import goals
+from etl.goals import Goal, GoalError, GoalStore, is_name
+
+SOLD = Goal(1, "sold", {"type": "purchase", "path": "/shoes"})
+
+
+def test_goals_are_of_one_tenant(tmp_path: Path) -> None:
+    """Two tenants may use one name; adding it again replaces it, and removing takes one only."""
+    store = GoalStore(tmp_path / "goals.json")
+    assert store.all() == ()
+    theirs, again = Goal(2, "sold", {"type": "view"}), Goal(1, "sold", {"channel": "mail"})
+    for goal in (SOLD, theirs, again):
+        store.add(goal)
+    assert GoalStore(tmp_path / "goals.json").of_tenant(1) == {"sold": again}
+    assert store.remove(1, "sold")
+    assert not store.remove(1, "sold")
+    assert store.all() == (theirs,)
+
+
+def test_only_the_owner_reads_the_file(tmp_path: Path) -> None:
+    GoalStore(tmp_path / "goals.json").add(SOLD)
+    assert (tmp_path / "goals.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{}", '{"goals": [1]}', '{"goals": [{"tenant_id": "1", "name": "a", "filters": {}}]}'],
+)
+def test_a_damaged_file_is_never_overwritten(tmp_path: Path, content: str) -> None:
+    """The error says what to do."""
+    path = tmp_path / "goals.json"
+    path.write_text(content)
+    store = GoalStore(path)
+    for action in (store.all, lambda: store.add(SOLD), lambda: store.remove(1, "sold")):
+        with pytest.raises(GoalError, match="put it back from a backup"):
+            action()
+    assert path.read_text() == content
+
+
+def test_a_shop_has_a_bounded_number_of_goals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another shop is not affected, and a goal can still be replaced."""
+    monkeypatch.setattr(goals, "GOALS_OF_TENANT_MAX", 1)
+    store = GoalStore(tmp_path / "goals.json")
+    store.add(SOLD)
+    store.add(SOLD)
+    store.add(Goal(2, "sold", SOLD.filters))
+    with pytest.raises(GoalError, match="at most 1 goals"):
+        store.add(Goal(1, "other", SOLD.filters))
+    assert len(json.loads((tmp_path / "goals.json").read_bytes())["goals"]) == 2
+
+
+@pytest.mark.parametrize("name", ["sold", "Días de paga", "a.b-c 2"])
+def test_names(name: str) -> None:
+    assert is_name(name)
+
+
+@pytest.mark.parametrize("name", ["", " a", "a ", "a,b", "a:b", "a\n", "-a", "x" * 65])
+def test_names_that_a_list_of_steps_could_not_hold(name: str) -> None:
+    assert not is_name(name)
