@@ -6,6 +6,7 @@
 <data>/directory.lock                  held while that file is refreshed
 <data>/signing.json                    secrets with which tenants sign sales
 <data>/tokens.json, tokens.made        tokens of the private port; the mark that one was made
+<data>/<either>.shared, .unshared      of which shared version it is a copy; what that replaced
 <data>/goals.json                      filters of events that shops have named
 <data>/sessions.json                   signed-in browsers
 <data>/salts/<YYYY-MM-DD>              the salt of that day for visitor ids

@@ -55,6 +55,10 @@ class ObjectStoreError(Exception):
     """The store cannot be used now. The message names it, and says why and what to do."""
 
 
+class BucketMissing(ObjectStoreError):
+    """The bucket does not exist. Some stores make it with the first object."""
+
+
 class ObjectExists(Exception):
     """An object of this name exists, so nothing was put."""
 
@@ -223,9 +227,13 @@ class ObjectStore:
         except FileNotFoundError as error:
             if "NoSuchBucket" not in str(error):
                 raise ObjectMissing(self.name) from error
-            raise ObjectStoreError(f"{self.name}: {_cause(str(error))}") from error
+            raise self._failure(str(error)) from error
         except exceptions.BaseError as error:
-            raise ObjectStoreError(f"{self.name}: {_cause(str(error))}") from error
+            raise self._failure(str(error)) from error
+
+    def _failure(self, message: str) -> ObjectStoreError:
+        kind = BucketMissing if "NoSuchBucket" in message else ObjectStoreError
+        return kind(f"{self.name}: {_cause(message)}")
 
 
 def _client_options(timeout_s: float) -> ClientConfig:

@@ -39,6 +39,13 @@ class StampedFile(Generic[T]):
         """Return whether the file existed at the last `read`."""
         return self._last[0] is not None
 
+    def is_known(self) -> bool:
+        """Return whether the content is known: a file that is missing may only be elsewhere."""
+        return True
+
+    def pull(self) -> None:
+        """Read the newest content from where machines share it, if they do."""
+
     def read(self) -> T:
         """Return the content, parsed again only if the file has changed."""
         stamp = self._stamp_now()
@@ -54,6 +61,12 @@ class StampedFile(Generic[T]):
 
     @contextmanager
     def changing(self) -> Iterator[None]:
+        """Hold the lock, for a change that begins with a `read`. An OSError becomes `error`."""
+        with self.locked():
+            yield
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
         """Hold the lock that all writers take; wait for it first. An OSError becomes `error`."""
         try:
             with durable.locked(self._path.with_name(self._path.name + ".lock")):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from etl.lake.live.view import LiveView
     from etl.lake.store import LakeStore
     from etl.log.store import SegmentStore
+    from etl.object_versions import ObjectVersions
 
 
 def load_settings(flags: Mapping[str, object], config: Path | None) -> Settings:
@@ -78,6 +79,15 @@ def lake_store(loaded: Settings) -> LakeStore:
         return open_lake(Layout(loaded.data.absolute()), place)
     except DataFolderError as error:
         fail(str(error))
+
+
+def shared_versions(loaded: Settings, file: Path) -> ObjectVersions | None:
+    """Return the versions of a file that machines share; None if it is of this machine alone."""
+    from service.processes import shared_files  # noqa: PLC0415
+
+    if loaded.shared_url:
+        require_object_storage()
+    return shared_files.versions(loaded.shared_url, file.name)
 
 
 def require_object_storage() -> None:

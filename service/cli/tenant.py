@@ -9,7 +9,7 @@ import typer
 
 from etl.layout import Layout
 from service.cli.application import App, AsJson, Config, Data, app
-from service.cli.context import open_data, require_tenant_id
+from service.cli.context import open_data, require_tenant_id, shared_versions
 from service.cli.output import fail, print_json, print_line, print_table
 from service.collector.signing.secret_store import (
     HasSecret,
@@ -19,6 +19,7 @@ from service.collector.signing.secret_store import (
     SecretStore,
 )
 from service.collector.signing.signatures import SecretsUnavailable
+from service.settings import Settings
 
 tenant_app = App(help="Secrets with which tenants sign their sales.", no_args_is_help=True)
 app.add_typer(tenant_app, name="tenant")
@@ -57,7 +58,7 @@ def secret(
         fail("give only one of --rotate, --retire, --revoke, --only-signed and --also-unsigned")
     loaded = open_data(data, config)
     tenant_id = require_tenant_id(loaded, tenant, "TENANT")
-    store = SecretStore(Layout(loaded.data).signing)
+    store = _store(loaded)
     now = datetime.now(UTC)
     try:
         if only_signed is not None:
@@ -94,7 +95,8 @@ def list_secrets(config: Config = None, data: Data = None, as_json: AsJson = Fal
     """List the ids of all secrets, with their tenants; the secrets are not shown."""
     loaded = open_data(data, config)
     try:
-        store = SecretStore(Layout(loaded.data).signing)
+        store = _store(loaded)
+        store.pull()
         rows = [_row(store, each) for each in store.all()]
     except SecretsUnavailable as error:
         fail(str(error))
@@ -102,6 +104,11 @@ def list_secrets(config: Config = None, data: Data = None, as_json: AsJson = Fal
         print_json({"secrets": rows})
     else:
         print_table("secrets", ["id", "tenant_id", "created_at", "only_signed"], rows)
+
+
+def _store(loaded: Settings) -> SecretStore:
+    file = Layout(loaded.data).signing
+    return SecretStore(file, shared_versions(loaded, file))
 
 
 def _print_revoked(tenant_id: int, revoked: list[Secret], *, as_json: bool) -> None:

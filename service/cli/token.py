@@ -11,8 +11,9 @@ import typer
 from etl.layout import Layout
 from etl.token_file import Token
 from service.cli.application import App, AsJson, Config, Data, app
-from service.cli.context import open_data, require_tenant_id
+from service.cli.context import open_data, require_tenant_id, shared_versions
 from service.cli.output import fail, print_json, print_line, print_table
+from service.settings import Settings
 from service.web.private.tokens import TokenFileError, TokenStore, UnknownToken
 
 _DURATION = re.compile(r"([1-9][0-9]{0,4})([dhm])")
@@ -46,9 +47,7 @@ def create(
     expires_at = None if expires is None else _expiry(expires, now)
     tenant_id = None if tenant is None else require_tenant_id(loaded, tenant, "--tenant")
     try:
-        text, token = TokenStore(Layout(loaded.data).tokens).create(
-            tenant_id=tenant_id, expires_at=expires_at, now=now
-        )
+        text, token = _store(loaded).create(tenant_id=tenant_id, expires_at=expires_at, now=now)
     except TokenFileError as error:
         fail(str(error))
     if as_json:
@@ -63,7 +62,9 @@ def list_tokens(config: Config = None, data: Data = None, as_json: AsJson = Fals
     loaded = open_data(data, config)
     now = datetime.now(UTC)
     try:
-        rows = [_row(token, now) for token in TokenStore(Layout(loaded.data).tokens).all()]
+        store = _store(loaded)
+        store.pull()
+        rows = [_row(token, now) for token in store.all()]
     except TokenFileError as error:
         fail(str(error))
     if as_json:
@@ -82,12 +83,17 @@ def revoke(
     """Revoke a token; its next use is rejected."""
     loaded = open_data(data, config)
     try:
-        TokenStore(Layout(loaded.data).tokens).revoke(token_id, datetime.now(UTC))
+        _store(loaded).revoke(token_id, datetime.now(UTC))
     except UnknownToken:
         fail(f"no valid token has the id {token_id}; see `beaconlog token list`")
     except TokenFileError as error:
         fail(str(error))
     print_line(f"token {token_id} revoked")
+
+
+def _store(loaded: Settings) -> TokenStore:
+    file = Layout(loaded.data).tokens
+    return TokenStore(file, shared_versions(loaded, file))
 
 
 def _row(token: Token, now: datetime) -> dict[str, object]:

@@ -31,6 +31,7 @@ def collector_options(settings: Settings) -> CollectorOptions:
     """Return the options of every collector of a start. Raises StartError."""
     return CollectorOptions(
         data=settings.data,
+        shared_url=settings.shared_url,
         logs=log_options(settings),
         directory=directory_source(settings),
         body_bytes_max=settings.body_bytes_max,

@@ -33,11 +33,10 @@ from service.collector.intake import (
 )
 from service.collector.journal import Journal
 from service.collector.rejected import ByteBudget, RejectedStream
-from service.collector.signing.secret_store import SecretStore
 from service.collector.signing.verifier import Verifier
 from service.collector.throttle.limiter import Limiter
 from service.collector.visitors import DailySalts
-from service.processes import child
+from service.processes import child, shared_files
 from service.processes.child import LogOptions, Stop
 from service.processes.directory_source import DirectorySource
 from service.processes.memory import give_back_regularly
@@ -67,6 +66,7 @@ class CollectorOptions:
     """The operator's choices for every collector of a start."""
 
     data: Path
+    shared_url: str
     logs: LogOptions
     directory: DirectorySource
     body_bytes_max: int
@@ -119,7 +119,7 @@ class _Collector:
         self._stop = stop
         self._layout = Layout(options.data.absolute())
         self._salts = DailySalts(self._layout.salts)
-        self._secrets = SecretStore(self._layout.signing)
+        self._secrets, self._pulling = shared_files.secrets(self._layout, options.shared_url)
         self._in_flight = InFlight()
         self._clock = Clock()
         self._limiter = start.limiter(slot, self._clock)
@@ -137,6 +137,7 @@ class _Collector:
 
     async def serve(self) -> int:
         """Serve until the stop event is set; return 1 if the log failed, else 0."""
+        await self._pulling.start()
         started = await begin_or_retry(
             self._begin, self._stop, self._start.sockets, self._closed_server
         )
@@ -170,6 +171,7 @@ class _Collector:
         for task in background:
             task.cancel()
         await directory.stop()
+        self._pulling.stop()
         self._series.release()
         return 1 if self._failed else 0
 
@@ -214,7 +216,7 @@ class _Collector:
             Parts(
                 contract=contract,
                 directory=directory,
-                verifier=Verifier(self._secrets, clock),
+                verifier=Verifier(self._secrets, clock, self._pulling.newer),
                 gates=self._limiter.gates,
                 events=EventStream(journal, clock, self._salts, options.time_bounds, contexts),
                 rejected=RejectedStream(journal, clock, budget, schema_version=contract.version),
@@ -238,6 +240,7 @@ class _Collector:
             *unshipped.problems(self._layout),
             *(self._countries.why_degraded() if self._countries else ()),
             *(self._directory.why_degraded() if self._directory else ()),
+            *self._pulling.why_degraded(),
         ]
 
     def _ages_s(self) -> Mapping[str, float]:

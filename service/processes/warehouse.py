@@ -23,7 +23,7 @@ from etl.log.store import SegmentStore
 from etl.schedule import Schedule
 from etl.upkeep import maintenance
 from service.collector.client import ClientAddress
-from service.processes import child
+from service.processes import child, shared_files
 from service.processes.child import LogOptions, Stop
 from service.processes.directory_source import WAREHOUSE_REFRESHES_AT, DirectorySource
 from service.processes.jobs import (
@@ -33,6 +33,7 @@ from service.processes.jobs import (
     maintain,
     read_ahead,
 )
+from service.processes.shared_files import Pulling
 from service.shared.request_counters import RequestCounters
 from service.shared.state import Shared
 from service.web.health import Readiness
@@ -58,6 +59,7 @@ class WarehouseOptions:
     """The operator's choices for the warehouse. Its port is bound to `reports_host`."""
 
     data: Path
+    shared_url: str
     log_url: str
     lake: LakePlace
     logs: LogOptions
@@ -107,7 +109,8 @@ async def _serve(start: WarehouseStart, stop: Stop) -> int:
     schedule = _schedule(start, compactor, pool.view.ahead)
     refreshing = asyncio.create_task(directory.run_every(options.directory.read_every_s))
     proxies = ClientAddress(options.trusted_proxies)
-    tokens = TokenStore(layout.tokens)
+    tokens, pulling = shared_files.tokens(layout, options.shared_url)
+    await pulling.start()
     _remember(tokens)
 
     def why_not_ready() -> list[str]:
@@ -120,8 +123,11 @@ async def _serve(start: WarehouseStart, stop: Stop) -> int:
             *directory.why_not_ready(),
         ]
 
-    access = _access(options, tokens, proxies)
-    readiness = Readiness(why_not_ready, directory.why_degraded, directory.ages_s)
+    def why_degraded() -> list[str]:
+        return [*directory.why_degraded(), *pulling.why_degraded()]
+
+    access = _access(options, tokens, pulling, proxies)
+    readiness = Readiness(why_not_ready, why_degraded, directory.ages_s)
     app = make_app(pool, access, metrics, readiness)
     server = BoundedServer(app, proxies, connections_max=options.connections_max)
     server.listen(start.sockets)
@@ -130,6 +136,7 @@ async def _serve(start: WarehouseStart, stop: Stop) -> int:
     await stop.wait()
     await stop.delay(options.drain_delay_s)
     refreshing.cancel()
+    pulling.stop()
     await _drain(server, pool, schedule)
     return 0
 
@@ -168,13 +175,16 @@ def _report_pool(
     return ReportPool(view, options.report_timeout_s)
 
 
-def _access(options: WarehouseOptions, tokens: TokenStore, proxies: ClientAddress) -> Access:
+def _access(
+    options: WarehouseOptions, tokens: TokenStore, pulling: Pulling, proxies: ClientAddress
+) -> Access:
     return Access(
         options.reports_token,
         tokens,
         options.reports_host,
         opened=options.reports_open,
         proxies=proxies,
+        newer=pulling.newer,
     )
 
 

@@ -17,6 +17,7 @@ def warehouse_options(settings: Settings) -> WarehouseOptions:
     """Return the options of the warehouse."""
     return WarehouseOptions(
         data=settings.data,
+        shared_url=settings.shared_url,
         log_url=settings.log_url,
         lake=_lake_place(settings),
         logs=log_options(settings),

@@ -221,6 +221,11 @@ class Settings:
         """The directory's database: `directory_url`, or SQLite's file under `data`."""
         return self.directory_url or f"sqlite:///{self.data}/directory.db"
 
+    @property
+    def shared_url(self) -> str:
+        """The object storage through which machines share secrets and tokens; empty if none is."""
+        return self.log_url or self.lake_url
+
 
 KINDS: Mapping[str, Kind[Any]] = {each.name: each.metadata["kind"] for each in fields(Settings)}
 

@@ -48,10 +48,15 @@ class SeaweedFS:
         (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
 
     @property
+    def port(self) -> int:
+        """The port that speaks S3."""
+        return self._ports["s3.port"]
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """The environment of a process that may use it."""
         return {
-            "AWS_ENDPOINT_URL": f"http://{self._host}:{self._ports['s3.port']}",
+            "AWS_ENDPOINT_URL": f"http://{self._host}:{self.port}",
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "AWS_REGION": "us-east-1",

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import io
 import json
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import obstore
 import pytest
 import seaweed
+from flipping_proxy import FlippingProxy
 from harness import REPOSITORY, Service, environment, eventually, run_command
+from obstore.exceptions import BaseError
 from obstore.store import S3Store
 from pyarrow import parquet
 from seaweed import SECRET_KEY, SeaweedFS
-from wire import TRACK
+from wire import CONVERSION, TRACK
 
 if TYPE_CHECKING:
     from harness import StartService
@@ -176,6 +181,85 @@ def objects_of_tenant(bucket: str, tenant: int) -> list[str]:
         if re.search(rb"tenant_id\W+%d\b" % tenant, content):
             found.append(key)
     return found
+
+
+WORD = b"a-word-that-a-faulty-device-changes"
+
+
+@pytest.mark.parametrize("checksum", [{}, {"checksum_algorithm": "SHA256"}])
+def test_a_wrong_checksum_is_refused(store: SeaweedFS, checksum: dict[str, Any]) -> None:
+    """It is what notices a changed body: here nothing else does, because no payload is signed."""
+    with FlippingProxy(store.port, WORD).running() as proxy:
+        client = S3Store(
+            "checksums",
+            endpoint=proxy.url,
+            client_options={"allow_http": True},
+            unsigned_payload=True,
+            **checksum,
+        )
+        if not checksum:
+            obstore.put(client, "changed", WORD, use_multipart=False)
+            assert bytes(obstore.get(client, "changed").bytes()) != WORD
+        else:
+            with pytest.raises(BaseError, match=r"(?i)checksum|digest"):
+                obstore.put(client, "refused", WORD, use_multipart=False)
+            assert "refused" not in [item["path"] for item in obstore.list(client).collect()]
+        assert proxy.changes
+
+
+def test_a_segment_that_is_changed_on_its_way_is_put_again(
+    start_service: StartService, store: SeaweedFS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it arrives as it is on the disk; nobody sees the other one, and `/readyz` tells."""
+    with FlippingProxy(store.port, WORD).running() as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        machine = start_service(role="collect", log_url="s3://changed/log", segment_age_s=0.2)
+        send(machine, metadata={"word": WORD.decode()})
+        eventually(lambda: proxy.changes and degraded(machine), PATIENCE_S)
+        report = ("report", "summary", "--format", "json")
+        assert json.loads(machine.command(*report).stdout)["rows"] == []
+        proxy.is_faulty = False
+        eventually(lambda: not degraded(machine), PATIENCE_S)
+        assert machine.stop() == 0
+        rows = json.loads(machine.command(*report).stdout)["rows"]
+        assert sum(row["events"] for row in rows) == 5
+        assert machine.command("check").returncode == 0
+
+
+def test_machines_share_secrets_and_tokens(start_service: StartService) -> None:
+    """Made on one, they hold on the others at once, or after the next read; so do revocations."""
+    places = {"log_url": "s3://sharing/log", "lake_url": "s3://sharing/lake"}
+    one = start_service(role="collect", **places)
+    other = start_service(name="other", **places)
+    made = other.command("tenant", "secret", "la-colmena")
+    assert sale(one, made.stdout.strip()) == "ok"
+    assert sale(one, "bls_made-up") == "skipped"
+    assert other.command("tenant", "secret", "la-colmena", "--only-signed").returncode == 0
+    rotated = one.command("tenant", "secret", "la-colmena", "--rotate")
+    assert sale(other, rotated.stdout.strip()) == "ok"
+    assert sale(one, "bls_made-up") == "skipped"  # which has it read the newest ones
+    assert sale(one, None) == "skipped"
+    first = other.command("token", "create", "--json")
+    token = one.command("token", "create").stdout.strip()
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert other.get_private("/api/v1/reports").status == 401
+    assert other.get_private("/api/v1/reports", bearer).status == 200
+    listed = json.loads(other.command("token", "list", "--json").stdout)["tokens"]
+    ids = [each["id"] for each in listed]
+    assert ids[0] == json.loads(first.stdout)["id"]
+    assert other.command("token", "revoke", ids[1]).returncode == 0
+    assert other.get_private("/api/v1/reports", bearer).status == 401
+
+
+def sale(service: Service, secret: str | None) -> str:
+    """Send a sale that is signed with a secret, or not at all; what became of it."""
+    fields = {"tenant_slug": "la-colmena", "transaction_id": "A-1", "value": 10}
+    body = json.dumps(fields).encode()
+    now = str(int(time.time()))
+    digest = hmac.new(str(secret).encode(), now.encode() + b"." + body, hashlib.sha256).hexdigest()
+    signed = {"Beaconlog-Signature": f"t={now},v1={digest}"} if secret else {}
+    reply = service.post(CONVERSION, body, {"Content-Type": "application/json", **signed})
+    return str(reply.body["status"])
 
 
 def test_a_lake_that_cannot_be_reached_is_named(

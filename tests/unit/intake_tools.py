@@ -31,7 +31,7 @@ from service.collector.intake import (
 from service.collector.journal import Batch
 from service.collector.rejected import ByteBudget, RejectedStream
 from service.collector.signing.signatures import Secrets
-from service.collector.signing.verifier import Verifier
+from service.collector.signing.verifier import Verifier, never_newer
 from service.collector.throttle.gates import Buckets, Gate, Gates, RateLimits
 from service.collector.visitors import DailySalts
 from service.collector.waiting import Waiting
@@ -194,6 +194,7 @@ class Collector:
         journal: Any = self.journal
         directory: Any = self.directory
         secrets: Secrets = parts.pop("secrets", NoSecrets())
+        verifier = Verifier(secrets, self.clock, parts.pop("newer", never_newer))
         salts = DailySalts(folder / "salts")
         bounds = parts.pop("bounds", TimeBounds())
         body_bytes_max = parts.pop("body_bytes_max", 64 << 10)
@@ -206,7 +207,7 @@ class Collector:
             Parts(
                 contract=CONTRACT,
                 directory=directory,
-                verifier=Verifier(secrets, self.clock),
+                verifier=verifier,
                 gates=gates,
                 events=EventStream(journal, self.clock, salts, bounds, CONTEXTS),
                 rejected=RejectedStream(

@@ -1,7 +1,8 @@
 """Admit a payload if its tenant is public, its signature is valid and its product exists.
 
 Each step takes the result of the step before, and returns a rejection unchanged. A step is Waiting
-only if the directory must query the database.
+only if the directory must query the database, or if another machine may have made the secret of a
+signature.
 """
 
 from __future__ import annotations
@@ -92,25 +93,32 @@ class Admission:
         self._verifier = verifier
         self._failures = Repeats()
 
-    def verified(self, admitted: Verdict, signed_body: SignedBody | None) -> Verdict:
+    def verified(
+        self, admitted: Verdict, signed_body: SignedBody | None
+    ) -> Verdict | Waiting[Verdict]:
         """Mark a payload as signed; reject an invalid signature, or a missing one if required.
 
         Raises Unavailable.
         """
         if isinstance(admitted, Rejection):
             return admitted
+        signed = self._is_signed(admitted, signed_body)
+        newer = self._verifier.newer(signed, signed_body)
+        if newer is None:
+            return _of_signature(admitted, signed)
+        again = partial(self._is_signed, admitted, signed_body)
+        return Waiting(newer, lambda _: _of_signature(admitted, again()))
+
+    def _is_signed(self, admitted: Admitted, signed_body: SignedBody | None) -> bool | Rejection:
         tenant_id, event_type = admitted.tenant.id, admitted.payload.type
         try:
-            signed = self._verifier.verify(tenant_id, event_type, signed_body)
+            return self._verifier.verify(tenant_id, event_type, signed_body)
         except SecretsUnavailable as error:
             if self._failures.is_due(str(error)):
                 log.error("cannot verify signatures", extra={"fields": {"why": str(error)}})
             raise Unavailable("Signatures cannot be verified now; send the sale again.") from error
         except TooManyTenants as limit:
             raise Unavailable(_TOO_MANY_TENANTS) from limit
-        if isinstance(signed, Rejection):
-            return signed
-        return replace(admitted, signed=True) if signed else admitted
 
     def with_product(self, admitted: Verdict, address: str) -> Verdict | Waiting[Verdict]:
         """Reject a payload whose product does not exist for this tenant."""
@@ -136,6 +144,12 @@ def _of_tenant(payload: Payload, tenant: Tenant | Rejection | None) -> Verdict:
     if isinstance(tenant, Rejection):
         return tenant
     return Admitted(payload, tenant) if tenant else TENANT_NOT_FOUND
+
+
+def _of_signature(admitted: Admitted, signed: bool | Rejection) -> Verdict:  # noqa: FBT001
+    if isinstance(signed, Rejection):
+        return signed
+    return replace(admitted, signed=True) if signed else admitted
 
 
 def _of_product(admitted: Admitted, exists: bool | Rejection) -> Verdict:  # noqa: FBT001

@@ -99,6 +99,11 @@ class ApiKind(Kind):
 
     def _with_tenant(self, sent: Sent, admitted: Verdict) -> Verdict | Waiting[Verdict]:
         verified = self._admission.verified(admitted, self._signed_body(sent))
+        if isinstance(verified, Waiting):
+            return verified.then(partial(self._with_product, sent))
+        return self._with_product(sent, verified)
+
+    def _with_product(self, sent: Sent, verified: Verdict) -> Verdict | Waiting[Verdict]:
         checked = self._admission.with_product(verified, sent.address)
         if isinstance(checked, Waiting):
             return checked.then(partial(self._within_bytes, sent))

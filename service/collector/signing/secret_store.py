@@ -1,7 +1,8 @@
 """The secrets with which tenants sign their sales, in `signing.json` of the data folder.
 
 HMAC needs the key itself, so the file contains the secrets in plain text; only its owner may read
-it. They are not in the directory, which may be the database of another program. A tenant has at
+it. With object storage the machines share it (`service.shared_file`).
+They are not in the directory, which may be the database of another program. A tenant has at
 most two valid secrets, the second one during a rotation. `only_signed` lists the tenants whose
 unsigned sales do not count; it is missing in files of older versions. The file is replaced whole
 under a lock, and read again whenever it has changed, so a revoked secret fails at its next use.
@@ -16,8 +17,9 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from etl.object_versions import ObjectVersions
 from service.collector.signing.signatures import SecretsUnavailable
-from service.stamped_file import StampedFile
+from service.shared_file import stamped_file
 
 _PREFIX = "bls_"
 _SECRET_BYTES = 32
@@ -63,11 +65,20 @@ class _Stored:
 class SecretStore:
     """The secrets of one data folder. Every method may raise SecretsUnavailable."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = StampedFile(path, _parsed, empty=_Stored(), error=SecretsUnavailable)
+    def __init__(self, path: Path, versions: ObjectVersions | None = None) -> None:
+        self._path = path
+        self._file = stamped_file(
+            path, _parsed, empty=_Stored(), error=SecretsUnavailable, versions=versions
+        )
+
+    def pull(self) -> None:
+        """Read what other machines have changed, if machines share the secrets."""
+        self._file.pull()
 
     def valid(self, tenant_id: int) -> Sequence[str]:
         """Return a tenant's valid secrets, oldest first."""
+        if not self._file.is_known():
+            raise SecretsUnavailable(f"{self._path.name} was not read from object storage yet")
         return [secret.secret for secret in self._file.read().of(tenant_id)]
 
     def only_signed(self, tenant_id: int) -> bool:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from service.collector.clock import Clock
 from service.collector.contract.payload import SALES
 from service.collector.contract.rejection import Rejection
 from service.collector.signing import signatures
 from service.collector.signing.signatures import SIGNATURES_MAX, Secrets
+
+Wait: TypeAlias = asyncio.Future[None]
+
+
+def never_newer() -> Wait | None:
+    """Return that the secrets are the newest there are."""
+    return None
 
 
 class TooManyTenants(Exception):
@@ -18,34 +27,45 @@ class TooManyTenants(Exception):
 class SignedBody:
     """A body and the header that signs it, for one event or for a batch.
 
-    Each try is a hash of the body. So the secrets of a tenant are tried once, and those of at most
-    SIGNATURES_MAX tenants, as many as a header can have signatures of.
+    Each try is a hash of the body. So the secrets of a tenant are tried once, and again only if
+    they made none of the signatures and have changed; and there are at most SIGNATURES_MAX tries,
+    for as many tenants as a header can have signatures of.
     """
 
-    __slots__ = ("_body", "_header", "_rejections")
+    __slots__ = ("_body", "_header", "_tried", "_tries")
 
     def __init__(self, body: bytes, header: str) -> None:
         self._body = body
         self._header = header
-        self._rejections: dict[int, Rejection | None] = {}
+        self._tried: dict[int, tuple[tuple[str, ...], Rejection | None]] = {}
+        self._tries = 0
 
     def rejection(self, tenant_id: int, secrets: Sequence[str], now_us: int) -> Rejection | None:
         """Return None if the tenant signed the body, else the rejection. Raises TooManyTenants."""
-        if tenant_id in self._rejections:
-            return self._rejections[tenant_id]
-        if len(self._rejections) >= SIGNATURES_MAX:
+        offered = tuple(secrets)
+        tried, known = self._tried.get(tenant_id, ((), None))
+        if tried and (known is None or tried == offered):
+            return known
+        if self._tries >= SIGNATURES_MAX:
             raise TooManyTenants
+        self._tries += 1
         rejection = signatures.verify(secrets, self._header, self._body, now_us)
-        self._rejections[tenant_id] = rejection
+        self._tried[tenant_id] = offered, rejection
         return rejection
 
 
 class Verifier:
-    """The rules of signed sales, with the secrets of the tenants and the collector's clock."""
+    """The rules of signed sales, with the secrets of the tenants and the collector's clock.
 
-    def __init__(self, secrets: Secrets, clock: Clock) -> None:
+    `newer` returns the wait until newer secrets were read; None if there are none that could be.
+    """
+
+    def __init__(
+        self, secrets: Secrets, clock: Clock, newer: Callable[[], Wait | None] = never_newer
+    ) -> None:
         self._secrets = secrets
         self._clock = clock
+        self._newer = newer
 
     def verify(
         self, tenant_id: int, event_type: str, signed: SignedBody | None
@@ -60,3 +80,9 @@ class Verifier:
             return signed.rejection(tenant_id, secrets, self._clock.now_us()) or True
         must_be_signed = event_type in SALES and self._secrets.only_signed(tenant_id)
         return signatures.MISSING if must_be_signed else False
+
+    def newer(self, verdict: bool | Rejection, signed: SignedBody | None) -> Wait | None:  # noqa: FBT001
+        """Return the wait for newer secrets, if they may change the verdict on a signature."""
+        if signed is None or (verdict is not False and verdict is not signatures.INVALID):
+            return None
+        return self._newer()

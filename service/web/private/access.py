@@ -20,7 +20,7 @@ import hmac
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -66,7 +66,7 @@ class Access:
     """The access rules of one port.
 
     `token` is the setting `reports_token`, `opened` is `reports_open`; `host` is the address that
-    the port is bound to.
+    the port is bound to. `newer` returns the wait for tokens that another machine may have made.
     """
 
     token: str
@@ -79,6 +79,7 @@ class Access:
         default_factory=lambda: MemoryThrottle(_WRONG_RATE, _WRONG_ADDRESSES_MAX)
     )
     wrong_delay_s: float = _WRONG_DELAY_S
+    newer: Callable[[], Awaitable[None] | None] = field(default=lambda: None)
     sessions: SessionStore = field(init=False)
     _failures: Repeats = field(default_factory=Repeats)
 
@@ -126,6 +127,12 @@ class Access:
             raise Denied(
                 429, f"Too many wrong tokens; try again in {wait} s", **{"Retry-After": wait}
             )
+        newer = self.newer()
+        if newer is not None:
+            await newer
+            reader = self._token_reader(token)
+            if reader:
+                return reader
         await asyncio.sleep(self.wrong_delay_s)
         raise Denied(401, "This token is unknown, expired or revoked.")
 

@@ -2,7 +2,8 @@
 
 A token is shown once, when it is created. The file has its SHA-256 (a fast hash is enough for 32
 random bytes), its tenant and its expiry. The file is replaced whole under a lock, and read again
-whenever it has changed, so a revoked token is invalid at its next use.
+whenever it has changed, so a revoked token is invalid at its next use. With object storage the
+machines share it (`service.shared_file`).
 
 The loss of `tokens.json` must not open the port. So the empty file `tokens.made` marks that a token
 was ever created, and a process that has seen a token remembers it.
@@ -20,7 +21,9 @@ from pathlib import Path
 
 from etl import token_file
 from etl.layout import SESSIONS, TOKENS_MADE
+from etl.object_versions import ObjectVersions
 from etl.token_file import Token
+from service.shared_file import stamped_file
 from service.stamped_file import StampedFile
 
 _PREFIX = "blt_"
@@ -39,11 +42,13 @@ class UnknownToken(Exception):
 class TokenStore:
     """The tokens of one data folder. `sessions` is the path of the file of sessions."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, versions: ObjectVersions | None = None) -> None:
         self._path = path
         self.sessions = path.with_name(SESSIONS)
         none: tuple[Token, ...] = ()
-        self._file = StampedFile(path, token_file.read, empty=none, error=TokenFileError)
+        self._file = stamped_file(
+            path, token_file.read, empty=none, error=TokenFileError, versions=versions
+        )
         mark = path.with_name(TOKENS_MADE)
         self._mark = StampedFile(mark, bytes, empty=b"", error=TokenFileError)
         self._were_made = False
@@ -52,12 +57,22 @@ class TokenStore:
         """Return whether a token was ever created. Raises TokenFileError."""
         if not self._were_made:
             self._were_made = self._file.exists() or self._mark.exists()
+        if not (self._were_made or self._file.is_known()):
+            raise TokenFileError(f"{self._path.name} was not read from object storage yet")
         return self._were_made
+
+    def pull(self) -> None:
+        """Read what other machines have changed, if machines share the tokens.
+
+        Raises TokenFileError.
+        """
+        self._file.pull()
+        self.remember()
 
     def remember(self) -> None:
         """Write `tokens.made` if it is missing, as after an upgrade. Raises TokenFileError."""
         if self.were_made() and not self._mark.exists():
-            with self._file.changing():
+            with self._file.locked():
                 self._mark.write(b"")
 
     def all(self) -> Sequence[Token]:

@@ -1,0 +1,148 @@
+"""The files that the machines of one log or lake share: the secrets of sales, and the tokens.
+
+They are beside the log (`log_url`), or beside the lake if only that is in object storage. A process
+that uses one reads it again every EVERY_S, and when it meets a signature or token that it does not
+know. The first process of a machine that reads a change copies it for all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
+
+from etl.layout import Layout
+from etl.object_store import ObjectStore
+from etl.object_versions import ObjectVersions
+from service.collector.signing.secret_store import SecretStore
+from service.collector.signing.signatures import SecretsUnavailable
+from service.web.private.tokens import TokenFileError, TokenStore
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 20.0
+_PAUSE_S = 1.0
+_PATIENCE_S = 3.0
+_TIMEOUT_S = 10.0
+_FOLDER = "_shared"  # no name of a series or table
+
+Wait: TypeAlias = asyncio.Future[None]
+
+
+def versions(url: str, name: str) -> ObjectVersions | None:
+    """Return the versions of a file at the URL of a log or lake; None without a URL."""
+    if not url:
+        return None
+    return ObjectVersions(ObjectStore.open(url, timeout_s=_TIMEOUT_S), f"{_FOLDER}/{name}")
+
+
+def secrets(layout: Layout, url: str) -> tuple[SecretStore, Pulling]:
+    """Return the secrets of sales, and what keeps them those of all machines."""
+    file = layout.signing
+    shared = versions(url, file.name)
+    store = SecretStore(file, shared)
+    return store, Pulling(file.name, store.pull, SecretsUnavailable, is_shared=bool(shared))
+
+
+def tokens(layout: Layout, url: str) -> tuple[TokenStore, Pulling]:
+    """Return the tokens of the private port, and what keeps them those of all machines."""
+    file = layout.tokens
+    shared = versions(url, file.name)
+    store = TokenStore(file, shared)
+    return store, Pulling(file.name, store.pull, TokenFileError, is_shared=bool(shared))
+
+
+class Pulling:
+    """Pulls a file in a thread of its own, and lets others wait for a pull that is newer than now.
+
+    `pull` raises `failure` if the storage does not answer; then the last copy serves, and nobody
+    waits. `is_shared`: whether there is anything to pull.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pull: Callable[[], None],
+        failure: type[Exception],
+        *,
+        is_shared: bool,
+        every_s: float = EVERY_S,
+    ) -> None:
+        self._name, self._pull, self._failure = name, pull, failure
+        self._is_shared, self._every_s = is_shared, every_s
+        self._thread = ThreadPoolExecutor(1, "shared-file")
+        self._asked = asyncio.Event()
+        self._next: Wait | None = None
+        self._why: str | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Pull once, or give up waiting for it after _PATIENCE_S; then pull regularly."""
+        if self._is_shared:
+            self._task = asyncio.create_task(self._run())
+            first = self.newer()
+            if first is not None:
+                await first
+
+    def stop(self) -> None:
+        """Pull no more; a pull that hangs ends with the process."""
+        if self._task:
+            self._task.cancel()
+        self._thread.shutdown(wait=False)
+
+    def newer(self) -> Wait | None:
+        """Return the wait for a pull that begins from now on; None if nothing newer can be had.
+
+        Pulls begin at most once every _PAUSE_S, and nobody waits longer than _PATIENCE_S.
+        """
+        if self._task is None or self._why is not None:
+            return None
+        if self._next is None:
+            loop = asyncio.get_running_loop()
+            self._next = loop.create_future()
+            loop.call_later(_PATIENCE_S, _settle, self._next)
+            self._asked.set()
+        return asyncio.shield(self._next)  # one that is cancelled must not cancel the others
+
+    def why_degraded(self) -> Sequence[str]:
+        """Return why the last pull failed, if it did."""
+        return (self._why,) if self._why else ()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            waited, self._next = self._next, None
+            self._asked.clear()
+            await loop.run_in_executor(self._thread, self._pull_once)
+            if waited is not None:
+                _settle(waited)
+            await asyncio.sleep(_PAUSE_S)
+            await _is_set_within(self._asked, self._every_s - _PAUSE_S)
+
+    def _pull_once(self) -> None:
+        try:
+            self._pull()
+        except self._failure as error:
+            if self._why is None:
+                fields = {"file": self._name, "why": str(error)}
+                log.warning(
+                    "a shared file cannot be read; the last copy serves", extra={"fields": fields}
+                )
+            self._why = str(error)
+        else:
+            if self._why is not None:
+                log.info("a shared file is read again", extra={"fields": {"file": self._name}})
+            self._why = None
+
+
+def _settle(waited: Wait) -> None:
+    if not waited.done():
+        waited.set_result(None)
+
+
+async def _is_set_within(event: asyncio.Event, timeout_s: float) -> None:
+    waiting = asyncio.ensure_future(event.wait())
+    await asyncio.wait({waiting}, timeout=timeout_s)
+    waiting.cancel()
