@@ -76,9 +76,8 @@ class ClientAddress:
         return self._hop(text) if len(text) <= _HOP_CHARS_MAX else None
 
     def _read_hop(self, text: str) -> _Hop | None:
-        match = _WITH_PORT.fullmatch(text)
         try:
-            address = _address(match[1] or match[2] if match else text)
+            address = _read_address(text)
         except ValueError:
             return None
         return _Hop(str(address), self._trusts(address))
@@ -99,12 +98,28 @@ def throttle_key(ip: str) -> str:
     return str(IPv6Network((ip, _CLIENT_BITS_IPV6), strict=False))
 
 
+def address_of(text: str) -> str | None:
+    """Return the address in a text, as `ClientAddress.resolve` spells it; None if it is none.
+
+    A port after the address is dropped.
+    """
+    try:
+        return str(_read_address(text)) if len(text) <= _HOP_CHARS_MAX else None
+    except ValueError:
+        return None
+
+
 def _hops_from_right(forwarded_for: str) -> Iterator[str]:
     """Yield the last hops of the header, trimmed; leave out a hop that the length limit cuts."""
     hops = forwarded_for[-_HEADER_CHARS_MAX:].rsplit(",", _HOPS_MAX)
     if len(forwarded_for) > _HEADER_CHARS_MAX:
         del hops[0]
     return (hop.strip() for hop in reversed(hops[-_HOPS_MAX:]))
+
+
+def _read_address(text: str) -> IPv4Address | IPv6Address:
+    match = _WITH_PORT.fullmatch(text)
+    return _address(match[1] or match[2] if match else text)
 
 
 def _address(text: str) -> IPv4Address | IPv6Address:

@@ -1,10 +1,13 @@
 """Visitors without cookies: an identifier that cannot be traced back once its day is over.
 
-A visitor id is a hash of tenant, IP and user agent, keyed with the random salt of the day. Each day
-(UTC) has a new salt, which is destroyed, on disk and in memory, 48 hours after its day began; then
-no id of that day can be computed again.
+A visitor id is a hash of tenant, IP and user agent, keyed with the random salt of the day. A day is
+one of the tenant's calendar (`service.collector.local_days`), so a visitor gets a new id at the
+shop's midnight. Each date has a new salt. It is needed from 14 hours before its day begins in UTC,
+when it begins in the zone UTC+14, until 36 hours after that, when it ends in UTC-12; then it is
+destroyed, on disk and in memory, and no id of that date can be computed again. As processes look
+for such salts every hour, no salt is older than 48 hours after its day began in UTC.
 
-The folder has one file per day, `YYYY-MM-DD`, of 32 random bytes, mode 0600. All processes of a
+The folder has one file per date, `YYYY-MM-DD`, of 32 random bytes, mode 0600. All processes of a
 machine share it: the first one to link the file determines the salt of the day. A salt is durable
 before its first use; otherwise a power cut would change it, and a visitor would count twice.
 """
@@ -19,10 +22,13 @@ from tempfile import NamedTemporaryFile
 from etl import durable
 
 SALT_BYTES = 32
-SALT_LIFETIME = timedelta(hours=48)
+SALT_LIFETIME = timedelta(hours=36)
+"""From the start of the day in UTC to its end in the last zone."""
 
-_SALTS_IN_MEMORY_MAX = 2
+_SALTS_IN_MEMORY_MAX = 3
+"""The dates that the zones of the world may show at one moment."""
 _VISITOR_ID_BYTES = 8
+_BROWSERS = ("Mozilla/", "Opera/")
 
 # A salt, or the temporary file of a process that was killed while it created one. That file must
 # be destroyed too, because it may be a second link to the salt.
@@ -47,7 +53,7 @@ class DailySalts:
         self._in_memory: dict[date, bytes] = {}
 
     def salt(self, day: date) -> bytes:
-        """Return the salt of a UTC day; create it durably if it is missing.
+        """Return the salt of a date; create it durably if it is missing.
 
         Raises OSError if the folder cannot be used, SaltDamagedError if the file is damaged.
         """
@@ -55,7 +61,7 @@ class DailySalts:
         return self._load(day) if salt is None else salt
 
     def destroy_old(self, now: datetime) -> list[str]:
-        """Destroy the salts whose day began 48 hours or more before `now`, an aware time.
+        """Destroy the salts of the dates that are over in every zone at `now`, an aware time.
 
         Every process must call this, because it also clears the process's own memory. Other files
         stay. Returns the names of the files that this call removed. Raises OSError.
@@ -108,6 +114,17 @@ def visitor_id(salt: bytes, tenant_id: int, ip: str, user_agent: str) -> str:
         user_agent.encode("utf-8", "surrogatepass"),
     )
     return blake2b(message, key=salt, digest_size=_VISITOR_ID_BYTES).hexdigest()
+
+
+def is_browser(site: str | None, mode: str | None, origin: str | None, user_agent: str) -> bool:
+    """Return whether headers are those of a browser, and not of a shop's server.
+
+    `site` and `mode` are Sec-Fetch-Site and Sec-Fetch-Mode. Browsers that send neither, or to a
+    page without TLS, send the Origin. Node's fetch sends the mode, too, but not a browser's agent.
+    """
+    if site is not None:
+        return True
+    return (mode is not None or origin is not None) and user_agent.startswith(_BROWSERS)
 
 
 def wants_privacy(gpc: str | None, dnt: str | None) -> bool:

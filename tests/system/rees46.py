@@ -109,7 +109,11 @@ def shop_ids(rows: Iterable[Row]) -> dict[str, int]:
 
 
 def _request(row: Row, tenant_id: int, day: int, *, number: int) -> Request:
-    headers = {"X-Forwarded-For": str(IPv4Address(int(row.user_id))), "User-Agent": BROWSER}
+    headers = {
+        "X-Forwarded-For": str(IPv4Address(int(row.user_id))),
+        "User-Agent": BROWSER,
+        "Origin": "https://shop.example",
+    }
     when = datetime.fromisoformat(row.event_time.replace(" UTC", "+00:00")) + timedelta(days=day)
     common: Body = {"product_id": int(row.product_id), "timestamp": when.isoformat()}
     if row.event_type == "purchase":

@@ -5,6 +5,7 @@ import hmac
 import json
 import time
 
+import duckdb
 import pytest
 from examples import share
 from harness import Service, StartService, eventually
@@ -105,3 +106,49 @@ def test_only_signed_sales_count_where_a_tenant_asks_for_it(
     assert [(row["reason"], row["events"]) for row in refused] == [("signature-missing", 2)]
     [summary] = service.report("summary", tenant="1")["rows"]
     assert (summary["events"], summary["purchase"], summary["view"]) == (3, 2, 1)
+
+
+VISITOR = {
+    "ip": "203.0.113.147",
+    "user_agent": "Mozilla/5.0 (Android 14; Mobile; rv:131.0) Gecko/131.0 Firefox/131.0",
+}
+
+
+@pytest.mark.parametrize("server", share(["fast", "tornado"]))
+def test_a_signed_sale_names_a_visitor_who_is_stored_nowhere(
+    start_service: StartService, server: str
+) -> None:
+    """The sale has the id of the visitor's page; no byte under data/ holds the address or agent."""
+    service = start_service(http_server=server, workers=1, trusted_proxies="127.0.0.1")
+    browser = {"X-Forwarded-For": VISITOR["ip"], "User-Agent": VISITOR["user_agent"]}
+    view = {"tenant_id": 1, "type": "view"}
+    assert service.post("/api/v1/interactions", view, browser).status == 201
+    secret = command(service)
+    orders = {
+        "named": sale(1, transaction_id="named", context=VISITOR),
+        "nobody": sale(2, transaction_id="nobody"),
+        "odd": sale(3, transaction_id="odd", context=VISITOR | {"ip": "203.0.113.147.example"}),
+    }
+    shop = {"User-Agent": "GuzzleHttp/7"}
+    for body in orders.values():
+        assert told(service, body, shop | signature(secret, body)) == "ok"
+    assert told(service, sale(5, transaction_id="plain", context=VISITOR), shop) == "ok"
+
+    def recent() -> dict[str | None, str | None] | None:
+        rows = service.report("recent", tenant="la-colmena")["rows"]
+        found = {row["transaction_id"]: row["visitor_id"] for row in rows}
+        return found if len(found) == 5 else None
+
+    visitors = eventually(recent)
+    assert visitors["named"] == visitors[None] is not None
+    assert {visitors[name] for name in ("nobody", "odd", "plain")} == {None}
+    assert service.stop() == 0
+    assert service.command("compact").returncode == 0
+    stored = {path: path.read_bytes() for path in service.data.rglob("*") if path.is_file()}
+    with duckdb.connect() as con:  # the values of a Parquet file are compressed
+        for path in (path for path in stored if path.suffix == ".parquet"):
+            rows = con.execute("FROM read_parquet(?)", [str(path)]).fetchall()
+            stored[path] += str(rows).encode()
+    assert any(visitors["named"].encode() in text for text in stored.values())
+    kept = [path for path, text in stored.items() if b"203.0.113.147" in text or b"Gecko" in text]
+    assert kept == []

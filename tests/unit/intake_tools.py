@@ -45,6 +45,7 @@ UUID = "5f0c8a3e-2b6d-4f9b-8f43-7f1f6a2c9d10"
 EVENT_ID = "0193b2d0-7b1c-7d43-9a55-0c6f2f6a1e11"
 SHOP = Tenant(17, UUID, "la-colmena", "La Colmena", "active")
 OTHER = Tenant(18, None, "el-faro", "El Faro", "active")
+ABROAD = Tenant(19, None, "la-ceiba", "La Ceiba", "active", timezone="America/Tegucigalpa")
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36"
 CONTRACT = Contract.load()
 CONTEXTS = Contexts(Agents(Rules.load()), NoCountries())
@@ -105,11 +106,11 @@ class FakeDirectory:
 
     @staticmethod
     def _tenant(key: int | str) -> Tenant | None:
-        return {17: SHOP, "17": SHOP, UUID: SHOP, 18: OTHER, "18": OTHER}.get(key)
+        return {17: SHOP, "17": SHOP, UUID: SHOP, 18: OTHER, "18": OTHER, 19: ABROAD}.get(key)
 
     @staticmethod
     def _slug(slug: str) -> Tenant | None:
-        return {"la-colmena": SHOP, "el-faro": OTHER}.get(slug)
+        return {"la-colmena": SHOP, "el-faro": OTHER, "la-ceiba": ABROAD}.get(slug)
 
 
 class FakeJournal:
@@ -151,6 +152,19 @@ class NoSecrets:
 
     def valid(self, tenant_id: int) -> list[str]:
         return []
+
+    def only_signed(self, tenant_id: int) -> bool:
+        return False
+
+
+class SecretsOf:
+    """One tenant signs."""
+
+    def __init__(self, tenant_id: int, secret: str) -> None:
+        self._tenant_id, self._secret = tenant_id, secret
+
+    def valid(self, tenant_id: int) -> list[str]:
+        return [self._secret] if tenant_id == self._tenant_id else []
 
     def only_signed(self, tenant_id: int) -> bool:
         return False
@@ -248,4 +262,5 @@ SUBMISSION = Submission(
     ip="203.0.113.7",
     user_agent=CHROME,
     wants_privacy=False,
+    is_browser=True,
 )

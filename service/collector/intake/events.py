@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date
-from functools import cache, partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 
+from etl.directory.entries import Tenant
 from service.collector import record
 from service.collector.bots import is_bot
 from service.collector.clock import Clock
@@ -17,14 +16,15 @@ from service.collector.contract.payload import Payload, SentContext
 from service.collector.identifiers import iso_utc, uuid7
 from service.collector.intake.admission import Admitted
 from service.collector.intake.outcome import Owed, Reply, Unavailable
+from service.collector.intake.persons import OF_SERVERS, Person, person_of
 from service.collector.intake.submission import Submission
 from service.collector.journal import Batch, Journal, JournalBroken, JournalFull
+from service.collector.local_days import LocalDays
 from service.collector.record import Visit
 from service.collector.visitors import DailySalts, SaltDamagedError, visitor_id
 
 log = logging.getLogger(__name__)
 
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DAY_US = 86_400_000_000
 _SALT_RETRY_S = 1.0
 _NOT_STORED = "The event could not be stored; send it again."
@@ -52,14 +52,16 @@ class Stored:
 
 @dataclass(slots=True)
 class _Receipt:
-    """The receipt of a submission.
+    """The receipt of a submission, whose client is `client`.
 
-    `visit` takes the id of a tenant; `context` returns the fields of a context that was sent.
+    `visits` are those of a batch, by tenant and person, which its events share.
     """
 
     received_us: int
-    visit: Callable[[int], Visit]
-    context: Callable[[SentContext | None], Mapping[str, object]]
+    received_at: str
+    submission: Submission
+    client: Person
+    visits: dict[tuple[int, Person | None], Visit] | None = None
 
 
 class EventStream:
@@ -77,6 +79,7 @@ class EventStream:
         self.clock_wait = journal.clock_wait
         self._clock = clock
         self._salts = salts
+        self._days = LocalDays()
         self._bounds = bounds
         self._contexts = contexts
         self._salt_due_s: float | None = None
@@ -101,7 +104,7 @@ class EventStream:
     ) -> tuple[list[str], Batch]:
         """Store events with their endpoints, at least one, as `store` does: all or none of them."""
         receipt = self._receipt(submission)
-        receipt = replace(receipt, visit=cache(receipt.visit))
+        receipt.visits = {}
         event_ids, records = [], []
         for endpoint, admitted in events:
             event_id, line = self._event(endpoint, admitted, receipt)
@@ -115,24 +118,36 @@ class EventStream:
 
     def _receipt(self, submission: Submission) -> _Receipt:
         received_us = self._clock.now_us()
-        salt = None if submission.wants_privacy else self._salt(received_us)
-        visit = partial(_visit, submission, salt, iso_utc(received_us))
-        return _Receipt(received_us, visit, partial(_context, self._contexts, submission))
+        client = Person(submission.ip, submission.user_agent)
+        return _Receipt(received_us, iso_utc(received_us), submission, client)
 
     def _event(self, endpoint: str, admitted: Admitted, receipt: _Receipt) -> tuple[str, bytes]:
         """Return the id and the record of an event."""
         payload, received_us = admitted.payload, receipt.received_us
         event_id = payload.event_id or uuid7(received_us, self._random_bits)
+        person: Person | None = receipt.client
+        if admitted.signed or endpoint == OF_SERVERS:
+            is_browser = receipt.submission.is_browser
+            person = person_of(admitted, receipt.client, is_browser=is_browser)
+        visit = self._visit_of(receipt, admitted.tenant, person)
         line = record.event(
             payload,
-            receipt.visit(admitted.tenant.id),
+            visit,
             endpoint=endpoint,
             event_id=event_id,
             occurred_us=self._occurred_us(payload, received_us),
             signed=admitted.signed,
-            context=receipt.context(payload.context),
+            context=self._context(payload.context, person, visit),
         )
         return event_id, line
+
+    def _context(
+        self, sent: SentContext | None, person: Person | None, visit: Visit
+    ) -> Mapping[str, object]:
+        if person is None:
+            return self._contexts.fields(sent, None, "")
+        user_agent = "" if visit.bot else person.user_agent
+        return self._contexts.fields(sent, person.ip, user_agent)
 
     def _occurred_us(self, payload: Payload, received_us: int) -> int | None:
         """Return the time of the client; None if it sent none that is within the bounds."""
@@ -143,33 +158,35 @@ class EventStream:
         latest_us = received_us + self._bounds.future_max_us
         return claimed_us if earliest_us <= claimed_us <= latest_us else None
 
-    def _salt(self, received_us: int) -> bytes | None:
-        """Return the salt of the day, or None while there is none."""
+    def _visit_of(self, receipt: _Receipt, tenant: Tenant, person: Person | None) -> Visit:
+        if receipt.visits is None:
+            return self._visit(receipt, tenant, person)
+        key = (tenant.id, person)
+        visit = receipt.visits.get(key)
+        if visit is None:
+            visit = receipt.visits[key] = self._visit(receipt, tenant, person)
+        return visit
+
+    def _visit(self, receipt: _Receipt, tenant: Tenant, person: Person | None) -> Visit:
+        visitor = None
+        if person is not None and person.is_visitor and not receipt.submission.wants_privacy:
+            salt = self._salt(tenant.timezone, receipt.received_us)
+            if salt is not None:
+                visitor = visitor_id(salt, tenant.id, person.ip, person.user_agent)
+        user_agent = (person or receipt.client).user_agent
+        return Visit(tenant.id, receipt.received_at, visitor, is_bot(user_agent))
+
+    def _salt(self, timezone: str | None, received_us: int) -> bytes | None:
+        """Return the salt of the day in a zone, or None while there is none."""
         # After a failure wait, because each try syncs a folder on the event loop.
         if self._salt_due_s is not None and self._clock.monotonic_s() < self._salt_due_s:
             return None
-        day = date.fromordinal(_EPOCH_DAY + received_us // _DAY_US)
         try:
-            return self._salts.salt(day)
+            return self._salts.salt(self._days.day(timezone, received_us))
         except (OSError, SaltDamagedError) as error:
             self._salt_due_s = self._clock.monotonic_s() + _SALT_RETRY_S
             log.error("events have no visitor id: no salt", extra={"fields": {"why": str(error)}})
             return None
-
-
-def _visit(submission: Submission, salt: bytes | None, received_at: str, tenant_id: int) -> Visit:
-    user_agent = submission.user_agent
-    visitor = None
-    if salt is not None:
-        visitor = visitor_id(salt, tenant_id, submission.ip, user_agent)
-    return Visit(tenant_id, received_at, visitor, is_bot(user_agent))
-
-
-def _context(
-    contexts: Contexts, submission: Submission, sent: SentContext | None
-) -> Mapping[str, object]:
-    user_agent = submission.user_agent
-    return contexts.fields(sent, submission.ip, "" if is_bot(user_agent) else user_agent)
 
 
 def _unavailable(error: JournalFull | JournalBroken) -> Unavailable:

@@ -14,7 +14,8 @@ from service.collector.throttle.token_bucket import Decision
 
 @dataclass(slots=True)
 class Submission:
-    """One request. `ip` is the client's; `wants_privacy` says whether GPC or DNT is set.
+    """One request. `ip` is the client's; `wants_privacy` says whether GPC or DNT is set,
+    `is_browser` whether the headers are those of a browser.
 
     `rejection` says why the HTTP server did not read the body (its size). `signature` is the value
     of the header Beaconlog-Signature.
@@ -28,6 +29,7 @@ class Submission:
     wants_privacy: bool
     rejection: Rejection | None = None
     signature: str | None = None
+    is_browser: bool = False
 
 
 class Request:

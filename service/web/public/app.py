@@ -15,7 +15,7 @@ from service.collector.client import ClientAddress
 from service.collector.contract.compression import TOO_LARGE
 from service.collector.intake import EndpointFunction, Endpoints, Submission, reply_of
 from service.collector.signing import signatures
-from service.collector.visitors import wants_privacy
+from service.collector.visitors import is_browser, wants_privacy
 from service.shared.request_counters import RequestCounters, RouteCounters
 from service.web import openapi
 from service.web.health import HealthHandler, Readiness, ReadyHandler
@@ -175,15 +175,18 @@ class IngestHandler(JsonHandler):
     def _submission(self) -> Submission:
         headers = self.request.headers
         too_large = self.body_bytes > self.body_bytes_max
+        user_agent = headers.get("User-Agent", "")
+        fetched = headers.get("Sec-Fetch-Site"), headers.get("Sec-Fetch-Mode")
         return Submission(
             body=bytes(self.body),
             content_type=headers.get("Content-Type"),
             content_encoding=headers.get("Content-Encoding"),
             ip=self._client_ip(headers),
-            user_agent=headers.get("User-Agent", ""),
+            user_agent=user_agent,
             wants_privacy=wants_privacy(headers.get("Sec-GPC"), headers.get("DNT")),
             rejection=TOO_LARGE if too_large else None,
             signature=headers.get(signatures.HEADER),
+            is_browser=is_browser(*fetched, headers.get("Origin"), user_agent),
         )
 
     def _client_ip(self, headers: httputil.HTTPHeaders) -> str:

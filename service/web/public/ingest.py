@@ -21,7 +21,7 @@ from service.collector.contract.compression import TOO_LARGE
 from service.collector.intake import Outcome, Owed, Reply, Submission, Waiting
 from service.collector.signing import signatures
 from service.collector.throttle.token_bucket import QuotaHeaders
-from service.collector.visitors import wants_privacy
+from service.collector.visitors import is_browser, wants_privacy
 from service.web.http.exchange import Peer, RequestHead
 from service.web.http.limits import DISCARDED_BYTES_MAX, HEADERS_BYTES_MAX
 from service.web.http.response_bytes import ResponseHeads, header_lines
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 _NAMES = (
     *(b"content-type", b"content-encoding", b"x-forwarded-for", b"user-agent"),
     *(b"sec-gpc", b"dnt", signatures.HEADER.lower().encode()),
+    *(b"sec-fetch-site", b"sec-fetch-mode", b"origin"),
 )
 _CLOSE = b"Connection: close\r\n\r\n"
 _KEEP_ALIVE = b"Connection: Keep-Alive\r\n\r\n"
@@ -66,13 +67,22 @@ class _EventHeaders:
     user_agent: str
     wants_privacy: bool
     signature: str | None
+    is_browser: bool
 
     @classmethod
     def of(cls, route: IngestRoute, head: RequestHead) -> _EventHeaders:
-        content_type, encoding, forwarded_for, user_agent, gpc, dnt, signature = head.texts(_NAMES)
-        privacy = wants_privacy(gpc, dnt)
+        content_type, encoding, forwarded_for, agent, *others = head.texts(_NAMES)
+        gpc, dnt, signature, site, mode, origin = others
+        user_agent = agent or ""
         return cls(
-            route, content_type, encoding, forwarded_for, user_agent or "", privacy, signature
+            route,
+            content_type,
+            encoding,
+            forwarded_for,
+            user_agent,
+            wants_privacy(gpc, dnt),
+            signature,
+            is_browser(site, mode, origin, user_agent),
         )
 
 
@@ -161,6 +171,7 @@ class IngestExchange:
             headers.wants_privacy,
             TOO_LARGE if self._body_bytes > self._route.body_bytes_max else None,
             headers.signature,
+            headers.is_browser,
         )
 
     def _run(self, step: Callable[[Any], Outcome], value: Any) -> None:

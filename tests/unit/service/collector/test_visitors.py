@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etl import zones
+from service.collector.local_days import LocalDays
 from service.collector.visitors import (
     DailySalts,
     SaltDamagedError,
+    is_browser,
     visitor_id,
     wants_privacy,
 )
@@ -79,26 +82,35 @@ def test_a_damaged_salt_is_not_used(tmp_path: Path, content: bytes) -> None:
     assert damaged.value.path == tmp_path / "2026-11-23"
 
 
-def test_salts_are_destroyed_after_48_hours(tmp_path: Path) -> None:
-    """A salt lives from the start of its day for 48 hours, to the microsecond."""
+def test_a_salt_is_destroyed_once_its_date_is_over_everywhere(tmp_path: Path) -> None:
+    """At the end of the day in UTC-12, to the microsecond: the 48 hours after it began in UTC are
+    kept by a process that looks only every hour."""
     salts = DailySalts(tmp_path)
     before, after = salts.salt(DAY), salts.salt(DAY + timedelta(days=1))
-    end = datetime(2026, 11, 25, tzinfo=UTC)
+    end = datetime(2026, 11, 24, tzinfo=timezone(timedelta(hours=-12)))
     assert salts.destroy_old(end - timedelta(microseconds=1)) == []
     assert salts.salt(DAY) == before
     assert salts.destroy_old(end) == ["2026-11-23"]
     assert [path.name for path in tmp_path.iterdir()] == ["2026-11-24"]
     assert salts.salt(DAY) != before
     assert salts.salt(DAY + timedelta(days=1)) == after
+    looks_every = timedelta(hours=1)
+    assert end + looks_every < datetime(2026, 11, 25, tzinfo=UTC)
 
 
-def test_days_are_utc_whatever_the_clock_speaks(tmp_path: Path) -> None:
-    """The same instant in another zone destroys the same salts."""
-    salts = DailySalts(tmp_path)
-    salts.salt(DAY)
-    tegucigalpa = timezone(timedelta(hours=-6))
-    assert salts.destroy_old(datetime(2026, 11, 24, 17, 59, tzinfo=tegucigalpa)) == []
-    assert salts.destroy_old(datetime(2026, 11, 24, 18, tzinfo=tegucigalpa)) == ["2026-11-23"]
+@pytest.mark.parametrize("after_h", range(-14, 36))
+def test_no_salt_in_use_is_destroyed(tmp_path: Path, after_h: int) -> None:
+    """In no zone of the world, at no hour; and one look-up a date is enough, from memory."""
+    now = datetime(2026, 11, 23, tzinfo=UTC) + timedelta(hours=after_h)
+    salts, days = DailySalts(tmp_path), LocalDays()
+    us = int(now.timestamp()) * 1_000_000
+    shown = {days.day(name, us) for name in sorted(zones.names())}
+    assert len(shown) <= 3
+    first = {day: salts.salt(day) for day in sorted(shown, reverse=True)}
+    assert salts.destroy_old(now) == []
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert {day: salts.salt(day) for day in shown} == first
 
 
 def test_destroyed_from_memory_where_another_process_removed_the_file(tmp_path: Path) -> None:
@@ -181,3 +193,28 @@ def test_any_user_agent_has_an_id() -> None:
 def test_privacy_is_asked_with_a_one(gpc: str | None, dnt: str | None, *, wanted: bool) -> None:
     """Sec-GPC: 1 or DNT: 1 is enough, nothing else is."""
     assert wants_privacy(gpc, dnt) is wanted
+
+
+FIREFOX = "Mozilla/5.0 (Android 14; Mobile; rv:131.0) Gecko/131.0 Firefox/131.0"
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "origin", "agent", "browser"),
+    [
+        ("cross-site", "cors", "https://shop.example", FIREFOX, True),
+        ("same-origin", None, None, "", True),
+        (None, None, "https://shop.example", FIREFOX, True),
+        (None, None, "null", "Opera/9.80 (J2ME/MIDP; Opera Mini/9)", True),
+        (None, "no-cors", None, FIREFOX, True),
+        (None, None, None, FIREFOX, False),
+        (None, "cors", None, "node", False),
+        (None, None, "https://shop.example", "GuzzleHttp/7", False),
+        (None, None, None, "curl/8.5.0", False),
+        (None, None, None, "", False),
+    ],
+)
+def test_a_browser_is_told_by_its_headers(
+    site: str | None, mode: str | None, origin: str | None, agent: str, *, browser: bool
+) -> None:
+    """A server that calls itself one, or sends a mode as Node does, is none."""
+    assert is_browser(site, mode, origin, agent) is browser

@@ -136,6 +136,7 @@ async def test_a_post_reaches_its_endpoint(worker: Worker, send: Send, endpoint:
         Content_Encoding="gzip",
         User_Agent="Firefox",
         Sec_GPC="1",
+        Sec_Fetch_Site="cross-site",
         X_Forwarded_For="198.51.100.4, 203.0.113.7",
     )
     assert worker.intake.calls == [
@@ -149,6 +150,7 @@ async def test_a_post_reaches_its_endpoint(worker: Worker, send: Send, endpoint:
                 user_agent="Firefox",
                 wants_privacy=True,
                 rejection=None,
+                is_browser=True,
             ),
         )
     ]
@@ -165,6 +167,27 @@ async def test_a_post_of_nothing_is_an_empty_submission(worker: Worker, raw: Raw
     assert submission.user_agent == ""
     assert submission.ip in ("127.0.0.1", "::1")
     assert not submission.wants_privacy
+    assert not submission.is_browser
+
+
+@pytest.mark.parametrize(
+    ("headers", "browser"),
+    [
+        ({"Sec_Fetch_Site": "same-origin"}, True),
+        ({"Sec_Fetch_Mode": "cors", "User_Agent": "Mozilla/5.0"}, True),
+        ({"Origin": "https://shop.example", "User_Agent": "Mozilla/5.0"}, True),
+        ({"Sec_Fetch_Mode": "cors", "User_Agent": "node"}, False),
+        ({"Origin": "https://shop.example", "User_Agent": "GuzzleHttp/7"}, False),
+        ({"User_Agent": "Mozilla/5.0"}, False),
+    ],
+)
+async def test_a_browser_is_told_from_a_server(
+    worker: Worker, send: Send, headers: dict[str, str], *, browser: bool
+) -> None:
+    """By the headers that scripts of a page cannot set, on either server."""
+    for _ in range(3):  # a head that came before is known by its bytes
+        await send("POST", PATHS["conversion"], b"{}", **headers)
+        assert worker.intake.submission.is_browser is browser
 
 
 @pytest.mark.parametrize(
