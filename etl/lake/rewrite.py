@@ -7,8 +7,8 @@ with its sources before anything is committed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import duckdb
 
@@ -26,19 +26,31 @@ class RewriteMismatch(LakeError):
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """Files of one partition, and the condition (SQL) on the rows to keep."""
+    """Files of one partition, and the condition (SQL) on the rows to keep.
+
+    `replaced`: column -> SQL for its value from a row named `each_row`, which must depend on the
+    row and this text alone.
+    """
 
     files: Sequence[ListedFile]
     keep: str = "true"
+    replaced: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def event_date(self) -> str:
         return self.files[0].event_date
 
     @property
+    def columns(self) -> str:
+        """The columns of the new rows, as SQL."""
+        values = ", ".join(f"{value} AS {column}" for column, value in self.replaced.items())
+        return f"* REPLACE ({values})" if values else "*"
+
+    @property
     def key(self) -> str:
         """The name of the new file: the same rewrite always has the same name."""
-        text = ";".join([*sorted(file.path for file in self.files), self.keep])
+        replaced = (f"{column}={value}" for column, value in sorted(self.replaced.items()))
+        text = ";".join([*sorted(file.path for file in self.files), self.keep, *replaced])
         return "r" + hashlib.sha256(text.encode()).hexdigest()[:19]
 
 
@@ -46,7 +58,7 @@ def run(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, rewrite: Rewrite) ->
     """Write the file, durable but not committed, and return it; None if no row is kept."""
     _, store = snapshot.opened()
     before = snapshot.relation([str(store.folder / file.path) for file in rewrite.files])
-    kept = f"(FROM {before} WHERE {rewrite.keep})"
+    kept = f"(SELECT {rewrite.columns} FROM {before} AS each_row WHERE {rewrite.keep})"
     if not one_value(con, f"SELECT count(*) FROM {kept}"):
         return None
     rows = PartitionRows(snapshot.table, rewrite.event_date, kept)

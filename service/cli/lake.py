@@ -1,4 +1,4 @@
-"""The commands on the lake: compact, maintain, check."""
+"""The commands on the lake: compact, maintain, channels, check."""
 
 from __future__ import annotations
 
@@ -107,6 +107,25 @@ def maintain(config: Config = None, data: Data = None, as_json: AsJson = False) 
         f"{outcome.written_key_files} key files made, "
         f"{outcome.deleted_files} files and {outcome.deleted_log_entries} log entries deleted; "
         f"lake version {outcome.version}"
+    )
+
+
+@app.command()
+def channels(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
+    """Give the events of the past the channels of this version's rules."""
+    from etl.upkeep import channels as job  # noqa: PLC0415
+    from service.processes.plans import compaction_plan  # noqa: PLC0415
+
+    loaded = open_data(data, config)
+    log, lake = segment_store(loaded), lake_store(loaded)
+    with spinner("applying the rules of channels"), job_errors():
+        outcome = job.run(loaded.data, compaction_plan(loaded), time.time(), log, lake=lake)
+    if as_json:
+        print_json(asdict(outcome))
+        return
+    print_line(
+        f"rules {outcome.rules}: {outcome.events} events have a new channel, "
+        f"{outcome.files} files rewritten; lake version {outcome.version}"
     )
 
 

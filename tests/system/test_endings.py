@@ -17,6 +17,7 @@ LONG_COMMANDS = [
     ("check",),
     ("compact",),
     ("maintain",),
+    ("channels",),
     ("report", "summary"),
     ("erase", "--tenant", "2", "--yes"),
     ("backup", "{new}"),

@@ -31,7 +31,7 @@ from etl.lake.tables import DUPLICATES, EVENTS
 from etl.layout import DataFolderError
 from etl.log.store import LocalLog
 from etl.object_store import overlap
-from etl.upkeep import backup, check, erasure, maintenance
+from etl.upkeep import backup, channels, check, erasure, maintenance
 from etl.upkeep.erasure import Subject
 from etl.upkeep.maintenance import MaintenancePlan
 
@@ -155,6 +155,17 @@ def test_maintenance_and_erasure_reach_every_machine(shop, warehouses):
     assert (erased.rows, erased.remaining) == (2, [])
     assert two.query("SELECT DISTINCT tenant_id FROM events") == [(1,)]
     assert check.run(two.data, two.log, two.lake).problems == []
+
+
+def test_new_rules_of_channels_reach_every_machine(shop, warehouses):
+    """The files with their channels replace the others in the bucket."""
+    one, two = warehouses
+    shop.seal(event(0, referrer="wa.me", channel="referral", channel_rules=0))
+    one.compact()
+    done = channels.run(two.data, ONCE, time.time(), two.log, lake=two.lake)
+    assert (done.events, done.files) == (1, 1)
+    assert one.query("SELECT channel, channel_rules FROM events") == [("whatsapp", 1)]
+    assert check.run(one.data, one.log, one.lake).problems == []
 
 
 def test_a_key_file_that_is_missing_is_made_again_in_the_bucket(shop, warehouses):

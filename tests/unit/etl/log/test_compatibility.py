@@ -15,7 +15,7 @@ from etl.lake.errors import LakeError
 from etl.layout import FORMAT, DataFolderError, Layout, NewerFormat
 from etl.log import compatibility, mending
 from etl.log.series import SeriesFormatError
-from etl.upkeep import backup, check, erasure, maintenance
+from etl.upkeep import backup, channels, check, erasure, maintenance
 from etl.upkeep.erasure import Subject
 from service.cli.commands import app
 
@@ -24,6 +24,7 @@ SUBJECT = Subject(visitor_id="0123456789abcdef")
 JOBS: dict[str, Callable[[Shop], object]] = {
     "compact": lambda shop: compaction.run(shop.data, compaction.CompactionPlan(), 0.0),
     "maintain": lambda shop: maintenance.run(shop.data, maintenance.MaintenancePlan(), 0.0),
+    "channels": lambda shop: channels.run(shop.data, compaction.CompactionPlan(), 0.0),
     "erase": lambda shop: erasure.run(shop.data, SUBJECT, compaction.CompactionPlan(), 0.0),
     "backup": lambda shop: backup.run(shop.data, shop.data.with_name("copy")),
     "mend": lambda shop: mending.run(shop.data, "h-w0-aa", 1, int),
@@ -34,6 +35,7 @@ COMMANDS = [
     "warehouse",
     "compact",
     "maintain",
+    "channels",
     "erase --tenant 1 --yes",
     "backup copy",
     "report summary",
