@@ -63,6 +63,8 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
         "whatsapp_click": "WhatsApp",
     }
 }
+_UNKNOWN = {"en": "unknown", "es": "sin datos"}
+_MAY_BE_UNKNOWN = frozenset({"browser", "channel", "country", "device"})
 _TRANSLATED = frozenset({"channel", "device", "source", "step", "type"})
 LANGUAGES = ("en", *_TITLES)
 
@@ -74,6 +76,8 @@ def title(field: str, language: str) -> str:
 
 def value(field: str, text: object, language: str) -> object:
     """Return a value of a column as people read it; values that no table has stay as they are."""
+    if text is None and field in _MAY_BE_UNKNOWN:
+        return _UNKNOWN.get(language, _UNKNOWN["en"])
     if field not in _TRANSLATED or not isinstance(text, str):
         return text
     return _VALUES.get(language, {}).get(text, text)

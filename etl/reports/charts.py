@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _FILLED_ROWS_MAX = 10_000
 _TICKS_MAX = 5
+_DAY_TICKS_MAX = 8
 _COUNTS = ("events", "visitors", "views")
 
 _Row = Mapping[str, object]
@@ -77,6 +78,16 @@ _CHARTS: Mapping[str, _Chart] = {
     "sources": _Chart(
         "bar", ("visitors", "quantitative"), ("source", "nominal"), None, ("events",)
     ),
+    **{
+        report: _Chart("bar", ("visitors", "quantitative"), (column, "nominal"), None, ("events",))
+        for report, column in {
+            "browsers": "browser",
+            "channels": "channel",
+            "countries": "country",
+            "devices": "device",
+            "pages": "path",
+        }.items()
+    },
     "top-products": _Chart(
         "bar", ("views", "quantitative"), ("name", "nominal"), None, ("cart_adds", "purchases")
     ),
@@ -89,7 +100,7 @@ def names() -> list[str]:
     return sorted(_CHARTS)
 
 
-def spec(result: Result, now: datetime | None = None, *, language: str = "en") -> dict[str, object]:
+def spec(result: Result, now: datetime | None = None, *, language: str = "en") -> dict[str, Any]:
     """Return the Vega-Lite specification of a report's chart, with its rows. Raises NoChart.
 
     `now`, by default the current time, decides which buckets have started, and ends a period
@@ -172,11 +183,30 @@ def _moment(text: object) -> datetime | None:
 def chart(result: Result, *, language: str | None = None) -> altair.Chart:
     """Return the chart, for a notebook. Raises NoChart; ImportError without Altair.
 
-    `language` is by default that of the shop, if the report is about one.
+    `language` is by default that of the shop, if the report is about one. Times are shown as the
+    clocks of the report's zone show them, wherever the notebook runs.
     """
     import altair as alt  # noqa: PLC0415  (an extra, and slow to import)
 
-    return alt.Chart.from_dict(spec(result, language=language or result.language or "en"))
+    drawn = spec(result, language=language or result.language or "en")
+    if drawn["encoding"]["x"]["type"] == "temporal":
+        _show_wall_times(drawn, str(result.parameters["interval"]))
+    return alt.Chart.from_dict(drawn)
+
+
+def _show_wall_times(drawn: dict[str, Any], interval: str) -> None:
+    """Remove the offsets of a specification's buckets; Vega would show them in its own zone."""
+    x, rows = drawn["encoding"]["x"], drawn["data"]["values"]
+    for row in rows:
+        row["bucket"] = _without_offset(row["bucket"])
+    if "scale" in x:
+        x["scale"] = {"domain": [_without_offset(end) for end in x["scale"]["domain"]]}
+    if interval == "day" and len({row["bucket"] for row in rows}) <= _DAY_TICKS_MAX:
+        x["axis"] = {"tickCount": "day"}
+
+
+def _without_offset(moment: str) -> str:
+    return moment[: len("2026-11-23T00:00:00")]
 
 
 def _plain(value: object) -> object:

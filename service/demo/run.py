@@ -45,6 +45,7 @@ trusted_proxies = ["127.0.0.1"]
 throttle_tenant_aware = "off"
 throttle_api = "off"
 occurred_past_max_days = {days}
+country_database = {countries}
 """
 
 
@@ -151,7 +152,7 @@ def _next(folder: Path) -> str:
     shop = street.OPEN_SHOPS[0].slug
     return f"""\
 {command} serve --data {folder}    then open http://127.0.0.1:8081/ for the dashboard
-{command} report sources --tenant {shop} --data {folder}
+{command} report campaigns --tenant {shop} --data {folder}
 {command} report timeseries --interval day --tenant {shop} --tz {TIMEZONE} --data {folder}
 {command} report revenue --format csv --data {folder}
 head -n 1 {folder}/log/*/*.ndjson    the log is plain NDJSON"""

@@ -10,10 +10,11 @@ import nbformat
 import pytest
 import traffic_tools as tools
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 Execute: TypeAlias = Callable[[str], Any]
-NAMES = ("quickstart", "funnel", "quality", "reproducible")
+NAMES = ("quickstart", "funnel", "quality", "reproducible", "semana")
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,38 @@ def test_the_quality_of_the_data(execute: Execute, data: Path) -> None:
 def test_a_figure_is_made_again(execute: Execute) -> None:
     """From a pinned version, and from the same tables by Polars."""
     assert "Polars and the report agree" in streamed(execute("reproducible"), "agree")
+
+
+def test_the_week_of_a_shop_in_spanish(execute: Execute, data: Path) -> None:
+    """Its numbers are those of the command line for the same days; its pictures speak Spanish."""
+    executed = execute("semana")
+    shop, first, last = re.fullmatch(
+        r"(.+), del (\S+) al (\S+), hora de America/Tegucigalpa\n", streamed(executed, "connect")
+    ).groups()
+    assert shop == "La Colmena"
+    options = ("--tenant", "la-colmena", "--from", first, "--to", last)
+    (row,) = tools.report("summary", *options, data=data)["rows"]
+    told = dict(re.findall(r"^(\D+?)  +([\d,]+)", streamed(executed, "summary"), re.MULTILINE))
+    assert told["visitantes"] == str(row["visitors"])
+    assert told["vistas"] == str(row["view"])
+    for chart, words in (
+        ("visitors-chart", ("fecha", "visitantes")),
+        ("channels-chart", ("canal", "directo")),
+        ("hours-chart", ("lunes", "domingo")),
+        ("products-chart", ("producto", "Miel de abeja pura")),
+        ("funnel-chart", ("paso", "contacto")),
+    ):
+        picture = output(executed, chart, "image/svg+xml")
+        assert all(word in picture for word in words)
+
+
+def test_without_events_it_says_what_to_do(
+    execute: Execute, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line, in the language of the notebook."""
+    monkeypatch.setenv("BEACONLOG_DATA", str(tmp_path / "nothing"))
+    with pytest.raises(CellExecutionError, match="ejecute `make demo`"):
+        execute("semana")
 
 
 def committed(name: str) -> Any:

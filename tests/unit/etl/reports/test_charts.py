@@ -122,6 +122,15 @@ def test_a_chart_in_spanish(drawn: Callable[..., dict[str, Any]]) -> None:
     assert values(spec, "type")[0] == ("2026-03-06T00:00:00-05:00", "vista")
 
 
+def test_what_nobody_knows_has_a_name(drawn: Callable[..., dict[str, Any]]) -> None:
+    """Events without a country are a bar of their own."""
+    told = [
+        drawn("countries", language=language)["data"]["values"][0]["country"]
+        for language in ("en", "es")
+    ]
+    assert told == ["unknown", "sin datos"]
+
+
 @pytest.mark.parametrize("name", charts.names())
 def test_every_title_is_translated(name: str, tmp_path: Path) -> None:
     """Axes, colours and tooltips."""
@@ -148,3 +157,17 @@ def test_a_chart_is_in_the_language_of_its_shop(tmp_path: Path) -> None:
         for chart in (charts.chart(asked), charts.chart(asked, language="en"), charts.chart(every))
     ]
     assert titles == ["visitantes", "visitors", "visitors"]
+
+
+def test_a_notebook_shows_the_days_of_the_shop(tmp_path: Path) -> None:
+    """A day begins at the shop's midnight on the axis, wherever the notebook runs."""
+    shop = Shop(tmp_path / "data")
+    shop.seal(event(0, type="view", occurred_at="2026-03-07T15:30:00.000000Z"))
+    with LiveView(shop.data).connect() as con:
+        drawn = charts.chart(reports.run(con, "visitors", **PERIOD)).to_dict()
+    (rows,) = drawn["datasets"].values()
+    assert [row["bucket"] for row in rows] == [f"2026-03-{day:02}T00:00:00" for day in range(6, 11)]
+    assert drawn["encoding"]["x"]["scale"]["domain"][0] == "2026-03-06T00:00:00"
+    texts = re.findall(r">([^<>]+)</text>", vl_convert.vegalite_to_svg(drawn))
+    assert "Sat 07" in texts
+    assert not any("PM" in text for text in texts)
