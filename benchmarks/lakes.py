@@ -153,7 +153,7 @@ def _events_of(lake: Lake, file: _File) -> str:
                CASE WHEN is_signed THEN 'stx:' || transaction_id
                     WHEN transaction_id IS NOT NULL THEN 'tx:' || transaction_id
                     ELSE 'id:' || event_id END AS dedupe_key,
-               CASE WHEN is_signed THEN true END AS signed,
+               CASE WHEN is_signed THEN true END AS signed, {_CONTEXT},
                '{_SERIES}' AS series, 1::BIGINT AS segment, number AS seq,
                DATE '{start.date()}' AS {PARTITION}
         FROM placed JOIN pages ON page = page_product % {len(pages.paths())}"""
@@ -174,18 +174,27 @@ _ENDPOINT = (
 )
 _SOURCES = "['" + "', '".join(users.SOURCES) + "']"
 _REFERRERS = "['" + "', '".join(users.REFERRERS) + "']"
-_ORIGIN = (
-    f"CASE WHEN chance(visit, 9) < 0.3 "
-    f"THEN '\"source\":\"' || {_SOURCES}[1 + visit % {len(users.SOURCES)}] || '\",' "
-    f"WHEN chance(visit, 9) < 0.7 "
-    f"THEN '\"referrer\":\"' || {_REFERRERS}[1 + visit % {len(users.REFERRERS)}] || '\",' "
-    "ELSE '' END"
-)
-_METADATA = (
-    f"'{{' || rtrim({_ORIGIN} "
-    "|| CASE WHEN type = 'view' THEN '\"path\":\"' || path || '\",' ELSE '' END "
-    "|| coalesce('\"product_id\":' || product_id, ''), ',') || '}'"
-)
+_IS_TAGGED, _IS_LINKED = "chance(visit, 9) < 0.3", "chance(visit, 9) BETWEEN 0.3 AND 0.7"
+_CONTEXT = f"""
+    path,
+    CASE WHEN {_IS_LINKED} THEN {_REFERRERS}[1 + visit % {len(users.REFERRERS)}] END AS referrer,
+    CASE WHEN {_IS_TAGGED} THEN {_SOURCES}[1 + visit % {len(users.SOURCES)}] END AS utm_source,
+    CASE WHEN {_IS_TAGGED} THEN ['cpc', 'social', 'email'][1 + visit % 3] END AS utm_medium,
+    CASE WHEN {_IS_TAGGED} THEN 'campaign-' || visit % 12 END AS utm_campaign,
+    NULL AS utm_term, NULL AS utm_content,
+    CASE WHEN chance(visit, 9) < 0.1 THEN 'gclid' END AS click_id,
+    CASE WHEN {_IS_TAGGED} THEN ['paid-search', 'organic-social', 'mail'][1 + visit % 3]
+         WHEN {_IS_LINKED} THEN ['organic-search', 'organic-social'][1 + visit % 2]
+         ELSE 'direct' END AS channel,
+    1::BIGINT AS channel_rules,
+    CASE WHEN chance(visit, 12) < 0.75 THEN 'phone'
+         WHEN chance(visit, 12) < 0.97 THEN 'desktop' ELSE 'tablet' END AS device,
+    ['Chrome', 'Chrome', 'Chrome', 'Safari', 'Firefox'][1 + visit % 5] AS browser,
+    CASE WHEN chance(visit, 12) < 0.6 THEN 'Android' WHEN chance(visit, 12) < 0.75 THEN 'iOS'
+         ELSE 'Windows' END AS os,
+    ['HN', 'HN', 'HN', 'HN', 'US', 'GT', 'SV', 'ES'][1 + visit % 8] AS country,
+    NULL AS ref"""
+_METADATA = "coalesce('{\"product_id\":' || product_id || '}', '{}')"
 
 
 def _type(chance: str) -> str:
