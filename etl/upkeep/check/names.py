@@ -14,6 +14,7 @@ from pathlib import Path
 from etl import token_file
 from etl.directory import snapshot_file
 from etl.directory.entries import DirectoryUnavailable
+from etl.goals import GoalError, GoalStore
 from etl.lake import delta_log
 from etl.lake.tables import PARTITION, TABLES
 from etl.layout import Layout
@@ -48,6 +49,7 @@ def _kinds(layout: Layout) -> Iterator[Problem]:
         if (file.exists() or file.is_symlink()) and not file.is_file():
             yield Problem("not-a-file", f"{file} is not a file")
     yield from _tokens(layout)
+    yield from _goals(layout)
     if layout.directory_snapshot.exists():
         try:
             snapshot_file.verify(layout.directory_snapshot)
@@ -70,6 +72,13 @@ def _tokens(layout: Layout) -> Iterator[Problem]:
             yield Problem("tokens-unreadable", f"{layout.tokens}: {error}")
     elif layout.tokens_made.exists() and not layout.tokens.exists():
         yield Problem("tokens-missing", f"{layout.tokens}: is missing, and tokens were made")
+
+
+def _goals(layout: Layout) -> Iterator[Problem]:
+    try:
+        GoalStore(layout.goals).all()
+    except GoalError as error:
+        yield Problem("goals-unreadable", str(error))
 
 
 def _log(layout: Layout) -> Iterator[Problem]:

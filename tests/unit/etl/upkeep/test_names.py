@@ -75,6 +75,7 @@ def linked(name: str, target: str) -> Callable[[Shop], None]:
         (made("tokens.json", b"[]"), "tokens-unreadable"),
         (made("tokens.json", b'{"tokens": [{"id": "a"}]}'), "tokens-unreadable"),
         (made("tokens.made", b""), "tokens-missing"),
+        (made("goals.json", b"{"), "goals-unreadable"),
         (made("directory.db", None), "not-a-file"),
         (made("directory.db", b"hello"), "directory-unreadable"),
         (made("directory.snapshot", b"{}"), "directory-snapshot-damaged"),
