@@ -145,12 +145,12 @@ def test_a_report_is_told_by_its_sql() -> None:
 
 
 def test_a_default_is_the_one_that_is_used() -> None:
-    """Where a parameter names its default."""
+    """Where a parameter names its default; that of `tz` depends on the shop."""
     document = private_document()
     for name in reports.names():
         defaults = reports.load(name).parameters
         for one in document["paths"][f"/api/v1/reports/{name}"]["get"]["parameters"]:
-            if one["name"] in defaults:
+            if one["name"] in defaults and one["name"] != "tz":
                 default = defaults[one["name"]]
                 text = "false" if default is False else default
                 assert one["schema"].get("default") == text, (name, one["name"])
