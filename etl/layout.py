@@ -8,6 +8,7 @@
 <data>/tokens.json, tokens.made        tokens of the private port; the mark that one was made
 <data>/<either>.shared, .unshared      of which shared version it is a copy; what that replaced
 <data>/goals.json                      filters of events that shops have named
+<data>/throttle.json                   how many machines last shared the limits of `throttle_url`
 <data>/sessions.json                   signed-in browsers
 <data>/salts/<YYYY-MM-DD>              the salt of that day for visitor ids
 <data>/log/lock                        held while a series is claimed or recovered
@@ -93,6 +94,10 @@ class Layout:
     @property
     def signing(self) -> Path:
         return self.root / "signing.json"
+
+    @property
+    def throttle(self) -> Path:
+        return self.root / "throttle.json"
 
     @property
     def tokens_made(self) -> Path:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from secrets import token_hex
 from typing import TypeAlias
 
+from etl import durable
+from etl.layout import Layout
 from service.collector.clock import Clock
 from service.collector.throttle.gates import Buckets
 from service.collector.throttle.limiter import Limiter, SharedLimiter
@@ -14,6 +20,8 @@ from service.processes import choices
 from service.processes.ports import StartError
 from service.settings import Settings
 from service.shared.throttle_counters import ThrottleCounters
+
+log = logging.getLogger(__name__)
 
 MakeLimiter: TypeAlias = Callable[[int, Clock], Limiter]
 """Make the limiter of the collector in a slot."""
@@ -50,11 +58,38 @@ def _by_server(settings: Settings, buckets: Buckets, counters: ThrottleCounters)
         raise StartError(
             f'throttle_url needs the package {error.name}: pip install "beaconlog[valkey]"'
         ) from error
+    known = KnownMachines(Layout(settings.data.absolute()).throttle)
+    counters.know_machines(known.read())
     try:
-        limits = ServerLimits(ServerAddress.parse(settings.throttle_url), buckets, token_hex(8))
+        address = ServerAddress.parse(settings.throttle_url)
+        limits = ServerLimits(address, buckets, token_hex(8), known.write)
         asyncio.run(limits.check(counters.tally(0)))
     except AddressError as error:
         raise StartError(str(error)) from None  # its text has no part of the URL
     except ServerRefused as error:
         raise StartError(f"throttle_url: the server refuses: {error}") from error
-    return lambda slot, clock: ServerLimiter(limits, counters.tally(slot), clock)
+    return lambda slot, clock: ServerLimiter(
+        limits, counters.tally(slot), clock, remembers=slot == 0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMachines:
+    """The last known number of machines, in a file: a start without the server goes on with it."""
+
+    file: Path
+
+    def read(self) -> int:
+        """Return the number; 1 if there is none."""
+        try:
+            machines = json.loads(self.file.read_bytes())["machines"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return 1
+        return machines if type(machines) is int and machines > 0 else 1
+
+    def write(self, machines: int) -> None:
+        """Replace the number; one process at a time may."""
+        try:
+            durable.write_file(self.file, json.dumps({"machines": machines}).encode() + b"\n")
+        except OSError as error:
+            log.warning("the number of machines is not kept", extra={"fields": {"why": str(error)}})

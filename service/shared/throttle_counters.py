@@ -26,6 +26,11 @@ class ThrottleCounters:
         """Return the counters of the process in `slot`, from 0."""
         return Tally(self._row(slot))
 
+    def know_machines(self, machines: int) -> None:
+        """Store the number of machines that was known before this start."""
+        for slot in range(len(self._processes)):
+            self._row(slot)[Word.MACHINES] = machines
+
     def by_process(self, word: Word) -> Iterator[tuple[str, int]]:
         """Yield the name and the value of each process."""
         for slot, name in enumerate(self._processes):

@@ -52,13 +52,21 @@ class Worker:
         wait_s: float = PATIENT_S,
         limits: RateLimits = LIMITS,
         secret: str = "",
+        known_machines: int = 0,
     ) -> None:
         self.words = [0] * len(Word)
+        self.words[Word.MACHINES] = known_machines
+        self.remembered: list[int] = []
         self.now_s = 1000.0
         self.clock = Clock(wall_ns=lambda: 10**18, monotonic_s=lambda: self.now_s)
         self.server = ThrottleServer(
-            ServerAddress.parse(url), rates(limits), machine, Tally(self.words), wait_s=wait_s
+            ServerAddress.parse(url),
+            rates(limits),
+            machine,
+            Tally(self.words),
+            wait_s=wait_s,
         )
+        self.server.remember = self.remembered.append
         buckets = Buckets.shared(limits, processes=1)
         self.gates = server_gates(buckets, self.clock, self.server, secret)
         self.alone = Gates.of(Buckets.shared(limits, processes=1), self.clock)

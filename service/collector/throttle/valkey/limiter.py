@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.collector.clock import Clock
@@ -17,15 +17,22 @@ _DEGRADED = "limits hold per machine: the server of throttle_url does not decide
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """The values that all collectors of a machine share. `machine` is unique to this start."""
+    """The values that all collectors of a machine share. `machine` is unique to this start.
+
+    `remember` takes each new number of machines, from one of the collectors.
+    """
 
     address: ServerAddress
     buckets: Buckets
     machine: str
+    remember: Callable[[int], object]
 
-    def server(self, tally: Tally) -> ThrottleServer:
+    def server(self, tally: Tally, *, remembers: bool = False) -> ThrottleServer:
         """Return the server for one event loop."""
-        return ThrottleServer(self.address, rates(self.buckets.limits), self.machine, tally)
+        server = ThrottleServer(self.address, rates(self.buckets.limits), self.machine, tally)
+        if remembers:
+            server.remember = self.remember
+        return server
 
     async def check(self, tally: Tally) -> None:
         """Try the server once. Raises ServerRefused; a server that is away is logged."""
@@ -35,8 +42,10 @@ class ServerLimits:
 class ServerLimiter:
     """A Limiter. The names of keys are hashed under the server's password."""
 
-    def __init__(self, limits: ServerLimits, tally: Tally, clock: Clock) -> None:
-        self._server = limits.server(tally)
+    def __init__(
+        self, limits: ServerLimits, tally: Tally, clock: Clock, *, remembers: bool
+    ) -> None:
+        self._server = limits.server(tally, remembers=remembers)
         self.gates = server_gates(limits.buckets, clock, self._server, limits.address.password)
 
     async def run(self) -> None:

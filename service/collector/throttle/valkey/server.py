@@ -8,6 +8,7 @@
 Only a server that is serving is asked. Otherwise, and if an answer does not come in time, the
 caller decides by the buckets of its machine. These hold one part in `machines` of each limit:
 every machine registers with the server, and is counted until MACHINE_S after its last registration.
+A worker that starts while the server is away goes on with the number that its machine knew last.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from service.collector.throttle.token_bucket import Rate
@@ -48,7 +49,8 @@ class ThrottleServer:
     """The server at `address`, for the event loop of one worker of `machine`.
 
     `rates` are those of all buckets, in the order that `Ask.first` counts. While the server does
-    not decide, `why_away` is the reason, in one line.
+    not decide, `why_away` is the reason, in one line. `remember` is called in a thread, with each
+    new number of machines.
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class ThrottleServer:
         wait_s: float = WAIT_S,
     ) -> None:
         self.why_away: str | None = None
-        self.machines = 1
+        self.machines = max(1, tally.machines)
         self.tally = tally
+        self.remember: Callable[[int], object] = int
+        self._remembering: asyncio.Task[object] | None = None
         self._address = address
         self._machine = machine
         clock = ServerClock(time.monotonic)
@@ -144,7 +148,9 @@ class ThrottleServer:
         )
         unix_s, microseconds, machines = map(int, reply)
         self._plan.clock.observe(unix_s - EPOCH_S + microseconds / 1e6)
-        self.machines = max(1, machines)
+        if machines not in (0, self.machines):
+            self.machines = machines
+            self._remembering = asyncio.create_task(asyncio.to_thread(self.remember, machines))
 
     def _failed(self, why: str) -> None:
         """Note that the server does not decide; log it unless that is known."""

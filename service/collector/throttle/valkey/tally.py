@@ -31,6 +31,11 @@ class Tally:
         self._words = words
         words[Word.IS_UP] = 0
 
+    @property
+    def machines(self) -> int:
+        """The last known number of machines; 0 if there is none."""
+        return self._words[Word.MACHINES]
+
     def server(self, *, is_up: bool, machines: int) -> None:
         """Store the state of the server."""
         self._words[Word.IS_UP] = int(is_up)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from etl.layout import Layout
+from service.collector.clock import Clock
 from service.collector.throttle.valkey.tally import Word
-from service.processes import start
+from service.processes import limiters, start
 from service.processes.ports import StartError, bind
 from service.settings import Settings
 
@@ -60,6 +62,28 @@ def test_a_start_without_a_throttle_server_knows_of_none(tmp_path: Path) -> None
     counters = start._shared(settings, "worker-0", "shipper", "warehouse").throttle
     assert counters is not None
     assert [name for name, _ in counters.by_process(Word.IS_UP)] == ["worker-0"]
+
+
+@pytest.mark.parametrize(
+    ("content", "machines"),
+    [(None, 1), (b'{"machines": 3}', 3), (b"{", 1), (b'{"machines": "3"}', 1), (b"[]", 1)],
+)
+def test_a_start_knows_how_many_machines_shared_the_limits(
+    tmp_path: Path, content: bytes | None, machines: int
+) -> None:
+    """So that its share is right without the server; a damaged file is as none."""
+    settings = Settings(data=tmp_path, throttle_url=f"unix://{tmp_path}/nobody", workers=2)
+    file = Layout(tmp_path).throttle
+    if content:
+        file.write_bytes(content)
+    counters = start._shared(settings, "worker-0", "worker-1").throttle
+    assert counters is not None
+    limiter = limiters.limiter(settings, counters)
+    for slot in range(2):
+        limiter(slot, Clock())
+    assert [number for _, number in counters.by_process(Word.MACHINES)] == [machines] * 2
+    limiters.KnownMachines(file).write(5)
+    assert limiters.KnownMachines(file).read() == 5
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from throttle_tools import Worker, eventually, outcome, together
 from valkey_process import ValkeyProcess
 
 from service.collector.throttle.valkey.connection import ServerRefused
+from service.collector.throttle.valkey.server import WAIT_S
 from service.collector.throttle.valkey.tally import Word
 from service.collector.waiting import Waiting
 
@@ -162,6 +163,57 @@ def test_a_machine_has_its_share(valkey: ValkeyProcess, own: ValkeyProcess) -> N
             # A third of 1000 bytes is less than this body, which may pass nevertheless.
             assert gates.interactions.enter("c", 500).remaining == 1
             assert (await outcome(lambda: gates.interactions.enter("c", 1)))[1]
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_that_starts_without_the_server_has_the_last_known_share(
+    own: ValkeyProcess,
+) -> None:
+    """Not the whole limit; and what the server says later is remembered in its place."""
+
+    async def scenario() -> None:
+        worker = Worker(own.url, known_machines=3)
+        async with worker.running(decides=False):
+            await worker.is_away()
+            assert [await left(worker) for _ in range(3)] == [2, 1, 0]
+            assert worker.words[Word.MACHINES] == 3
+            own.start()
+            await worker.decides()
+            await eventually(lambda: worker.remembered == [1])
+            assert worker.words[Word.MACHINES] == 1
+
+    asyncio.run(scenario())
+
+
+def test_no_decision_waits_for_longer_than_5_ms(own: ValkeyProcess) -> None:
+    """By default: the server hangs, and each request that asks it has a timer of 4 ms.
+
+    Then it is decided here. A timer fires in the turn of the loop that follows.
+    """
+    own.start()
+
+    async def scenario() -> None:
+        loop, delays_s = asyncio.get_running_loop(), []
+        call_later = loop.call_later
+
+        def recorded(delay_s: float, callback: Callable[..., object], *values: Any) -> Any:
+            if callback.__name__ == "_read_once_more":
+                delays_s.append(delay_s)
+            return call_later(delay_s, callback, *values)
+
+        loop.call_later = recorded  # type: ignore[method-assign]
+        async with Worker(own.url, wait_s=WAIT_S).running() as worker:
+            own.pause()
+            delays_s.clear()
+            before = worker.by_server
+            decided = [await left(worker, f"client {number}") for number in range(20)]
+            await worker.is_away()
+        assert decided == [8] * 20
+        assert (worker.by_server, worker.by_machine) == (before, 20)
+        assert delays_s
+        assert {*delays_s} == {WAIT_S}
+        assert WAIT_S <= 0.004
 
     asyncio.run(scenario())
 
