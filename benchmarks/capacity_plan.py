@@ -9,19 +9,23 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from etl.lake.compaction import CompactionPlan
+from etl.upkeep.maintenance import MaintenancePlan
+from service.settings import Settings
+
 DAY_S = 86_400
 MONTH_DAYS = 30
 GB = 1e9
-COMPACT_INTERVAL_S = 60.0
-PASS_BYTES_MAX = 224 << 20
-FILE_BYTES_TARGET = 256 << 20
-MAINTAIN_INTERVAL_S = 3_600.0
-COMPACTOR_CORES = 2
+_DEFAULTS = Settings()
+COMPACT_INTERVAL_S = _DEFAULTS.compact_interval_s
+PASS_BYTES_MAX = _DEFAULTS.compact_bytes_max
+MAINTAIN_INTERVAL_S = _DEFAULTS.maintain_interval_s
+REPORT_TIMEOUT_S = _DEFAULTS.report_timeout_s
+GRACE_S = _DEFAULTS.segment_grace_s
+SEGMENT_AGE_S = _DEFAULTS.segment_age_s
+FILE_BYTES_TARGET = MaintenancePlan().file_bytes_target
+COMPACTOR_CORES = CompactionPlan().threads_max
 """The threads that a compaction uses."""
-REPORT_TIMEOUT_S = 30.0
-GRACE_S = 900.0
-SEGMENT_AGE_S = 2.0
-"""The defaults of the settings, for one warehouse."""
 _LIST_OBJECTS = 1_000
 _HALVINGS = 60
 

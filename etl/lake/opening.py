@@ -9,10 +9,12 @@ from functools import partial
 from etl import lake_copies
 from etl.lake.store import LakeStore, LocalLake
 from etl.layout import DataFolderError, Layout
-from etl.log.warehouse_claim import LOG, WarehouseClaim, folder_id, log_name
+from etl.log.warehouse_claim import LOG, WarehouseClaim, claimant, folder_id
 from etl.object_store import OVERLAP, ObjectStore, overlap
 
 CACHE_BYTES_MAX = 20 << 30
+_GRACE_MARGIN_S = 120.0
+"""The clocks of the warehouses may differ by about as much."""
 _READ_TIMEOUT_S = 10.0
 _UPLOAD_TIMEOUT_S = 120.0
 _DELTA_OPTIONS = {
@@ -40,6 +42,14 @@ class LakePlace:
     disk_free_bytes_min: int = 0
     log_url: str = ""
 
+    def segments_kept_s(self, grace_s: float, query_s_max: float) -> float:
+        """Return how long compacted segments are kept, if `grace_s` is enough for this machine.
+
+        A query of another warehouse pins the versions of a shared lake first, and lists the
+        segments above them later, at most `query_s_max` later.
+        """
+        return max(grace_s, query_s_max + _GRACE_MARGIN_S) if self.url else grace_s
+
 
 def open_lake(layout: Layout, place: LakePlace) -> LakeStore:
     """Return the lake at a place, which connects at its first use.
@@ -61,13 +71,11 @@ def open_lake(layout: Layout, place: LakePlace) -> LakeStore:
     bucket = Bucket(objects, uploads, url, _DELTA_OPTIONS)
     terms = Terms(place.reserve_s, place.wait_s)
     lease = Lease(objects, partial(holder, layout), socket.gethostname(), terms)
-    of_folder = partial(folder_id, layout.warehouse)
-    name = partial(log_name, place.log_url) if place.log_url else of_folder
     return SharedLake(
         bucket,
         layout,
         lease,
-        WarehouseClaim(objects, name, LOG),
+        WarehouseClaim(objects, claimant("log", place.log_url, layout), LOG),
         cache_bytes_max=place.cache_bytes_max,
         disk_free_bytes_min=place.disk_free_bytes_min,
     )

@@ -23,7 +23,6 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 
 from etl.layout import Layout
 from etl.log import rewriting, segments, series, unshipped
@@ -34,7 +33,7 @@ from etl.log.safe_time import Settled
 from etl.log.segments import Sealed
 from etl.log.store import LogUnavailable
 from etl.log.unshipped import Unshipped
-from etl.log.warehouse_claim import WAREHOUSE, WarehouseClaim, folder_id, lake_name
+from etl.log.warehouse_claim import WAREHOUSE, WarehouseClaim, claimant
 from etl.object_store import ObjectMissing, ObjectStore, ObjectStoreError
 
 CLOSED, ENDED = "closed", "ended"
@@ -57,17 +56,27 @@ class SharedLog:
         self._layout = layout
         self._objects = objects
         self._mirrors: dict[str, SeriesMirror] = {}
-        of_folder = partial(folder_id, layout.warehouse)
-        name = partial(lake_name, lake_url) if lake_url else of_folder
-        self._claim = WarehouseClaim(objects, name)
+        self._last: dict[str, list[Sealed]] | None = {}
+        self._claim = WarehouseClaim(objects, claimant("lake", lake_url, layout))
         self._lock = threading.Lock()
 
     def sealed(self) -> dict[str, list[Sealed]]:
-        with self._errors(), self._only_listing():
-            # Of a series that is being removed, only what says that it has ended is left.
-            listed = {name: names for name, names in self._names().items() if names - _ENDINGS}
-            self._clear_others(listed.keys())
-            return {name: self._mirror_of(name).update(names) for name, names in listed.items()}
+        try:
+            with self._errors(), self._only_listing():
+                self._last = self._listed()
+                return self._last
+        except LogUnavailable:
+            self._last = None
+            raise
+
+    def last_sealed(self) -> dict[str, list[Sealed]] | None:
+        return self._last
+
+    def _listed(self) -> dict[str, list[Sealed]]:
+        # Of a series that is being removed, only what says that it has ended is left.
+        listed = {name: names for name, names in self._names().items() if names - _ENDINGS}
+        self._clear_others(listed.keys())
+        return {name: self._mirror_of(name).update(names) for name, names in listed.items()}
 
     def settle(self) -> Settled:
         with self._errors():

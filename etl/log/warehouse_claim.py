@@ -17,9 +17,11 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from etl import durable
+from etl.layout import Layout
 from etl.log.store import NotTheWarehouse
 from etl.object_store import ObjectExists, ObjectMissing, ObjectStore
 
@@ -40,14 +42,14 @@ def folder_id(file: Path) -> bytes:
     return file.read_bytes()
 
 
-def lake_name(url: str) -> bytes:
-    """Return the name of a lake in object storage."""
-    return json.dumps({"lake": url.rstrip("/")}).encode() + b"\n"
+def url_name(kind: str, url: str) -> bytes:
+    """Return the name of a `log` or `lake` in object storage."""
+    return json.dumps({kind: url.rstrip("/")}).encode() + b"\n"
 
 
-def log_name(url: str) -> bytes:
-    """Return the name of a log in object storage."""
-    return json.dumps({"log": url.rstrip("/")}).encode() + b"\n"
+def claimant(kind: str, url: str, layout: Layout) -> Callable[[], bytes]:
+    """Return what returns the name of a log or lake: by its URL, or by its data folder without."""
+    return partial(url_name, kind, url) if url else partial(folder_id, layout.warehouse)
 
 
 @dataclass(slots=True)

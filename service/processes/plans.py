@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from etl.lake import compaction
+from etl.lake.opening import LakePlace
 from etl.upkeep import maintenance
 from service.settings import Settings
-
-_GRACE_MARGIN_S = 120.0
-"""The clocks of the warehouses may differ by about as much."""
 
 
 def compaction_plan(settings: Settings) -> compaction.CompactionPlan:
     """Return how many bytes a compaction pass takes, and how long segments are kept."""
-    return compaction.CompactionPlan(
-        bytes_max=settings.compact_bytes_max, segment_grace_s=_segment_grace_s(settings)
+    kept_s = LakePlace(settings.lake_url).segments_kept_s(
+        settings.segment_grace_s, settings.report_timeout_s
     )
-
-
-def _segment_grace_s(settings: Settings) -> float:
-    """Return how long segments are kept: beside other warehouses, longer than a query may run.
-
-    A query pins the versions of a shared lake first, and lists the segments above them later.
-    """
-    if not settings.lake_url:
-        return settings.segment_grace_s
-    return max(settings.segment_grace_s, settings.report_timeout_s + _GRACE_MARGIN_S)
+    return compaction.CompactionPlan(bytes_max=settings.compact_bytes_max, segment_grace_s=kept_s)
 
 
 def maintenance_plan(settings: Settings) -> maintenance.MaintenancePlan:

@@ -25,7 +25,7 @@ from etl.lake.snapshot import Snapshot, held_whole
 from etl.lake.store import LakeStore, LocalLake
 from etl.layout import Layout
 from etl.log.segments import Sealed
-from etl.log.store import LocalLog, LogUnavailable, SegmentStore
+from etl.log.store import LocalLog, SegmentStore
 from etl.log.unshipped import Unshipped
 from service.shared.heartbeat import Heartbeats
 from service.shared.request_counters import RequestCounters
@@ -82,8 +82,7 @@ class WarehouseMetrics:
         self.tail = TailAge()
         self._layout = Layout(data.absolute())
         self._store = store or LocalLog.of(self._layout)
-        self._folder = _Folder(self._layout, self._store, self.tail)
-        registry.register(self._folder)
+        registry.register(_Folder(self._layout, self._store, self.tail))
         if counters:
             registry.register(_Requests(counters))
         if beats:
@@ -91,18 +90,13 @@ class WarehouseMetrics:
         if throttle:
             registry.register(ThrottleMetrics(throttle))
 
-    def observe_tail(self, lake: LakeStore | None = None) -> None:
+    def observe_tail(self, lake: LakeStore) -> None:
         """Update the age of the segments that wait for a compaction into `lake`.
 
-        By default it is the lake of the data folder. Raises LakeError, LogUnavailable.
+        Raises LakeError, LogUnavailable.
         """
-        try:
-            sealed = self._folder.measured = self._store.sealed()
-        except LogUnavailable:
-            self._folder.measured = None
-            raise
-        snapshots = (lake or self._folder.lake).newest()
-        self.tail.observe(_waiting(sealed, snapshots))
+        sealed = self._store.sealed()
+        self.tail.observe(_waiting(sealed, lake.newest()))
 
     def compacted(self, result: CompactionResult, took_s: float) -> None:
         """Count a compaction that did not fail, even if it stopped at a damaged series."""
@@ -167,20 +161,11 @@ class _Beats(Collector):
 
 
 class _Folder(Collector):
-    """Gauges of log, lake and disk, read at each scrape.
-
-    A log in object storage takes too long to list for that: `measured` is its last listing, and
-    None if that failed.
-    """
+    """Gauges of log, lake and disk, read at each scrape, which waits for no other machine."""
 
     def __init__(self, layout: Layout, store: SegmentStore, tail: TailAge) -> None:
         self._layout, self._store, self._tail = layout, store, tail
-        self.lake = LocalLake(layout)  # with lake_url, copies: no scrape waits for storage
-        self.measured: dict[str, list[Sealed]] | None = {}
-
-    def _sealed(self) -> dict[str, list[Sealed]] | None:
-        is_local = self._store.folder == self._layout.log
-        return self._store.sealed() if is_local else self.measured
+        self._local = LocalLake(layout)  # with lake_url, copies
 
     def collect(self) -> Iterator[Metric]:
         free = shutil.disk_usage(self._layout.root).free
@@ -189,7 +174,7 @@ class _Folder(Collector):
         age_s = snapshot_file.age_s(self._layout.directory_snapshot, time.time())
         if age_s < inf:
             yield _gauge("beaconlog_directory_age_seconds", "Age of the saved directory.", age_s)
-        sealed = self._sealed()
+        sealed = self._store.last_sealed()
         if sealed is None:
             yield _gauge("beaconlog_log_readable", "Whether the log can be read.", 0)
             return
@@ -200,7 +185,7 @@ class _Folder(Collector):
 
     def _lake(self, sealed: dict[str, list[Sealed]]) -> Iterator[Metric]:
         try:
-            snapshots = self.lake.newest()
+            snapshots = self._local.newest()
             waiting = list(_waiting(sealed, snapshots))
         except LakeError:
             yield _gauge("beaconlog_lake_readable", "Whether the lake can be read.", 0)

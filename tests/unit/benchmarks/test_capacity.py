@@ -126,23 +126,6 @@ def test_small_key_files_are_those_of_half_an_hour() -> None:
     assert capacity_plan.passes_per_s(quick, COSTS) == pytest.approx(2)
 
 
-def test_the_defaults_of_the_arithmetic_are_those_of_the_settings() -> None:
-    """And of the jobs."""
-    from etl.lake.compaction import CompactionPlan
-    from etl.upkeep.maintenance import MaintenancePlan
-    from service.settings import Settings
-
-    settings = Settings()
-    assert settings.compact_interval_s == capacity_plan.COMPACT_INTERVAL_S
-    assert settings.compact_bytes_max == capacity_plan.PASS_BYTES_MAX
-    assert settings.maintain_interval_s == capacity_plan.MAINTAIN_INTERVAL_S
-    assert settings.segment_grace_s == capacity_plan.GRACE_S
-    assert settings.segment_age_s == capacity_plan.SEGMENT_AGE_S
-    assert settings.report_timeout_s == capacity_plan.REPORT_TIMEOUT_S
-    assert CompactionPlan().threads_max == capacity_plan.COMPACTOR_CORES
-    assert MaintenancePlan().file_bytes_target == capacity_plan.FILE_BYTES_TARGET
-
-
 def test_the_page_is_written_between_its_comments(tmp_path: Path) -> None:
     """And is the same when it is written twice."""
     page = tmp_path / "scaling.md"

@@ -14,7 +14,7 @@ from etl.lake.errors import LakeError, LakeUnavailable
 from etl.lake.opening import LakePlace, holder, open_lake
 from etl.layout import DataFolderError, Layout
 from etl.log.store import LocalLog, LogUnavailable
-from etl.log.warehouse_claim import log_name
+from etl.log.warehouse_claim import url_name
 
 
 class Careless(FolderObjects):
@@ -101,4 +101,5 @@ def test_log_and_lake_that_overlap_are_refused(tmp_path: Path) -> None:
 
 def test_the_name_of_a_log_is_its_url() -> None:
     """However its setting ends."""
-    assert log_name("s3://shops/log/") == log_name("s3://shops/log") != log_name("s3://shops/log2")
+    one, same, other = (url_name("log", f"s3://shops/{each}") for each in ("log/", "log", "log2"))
+    assert one == same != other

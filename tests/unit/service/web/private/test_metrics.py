@@ -11,6 +11,7 @@ from object_tools import Machine, Objects
 from prometheus_client.parser import text_string_to_metric_families
 
 from etl.lake.compaction import CompactionResult
+from etl.lake.store import LocalLake
 from etl.layout import Layout
 from etl.log.shared_log import SharedLog
 from etl.log.store import LogUnavailable
@@ -103,7 +104,7 @@ def test_what_waits_to_be_shipped_is_told(shop: Shop) -> None:
     with objects.outage():
         machine.ship()
         with pytest.raises(LogUnavailable):
-            metrics.observe_tail()
+            metrics.observe_tail(LocalLake(shop.layout))
         samples = scraped(metrics)
     assert samples["beaconlog_log_readable"] == 0
     assert (samples["beaconlog_unshipped_segments"], samples["beaconlog_unshipped_problems"]) == (
@@ -112,7 +113,7 @@ def test_what_waits_to_be_shipped_is_told(shop: Shop) -> None:
     )
     assert samples["beaconlog_unshipped_bytes"] == shop.sealed()[0].path.stat().st_size
     machine.ship()
-    metrics.observe_tail()
+    metrics.observe_tail(LocalLake(shop.layout))
     with objects.outage():  # a scrape does not list
         samples = scraped(metrics)
     assert (samples["beaconlog_log_readable"], samples["beaconlog_unshipped_segments"]) == (1, 0)
