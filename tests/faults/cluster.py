@@ -69,6 +69,8 @@ class Cluster:
     parts: dict[str, Part] = field(default_factory=dict)
     clocks: dict[str, SteppedClock] = field(default_factory=dict)
     services: dict[str, Service] = field(default_factory=dict)
+    secret: str = ""
+    """That of the shop, which one collector made and the others read from the storage."""
 
     @property
     def collectors(self) -> list[Service]:
@@ -96,6 +98,12 @@ class Cluster:
         except (OSError, HTTPException):
             return None
         return sum(row["events"] for row in reply.body["rows"]) if reply.status == 200 else None
+
+    def revenue(self, warehouse: str) -> list[tuple[int, float]]:
+        """The transactions and the value of the sales, per currency."""
+        path = "/api/v1/reports/revenue?bots=true"
+        reply = request("GET", self._url(warehouse) + path, None, _AUTHORIZATION)
+        return [(row["transactions"], row["value"]) for row in reply.body["rows"]]
 
     def next_compactor(self, among: Sequence[str] = WAREHOUSES) -> str:
         """Wait until one of these warehouses has compacted once more; its name."""
@@ -130,7 +138,9 @@ def running(folder: Path, shim: Path) -> Iterator[Cluster]:
         cluster = Cluster(network, folder)
         urls = _start_servers(cluster, stack)
         _make_services(cluster, shim, stack, urls)
-        cluster.collectors[0].import_directory(SHOP_CSV, NO_PRODUCTS_CSV)
+        first = cluster.collectors[0]
+        first.import_directory(SHOP_CSV, NO_PRODUCTS_CSV)
+        cluster.secret = first.command("tenant", "secret", "shop").stdout.strip()
         for service in cluster.services.values():
             service.launch()
         for service in cluster.services.values():

@@ -157,7 +157,7 @@ class Load:
 
     def _must_be_alone(self, number: int) -> bool:
         """A signature of a batch signs all of its sales."""
-        return self._is_sale(number) and is_signed(number)
+        return self.is_sale(number) and is_signed(number)
 
     def _send_batch(self, client: Client, numbers: list[int]) -> None:
         items = []
@@ -174,15 +174,16 @@ class Load:
         if status == 200:
             for number, result in zip(numbers, answer["results"], strict=True):
                 assert result["status"] == "accepted", answer
-                shows_id = not self._is_sale(number)  # the endpoint of a sale does not
+                shows_id = not self.is_sale(number)  # the endpoint of a sale does not
                 self._note_acked(number, result["event_id"] if shows_id else None)
 
-    def _is_sale(self, number: int) -> bool:
+    def is_sale(self, number: int) -> bool:
+        """Whether the event of this number is a sale."""
         return self.secret is not None and number % (_PAIR_EVERY // 2) == 6
 
     def _request(self, number: int) -> tuple[str, dict[str, Any], dict[str, str]]:
         metadata = {"number": number}
-        if not self._is_sale(number):
+        if not self.is_sale(number):
             body: dict[str, Any] = {"tenant_id": 1, "type": "call", "metadata": metadata}
             return TRACK, body | ({"event_id": str(UUID(int=number))} if number % 2 else {}), {}
         sale = {"tenant_slug": "shop", "transaction_id": f"T-{number // _PAIR_EVERY}"}
@@ -191,7 +192,7 @@ class Load:
 
     def _is_worth_a_retry(self, number: int) -> bool:
         kept = number % _ANSWERED_SENT_AGAIN_EVERY
-        return kept == 1 or (kept == 6 and self._is_sale(number))
+        return kept == 1 or (kept == 6 and self.is_sale(number))
 
     def _signature(self, body: dict[str, Any]) -> dict[str, str]:
         now = str(int(time.time()))
@@ -210,7 +211,7 @@ class Load:
     def _note_unanswered(self, number: int) -> None:
         with self._lock:
             self.unanswered.add(number)
-            if number % 4 == 1 or self._is_sale(number):
+            if number % 4 == 1 or self.is_sale(number):
                 self._to_send_again.append(number)
 
 

@@ -4,8 +4,9 @@ Three collectors ship to one bucket, in which two warehouses keep one lake. Link
 way, parts are killed or stop and go on, clocks are a minute off, and a compactor goes on
 after its standby took over. Events that go unanswered are sent again, to whichever collector
 comes next. All the while, no number in a report falls. In the end, everything has healed by itself:
-every acked event is in the lake once, and none that was not sent. Skipped where namespaces are not
-permitted.
+every acked event is in the lake once, and none that was not sent. Of each transaction the signed
+sale counts, whichever collector took it, and whichever the other claim of it. Skipped where
+namespaces are not permitted.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import pytest
 from cluster import LAKE, WAREHOUSES, Cluster, running
 from cluster_faults import Fault, Story, cut, faults
 from deltalake import DeltaTable
-from ledger import Load, disagreements
+from ledger import Load, disagreements, outranked
 from namespaces import require_namespaces
 from scale import figures, is_soak, rounds
 from shims import compiled
@@ -79,19 +80,20 @@ def story(cluster: Cluster) -> Iterator[Story]:
 
 def test_what_was_acked_is_stored_once(cluster: Cluster, story: Story) -> None:
     """Whatever fails meanwhile: one after another, and in the long form two at once."""
-    load = Load(pause_s=CLIENT_PAUSE_S, timeout_s=CLIENT_TIMEOUT_S)
+    load = Load(cluster.secret, pause_s=CLIENT_PAUSE_S, timeout_s=CLIENT_TIMEOUT_S)
     shown = Shown(cluster, load)
     with figures("faults of a cluster") as counts:
         with shown.being_read():
             with cluster.under(load):
                 counts.update(strike_all(cluster, load, story))
             all_was_shown = until(shown.show_all, bool)
-        see_all_in_the_lake(cluster, load)
+        counts["outranked"] = see_all_in_the_lake(cluster, load)
         assert all_was_shown, "a report lacked what is in the lake by now"
         assert cluster.crashed() == [], "an error that nobody expected"
         counts.update({"acked": len(load.acked), "unanswered": len(load.unanswered)})
     assert load.unanswered, "nothing failed with a request in its hands"
     assert load.sent_again
+    assert counts["outranked"], "no claim of a signed sale was there to be outranked"
 
 
 def strike_all(cluster: Cluster, load: Load, story: Story) -> Counter[str]:
@@ -178,24 +180,40 @@ class Shown:
                 self.counts[name] = count
 
     def show_all(self) -> bool:
-        """Whether every warehouse has shown as many events as were acked."""
-        return min(self.counts.values()) >= len(self.load.acked)
+        """Whether every warehouse has shown as many events as were acked, and are not outranked."""
+        below = outranked(range(self.load.sent), self.load)
+        return min(self.counts.values()) >= len(self.load.acked.keys() - below)
 
 
-def see_all_in_the_lake(cluster: Cluster, load: Load) -> None:
-    """After a drain of the collectors; the warehouses show the lake, and their data is sound."""
+def see_all_in_the_lake(cluster: Cluster, load: Load) -> int:
+    """After a drain of the collectors; the warehouses show the lake, and their data is sound.
+
+    Return how many claims of a sale are in it that a signed one outranks.
+    """
     for collector in cluster.collectors:
         assert collector.stop() == 0
         if "all_is_shipped=true" not in collector.log():
             assert collector.command("ship").returncode == 0
-    rows = until(in_the_lake, lambda rows: not disagreements(rows, load))
-    assert (found := disagreements(rows, load)) == [], "\n".join(found[:_SHOWN_MAX])
-    counts = until(lambda: {cluster.counted(name) for name in WAREHOUSES}, {len(rows)}.__eq__)
-    assert counts == {len(rows)}
+    rows = until(in_the_lake, lambda rows: not disagreements(counting(rows, load), load))
+    counted = counting(rows, load)
+    assert (found := disagreements(counted, load)) == [], "\n".join(found[:_SHOWN_MAX])
+    lost = load.acked.keys() - dict(rows).keys()
+    assert not lost, "an outranked sale is lost, too"
+    counts = until(lambda: {cluster.counted(name) for name in WAREHOUSES}, {len(counted)}.__eq__)
+    assert counts == {len(counted)}
+    sales = [number for number, _ in counted if load.is_sale(number)]  # which is its value
+    assert [cluster.revenue(name) for name in WAREHOUSES] == [[(len(sales), sum(sales))]] * 2
     for warehouse in cluster.warehouses:
         assert warehouse.stop() == 0
         done = warehouse.command("check")
         assert done.returncode == 0, done.stdout + done.stderr
+    return len(rows) - len(counted)
+
+
+def counting(rows: list[tuple[int, str]], load: Load) -> list[tuple[int, str]]:
+    """The rows without those that a signed sale among them outranks."""
+    below = outranked((number for number, _ in rows), load)
+    return [row for row in rows if row[0] not in below]
 
 
 def until(ask: Callable[[], Found], is_enough: Callable[[Found], bool]) -> Found:
