@@ -1,12 +1,20 @@
-"""A real Chromium for the tests of what people see. Where it is missing they fail."""
+"""A real Chromium for the tests of what people see. Where it is missing they fail.
+
+A test of the tracker has a `visit`: one browser on the pages of a shop, and a collector.
+"""
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+import traffic_tools
+from http_tools import BROWSER
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from shop import SETTINGS, Shop, Visit, import_tenants, open_shop
 
 
 @pytest.fixture(scope="module")
@@ -18,3 +26,42 @@ def browser() -> Iterator[Browser]:
         launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield launched
         launched.close()
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Shop]:
+    with open_shop() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tracker") / "data"
+    import_tenants(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service(data: Path) -> Iterator[traffic_tools.Service]:
+    with traffic_tools.running("serve", data, **SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def tenants() -> Iterator[int]:
+    return itertools.count(1)
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(user_agent=BROWSER)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def visit(
+    tenants: Iterator[int], shop: Shop, service: traffic_tools.Service, context: BrowserContext
+) -> Visit:
+    """A tenant that no other test has, and a browser that knows nothing."""
+    return Visit(next(tenants), shop, service, context)

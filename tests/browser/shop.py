@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import traffic_tools
-from http_tools import INTERACTIONS, post
-from playwright.sync_api import BrowserContext, Page
+from http_tools import BATCH, INTERACTIONS, post
+from playwright.sync_api import BrowserContext, Page, Request
 
-TENANTS = range(1, 41)
+TENANTS = range(1, 101)
 TIMEOUT_S = 60.0
+SETTINGS = {"segment_age_s": 0.1}
 
 
 @dataclass(slots=True)
@@ -70,29 +71,43 @@ def open_shop() -> Iterator[Shop]:
 
 
 def import_tenants(data: Path) -> None:
-    """Tenants of TENANTS, `shop-N`, each with the product 100 + N."""
+    """Tenants of TENANTS, `shop-N`, each with the product 1000 + N."""
     rows = [f"{n},{uuid.uuid4()},shop-{n},Shop {n},active" for n in TENANTS]
     tenants, products = data.with_name("tenants.csv"), data.with_name("products.csv")
     tenants.write_text("\n".join(["id,uuid,slug,name,status", *rows, ""]))
-    goods = [f"{100 + n},{n},Miel,120.00" for n in TENANTS]
+    goods = [f"{1000 + n},{n},Miel,120.00" for n in TENANTS]
     products.write_text("\n".join(["id,tenant_id,name,price", *goods, ""]))
     traffic_tools.import_directory(tenants, products, data=data)
 
 
 @dataclass(slots=True)
 class Visit:
-    """One tenant, one browser, and what the collector counted of them."""
+    """One tenant, one browser, and what the collector counted of them.
+
+    `sent` has the events that the browser sent, by their ids.
+    """
 
     tenant: int
     shop: Shop
     service: traffic_tools.Service
     context: BrowserContext
     errors: list[str] = field(default_factory=list)
+    sent: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        def note(request: Request) -> None:
+            if request.url.endswith(BATCH):
+                for line in (request.post_data or "").splitlines():
+                    with suppress(ValueError):
+                        event = json.loads(line)
+                        self.sent[event["event_id"]] = event
+
+        self.context.on("request", note)
 
     @property
     def product(self) -> int:
         """The tenant's one product."""
-        return 100 + self.tenant
+        return 1000 + self.tenant
 
     def script(self, attributes: str = "") -> str:
         """The one line a shop's page has."""
@@ -125,6 +140,14 @@ class Visit:
             if isinstance(row["metadata"], str):
                 row["metadata"] = json.loads(row["metadata"])
         return rows[::-1]
+
+    def contexts(self, events: Iterable[dict[str, Any]]) -> list[tuple[str | None, ...]]:
+        """The path, the query string and the referrer of each event, in the order they happened."""
+        sent = sorted(
+            (self.sent[row["event_id"]] for row in events), key=lambda event: event["timestamp"]
+        )
+        names = ("path", "query", "referrer")
+        return [tuple(map(event["context"].get, names)) for event in sent]
 
     def types(self) -> list[str]:
         """The types of what was counted, sorted."""
