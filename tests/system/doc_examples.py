@@ -1,4 +1,7 @@
-"""The examples in a section of docs/integration.md, and running one as it is."""
+"""The examples in a section of docs/integration.md, and running one as it is.
+
+A section ends at the next title, of whatever level.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,17 @@ ENDINGS = {"python": "py", "javascript": "js", "php": "php"}
 TIMEOUT_S = 60
 
 
+def blocks(title: str) -> list[tuple[str, str]]:
+    """The code under a title, with the language of each block, in order."""
+    text = DOCS.read_text()
+    section = re.search(rf"^(##+) {title}\n(.*?)(?=^##+ |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert section, title
+    return EXAMPLE.findall(section[2])
+
+
 def examples(title: str) -> dict[str, str]:
     """The code of each language under a title."""
-    section = re.search(rf"^## {title}\n(.*?)^## ", DOCS.read_text(), re.DOTALL | re.MULTILINE)
-    assert section
-    return dict(EXAMPLE.findall(section[1]))
+    return dict(blocks(title))
 
 
 def run(
