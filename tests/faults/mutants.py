@@ -39,6 +39,7 @@ def _mutant(name: str, caught_by: str, *patches: tuple[str, str, str]) -> Mutant
     return Mutant(name, tuple(Patch(*patch) for patch in patches), caught_by)
 
 
+_ORIGIN = "service/collector/context/origin.py"
 _WRITER = "etl/log/segment_writer.py"
 _COMMITS = "etl/lake/commits.py"
 _KEY_FORMAT = "etl/lake/keys/format.py"
@@ -51,6 +52,43 @@ _SPREAD = "tests/unit/etl/lake/engines/test_spread.py"
 _LISTED = "sealed = self.store.sealed() if scope.version is None else {}"
 
 MUTANTS = (
+    _mutant(
+        "the value of a click id stored",
+        "tests/unit/service/collector/context/test_contexts.py::test_a_visit_from_an_advertisement",
+        (_ORIGIN, 'found["click_id"] = next(', 'found["click_id"] = query or next('),
+    ),
+    _mutant(
+        "a referrer stored with its path",
+        "tests/unit/service/collector/context/test_contexts.py::test_a_visit_from_an_advertisement",
+        (
+            "service/collector/context/contexts.py",
+            'found["referrer"] = host',
+            'found["referrer"] = referrer or host',
+        ),
+    ),
+    _mutant(
+        "a rejected body stored with its context",
+        "tests/unit/service/collector/context/test_redaction.py::test_a_context_keeps_what_its_record_would_store",
+        ("service/collector/context/redaction.py", "    if place < 0:\n", "    if place:\n"),
+    ),
+    _mutant(
+        "a country database that is read once",
+        "tests/unit/service/collector/context/test_countries.py::test_a_replaced_file_is_read_again",
+        (
+            "service/collector/context/countries.py",
+            "            if stamp != self._stamp:\n",
+            "            if self._stamp is None:\n",
+        ),
+    ),
+    _mutant(
+        "channels of events without an origin derived again",
+        "tests/unit/etl/channels/test_rules.py::test_new_rules_change_only_what_follows_from_the_signs",
+        (
+            "etl/channels/rules.py",
+            "if signs.has_origin or (signs.click_id and channel != WHATSAPP):",
+            "if signs.has_origin or signs.click_id:",
+        ),
+    ),
     _mutant(
         "ack before fsync",
         "tests/unit/etl/log/test_segment_writer.py::test_a_commit_syncs_the_folder_and_then_the_data",

@@ -8,7 +8,7 @@ from examples import share
 from harness import REPOSITORY, Service, StartService, environment, eventually, run_command
 from wire import INTERACTIONS
 
-VIEW = {"tenant_id": 1, "type": "view"}
+VIEW = {"tenant_id": 1, "type": "view", "context": {"referrer": "shop.hn"}}
 
 
 def countries(service: Service) -> list[str | None]:
@@ -17,7 +17,8 @@ def countries(service: Service) -> list[str | None]:
 
 
 def view_from(service: Service, address: str) -> None:
-    reply = service.post(INTERACTIONS, VIEW, {"X-Forwarded-For": address})
+    headers = {"X-Forwarded-For": address, "Origin": "https://www.shop.hn"}
+    reply = service.post(INTERACTIONS, VIEW, headers)
     assert reply.status == 201
 
 
@@ -52,6 +53,7 @@ def test_an_event_has_the_country_of_its_address(
     eventually(lambda: degraded(service) == [])
     view_from(service, "203.0.113.7")
     eventually(lambda: countries(service) == ["HN", None, "HN", "NI"])
+    assert {event["channel"] for event in service.sealed()} == {"internal"}
 
 
 def test_a_start_without_its_database_says_so(tmp_path: Path) -> None:

@@ -29,12 +29,13 @@ class Contexts:
         self._origin_once = lru_cache(maxsize=_CACHED_MAX)(self._origin)
 
     def fields(
-        self, sent: SentContext | None, ip: str | None, user_agent: str
+        self, sent: SentContext | None, ip: str | None, user_agent: str, site: str | None = None
     ) -> Mapping[str, object]:
         """Return the fields of an event with this context, or without one; do not modify them.
 
-        `ip` and `user_agent` are the visitor's; None and "" if they are not known. Without a page
-        and an origin (events of servers) there is no channel.
+        `ip` and `user_agent` are the visitor's; None and "" if they are not known. `site` is the
+        site of the page, a URL as browsers send it in the header Origin. Without a page, a query
+        string and a referrer (events of servers) there is no channel.
         """
         agent = self._agents.of(user_agent)
         country = self._countries.of(ip) if ip else None
@@ -45,10 +46,10 @@ class Contexts:
             fields["path"] = path
         query, referrer = sent.query or "", sent.referrer
         if query or fields or referrer is not None:
-            if len(query) + len(referrer or "") <= _CACHED_CHARS_MAX:
-                found = self._origin_once(query, referrer, is_whatsapp=agent.is_whatsapp)
+            if len(query) + len(referrer or "") + len(site or "") <= _CACHED_CHARS_MAX:
+                found = self._origin_once(query, referrer, site, is_whatsapp=agent.is_whatsapp)
             else:
-                found = self._origin(query, referrer, is_whatsapp=agent.is_whatsapp)
+                found = self._origin(query, referrer, site, is_whatsapp=agent.is_whatsapp)
             fields.update(found)
         fields.update(agent.fields)
         if country:
@@ -56,17 +57,21 @@ class Contexts:
         return fields
 
     def _origin(
-        self, query: str, referrer: str | None, *, is_whatsapp: bool
+        self, query: str, referrer: str | None, site: str | None, *, is_whatsapp: bool
     ) -> Mapping[str, object]:
         """Return the fields of the origin of a visit.
 
-        `referrer` is None if no page linked to it, and "" if a page of the shop did.
+        `referrer` is None if no page linked to it, and "" or the page's own host if one of the shop
+        did.
         """
         found = origin.parameters(query)
         host = origin.host(referrer) if referrer else None
-        if host:
+        is_internal = referrer == "" or (
+            host is not None and site is not None and host == origin.host(site)
+        )
+        if host is not None and not is_internal:
             found["referrer"] = host
         channel = self._rules.channel(
-            Signs(**found), is_whatsapp=is_whatsapp, is_internal=referrer == ""
+            Signs(**found), is_whatsapp=is_whatsapp, is_internal=is_internal
         )
         return {**found, "channel": channel, "channel_rules": self._rules.version}

@@ -137,17 +137,17 @@ class EventStream:
             event_id=event_id,
             occurred_us=self._occurred_us(payload, received_us),
             signed=admitted.signed,
-            context=self._context(payload.context, person, visit),
+            context=self._context(payload.context, person, visit, receipt.submission.site),
         )
         return event_id, line
 
     def _context(
-        self, sent: SentContext | None, person: Person | None, visit: Visit
+        self, sent: SentContext | None, person: Person | None, visit: Visit, site: str | None
     ) -> Mapping[str, object]:
         if person is None:
-            return self._contexts.fields(sent, None, "")
+            return self._contexts.fields(sent, None, "", site)
         user_agent = "" if visit.bot else person.user_agent
-        return self._contexts.fields(sent, person.ip, user_agent)
+        return self._contexts.fields(sent, person.ip, user_agent, site)
 
     def _occurred_us(self, payload: Payload, received_us: int) -> int | None:
         """Return the time of the client; None if it sent none that is within the bounds."""

@@ -15,7 +15,7 @@ from service.collector.throttle.token_bucket import Decision
 @dataclass(slots=True)
 class Submission:
     """One request. `ip` is the client's; `wants_privacy` says whether GPC or DNT is set,
-    `is_browser` whether the headers are those of a browser.
+    `is_browser` whether the headers are those of a browser. `site` is the header Origin.
 
     `rejection` says why the HTTP server did not read the body (its size). `signature` is the value
     of the header Beaconlog-Signature.
@@ -30,6 +30,7 @@ class Submission:
     rejection: Rejection | None = None
     signature: str | None = None
     is_browser: bool = False
+    site: str | None = None
 
 
 class Request:

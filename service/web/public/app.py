@@ -177,6 +177,7 @@ class IngestHandler(JsonHandler):
         too_large = self.body_bytes > self.body_bytes_max
         user_agent = headers.get("User-Agent", "")
         fetched = headers.get("Sec-Fetch-Site"), headers.get("Sec-Fetch-Mode")
+        site = headers.get("Origin")
         return Submission(
             body=bytes(self.body),
             content_type=headers.get("Content-Type"),
@@ -186,7 +187,8 @@ class IngestHandler(JsonHandler):
             wants_privacy=wants_privacy(headers.get("Sec-GPC"), headers.get("DNT")),
             rejection=TOO_LARGE if too_large else None,
             signature=headers.get(signatures.HEADER),
-            is_browser=is_browser(*fetched, headers.get("Origin"), user_agent),
+            is_browser=is_browser(*fetched, site, user_agent),
+            site=site,
         )
 
     def _client_ip(self, headers: httputil.HTTPHeaders) -> str:

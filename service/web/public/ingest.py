@@ -68,6 +68,7 @@ class _EventHeaders:
     wants_privacy: bool
     signature: str | None
     is_browser: bool
+    site: str | None
 
     @classmethod
     def of(cls, route: IngestRoute, head: RequestHead) -> _EventHeaders:
@@ -83,6 +84,7 @@ class _EventHeaders:
             wants_privacy(gpc, dnt),
             signature,
             is_browser(site, mode, origin, user_agent),
+            origin,
         )
 
 
@@ -172,6 +174,7 @@ class IngestExchange:
             TOO_LARGE if self._body_bytes > self._route.body_bytes_max else None,
             headers.signature,
             headers.is_browser,
+            headers.site,
         )
 
     def _run(self, step: Callable[[Any], Outcome], value: Any) -> None:

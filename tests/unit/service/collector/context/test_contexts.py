@@ -109,6 +109,29 @@ def test_a_visit_has_a_channel(user_agent: str, sent: dict[str, str], channel: s
 
 
 @pytest.mark.parametrize(
+    ("referrer", "site", "channel"),
+    [
+        ("shop.hn", "https://shop.hn", "internal"),
+        ("shop.hn", "https://www.shop.hn:8443", "internal"),
+        ("https://www.shop.hn/p", "https://shop.hn", "internal"),
+        ("blog.shop.hn", "https://shop.hn", "referral"),
+        ("shop.hn", "null", "referral"),
+        ("shop.hn", None, "referral"),
+        ("???", "https://shop.hn", "direct"),
+        ("???", "???", "direct"),
+        ("google.com", "https://shop.hn", "organic-search"),
+    ],
+)
+def test_a_page_of_the_same_site_is_no_referrer(
+    referrer: str, site: str | None, channel: str
+) -> None:
+    """It is not stored; the site is known from the browser."""
+    found = CONTEXTS.fields(SentContext(referrer=referrer), None, "", site)
+    assert found["channel"] == channel
+    assert ("referrer" in found) == (channel not in {"internal", "direct"})
+
+
+@pytest.mark.parametrize(
     ("path", "stored"),
     [
         ("/zapatos", "/zapatos"),
