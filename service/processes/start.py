@@ -26,7 +26,7 @@ from etl.trusted_clock import TrustedClock
 from service.collector.context.agents import Agents
 from service.collector.contract.contract import Contract
 from service.collector.contract.schemas import SchemaFileError
-from service.processes import choices, collector, database, limiters
+from service.processes import beside, choices, collector, database, limiters
 from service.processes.collector import CollectorStart
 from service.processes.ports import BoundPort, StartError, allow_connections, bind
 from service.processes.supervisor import (
@@ -47,7 +47,6 @@ __all__ = ["StartError", "collect", "serve", "warehouse"]
 log = logging.getLogger(__name__)
 
 _WAREHOUSE = "warehouse"
-_SHIPPER = "shipper"
 _WAREHOUSE_PATIENCE = 3
 """The warehouse's heartbeat timeout, in timeouts of a collector: its threads are busier."""
 
@@ -70,9 +69,12 @@ def serve(settings: Settings) -> int:
 def collect(settings: Settings) -> int:
     """Run the collectors alone; otherwise as `serve`."""
     contract = _check_collector(settings)
-    shared = _shared(settings, *_names_beside(settings))
-    collectors = _collectors(settings, contract, _counters(settings), shared)
-    return _run(settings, shared, collectors)
+    counters = _counters(settings)
+    shared = _shared(settings, *_names_beside(settings), *beside.metrics_names(settings))
+    binders = [_collectors(settings, contract, counters, shared)]
+    if settings.metrics_port:
+        binders.append(partial(beside.metrics, settings, counters, shared))
+    return _run(settings, shared, *binders)
 
 
 def warehouse(settings: Settings) -> int:
@@ -123,31 +125,9 @@ def _collectors(
         names = enumerate(_collector_names(settings))
         run = partial(collector.run, start)
         specs = [ProcessSpec(name, partial(run, slot)) for slot, name in names]
-        return port, [*specs, *_shippers(settings, shared)]
+        return port, [*specs, *beside.shippers(settings, shared)]
 
     return bind_port
-
-
-def _shippers(settings: Settings, shared: Shared) -> list[ProcessSpec]:
-    """Return the process that ships what the collectors seal, if it goes to object storage."""
-    if not settings.log_url:
-        return []
-    return [ProcessSpec(_SHIPPER, partial(_run_shipper, settings, shared))]
-
-
-def _run_shipper(settings: Settings, shared: Shared, lifeline: int) -> int:
-    # Imported in the child: the client's threads must not be started before a fork.
-    from service.processes.shipper import ShipperStart, run  # noqa: PLC0415
-
-    start = ShipperStart(
-        data=settings.data,
-        log_url=settings.log_url,
-        grace_s=settings.segment_grace_s,
-        drain_delay_s=settings.drain_delay_s,
-        logs=choices.log_options(settings),
-        shared=shared,
-    )
-    return run(start, lifeline)
 
 
 def _warehouse(settings: Settings, counters: RequestCounters | None, shared: Shared) -> _Bound:
@@ -177,7 +157,7 @@ def _collector_names(settings: Settings) -> list[str]:
 
 def _names_beside(settings: Settings) -> list[str]:
     """Return the names of the collectors and of the processes that serve them."""
-    return [*_collector_names(settings), *([_SHIPPER] if settings.log_url else [])]
+    return [*_collector_names(settings), *beside.shipper_names(settings)]
 
 
 def _shared(settings: Settings, *names: str) -> Shared:
@@ -185,7 +165,7 @@ def _shared(settings: Settings, *names: str) -> Shared:
     timeouts_s = dict.fromkeys(names, timeout_s)
     if _WAREHOUSE in timeouts_s:
         timeouts_s[_WAREHOUSE] = _WAREHOUSE_PATIENCE * timeout_s
-    collectors = [name for name in names if name not in {_WAREHOUSE, _SHIPPER}]
+    collectors = [name for name in names if name not in {_WAREHOUSE, *beside.NAMES}]
     has_server = bool(settings.throttle_url and collectors)
     try:
         throttle = ThrottleCounters(collectors) if has_server else None

@@ -46,6 +46,12 @@ class Settings:
         "Address of the private port; any but loopback needs `reports_token`.",
     )
     reports_port: int = _setting(8081, kinds.PORT, "Private port; 0 takes any free port.")
+    metrics_port: int = _setting(
+        0,
+        kinds.PORT,
+        "Port on `reports_host` of a machine that only collects, for `/metrics`, `/healthz` and "
+        "`/readyz`; 0 for none.",
+    )
     reports_token: str = _setting(
         "",
         kinds.TOKEN,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import Service
+from harness import START_TIMEOUT_S, Service, eventually
 from http_tools import BATCH, INTERACTIONS
+from ports import free_ports
 from prometheus_client.parser import text_string_to_metric_families
+from wire import answers, request
 
 if TYPE_CHECKING:
     from harness import StartService
@@ -16,9 +18,9 @@ EVENT = {"tenant_id": 1, "type": "view"}
 REFUSED = {"tenant_id": 1, "type": "no such type"}
 
 
-def told(service: Service) -> dict[str, float]:
+def told(service: Service, base: str | None = None) -> dict[str, float]:
     """Each sample by its name and the values of its labels."""
-    reply = service.get_private("/metrics")
+    reply = request("GET", f"{base or service.reports_url}/metrics")
     assert reply.status == 200
     assert reply.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     return {
@@ -46,3 +48,28 @@ def test_all_workers_requests_are_counted(start_service: StartService, http_serv
     assert found["beaconlog_disk_free_bytes"] > 0
     assert "process_resident_memory_bytes" in found
     service.stop()
+
+
+def test_a_machine_that_only_collects_has_metrics_too(start_service: StartService) -> None:
+    """And nothing else, on a port of its own, by the tokens of the private port."""
+    [port] = free_ports(1)
+    service = start_service(role="collect", workers=2, metrics_port=port, segment_age_s=600)
+    base = f"http://127.0.0.1:{port}"
+    eventually(lambda: answers(f"{base}/readyz"), START_TIMEOUT_S)
+    for _ in range(20):
+        assert service.post(INTERACTIONS, EVENT).status == 201
+    found = told(service, base)
+    assert found[f"beaconlog_requests_total {INTERACTIONS} 201"] == 20
+    for process in ("worker-0", "worker-1", "metrics"):
+        assert f"beaconlog_process_silent_seconds {process}" in found
+    assert found["beaconlog_unshipped_segments"] == 0
+    assert found["beaconlog_disk_free_bytes"] > 0
+    assert not [name for name in found if "lake" in name or "compact" in name]
+    assert request("GET", f"{base}/healthz").status == 200
+    assert request("GET", f"{base}/readyz").body["status"] == "ready"
+    assert request("GET", f"{base}/api/v1/reports").status == 404
+    token = service.command("token", "create").stdout.strip()
+    assert request("GET", f"{base}/metrics").status == 401
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert request("GET", f"{base}/metrics", None, bearer).status == 200
+    assert service.stop() == 0

@@ -25,6 +25,7 @@ THROTTLE_SERVER = {"hiredis", "service.collector.throttle.valkey.server"}
             {*LAKE, *SERVER, "jsonschema", "sqlalchemy.dialects.postgresql"},
         ),
         ("service.processes.start", {*LAKE, *THROTTLE_SERVER, "typer"}),
+        ("service.processes.metrics_port", {*LAKE, *STORAGE, *THROTTLE_SERVER, "sqlalchemy"}),
         ("service.processes.collector", {*LAKE, *THROTTLE_SERVER, "typer"}),
         ("etl.lake.live.view", {*SERVER, *STORAGE, "sqlalchemy"}),
         ("etl.lake.compaction", {*SERVER, *STORAGE, "sqlalchemy"}),

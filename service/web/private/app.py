@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from tornado import web
 
 from service.web import openapi
@@ -11,8 +9,8 @@ from service.web.health import HealthHandler, Readiness, ReadyHandler
 from service.web.private import dashboard
 from service.web.private.access import Access
 from service.web.private.api_document import private_document
-from service.web.private.handler import PrivateHandler
 from service.web.private.metrics import WarehouseMetrics
+from service.web.private.metrics_app import MetricsHandler
 from service.web.private.report_handlers import (
     ExportHandler,
     GoalListHandler,
@@ -22,8 +20,6 @@ from service.web.private.report_handlers import (
 )
 from service.web.private.report_pool import ReportPool
 from service.web.responses import PRIVATE_HEADERS, NotFoundHandler, log_request
-
-_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def make_app(
@@ -53,21 +49,3 @@ def make_app(
         log_function=log_request,
         port_headers=PRIVATE_HEADERS,
     )
-
-
-class MetricsHandler(PrivateHandler):
-    """GET /metrics: Prometheus' text format, for administrators."""
-
-    def initialize(  # type: ignore[override]
-        self, access: Access, metrics: WarehouseMetrics
-    ) -> None:
-        super().initialize(access)
-        self._metrics = metrics
-
-    async def get(self) -> None:
-        if self.require_admin():
-            text = await asyncio.get_running_loop().run_in_executor(None, self._metrics.text)
-            self.set_header("Content-Type", _METRICS_TYPE)
-            self.finish(text)
-
-    head = get

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from etl.reports.parameters import ParameterError
 from service.web.private.access import Access, Denied
 from service.web.private.reader import ADMINISTRATOR
 from service.web.private.tokens import TokenFileError
@@ -41,14 +40,3 @@ class PrivateHandler(JsonHandler):
             return True
         self.fail(403, "This token may read the reports of one shop only.")
         return False
-
-    def query_parameters(self) -> dict[str, str]:
-        """Return the parameters of the query string.
-
-        Raises ParameterError if one is repeated, web.HTTPError for text that is not UTF-8.
-        """
-        arguments = self.request.query_arguments
-        repeated = [name for name, texts in arguments.items() if len(texts) > 1]
-        if repeated:
-            raise ParameterError({name: ["is given more than once."] for name in repeated})
-        return {name: self.get_query_argument(name) for name in arguments}

@@ -1,48 +1,37 @@
-"""The metrics of `GET /metrics`: requests, compactions, reports, the log and the lake.
+"""The metrics of a warehouse: those of its machine, compactions, reports, the log and the lake.
 
-Counters update as things happen; gauges of the data folder are read at each scrape. The requests to
-the collectors are counted in shared memory, not by prometheus_client's multiprocess mode; see
-docs/decisions/metrics.md.
+Counters update as things happen; gauges of the data folder are read at each scrape.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
-from math import inf
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.process_collector import ProcessCollector
+from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from etl.directory import snapshot_file
 from etl.lake.compaction import CompactionResult
 from etl.lake.errors import LakeError
 from etl.lake.snapshot import Snapshot, held_whole
 from etl.lake.store import LakeStore, LocalLake
 from etl.layout import Layout
 from etl.log.segments import Sealed
-from etl.log.store import LocalLog, SegmentStore
-from etl.log.unshipped import Unshipped
+from etl.log.store import SegmentStore
 from service.shared.heartbeat import Heartbeats
 from service.shared.request_counters import RequestCounters
 from service.shared.throttle_counters import ThrottleCounters
+from service.web.private.machine_metrics import MachineMetrics, gauge
 from service.web.private.tail_age import TailAge
-from service.web.private.throttle_metrics import ThrottleMetrics
 
 _REPORT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _COMPACTION_BUCKETS_S = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900)
 
 
-class WarehouseMetrics:
-    """The metrics of one warehouse process.
-
-    `counters` are those of the collectors that run beside it, if any; `beats` are the heartbeats of
-    all processes of the start; `throttle` are there if a server decides on the limits.
-    """
+class WarehouseMetrics(MachineMetrics):
+    """The metrics of one warehouse process, with the arguments of MachineMetrics."""
 
     def __init__(
         self,
@@ -52,7 +41,8 @@ class WarehouseMetrics:
         throttle: ThrottleCounters | None = None,
         store: SegmentStore | None = None,
     ) -> None:
-        self._registry = registry = CollectorRegistry()
+        super().__init__(data, counters, beats, throttle, store)
+        registry = self.registry
         self._compaction_s = Histogram(
             "beaconlog_compaction_seconds",
             "Compaction runs by result.",
@@ -78,17 +68,8 @@ class WarehouseMetrics:
             buckets=_REPORT_BUCKETS_S,
             registry=registry,
         )
-        ProcessCollector(registry=registry)
         self.tail = TailAge()
-        self._layout = Layout(data.absolute())
-        self._store = store or LocalLog.of(self._layout)
         registry.register(_Folder(self._layout, self._store, self.tail))
-        if counters:
-            registry.register(_Requests(counters))
-        if beats:
-            registry.register(_Beats(beats))
-        if throttle:
-            registry.register(ThrottleMetrics(throttle))
 
     def observe_tail(self, lake: LakeStore) -> None:
         """Update the age of the segments that wait for a compaction into `lake`.
@@ -118,69 +99,22 @@ class WarehouseMetrics:
         """Count a request for a report that exists."""
         self._report_s.labels(name, str(status)).observe(took_s)
 
-    def text(self) -> bytes:
-        """Return all metrics in Prometheus' text format.
-
-        Reads the data folder, so do not call it on an event loop.
-        """
-        return generate_latest(self._registry)
-
-
-class _Requests(Collector):
-    """Requests to the collectors."""
-
-    def __init__(self, counters: RequestCounters) -> None:
-        self._counters = counters
-
-    def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(
-            "beaconlog_requests",
-            "Requests to the endpoints of the public port, by path and status.",
-            labels=["path", "status"],
-        )
-        for path, status, count in self._counters.totals():
-            family.add_metric([path, str(status)], count)
-        yield family
-
-
-class _Beats(Collector):
-    """Seconds since the last heartbeat of each process."""
-
-    def __init__(self, beats: Heartbeats) -> None:
-        self._beats = beats
-
-    def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily(
-            "beaconlog_process_silent_seconds",
-            "Seconds since a process' last heartbeat, or since its start if it does not serve yet.",
-            labels=["process"],
-        )
-        for silence in self._beats.silences(time.monotonic()):
-            family.add_metric([silence.process], silence.age_s)
-        yield family
-
 
 class _Folder(Collector):
-    """Gauges of log, lake and disk, read at each scrape, which waits for no other machine."""
+    """Gauges of log and lake, read at each scrape, which waits for no other machine."""
 
     def __init__(self, layout: Layout, store: SegmentStore, tail: TailAge) -> None:
-        self._layout, self._store, self._tail = layout, store, tail
+        self._store, self._tail = store, tail
         self._local = LocalLake(layout)  # with lake_url, copies
 
     def collect(self) -> Iterator[Metric]:
-        free = shutil.disk_usage(self._layout.root).free
-        yield _gauge("beaconlog_disk_free_bytes", "Free bytes on the data folder's disk.", free)
-        yield from _unshipped(self._store.unshipped())
-        age_s = snapshot_file.age_s(self._layout.directory_snapshot, time.time())
-        if age_s < inf:
-            yield _gauge("beaconlog_directory_age_seconds", "Age of the saved directory.", age_s)
         sealed = self._store.last_sealed()
         if sealed is None:
-            yield _gauge("beaconlog_log_readable", "Whether the log can be read.", 0)
+            yield gauge("beaconlog_log_readable", "Whether the log can be read.", 0)
             return
-        yield _gauge("beaconlog_log_readable", "Whether the log can be read.", 1)
+        yield gauge("beaconlog_log_readable", "Whether the log can be read.", 1)
         kept = sum(map(len, sealed.values()))
-        yield _gauge("beaconlog_log_segments", "Sealed segments in the log.", kept)
+        yield gauge("beaconlog_log_segments", "Sealed segments in the log.", kept)
         yield from self._lake(sealed)
 
     def _lake(self, sealed: dict[str, list[Sealed]]) -> Iterator[Metric]:
@@ -188,22 +122,12 @@ class _Folder(Collector):
             snapshots = self._local.newest()
             waiting = list(_waiting(sealed, snapshots))
         except LakeError:
-            yield _gauge("beaconlog_lake_readable", "Whether the lake can be read.", 0)
+            yield gauge("beaconlog_lake_readable", "Whether the lake can be read.", 0)
         else:
-            yield _gauge("beaconlog_lake_readable", "Whether the lake can be read.", 1)
+            yield gauge("beaconlog_lake_readable", "Whether the lake can be read.", 1)
             yield from _lake(snapshots)
             self._tail.observe(waiting)
             yield from _tail(waiting, self._tail.oldest_s())
-
-
-def _unshipped(waiting: Unshipped) -> Iterator[Metric]:
-    """Yield the gauges of what this machine has not shipped; 0 if it ships nothing."""
-    for name, value, about in (
-        ("segments", len(waiting.waiting), "Sealed segments that wait to be shipped."),
-        ("bytes", waiting.size_bytes, "Bytes of these segments."),
-        ("problems", len(waiting.problems), "Reasons why segments cannot be shipped."),
-    ):
-        yield _gauge(f"beaconlog_unshipped_{name}", about, value)
 
 
 def _waiting(sealed: dict[str, list[Sealed]], snapshots: list[Snapshot]) -> Iterator[Sealed]:
@@ -227,14 +151,10 @@ def _lake(snapshots: list[Snapshot]) -> Iterator[Metric]:
 def _tail(waiting: list[Sealed], oldest_s: float) -> Iterator[Metric]:
     """Yield the gauges of the tail: the sealed segments that are not compacted yet."""
     lines = sum(item.lines for item in waiting)
-    yield _gauge("beaconlog_tail_segments", "Sealed segments that are not compacted.", len(waiting))
-    yield _gauge("beaconlog_tail_lines", "Lines of these segments.", lines)
-    yield _gauge(
+    yield gauge("beaconlog_tail_segments", "Sealed segments that are not compacted.", len(waiting))
+    yield gauge("beaconlog_tail_lines", "Lines of these segments.", lines)
+    yield gauge(
         "beaconlog_tail_oldest_seconds",
         "Seconds since the first was seen.",
         oldest_s,
     )
-
-
-def _gauge(name: str, help_text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, help_text, value=value)

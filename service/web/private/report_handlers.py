@@ -50,6 +50,17 @@ class QuestionHandler(PrivateHandler):
         super().initialize(access)
         self.pool = pool
 
+    def query_parameters(self) -> dict[str, str]:
+        """Return the parameters of the query string.
+
+        Raises ParameterError if one is repeated, web.HTTPError for text that is not UTF-8.
+        """
+        arguments = self.request.query_arguments
+        repeated = [name for name, texts in arguments.items() if len(texts) > 1]
+        if repeated:
+            raise ParameterError({name: ["is given more than once."] for name in repeated})
+        return {name: self.get_query_argument(name) for name in arguments}
+
     def send(self, rendered: Rendered) -> None:
         """Send a rendered response and end the request."""
         self.set_header("Content-Type", rendered.content_type)
