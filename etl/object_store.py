@@ -52,11 +52,11 @@ OVERLAP = "log_url and lake_url need places of their own: neither may lie below 
 
 
 class ObjectStoreError(Exception):
-    """The store cannot be used now. The message names it, and says why and what to do."""
+    """The storage cannot be used now. The message names it, and says why and what to do."""
 
 
 class BucketMissing(ObjectStoreError):
-    """The bucket does not exist. Some stores make it with the first object."""
+    """The bucket does not exist. Some servers make it with the first object."""
 
 
 class ObjectExists(Exception):
@@ -120,7 +120,7 @@ class ObjectStore:
         self._put(key, data, "create")
 
     def require_conditional_puts(self, key: str, data: bytes) -> None:
-        """Put an object again, with the content that it has, which the store must refuse.
+        """Put an object again, with the content that it has, which the storage must refuse.
 
         Raises ObjectStoreError.
         """
@@ -129,8 +129,8 @@ class ObjectStore:
         except ObjectExists:
             return
         raise ObjectStoreError(
-            f"{self.name}: the store ignores If-None-Match, so two machines would replace each "
-            "other's objects; use a store that knows conditional puts"
+            f"{self.name}: the storage ignores If-None-Match, so two machines would replace each "
+            "other's objects; use one that knows conditional puts"
         )
 
     def put(self, key: str, data: bytes) -> None:

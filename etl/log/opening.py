@@ -8,7 +8,7 @@ from etl.log.store import LocalLog, SegmentStore
 from etl.object_store import ObjectStore
 
 READ_TIMEOUT_S = 10.0
-"""A report waits for a store that hangs, so this is less than its timeout."""
+"""A report waits for storage that hangs, so this is less than its timeout."""
 
 
 def open_store(layout: Layout, log_url: str, lake_url: str = "") -> SegmentStore:

@@ -13,7 +13,7 @@ A collector's 2xx relies on this machine's disk alone; shipping moves the log on
 4. deletes the segments that were copied for `grace_s`, and the folders of ended series. Of a series
    that is written the newest is kept, because recovery reads it.
 
-A failure of the store ends the first three steps, and the next round continues: nothing is deleted
+If the storage fails, the first three steps end, and the next round continues: nothing is deleted
 before it is confirmed. A series that cannot be read is a problem of its own. The series of a backup
 (`etl.log.shipped`) belong to other machines and are left alone. Segments that wait take space until
 the collectors refuse events (disk_free_bytes_min).

@@ -63,23 +63,23 @@ class WarehouseClaim:
     name: Callable[[], bytes]
     key: str = WAREHOUSE
     _is_won: bool = False
-    _is_store_known: bool = False
+    _is_storage_known: bool = False
 
     def win(self) -> None:
         """Put the name, unless another one is there. Raises NotTheWarehouse.
 
         A claim that was won is read again, because an operator may have handed it to another one.
-        The first time, the store must refuse a second one; else it raises ObjectStoreError.
+        The first time, the storage must refuse a second one; else it raises ObjectStoreError.
         """
-        # Asked first: a store that knows no conditional put would replace another one's claim.
+        # Asked first: storage that knows no conditional put would replace another one's claim.
         was_won, self._is_won = self._is_won, False
         if not was_won and not self.is_made():
             with suppress(ObjectExists):
                 self.objects.put_new(self.key, self.name())
         self.verify()
-        if not self._is_store_known:
+        if not self._is_storage_known:
             self.objects.require_conditional_puts(self.key, self.name())
-            self._is_store_known = True
+            self._is_storage_known = True
 
     def is_made(self) -> bool:
         """Return whether the object exists. Raises NotTheWarehouse if it holds another name."""

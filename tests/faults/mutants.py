@@ -238,8 +238,8 @@ MUTANTS = (
         ),
     ),
     _mutant(
-        "a task that forgets a bucket believed",
-        f"{_SPREAD}::test_nothing_is_committed_unless_every_line_is_there_once[lose_a_bucket]",
+        "a task that forgets a shard believed",
+        f"{_SPREAD}::test_nothing_is_committed_unless_every_line_is_there_once[lose_a_shard]",
         (
             "etl/lake/engines/spread.py",
             "            _require(_lines(result",
@@ -247,7 +247,7 @@ MUTANTS = (
         ),
     ),
     _mutant(
-        "one tenant in two buckets",
+        "one tenant in two shards",
         f"{_SPREAD}::test_a_repeat_in_another_group_is_found",
         ("etl/lake/engines/shuffle.py", "hash(tenant_id)", "hash(received_at)"),
     ),

@@ -1,7 +1,7 @@
-"""Lines on their way from read tasks to write tasks: Parquet files, one folder per bucket.
+"""Lines on their way from read tasks to write tasks: Parquet files, one folder per shard.
 
-A bucket holds all lines of its tenants, so the duplicate rule needs one bucket at a time. Lines
-without a tenant, such as rejected ones, are in bucket 0.
+A shard holds all lines of its tenants, so the duplicate rule needs one shard at a time. Lines
+without a tenant, such as rejected ones, are in shard 0.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ import duckdb
 from etl.lake.duck import count, quoted
 from etl.lake.errors import LakeError
 
-_BUCKET = "bucket"
+_SHARD = "shard"
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The lines of one bucket that one read task wrote: their number and their files."""
+    """The lines of one shard that one read task wrote: their number and their files."""
 
     lines: int
     files: tuple[Path, ...]
 
 
-def write(con: duckdb.DuckDBPyConnection, folder: Path, buckets: int) -> dict[int, Share]:
-    """Write the table `lines` to a new folder; return the share of each bucket that has lines."""
+def write(con: duckdb.DuckDBPyConnection, folder: Path, shards: int) -> dict[int, Share]:
+    """Write the table `lines` to a new folder; return the share of each shard that has lines."""
     # The workers have one version of DuckDB, so one tenant has one hash.
-    bucket = f"CASE WHEN tenant_id IS NULL THEN 0 ELSE (hash(tenant_id) % {buckets})::BIGINT END"
+    shard = f"CASE WHEN tenant_id IS NULL THEN 0 ELSE (hash(tenant_id) % {shards})::BIGINT END"
     con.execute(f"""
-        COPY (SELECT * REPLACE (series::VARCHAR AS series), {bucket} AS {_BUCKET} FROM lines)
-        TO {quoted(str(folder))} (FORMAT parquet, PARTITION_BY ({_BUCKET}))
+        COPY (SELECT * REPLACE (series::VARCHAR AS series), {shard} AS {_SHARD} FROM lines)
+        TO {quoted(str(folder))} (FORMAT parquet, PARTITION_BY ({_SHARD}))
     """)
-    lines = con.execute(f"SELECT {bucket}, count(*) FROM lines GROUP BY 1 ORDER BY 1").fetchall()
+    lines = con.execute(f"SELECT {shard}, count(*) FROM lines GROUP BY 1 ORDER BY 1").fetchall()
     return {
-        number: Share(rows, tuple((folder / f"{_BUCKET}={number}").iterdir()))
+        number: Share(rows, tuple((folder / f"{_SHARD}={number}").iterdir()))
         for number, rows in lines
     }
 
 
 def stage(con: duckdb.DuckDBPyConnection, shares: Sequence[Share]) -> int:
-    """Make the tables `lines` and `sources` of a bucket, as `etl.lake.staging` makes them.
+    """Make the tables `lines` and `sources` of a shard, as `etl.lake.staging` makes them.
 
     Return the number of lines. Raises LakeError if the files do not hold all of them.
     """
@@ -57,5 +57,5 @@ def stage(con: duckdb.DuckDBPyConnection, shares: Sequence[Share]) -> int:
     """)
     staged, expected = count(con, "lines"), sum(share.lines for share in shares)
     if staged != expected:
-        raise LakeError(f"compaction: a bucket holds {staged} lines of {expected}")
+        raise LakeError(f"compaction: a shard holds {staged} lines of {expected}")
     return staged

@@ -1,7 +1,7 @@
 """A pass of a compaction that workers write, and its driver commits.
 
 The driver checks the counts before its first commit: the read tasks found every line of the
-segments, the write tasks took every line of each bucket, and each line of a table became a row or a
+segments, the write tasks took every line of each shard, and each line of a table became a row or a
 duplicate.
 """
 
@@ -29,7 +29,7 @@ from etl.lake.engines.tasks import (
     TableState,
     Unreadable,
     WriteTask,
-    WrittenBucket,
+    WrittenShard,
 )
 from etl.lake.engines.workers import Workers
 from etl.lake.errors import LakeError
@@ -83,19 +83,19 @@ class Spread:
             counts.add(snapshot.table, joined)
 
     def _read(self, facts: PassFacts, sources: Sequence[Source]) -> dict[int, list[Share]]:
-        """Return the shares of each bucket. Raises SegmentUnreadable."""
-        work = [ReadTask(facts, group) for group in _groups(sources, facts.buckets)]
+        """Return the shares of each shard. Raises SegmentUnreadable."""
+        work = [ReadTask(facts, group) for group in _groups(sources, facts.shards)]
         shares: dict[int, list[Share]] = {}
         for task, result in zip(work, self.workers.map(tasks.read, work), strict=True):
             if isinstance(result, Unreadable):
                 raise SegmentUnreadable(result.segment, result.reason)
             _require(_lines(result.values()), sum(source.lines for source in task.sources))
-            for bucket, share in result.items():
-                shares.setdefault(bucket, []).append(share)
+            for shard, share in result.items():
+                shares.setdefault(shard, []).append(share)
         return shares
 
     def _write(self, work: Sequence[WriteTask], events: Snapshot) -> list[Mapping[str, Written]]:
-        """Return the files and counts of each table, by bucket."""
+        """Return the files and counts of each table, by shard."""
         results = self._with_files(work, events, frozenset())
         for task, result in zip(work, results, strict=True):
             _require(result.lines, _lines(task.shares))
@@ -105,7 +105,7 @@ class Spread:
 
     def _with_files(
         self, work: Sequence[WriteTask], events: Snapshot, fetched: frozenset[str]
-    ) -> list[WrittenBucket]:
+    ) -> list[WrittenShard]:
         """Return the result of each task; fetch the files that a task lacks, and run it again."""
         results = self.workers.map(tasks.write, work)
         away = {path for result in results if isinstance(result, Away) for path in result.paths}
@@ -156,11 +156,11 @@ def _write_tasks(
 ) -> Iterator[WriteTask]:
     # The duplicates of a pass depend on the version of `events` too.
     versions = ";".join(passes.key_of(snapshot, taken) for snapshot in snapshots)
-    for bucket, of_bucket in sorted(shares.items()):
-        text = f"{facts.versions};{versions};{bucket}/{facts.buckets}"
+    for shard, of_shard in sorted(shares.items()):
+        text = f"{facts.versions};{versions};{shard}/{facts.shards}"
         key = hashlib.sha256(text.encode()).hexdigest()[:20]
         states = tuple(_state(snapshot, taken, key) for snapshot in snapshots)
-        yield WriteTask(facts, tuple(of_bucket), states)
+        yield WriteTask(facts, tuple(of_shard), states)
 
 
 def _state(snapshot: Snapshot, taken: Selection, key: str) -> TableState:

@@ -40,7 +40,7 @@ class PassFacts:
     """
 
     folder: Path
-    buckets: int
+    shards: int
     memory_bytes_max: int
     versions: str = VERSIONS
 
@@ -69,7 +69,7 @@ class TableState:
 
 @dataclass(frozen=True, slots=True)
 class ReadTask:
-    """Parse these files, and divide their lines into buckets."""
+    """Parse these files, and divide their lines into shards."""
 
     facts: PassFacts
     sources: tuple[Source, ...]
@@ -77,7 +77,7 @@ class ReadTask:
 
 @dataclass(frozen=True, slots=True)
 class WriteTask:
-    """Write the rows of one bucket to files of the lake."""
+    """Write the rows of one shard to files of the lake."""
 
     facts: PassFacts
     shares: tuple[Share, ...]
@@ -100,33 +100,33 @@ class Away:
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenBucket:
-    """The number of lines in a bucket, and by table its durable files and its counts."""
+class WrittenShard:
+    """The number of lines in a shard, and by table its durable files and its counts."""
 
     lines: int
     tables: Mapping[str, Written]
 
 
 def read(task: ReadTask) -> Mapping[int, Share] | Unreadable:
-    """Return the share of each bucket. Raises LakeError, duckdb.Error; OSError."""
+    """Return the share of each shard. Raises LakeError, duckdb.Error; OSError."""
     with database(task.facts) as con:
         _require_files(task)
         try:
             staging.stage(con, task.sources)
         except SegmentUnreadable as error:
             return Unreadable(error.segment, error.reason)
-        return shuffle.write(con, _own_folder(task.facts, "read"), task.facts.buckets)
+        return shuffle.write(con, _own_folder(task.facts, "read"), task.facts.shards)
 
 
-def write(task: WriteTask) -> WrittenBucket | Away:
-    """Write a bucket's files and sync them. Raises LakeError, duckdb.Error; OSError."""
+def write(task: WriteTask) -> WrittenShard | Away:
+    """Write a shard's files and sync them. Raises LakeError, duckdb.Error; OSError."""
     try:
         return _write(task)
     except FilesAway as error:
         return Away(error.paths)
 
 
-def _write(task: WriteTask) -> WrittenBucket:
+def _write(task: WriteTask) -> WrittenShard:
     snapshots = [state.snapshot() for state in task.tables]
     with database(task.facts) as con:
         scratch = _own_folder(task.facts, "written")
@@ -137,7 +137,7 @@ def _write(task: WriteTask) -> WrittenBucket:
             state.name: passes.write_rows(con, state.folder, snapshot, state.key, scratch)
             for state, snapshot in zip(task.tables, snapshots, strict=True)
         }
-    return WrittenBucket(lines, written)
+    return WrittenShard(lines, written)
 
 
 @contextmanager

@@ -143,7 +143,7 @@ class SharedLake:
     def _mark(self) -> None:
         """Mark the lake with its log, and with the format that is written from now on.
 
-        The first claim requires that the store knows conditional puts: commits rely on them too.
+        The first claim requires that the storage knows conditional puts: commits rely on them too.
         """
         with _errors():
             self._claim.win()

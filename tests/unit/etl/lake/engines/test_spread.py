@@ -58,7 +58,7 @@ def write_tasks(workers: InlineWorkers) -> list[WriteTask]:
     share([(2, 2, SMALL), (3, 1, CompactionPlan())]),
 )
 def test_the_tables_are_those_of_one_process(tmp_path, parallel, runs, plan):
-    """Whatever the passes, the buckets and the repeated tasks; engines may take turns."""
+    """Whatever the passes, the shards and the repeated tasks; engines may take turns."""
     one, many = Shop(tmp_path / "one"), Shop(tmp_path / "many")
     for number, _ in enumerate(ROUNDS_AT):
         for shop in (one, many):
@@ -95,7 +95,7 @@ def test_a_pass_grows_with_the_workers(shop):
 
 
 def test_a_repeat_in_another_group_is_found(shop):
-    """Both are in the bucket of their tenant."""
+    """Both are in the shard of their tenant."""
     for after_s, series in enumerate(SERIES):
         shop.seal(event(after_s, dedupe_key="id:a"), series=series)
     workers = InlineWorkers(3)
@@ -130,13 +130,13 @@ class Meddling(InlineWorkers):
         return [self.meddle(result) for result in super().map(function, tasks)]
 
 
-def lose_a_bucket(result):
-    """A read task forgets a bucket."""
+def lose_a_shard(result):
+    """A read task forgets a shard."""
     return dict(list(result.items())[1:]) if isinstance(result, dict) else result
 
 
 def lose_a_file(result):
-    """A file between the tasks is gone, or holds lines of another bucket."""
+    """A file between the tasks is gone, or holds lines of another shard."""
     if isinstance(result, dict):
         for share in result.values():
             share.files[0].unlink()
@@ -147,28 +147,28 @@ def lose_lines(result):
     """A share has more lines than its files."""
     if isinstance(result, dict):
         return {
-            bucket: share if bucket else replace(share, files=share.files * 2)
-            for bucket, share in result.items()
+            shard: share if shard else replace(share, files=share.files * 2)
+            for shard, share in result.items()
         }
     return result
 
 
 def lose_duplicates(result):
     """A write task counts too few duplicates."""
-    if isinstance(result, tasks.WrittenBucket):
+    if isinstance(result, tasks.WrittenShard):
         events = replace(result.tables["events"], duplicates=0)
         return replace(result, tables={**result.tables, "events": events})
     return result
 
 
-def lose_lines_of_a_bucket(result):
-    """A write task took a part of its bucket."""
-    if isinstance(result, tasks.WrittenBucket):
+def lose_lines_of_a_shard(result):
+    """A write task took a part of its shard."""
+    if isinstance(result, tasks.WrittenShard):
         return replace(result, lines=result.lines - 1)
     return result
 
 
-COUNTED = (lose_a_bucket, lose_duplicates, lose_lines_of_a_bucket)
+COUNTED = (lose_a_shard, lose_duplicates, lose_lines_of_a_shard)
 
 
 @pytest.mark.parametrize("meddle", share([*COUNTED, lose_a_file, lose_lines]))
