@@ -32,6 +32,8 @@ from service.replay.progress import replay_with_progress
 _MARKER = ".beaconlog-demo"
 _CONNECTIONS = 8
 _DAYS = 30
+_SHOP = street.OPEN_SHOPS[0].slug
+_GOAL = "pregunta-por-whatsapp"
 _REPORTS = (
     ("summary",),
     ("funnel",),
@@ -61,6 +63,7 @@ def run(
     console.rule("1. A directory of shops")
     tenants, products = street.write_csv(folder)
     _show(["directory", "import", str(tenants), str(products), "--data", str(folder)])
+    _show(["goal", "add", _SHOP, _GOAL, "--type", "whatsapp_click", "--data", str(folder)])
     sign = _signer(folder)
     console.rule("2. The service, and a month of shoppers over HTTP")
     with service(folder, config) as urls:
@@ -149,10 +152,10 @@ def _open(urls: Urls, console: Console) -> None:
 
 def _next(folder: Path) -> str:
     command = "beaconlog" if shutil.which("beaconlog") else os.path.relpath(sys.argv[0])
-    shop = street.OPEN_SHOPS[0].slug
     return f"""\
 {command} serve --data {folder}    then open http://127.0.0.1:8081/ for the dashboard
-{command} report campaigns --tenant {shop} --data {folder}
-{command} report timeseries --interval day --tenant {shop} --tz {TIMEZONE} --data {folder}
+{command} report campaigns --tenant {_SHOP} --data {folder}
+{command} report funnel --tenant {_SHOP} --steps view,goal:{_GOAL},purchase --data {folder}
+{command} report timeseries --interval day --tenant {_SHOP} --tz {TIMEZONE} --data {folder}
 {command} report revenue --format csv --data {folder}
 head -n 1 {folder}/log/*/*.ndjson    the log is plain NDJSON"""

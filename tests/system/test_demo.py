@@ -22,7 +22,7 @@ def running_with(folder: Path) -> list[str]:
 
 
 def demo(data: Path) -> "subprocess.CompletedProcess[str]":
-    return traffic_tools.run("demo", "--events", 1000, data=data)
+    return traffic_tools.run("demo", "--events", 3000, data=data)
 
 
 def test_the_demo_shows_reports_and_leaves_nothing_running(tmp_path: Path) -> None:

@@ -14,14 +14,14 @@ from nbclient.exceptions import CellExecutionError
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 Execute: TypeAlias = Callable[[str], Any]
-NAMES = ("quickstart", "funnel", "quality", "reproducible", "semana")
+NAMES = ("quickstart", "campaign", "carts", "funnel", "quality", "reproducible", "semana")
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small demo's folder."""
     folder = tmp_path_factory.mktemp("notebook") / "demo"
-    made = tools.run("demo", "--events", 500, data=folder)
+    made = tools.run("demo", "--events", 3000, data=folder)
     assert made.returncode == 0, made.stdout + made.stderr
     return folder
 
@@ -117,6 +117,33 @@ def test_the_week_of_a_shop_in_spanish(execute: Execute, data: Path) -> None:
         assert all(word in picture for word in words)
 
 
+def test_what_a_campaign_brought(execute: Execute, data: Path) -> None:
+    """The command line's campaigns, and all sales that name a click."""
+    executed = execute("campaign")
+    shown = output(executed, "campaigns", "text/plain")
+    (most, *_) = tools.report("campaigns", "--tenant", "la-colmena", data=data)["rows"]
+    assert all(str(most[column]) in shown for column in ("utm_source", "visitors", "visits"))
+    linked = "SELECT count(*) AS sales FROM events WHERE tenant_id = 1 AND ref IS NOT NULL"
+    (row,) = tools.run_json("sql", linked, "--json", data=data)["rows"]
+    assert streamed(executed, "linked-sum") == f"{row['sales']} sales\n"
+    assert output(executed, "days-chart", "image/svg+xml").startswith("<svg")
+
+
+def test_carts_that_were_left(execute: Execute, data: Path) -> None:
+    """Steps in order and abandoned carts as on the command line."""
+    executed = execute("carts")
+    options = ("--tenant", "la-colmena", "--steps", "view,cart_add,purchase", "--within", "24h")
+    steps = {
+        row["step"]: (row["visitors"], row["events"])
+        for row in tools.report("funnel", *options, data=data)["rows"]
+    }
+    assert shown_steps(output(executed, "steps", "text/plain")) == steps
+    (most, *_) = tools.report("abandoned-carts", "--tenant", "la-colmena", data=data)["rows"]
+    shown = output(executed, "carts", "text/plain")
+    assert most["name"] in shown
+    assert f" {most['carts']} " in shown
+
+
 def test_without_events_it_says_what_to_do(
     execute: Execute, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,7 +160,7 @@ def committed(name: str) -> Any:
 
 def shown_steps(table: str) -> dict[str, tuple[int, int]]:
     """Step -> (visitors, events), out of a table drawn with lines."""
-    rows = re.findall(r"│ +([a-z]+) +│ +(\d+) +│ +(\d+) +│", table)
+    rows = re.findall(r"│ +([a-z_]+) +│ +(\d+) +│ +(\d+) +│", table)
     return {step: (int(visitors), int(events)) for step, visitors, events in rows}
 
 
