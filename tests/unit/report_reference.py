@@ -277,6 +277,69 @@ def visitors_report(events: list[Record], asked: Question, _: Shops) -> list[Row
     ]
 
 
+def heard(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
+    rows = []
+    for tenant, chosen in grouped(_chosen(events, asked), lambda one: one["tenant_id"]).items():
+        minutes = [one["occurred_at"].replace(second=0, microsecond=0) for one in chosen]
+        days = {(max(minutes) - minute) // DAY for minute in minutes}
+        rows.append(
+            {
+                "tenant_id": tenant,
+                "tenant": shops.slugs.get(tenant),
+                "heard_at": max(one["occurred_at"] for one in chosen),
+                "active_days": len(days & set(range(7))),
+            }
+        )
+    rows.sort(key=lambda row: row["tenant_id"])
+    return sorted(rows, key=lambda row: row["heard_at"], reverse=True)
+
+
+def shop_revenue(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
+    sales = grouped(
+        filter(is_sale, _chosen(events, asked)), lambda one: (one["tenant_id"], one["currency"])
+    )
+    rows = [
+        {
+            "tenant_id": tenant,
+            "tenant": shops.slugs.get(tenant),
+            "currency": currency,
+            "transactions": len(sold),
+            "value": _sum(sold),
+        }
+        for (tenant, currency), sold in sales.items()
+    ]
+    return sorted(rows, key=lambda row: (row["tenant_id"], -row["transactions"], row["currency"]))
+
+
+def trend(events: list[Record], asked: Question, _: Shops) -> list[Row]:
+    span = compared_span(asked)
+    before = selected(events, asked, *span) if span else []
+    now = _chosen(events, asked)
+    sold = Counter(one["currency"] for one in [*now, *before] if is_sale(one))
+    main = min(sold, key=lambda name: (-sold[name], name), default=None)
+    rows = []
+    for period, chosen in (("now", now), ("before", before)):
+        buckets = grouped(chosen, lambda one: _bucket(one, asked))
+        for bucket in sorted(buckets):
+            rows.append({"bucket": bucket, "period": period, **_figures(buckets[bucket], main)})
+    return rows
+
+
+def _figures(events: list[Record], currency: str | None) -> Row:
+    types = Counter(one["type"] for one in events)
+    sales = list(filter(is_sale, events))
+    return {
+        "visitors": visitors(events),
+        "events": len(events),
+        "views": types["view"],
+        "contacts": sum(types[name] for name in CONTACTS),
+        "cart_adds": types["cart_add"],
+        "transactions": len(sales),
+        "value": _sum([one for one in sales if one["currency"] == currency]),
+        "currency": currency,
+    }
+
+
 def _chosen(events: list[Record], asked: Question) -> list[Record]:
     return selected(events, asked, asked.since, asked.until)
 
@@ -733,17 +796,20 @@ REPORTS: dict[str, Callable[[list[Record], Question, Shops], list[Row]]] = {
     "countries": _by_dimension("country"),
     "devices": _by_dimension("device"),
     "funnel": funnel,
+    "heard": heard,
     "hours": hours,
     "pages": pages,
     "product-funnel": product_funnel,
     "recent": recent,
     "revenue": revenue,
+    "shop-revenue": shop_revenue,
     "shops": shops_report,
     "signed-sales": signed_sales,
     "sources": sources,
     "summary": summary,
     "timeseries": timeseries,
     "top-products": top_products,
+    "trend": trend,
     "visitors": visitors_report,
 }
 """All but quality, which reads more than events."""

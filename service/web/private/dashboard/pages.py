@@ -9,7 +9,8 @@ from tornado import web
 from tornado.template import Template
 
 from service.web.private.access import COOKIE, Access, Denied
-from service.web.private.dashboard.files import content
+from service.web.private.dashboard import languages
+from service.web.private.dashboard.files import content, modules
 from service.web.private.handler import PrivateHandler
 from service.web.private.sessions import DAYS, SessionFileError
 from service.web.private.tokens import TokenFileError
@@ -28,8 +29,15 @@ class DashboardHandler(PrivateHandler):
     """GET /: the page of all shops or of one; without a session, a redirect to /signin."""
 
     def get(self) -> None:
-        _set_page_headers(self)
-        self.finish(content("index.html"))
+        language = _page_language(self)
+        page = Template(content("index.html").decode())
+        self.finish(
+            page.generate(
+                language=language,
+                is_chosen=languages.chosen(self) is not None,
+                modules=[*modules(), f"strings.{language}.js"],
+            )
+        )
 
     head = get
 
@@ -65,14 +73,15 @@ class SignInHandler(JsonHandler):
             for name, text in denied.headers.items():
                 self.set_header(name, text)
             self.set_status(denied.status)
-            self._send_form(str(denied), target)
+            self._send_form(f"sign-in.{denied.status}", target)
         except TokenFileError as error:
             self.set_status(503)
-            self._send_form(self.access.explain(error), target)
+            self.access.explain(error)
+            self._send_form("sign-in.503", target)
         except SessionFileError as error:
             log.error("cannot save a session", extra={"fields": {"why": str(error)}})
             self.set_status(503)
-            self._send_form("Nobody can sign in now. The log of the service has the cause.", target)
+            self._send_form("sign-in.503", target)
         else:
             self._begin_session(session_id)
             self.redirect(_local_path(target), status=303)
@@ -87,10 +96,21 @@ class SignInHandler(JsonHandler):
             secure=self.access.is_https(self.request),
         )
 
-    def _send_form(self, message: str, target: str) -> None:
-        _set_page_headers(self)
+    def _send_form(self, problem: str, target: str) -> None:
+        """Send the form, with the text of that key if there is a problem."""
+        language = _page_language(self)
+        text = languages.texts(language)
+        others = [(code, name) for code, name in languages.LANGUAGES.items() if code != language]
         page = Template(content("signin.html").decode())
-        self.finish(page.generate(message=message, next=_local_path(target)))
+        self.finish(
+            page.generate(
+                language=language,
+                others=others,
+                text=text,
+                message=text[problem] if problem else "",
+                next=_local_path(target),
+            )
+        )
 
 
 class SignOutHandler(PrivateHandler):
@@ -124,6 +144,17 @@ class MeHandler(PrivateHandler):
 def _set_page_headers(handler: web.RequestHandler) -> None:
     handler.set_header("Content-Type", "text/html; charset=utf-8")
     handler.set_header("Content-Security-Policy", _POLICY)
+
+
+def _page_language(handler: web.RequestHandler) -> str:
+    """Set the headers of a page and return its language; a choice in the query is remembered."""
+    _set_page_headers(handler)
+    chosen = languages.chosen(handler)
+    if chosen and handler.get_query_argument("language", ""):
+        handler.set_cookie(
+            languages.COOKIE, chosen, expires_days=languages.DAYS, httponly=True, samesite="Lax"
+        )
+    return chosen or languages.of_browser(handler.request.headers.get("Accept-Language", ""))
 
 
 def _local_path(target: str) -> str:

@@ -1,5 +1,13 @@
 // Requests to the report API, with the rights of the reader's session.
 
+/** The service did not answer with numbers. `status` is 0 if it did not answer at all. */
+export class Failure extends Error {
+  constructor(status) {
+    super(`status ${status}`);
+    this.status = status;
+  }
+}
+
 /** Return the URL of a report; empty parameters are left out. */
 export const reportUrl = (name, parameters) => {
   const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value));
@@ -7,27 +15,31 @@ export const reportUrl = (name, parameters) => {
 };
 
 /**
- * Return a report as parsed JSON. If the session has ended, open the sign-in page.
- * Throw an Error with the message of the service, or an AbortError if the signal is aborted.
+ * Return the parsed JSON of a path. If the session has ended, open the sign-in page.
+ * Throw a Failure, or an AbortError if the signal is aborted.
  */
-export const fetchReport = async (name, parameters, signal) => {
-  const headers = { Accept: "application/json" };
-  const response = await fetch(reportUrl(name, parameters), { headers, signal });
-  if (response.status === 401) {
+const fetchJson = async (url, signal) => {
+  const response = await fetch(url, { headers: { Accept: "application/json" }, signal }).catch(
+    (error) => {
+      throw signal?.aborted ? error : new Failure(0);
+    },
+  );
+  if (response.status === 401)
     location.assign(`/signin?next=${encodeURIComponent(location.pathname + location.search)}`);
-    throw new Error("Sign in");
-  }
-  const body = await response.json();
-  if (!response.ok) throw new Error(body.message ?? `The service answered ${response.status}`);
-  return body;
+  if (!response.ok) throw new Failure(response.status);
+  return response.json();
 };
+
+/** Return a report as parsed JSON. Throw the errors of fetchJson. */
+export const fetchReport = (name, parameters, signal) =>
+  fetchJson(reportUrl(name, parameters), signal);
 
 /**
  * Return the reader's rights: `tenant_id` is the shop that may be read, or null for all shops.
- * Throw an Error if the service cannot tell.
+ * `parametersOf` has the parameters that each report takes.
  */
 export const fetchReader = async () => {
-  const response = await fetch("/api/v1/me");
-  if (response.status >= 500) throw new Error(`The service answered ${response.status}`);
-  return response.ok ? response.json() : { tenant_id: null, signed_in: true };
+  const [me, { reports }] = await Promise.all([fetchJson("/api/v1/me"), fetchJson("/api/v1/reports")]);
+  const parametersOf = new Map(reports.map(({ name, parameters }) => [name, parameters]));
+  return { ...me, parametersOf };
 };

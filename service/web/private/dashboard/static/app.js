@@ -1,45 +1,84 @@
 // The dashboard: all shops, or one shop. Choices are in the address; numbers are from the report API.
 
 import { pushState, readState } from "./address.js";
-import { fetchReader } from "./api.js";
-import { button } from "./dom.js";
-import { nothing, number } from "./messages.js";
-import { BadAddress, periodOf, zone } from "./period.js";
-import { drawShop } from "./shop.js";
-import { drawShops } from "./shops.js";
+import { Failure, fetchReader, fetchReport } from "./api.js";
+import { button, element } from "./dom.js";
+import { shopName } from "./names.js";
+import { BadAddress, browserZone, periodOf } from "./period.js";
+import { Shell } from "./shell.js";
+import { ShopPage } from "./shop.js";
+import { ShopsPage } from "./shops.js";
+import { Speech } from "./speech.js";
 
+const LANGUAGES = ["en", "es"];
 const view = document.getElementById("view");
 const problem = document.getElementById("problem");
-const form = document.getElementById("period");
-let readerOnce;
+// The service writes the language that the reader chose, else that of the browser.
+const { lang: browserLanguage, dataset } = document.documentElement;
+const kept = new Map();
+let shell;
 let drawing = new AbortController();
+let page;
 
-const showTitle = (text) => {
-  document.getElementById("title").textContent = text;
-  document.title = `${text} – beaconlog`;
+/** Return the result of a fetch, which is made once; a failed one is made again. */
+const once = (key, make) => {
+  if (!kept.has(key))
+    kept.set(
+      key,
+      make().catch((error) => {
+        kept.delete(key);
+        throw error;
+      }),
+    );
+  return kept.get(key);
 };
 
-const showSnapshot = ({ snapshot }) => {
-  document.getElementById("snapshot").textContent =
-    `version ${snapshot.version} of the lake and ${number.format(snapshot.tail_events)} newer events of the log`;
+/** Return the directory's row of a shop, or only its id if it is not in the directory. */
+const fetchShop = async (shop) => {
+  const { rows, parameters } = await fetchReport("shops", { tenant: shop, limit: 1 });
+  return rows[0] ?? { tenant_id: parameters.tenant };
 };
 
-const showProblem = (error) => {
+const languageOf = (shop) =>
+  dataset.chosen === undefined && LANGUAGES.includes(shop?.language)
+    ? shop.language
+    : browserLanguage;
+
+/** Return the shell in the language of a shop, or of the browser. */
+const shellFor = async (shop) => {
+  const zone = shop?.timezone ?? browserZone;
+  const language = languageOf(shop);
+  const currency = shop?.currency ?? null;
+  const key = `speech ${language} ${zone} ${currency}`;
+  const say = await once(key, () => Speech.of(language, { currency, zone }));
+  if (shell?.say !== say) shell = new Shell(say, navigate);
+  return shell;
+};
+
+const problemText = (say, error) => {
+  if (error instanceof BadAddress) return say.text(error.key);
+  if (!(error instanceof Failure)) return error.message;
+  const { status } = error;
+  if (status === 0) return say.text("problem.network");
+  return say.has(`problem.${status}`)
+    ? say.text(`problem.${status}`)
+    : say.text("problem.status", { status: String(status) });
+};
+
+const showProblem = async (error) => {
+  const { say } = shell ?? (await shellFor(null));
   const isAddress = error instanceof BadAddress;
-  const [text, action] = isAddress
-    ? [error.message, button("Last 7 days", () => navigate({ period: "7d" }))]
-    : [`The numbers cannot be shown: ${error.message}`, button("Try again", show)];
+  const action = isAddress
+    ? button(say.text("period.7d"), () => navigate({ period: "7d" }))
+    : button(say.text("problem.again"), show);
+  const reason = problemText(say, error);
+  const text = isAddress ? reason : `${say.text("problem")} ${reason}`;
   problem.replaceChildren(`${text} `, action);
   problem.hidden = false;
-  if (isAddress || view.querySelector(".loading")) view.replaceChildren(nothing("No numbers."));
-};
-
-const fillForm = (state, period) => {
-  form.elements.period.value = state.period;
-  form.elements.from.value = period.from;
-  form.elements.to.value = period.to;
-  form.elements.compare.checked = state.compare;
-  document.getElementById("custom").hidden = state.period !== "custom";
+  if (isAddress || !page) {
+    page = undefined;
+    view.replaceChildren();
+  }
 };
 
 const navigate = (change) => {
@@ -47,25 +86,34 @@ const navigate = (change) => {
   show();
 };
 
-const page = { navigate, showTitle, showSnapshot, showProblem };
+/** Return the page of a shop, or of all: the one that is shown, if it is the same. */
+const pageFor = (shop, reader, { say }) => {
+  const key = `${shop ? shop.tenant_id : "all"} ${say.language}`;
+  if (page?.key === key) return page;
+  const made = shop ? new ShopPage({ shop, reader, showProblem }) : new ShopsPage({ reader, showProblem });
+  made.key = key;
+  return made;
+};
 
 const draw = async (signal) => {
   const state = readState();
-  readerOnce ??= fetchReader();
-  const reader = await readerOnce.catch((error) => {
-    readerOnce = undefined; // so that "Try again" does
-    throw error;
-  });
-  signal.throwIfAborted();
+  const [reader, asked] = await Promise.all([
+    once("reader", fetchReader),
+    state.shop ? once(`shop ${state.shop}`, () => fetchShop(state.shop)) : null,
+  ]);
   const own = reader.tenant_id === null ? null : String(reader.tenant_id);
-  document.getElementById("signout").hidden = !reader.signed_in;
-  showTitle(state.shop ?? (own ? "Your shop" : "Shops"));
-  const period = periodOf(state);
-  fillForm(state, period);
-  const shop = state.shop ?? own;
-  if (!shop) return drawShops(view, { state, period, signal, page });
-  const ofShop = { ...state, shop, isChosen: state.shop !== null };
-  return drawShop(view, { state: ofShop, period, signal, page });
+  const shop = asked ?? (own && (await once(`shop ${own}`, () => fetchShop(own))));
+  const around = await shellFor(shop);
+  signal.throwIfAborted();
+  const { say } = around;
+  around.showTitle(shop ? shopName(shop) : say.text("shops"));
+  const period = periodOf(state, say.zone);
+  around.show(state, period, { isSignedIn: reader.signed_in, hasOthers: Boolean(shop && !own) });
+  const next = pageFor(shop, reader, around);
+  await next.draw(say, { ...state, shop: state.shop }, period, signal);
+  signal.throwIfAborted();
+  page = next;
+  if (view.firstChild !== page.node) view.replaceChildren(page.node);
 };
 
 /** Draw the page that the address chooses; abort the previous drawing. */
@@ -78,23 +126,20 @@ const show = async () => {
   try {
     await draw(signal);
   } catch (error) {
-    if (!signal.aborted) showProblem(error);
+    if (!signal.aborted) await showProblem(error);
   }
   if (!signal.aborted) view.removeAttribute("aria-busy");
 };
 
-form.addEventListener("change", ({ target }) => {
-  const { period, compare, from, to } = form.elements;
-  if (target === period) navigate({ period: period.value, from: from.value, to: to.value });
-  else if (target === compare) navigate({ compare: compare.checked });
-  else if (from.value && to.value && from.value <= to.value)
-    navigate({ period: "custom", from: from.value, to: to.value });
-});
-form.addEventListener("submit", (event) => event.preventDefault());
-document.getElementById("home").addEventListener("click", (event) => {
+/** Follow the links within the page without loading it again. */
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href^='/?'], a[href='/']");
+  const isPlain = !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || event.button);
+  if (!link || !isPlain || link.hasAttribute("hreflang")) return;
   event.preventDefault();
-  navigate({ shop: null });
+  history.pushState(null, "", link.getAttribute("href"));
+  show();
 });
-document.getElementById("zone").textContent = zone;
 addEventListener("popstate", show);
+view.replaceChildren(element("p", { class: "loading" }));
 show();

@@ -1,82 +1,71 @@
-// The strip with the events of the last minutes, refreshed while the page is open.
+// The line with what is now, asked again while the page is open and seen.
 
 import { fetchReport } from "./api.js";
-import { spark } from "./charts.js";
-import { element } from "./dom.js";
-import { number, words } from "./messages.js";
-import { secondText, zone } from "./period.js";
+import { element, update } from "./dom.js";
+import { valueName } from "./names.js";
 
-const REFRESH_MS = 5000;
+const REFRESH_MS = 1000;
+const COST = 10; // the page spends at most a tenth of its time on questions
 const MINUTE_MS = 60000;
 const MINUTES = 30;
 const EVENTS_MAX = 200;
-const EVENTS_LISTED = 6;
 
 const occurredMs = (event) => Date.parse(event.occurred_at);
 
-/** Return the number of events in each of the last minutes, oldest first. */
-const countPerMinute = (events, nowMs) => {
-  const counts = Array(MINUTES).fill(0);
-  for (const event of events) {
-    const age = Math.max(0, Math.floor((nowMs - occurredMs(event)) / MINUTE_MS));
-    if (age < MINUTES) counts[MINUTES - 1 - age] += 1;
+const eventText = (say, event, products) => {
+  const type = say.name("type", event.type);
+  if (!event.product_id) return type;
+  const product = valueName(say, "product", event.product_id, products);
+  return say.text("now.event", { type, product });
+};
+
+const drawLine = (line, say, events, products) => {
+  if (!events.length) {
+    update(line, say.text("now.none", { minutes: MINUTES }));
+    return;
   }
-  return counts;
-};
-
-const eventText = (event) => {
-  const product = event.product_id ? ` #${event.product_id}` : "";
-  return `${secondText(event.occurred_at)} ${words(event.type)}${product}`;
-};
-
-const drawEvents = (strip, events) => {
-  const count = number.format(events.length) + (events.length >= EVENTS_MAX ? "+" : "");
+  const ids = new Set(events.map((event) => event.visitor_id).filter(Boolean));
+  const text = say.text("now.visitors", { count: ids.size, minutes: MINUTES });
   // The report is ordered by receipt, but some events were sent late.
-  const latest = events.toSorted((a, b) => occurredMs(b) - occurredMs(a)).slice(0, EVENTS_LISTED);
-  strip.replaceChildren(
-    element("h2", {}, "Now"),
-    element(
-      "p",
-      { "aria-live": "polite" },
-      element("strong", {}, count),
-      ` events in the last ${MINUTES} minutes`,
-    ),
-    element(
-      "span",
-      { class: "spark" },
-      spark(countPerMinute(events, Date.now()), `Events per minute, the last ${MINUTES} minutes`),
-    ),
-    element(
-      "ol",
-      { "aria-label": "Latest events" },
-      ...latest.map((event) => element("li", {}, eventText(event))),
-    ),
+  const latest = events.reduce((a, b) => (occurredMs(b) > occurredMs(a) ? b : a));
+  const event = eventText(say, latest, products);
+  const time = say.minute(latest.occurred_at);
+  update(
+    line,
+    element("strong", {}, events.length >= EVENTS_MAX ? `≥ ${text}` : text),
+    element("span", { class: "latest" }, say.text("now.latest", { event, time })),
   );
 };
 
-/** Return a strip that shows the shop's latest events, until the signal is aborted. `onReport` gets each report. */
-export const liveStrip = (shop, signal, onReport) => {
-  const strip = element("section", { class: "live wide", "aria-label": `Last ${MINUTES} minutes` });
-  let timer;
-  signal.addEventListener("abort", () => clearTimeout(timer));
-  const refresh = async () => {
-    const from = new Date(Date.now() - MINUTES * MINUTE_MS).toISOString();
+/** Return a promise that is kept when the page is seen. */
+const seen = () =>
+  new Promise((resolve) => {
+    if (!document.hidden) return resolve();
+    document.addEventListener("visibilitychange", () => resolve(seen()), { once: true });
+  });
+
+/**
+ * Keep a line on the latest events of a shop until the signal is aborted. `onNews` is called and
+ * awaited when an event has arrived since the last look.
+ */
+export const keepLive = async (line, { say, shop, products, signal, onNews }) => {
+  let newest;
+  while (!signal.aborted) {
+    const began = performance.now();
     try {
-      const report = await fetchReport(
-        "recent",
-        { tenant: shop, from, tz: zone, limit: EVENTS_MAX },
-        signal,
-      );
-      drawEvents(strip, report.rows);
-      onReport(report);
+      const from = new Date(Date.now() - MINUTES * MINUTE_MS).toISOString();
+      const asked = { tenant: shop, from, limit: EVENTS_MAX, tz: say.zone };
+      const { rows } = await fetchReport("recent", asked, signal);
+      drawLine(line, say, rows, products);
+      const latest = rows[0]?.event_id;
+      if (newest !== undefined && latest && latest !== newest) await onNews();
+      newest = latest ?? null;
     } catch (error) {
       if (signal.aborted) return;
-      strip.replaceChildren(
-        element("p", {}, `The live numbers cannot be read now: ${error.message}`),
-      );
+      update(line, say.text("now.failed"));
     }
-    timer = setTimeout(refresh, REFRESH_MS);
-  };
-  refresh();
-  return strip;
+    const pause = Math.max(REFRESH_MS, (COST - 1) * (performance.now() - began));
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    await seen();
+  }
 };

@@ -1,31 +1,29 @@
-// Periods: the chosen one as dates, buckets and words, in the reader's time zone.
+// Periods: the chosen one as dates, buckets and words, in the zone of the numbers.
 
 const HOUR_MS = 3600000;
 const DAY_MS = 24 * HOUR_MS;
-export const PERIODS = { today: 1, "7d": 7, "30d": 30, "90d": 90 };
-export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+/** The named periods: their days, and how many days ago they end. */
+export const PERIODS = {
+  today: { days: 1, ago: 0 },
+  yesterday: { days: 1, ago: 1 },
+  "7d": { days: 7, ago: 0 },
+  "30d": { days: 30, ago: 0 },
+  "90d": { days: 90, ago: 0 },
+};
+export const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
-/** The address has an invalid period. The message says what is wrong. */
-export class BadAddress extends Error {}
+/** The address has an invalid period. `key` is the text that says what is wrong. */
+export class BadAddress extends Error {
+  constructor(key) {
+    super(key);
+    this.key = key;
+  }
+}
 
-const formatOf = (options, locale = "en") =>
-  new Intl.DateTimeFormat(locale, { timeZone: zone, ...options });
-const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-const isoDate = formatOf({ year: "numeric", month: "2-digit", day: "2-digit" }, "en-CA");
-const day = formatOf({ month: "short", day: "numeric" });
-const dayOfYear = formatOf({ month: "short", day: "numeric", year: "numeric" });
-const minute = formatOf(clock);
-const second = formatOf({ ...clock, second: "2-digit" });
-const full = formatOf({ ...clock, month: "short", day: "numeric", year: "numeric" });
-
-const today = () => isoDate.format(Date.now());
-export const secondText = (at) => second.format(new Date(at));
-export const momentText = (at) => full.format(new Date(at));
-
-/** Return the function that formats a moment on an axis with this interval. */
-export const axisText = (interval) => {
-  const format = interval === "hour" ? minute : day;
-  return (at) => format.format(at);
+/** Return the date of a moment in a zone, such as "2026-11-23". */
+const dateOf = (at, zone) => {
+  const parts = { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" };
+  return new Intl.DateTimeFormat("en-CA", parts).format(at);
 };
 
 /** Return the date `count` calendar days later. Days of 23 or 25 hours do not matter. */
@@ -36,28 +34,27 @@ const isDate = (text) =>
   /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text)) && addDays(text, 0) === text;
 
 /** Return the first and the last date of a period and its number of days. Throw BadAddress. */
-export const periodOf = (state) => {
+export const periodOf = (state, zone) => {
+  const today = dateOf(Date.now(), zone);
   if (state.period !== "custom") {
-    const to = today();
-    const days = PERIODS[state.period];
-    return { from: addDays(to, 1 - days), to, days };
+    const { days, ago } = PERIODS[state.period];
+    const to = addDays(today, -ago);
+    return { from: addDays(to, 1 - days), to, days, isCurrent: ago === 0 };
   }
-  const to = state.to || today();
+  const to = state.to || today;
   const from = state.from || to;
-  if (!isDate(from) || !isDate(to))
-    throw new BadAddress(
-      "The address has a date that does not exist. Write “from” and “to” as dates such as 2026-11-23.",
-    );
-  if (from > to) throw new BadAddress("The period in the address ends before it begins.");
-  return { from, to, days: Math.round((Date.parse(to) - Date.parse(from)) / DAY_MS) + 1 };
+  if (!isDate(from) || !isDate(to)) throw new BadAddress("problem.date");
+  if (from > to) throw new BadAddress("problem.order");
+  const days = Math.round((Date.parse(to) - Date.parse(from)) / DAY_MS) + 1;
+  return { from, to, days, isCurrent: from <= today && today <= to };
 };
 
 export const intervalOf = ({ days }) => (days <= 2 ? "hour" : days <= 92 ? "day" : "week");
 
 /**
  * Return the period's buckets: `count` is their number, `begun` the number of those whose start is
- * past, and `place` returns the index of a bucket from its start. `since` and `until` limit the
- * period. They and starts are in milliseconds.
+ * past, `place` returns the index of a bucket from its start, and `start` the start of an index.
+ * `since` and `until` limit the period. They and starts are in milliseconds.
  */
 export const bucketsOf = ({ from, days }, interval, since, until) => {
   const weekday = (new Date(`${from}T00:00Z`).getUTCDay() + 6) % 7;
@@ -73,18 +70,21 @@ export const bucketsOf = ({ from, days }, interval, since, until) => {
     begun: Math.min(count, Math.floor((Date.now() - first) / step) + 1),
     // Rounded, because a day on which the clocks change has 23 or 25 hours.
     place: (at) => Math.round((at - first) / step),
+    start: (index) => first + index * step,
   };
 };
 
 /** Return the period that a report is compared with, in words; null if there is none. */
-export const comparedText = ({ from, compared_from, compared_to }, { to, days }) => {
+export const comparedText = ({ from, compared_from, compared_to }, { to, days }, say) => {
   if (!compared_from || compared_from >= compared_to) return null;
   const [first, end] = [new Date(compared_from), new Date(compared_to)];
   // The report compares a period that has not ended with an equally long part of the one before.
-  const until = compared_to === from ? "" : ` until ${minute.format(end)}`;
-  if (days === 1 && to === today()) return `yesterday${until}`;
+  const until = (span) =>
+    compared_to === from ? span : say.text("span.until", { span, time: say.minute(end) });
+  const today = dateOf(Date.now(), say.zone);
+  if (days === 1 && to === today) return until(say.text("yesterday"));
   const last = new Date(end - 1);
-  const write = isoDate.format(first).slice(0, 4) === today().slice(0, 4) ? day : dayOfYear;
-  const [start, finish] = [write.format(first), write.format(last)];
-  return (start === finish ? start : `${start} to ${finish}`) + until;
+  const write = dateOf(first, say.zone).slice(0, 4) === today.slice(0, 4) ? say.day : say.dayOfYear;
+  const [start, finish] = [write(first), write(last)];
+  return until(start === finish ? start : say.text("span", { from: start, to: finish }));
 };

@@ -1,229 +1,110 @@
 // The page of one shop.
 
 import { fetchReport } from "./api.js";
-import { bars, lines } from "./charts.js";
-import { element } from "./dom.js";
-import { liveStrip } from "./live.js";
-import {
-  changeText,
-  emptyPeriod,
-  nothing,
-  number,
-  qualityText,
-  shopName,
-  trackerLine,
-} from "./messages.js";
-import { axisText, comparedText, intervalOf, zone } from "./period.js";
-import { card, panel, tableOfChart, tableOfRows, widePanel } from "./table.js";
+import { cardsOf } from "./cards.js";
+import { chipsOf } from "./chips.js";
+import { element, update } from "./dom.js";
+import { emptyPeriod, trackerLine } from "./empty.js";
+import { keepLive } from "./live.js";
+import { totalsOf } from "./numbers.js";
+import { drawPanels, fetchPanels } from "./panels.js";
+import { comparedText, intervalOf } from "./period.js";
+import { TrendPanel } from "./trend.js";
 
-const PRODUCTS_MAX = 10;
-const SOURCES_MAX = 8;
-const PRODUCT_COLUMNS = [
-  ["name", "Product"],
-  ["views", "Views"],
-  ["cart_adds", "Carts"],
-  ["purchases", "Sales"],
-  ["revenue", "Revenue"],
-  ["currency", "Currency"],
-];
-const REVENUE_COLUMNS = [
-  ["currency", "Currency"],
-  ["transactions", "Sales"],
-  ["value", "Value"],
-];
-
-const ratio = (part, whole) => (whole ? part / whole : null);
-
-const growth = (now, before) => (now === null || !before ? null : now / before - 1);
-
-/** Return the growth of revenue; null if there are several currencies, which cannot be added up. */
-const revenueGrowth = (now, before) => {
-  const currencies = new Set([...now, ...before].map((row) => row.currency));
-  return currencies.size === 1 ? growth(now[0]?.value ?? 0, before[0]?.value) : null;
+/** Return those of the parameters that a report takes. */
+const knownTo = (report, parameters, { parametersOf }) => {
+  const known = parametersOf.get(report) ?? [];
+  return Object.fromEntries(Object.entries(parameters).filter(([name]) => known.includes(name)));
 };
 
-const changeNote = (change) => {
-  if (change === null || change === undefined)
-    return element("span", { class: "change" }, "nothing to compare with");
-  const text = changeText(change);
-  const [direction, arrow] = { "+": ["up", "▲ "], "−": ["down", "▼ "] }[text[0]] ?? ["", ""];
-  return element("span", { class: `change ${direction}` }, arrow + text);
-};
+export class ShopPage {
+  #live = element("p", { class: "live" });
+  #chips = element("ul", { class: "chips" });
+  #cards = element("ul", { class: "cards" });
+  #compared = element("p", { class: "compared" });
+  #empty = element("div");
+  #trend = new TrendPanel();
+  #grid = element("div", { class: "grid" });
+  #products = new Map();
 
-const amounts = (rows) =>
-  rows.length
-    ? element(
-        "span",
-        { class: rows.length > 1 && "several" },
-        ...rows.map((row) =>
-          element("span", {}, `${number.format(row.value)} ${row.currency ?? ""}`.trim()),
-        ),
-      )
-    : "0";
-
-const cards = ({ row, revenue, revenueBefore, compared }) => {
-  const change = (value) => (compared && row.events_before ? changeNote(value) : null);
-  const contacts =
-    row.whatsapp_click + row.call + row.call_click + row.maps_click + row.location_view;
-  const rate = ratio(row.transactions, row.visitors);
-  const rateBefore = ratio(row.transactions_before, row.visitors_before);
-  return element(
-    "ul",
-    { class: "cards", "aria-label": "Numbers of the period" },
-    card("Visitors", number.format(row.visitors), change(row.visitors_change)),
-    card("Events", number.format(row.events), change(row.events_change)),
-    card("Contacts", number.format(contacts), change(row.contacts_change)),
-    card("Sales", number.format(row.transactions), change(row.transactions_change)),
-    card(
-      "Conversion rate",
-      rate === null ? "–" : `${number.format(100 * rate)}%`,
-      change(growth(rate, rateBefore)),
-    ),
-    card("Revenue", amounts(revenue.rows), change(revenueGrowth(revenue.rows, revenueBefore.rows))),
-  );
-};
-
-const comparison = (row, compared) => {
-  const text = row.events_before
-    ? `Compared with ${compared}.`
-    : `Nothing to compare with: there were no events ${compared}.`;
-  return element("p", { class: "compared" }, text);
-};
-
-const dropNote = (row, index, rows) => {
-  const before = rows[index - 1]?.visitors;
-  if (!before) return null;
-  return row.visitors <= before
-    ? `${number.format(100 - (100 * row.visitors) / before)}% of those before went no further`
-    : "more than in the step before";
-};
-
-const timeseriesPanel = (spec, parameters) =>
-  widePanel(
-    "Events over time",
-    "timeseries",
-    parameters,
-    ...lines(spec, { label: "Events over time", when: axisText(parameters.interval) }),
-    tableOfChart(spec, `Events per ${parameters.interval}`),
-  );
-
-const funnelPanel = (spec, parameters) =>
-  panel(
-    "Funnel",
-    "funnel",
-    parameters,
-    bars(spec, { note: dropNote, value: (visitors) => `${number.format(visitors)} visitors` }),
-    tableOfChart(spec, "Visitors and events of each step"),
-  );
-
-const sourcesPanel = (spec, parameters) =>
-  panel(
-    "Sources",
-    "sources",
-    parameters,
-    bars(spec),
-    tableOfChart(spec, "Where visitors came from"),
-  );
-
-const productsPanel = ({ rows }, parameters) => {
-  const named = rows.map((row) => ({ ...row, name: row.name ?? `#${row.product_id}` }));
-  return panel(
-    "Top products",
-    "top-products",
-    parameters,
-    rows.length
-      ? tableOfRows("Most sold and seen", PRODUCT_COLUMNS, named)
-      : nothing("No product was seen."),
-  );
-};
-
-const revenuePanel = ({ rows }, parameters) =>
-  panel(
-    "Revenue",
-    "revenue",
-    parameters,
-    rows.length ? tableOfRows("By currency", REVENUE_COLUMNS, rows) : nothing("Nothing was sold."),
-  );
-
-const qualityPanel = ({ rows }, parameters) => {
-  const shown = rows.filter((row) => row.events || row.outcome === "accepted");
-  return widePanel(
-    "Data quality",
-    "quality",
-    parameters,
-    element("ul", {}, ...shown.map((row) => element("li", {}, qualityText(row)))),
-  );
-};
-
-/** Return the directory's row of a shop, or only its id if it is not in the directory. */
-const fetchTenant = async (shop, signal) => {
-  const { rows, parameters } = await fetchReport("shops", { tenant: shop, limit: 1 }, signal);
-  return rows[0] ?? { tenant_id: parameters.tenant };
-};
-
-/** Return the reports for the cards; `row` is undefined if the shop has no events. */
-const fetchNumbers = async (parameters, { compare, period, signal }) => {
-  const [summary, revenue] = await Promise.all([
-    fetchReport("summary", parameters, signal),
-    fetchReport("revenue", parameters, signal),
-  ]);
-  const { compared_from: from, compared_to: to } = summary.parameters;
-  const compared = compare ? comparedText(summary.parameters, period) : null;
-  const before = compared
-    ? await fetchReport("revenue", { ...parameters, from, to }, signal)
-    : { rows: [] };
-  const [row] = summary.rows;
-  return { summary, row, revenue, revenueBefore: before, compared };
-};
-
-const fetchPanels = (parameters, interval, signal) => {
-  const chart = (name, more) =>
-    fetchReport(name, { ...parameters, ...more, format: "vega-lite" }, signal);
-  return Promise.all([
-    chart("timeseries", { interval }),
-    chart("funnel"),
-    fetchReport("top-products", { ...parameters, limit: PRODUCTS_MAX }, signal),
-    chart("sources", { limit: SOURCES_MAX }),
-    fetchReport("quality", parameters, signal),
-  ]);
-};
-
-/** Return the numbers above the panels, or advice if the shop has no events. */
-const overview = (numbers, tenant) => {
-  const { row, compared } = numbers;
-  const advice = "Choose a longer period, or add this line to the shop’s pages:";
-  return [
-    row && cards(numbers),
-    row && compared && comparison(row, compared),
-    !row?.events && emptyPeriod(advice, trackerLine(tenant)),
-  ].filter(Boolean);
-};
-
-/**
- * Draw the page of the shop `state.shop` into `view`. `page` shows the title and each snapshot.
- * Throw the errors of fetchReport.
- */
-export const drawShop = async (view, { state, period, signal, page }) => {
-  const interval = intervalOf(period);
-  const parameters = { tenant: state.shop, from: period.from, to: period.to, tz: zone };
-  const panels = fetchPanels(parameters, interval, signal);
-  panels.catch(() => {}); // A failure is reported below, when the panels are awaited.
-  const numbers = await fetchNumbers(parameters, { compare: state.compare, period, signal });
-  const isEmpty = !numbers.row?.events;
-  const tenant = isEmpty ? await fetchTenant(state.shop, signal) : numbers.row;
-  page.showSnapshot(numbers.summary);
-  if (state.isChosen) page.showTitle(shopName(tenant));
-  const live = liveStrip(state.shop, signal, page.showSnapshot);
-  const grid = element("div", { class: "grid" }, live);
-  view.replaceChildren(...overview(numbers, tenant), grid);
-  const [series, funnel, products, sources, quality] = await panels;
-  if (!isEmpty)
-    grid.append(
-      timeseriesPanel(series, { ...parameters, interval }),
-      funnelPanel(funnel, parameters),
-      sourcesPanel(sources, parameters),
-      productsPanel(products, parameters),
-      revenuePanel(numbers.revenue, parameters),
+  /** `shop` is the directory's row; `showProblem` shows an error of a later refresh. */
+  constructor({ shop, reader, showProblem }) {
+    this.shop = shop;
+    this.reader = reader;
+    this.showProblem = showProblem;
+    const panels = [this.#trend.node, this.#grid];
+    this.node = element(
+      "div",
+      { class: "shop" },
+      this.#live,
+      this.#chips,
+      this.#cards,
+      this.#compared,
+      this.#empty,
+      ...panels,
     );
-  grid.append(qualityPanel(quality, parameters));
-};
+  }
+
+  /** Draw the numbers that the state chooses, and keep them fresh until the signal is aborted. */
+  async draw(say, state, period, signal) {
+    const refresh = () => this.#refresh(say, state, period, signal);
+    await refresh();
+    const onNews = () =>
+      period.isCurrent ? refresh().catch((error) => !signal.aborted && this.showProblem(error)) : null;
+    const shop = String(this.shop.tenant_id);
+    keepLive(this.#live, { say, shop, products: this.#products, signal, onNews });
+  }
+
+  async #refresh(say, state, period, signal) {
+    const { from, to } = period;
+    const base = { tenant: String(this.shop.tenant_id), from, to, tz: say.zone };
+    const interval = intervalOf(period);
+    const parametersOf = (report, more = {}) =>
+      knownTo(report, { ...base, ...state.filters, ...more }, this.reader);
+    const ask = (report, more) => fetchReport(report, parametersOf(report, more), signal);
+    const summarized = ask("summary");
+    const answered = new Map([["summary", summarized]]);
+    const panels = fetchPanels(this.reader.parametersOf, parametersOf, answered, signal);
+    const [summary, revenue, trend] = await Promise.all([
+      summarized,
+      ask("revenue"),
+      ask("trend", { interval }),
+    ]);
+    const context = { say, state, period, products: this.#products };
+    const parameters = parametersOf("trend", { interval });
+    this.#drawNumbers({ ...context, summary, revenue, trend, parameters });
+    const hasEvents = Boolean(summary.rows[0]?.events);
+    this.#drawPanels(await panels, { ...context, hasEvents, parametersOf });
+  }
+
+  #drawNumbers({ say, state, period, summary, revenue, trend, parameters, products }) {
+    const row = summary.rows[0];
+    const hasEvents = Boolean(row?.events);
+    const span = state.compare ? comparedText(summary.parameters, period, say) : null;
+    const isCompared = Boolean(span && row?.events_before);
+    const isFiltered = Object.keys(state.filters).length > 0;
+    this.#chips.setAttribute("aria-label", say.text("filters"));
+    this.#cards.setAttribute("aria-label", say.text("cards"));
+    update(this.#chips, ...chipsOf(say, state, products));
+    for (const node of [this.#trend.node, this.#compared, this.#cards]) node.hidden = !row;
+    const emptiness = emptyPeriod(say, isFiltered, trackerLine(this.shop));
+    update(this.#empty, ...(hasEvents ? [] : [emptiness]));
+    if (!row) return;
+    const totals = totalsOf(row, revenue.rows, trend.rows);
+    const currency = this.shop.currency ?? trend.rows[0]?.currency;
+    update(this.#cards, ...cardsOf(say, totals, { state, isCompared, currency }));
+    const compared = isCompared ? "compared" : "compared.nothing";
+    const notes = [span && say.text(compared, { span }), totals.rate.total > 1 && say.text("rate.over")];
+    update(this.#compared, notes.filter(Boolean).join(" "));
+    const { metric } = state;
+    const total = totals[metric].total;
+    this.#trend.update(say, { metric, total, trend, period, parameters, isCompared });
+  }
+
+  #drawPanels(panels, { say, state, hasEvents, products, parametersOf }) {
+    const named = panels.find(({ key }) => key === "products")?.rows ?? [];
+    for (const { product_id: id, name } of named) if (name) products.set(String(id), name);
+    update(this.#chips, ...chipsOf(say, state, products));
+    update(this.#grid, ...drawPanels(say, panels, { state, hasEvents, products, parametersOf }));
+  }
+}

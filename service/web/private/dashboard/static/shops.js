@@ -1,230 +1,177 @@
-// The page of all shops: totals, and a list that can be sorted, filtered and extended.
+// The page of all shops: totals, shops that went quiet, and the list.
 
-import { SHOPS_PER_PAGE, addressOf, pushState, readState, replaceState } from "./address.js";
+import { readState, replaceState } from "./address.js";
 import { fetchReport } from "./api.js";
-import { spark } from "./charts.js";
-import { button, element } from "./dom.js";
-import { changeText, emptyPeriod, number, shopName } from "./messages.js";
-import { bucketsOf, comparedText, intervalOf, zone } from "./period.js";
-import { card, heading, panel, table } from "./table.js";
+import { element, update } from "./dom.js";
+import { amounts, changeNote, shopName } from "./names.js";
+import { bucketsOf, comparedText, intervalOf } from "./period.js";
+import { ShopList } from "./shoplist.js";
+import { head } from "./table.js";
 
-const SHOPS_MAX = 10000;
 const FIND_CHARS_MAX = 255;
 const TYPING_MS = 200;
-const NO_EVENTS = { visitors: 0, events: 0, transactions: 0, visitors_change: null };
-const SORTABLE = [
-  ["visitors", "Visitors"],
-  ["events", "Events"],
-  ["transactions", "Sales"],
-  ["visitors_change", "Change"],
-];
+const HEARD_DAYS = 90;
+const DAY_MS = 86400000;
+const QUIET_DAYS_MIN = 3;
+const QUIET_MAX = 100;
 
-const sorted = (rows, sort) => {
-  const [field, sign] = sort.startsWith("-") ? [sort.slice(1), -1] : [sort, 1];
-  const valueOf = (row) => row[field] ?? (field === "tenant" ? "" : -Infinity);
-  return rows.toSorted((a, b) => {
-    const [left, right] = [valueOf(a), valueOf(b)];
-    return sign * (left > right ? 1 : left < right ? -1 : 0);
-  });
+const sum = (rows, field) => rows.reduce((total, row) => total + Number(row[field] ?? 0), 0);
+const growth = (now, before) => (before ? now / before - 1 : null);
+
+/** Return the sums of the rows of the report `shop-revenue`, by currency, the most sales first. */
+const sumsOf = (rows) => {
+  const sums = new Map();
+  for (const { currency, value, transactions } of rows) {
+    const sum = sums.get(currency) ?? { currency, value: 0, transactions: 0 };
+    sum.value += Number(value);
+    sum.transactions += transactions;
+    sums.set(currency, sum);
+  }
+  return [...sums.values()].toSorted((a, b) => b.transactions - a.transactions);
 };
 
-/**
- * Return the shops of the list: those of the summary, or with a `text` all whose name matches it.
- * Without a `text`, if the summary has no shop, return all shops of the directory.
- */
-const matchingShops = async (summarized, text, signal) => {
-  const find = text.trim().slice(0, FIND_CHARS_MAX);
-  if (!find && summarized.length) return summarized;
-  const { rows } = await fetchReport("shops", { find, limit: SHOPS_MAX }, signal);
-  const matching = new Set(rows.map((row) => row.tenant_id));
-  const isMatch = (row) =>
-    matching.has(row.tenant_id) || shopName(row).toLowerCase().includes(find.toLowerCase());
-  const summarizedIds = new Set(summarized.map((row) => row.tenant_id));
-  const silent = rows.filter((row) => !summarizedIds.has(row.tenant_id));
-  return [...summarized.filter(isMatch), ...silent.map((row) => ({ ...row, ...NO_EVENTS }))];
-};
-
-const sortHeading = (state, navigate, [field, title]) => {
-  const isDescending = state.sort === `-${field}`;
-  const direction = isDescending ? "descending" : state.sort === field ? "ascending" : undefined;
-  const sorter = button(title, () => navigate({ sort: isDescending ? field : `-${field}` }));
-  if (direction)
-    sorter.append(element("span", { "aria-hidden": "true" }, isDescending ? " ▼" : " ▲"));
-  return heading(sorter, { class: field !== "tenant" && "n", "aria-sort": direction });
-};
-
-const shopLink = (state, row, navigate) => {
-  const change = { shop: row.tenant ?? String(row.tenant_id), find: "", shown: SHOPS_PER_PAGE };
-  const link = element("a", { href: addressOf({ ...state, ...change }) }, shopName(row));
-  link.addEventListener("click", (event) => {
-    if (event.metaKey || event.ctrlKey || event.shiftKey) return;
-    event.preventDefault();
-    navigate(change);
-  });
-  return link;
-};
-
-const changeCell = (change, compared) =>
-  element("td", { class: "n" }, change === null || !compared ? "–" : changeText(change));
-
-const captionText = (count, compared) => {
-  if (!count) return "No shop has this name";
-  const text = "Choose a shop to see its page";
-  return compared ? `${text}. Change: visitors, compared with ${compared}` : text;
-};
-
-/** Return the table of the shops. `cells` maps a tenant id to the cells that are filled later. */
-const shopsTable = (rows, cells, { state, page, compared }) =>
-  table(
-    captionText(rows.length, compared),
-    "Shops",
-    [
-      sortHeading(state, page.navigate, ["tenant", "Shop"]),
-      heading("Name"),
-      ...SORTABLE.map((column) => sortHeading(state, page.navigate, column)),
-      heading("Over time"),
-    ],
-    rows.map((row) => [
-      shopLink(state, row, page.navigate),
-      cells.get(row.tenant_id).name,
-      row.visitors,
-      row.events,
-      row.transactions,
-      changeCell(row.visitors_change, compared),
-      cells.get(row.tenant_id).activity,
-    ]),
+const card = (say, key, number, note) =>
+  element(
+    "li",
+    { class: "card" },
+    element("span", { class: "name" }, say.text(`card.${key}`)),
+    element("span", { class: "number" }, number),
+    note,
   );
 
-const emptyCells = (rows) =>
-  new Map(
-    rows.map((row) => [
-      row.tenant_id,
-      { name: element("td"), activity: element("td", { class: "spark" }) },
-    ]),
-  );
+const revenueCard = (say, revenue, before, isCompared) => {
+  const [now, then] = [sumsOf(revenue), sumsOf(before)];
+  const isOne = now.length === 1 && then.every(({ currency }) => currency === now[0].currency);
+  const change = isOne ? growth(now[0].value, then[0]?.value) : null;
+  return card(say, "revenue", amounts(say, now, null), isCompared && changeNote(say, change));
+};
 
-/** Fetch each shop's name and its events over time, and fill the cells with them. */
-const fillCells = async (cells, parameters, buckets, signal) => {
-  const ids = [...cells.keys()];
-  const pages = [];
-  for (let start = 0; start < ids.length; start += SHOPS_PER_PAGE)
-    pages.push(ids.slice(start, start + SHOPS_PER_PAGE).join());
-  const fetchRows = async (name, more) => {
-    const reports = pages.map((shops) => fetchReport(name, { ...more, shops }, signal));
-    return (await Promise.all(reports)).flatMap((report) => report.rows);
+const cardsOf = (say, rows, { revenue, revenueBefore }, isCompared) => {
+  const total = (field) => {
+    const change = growth(sum(rows, field), sum(rows, `${field}_before`));
+    return [say.number(sum(rows, field)), isCompared ? changeNote(say, change) : null];
   };
-  const [shops, activity] = await Promise.all([
-    fetchRows("shops", { limit: SHOPS_PER_PAGE }),
-    fetchRows("activity", parameters),
-  ]);
-  for (const { tenant_id, name, status } of shops)
-    cells.get(tenant_id).name.replaceChildren(status === "active" ? name : `${name} (${status})`);
-  const counts = new Map(ids.map((id) => [id, Array(Math.max(0, buckets.begun)).fill(0)]));
-  for (const row of activity)
-    counts.get(row.tenant_id)[buckets.place(Date.parse(row.bucket))] = row.events;
-  for (const [id, cell] of cells)
-    cell.activity.replaceChildren(spark(counts.get(id), "Events over time", buckets.count));
+  return [
+    card(say, "shops", say.number(rows.filter((row) => row.events).length)),
+    card(say, "visitors", ...total("visitors")),
+    card(say, "events", ...total("events")),
+    card(say, "sales", ...total("transactions")),
+    revenueCard(say, revenue, revenueBefore, isCompared),
+  ];
 };
 
-const totals = (active) => {
-  const total = (field) => number.format(active.reduce((sum, row) => sum + row[field], 0));
+/** Return the rows of the report `heard` of the shops that went quiet, with their names. */
+const fetchQuiet = async (heard, signal) => {
+  const isQuiet = ({ heard_at: at, active_days: days }) =>
+    Date.now() - Date.parse(at) > DAY_MS && days >= QUIET_DAYS_MIN;
+  const quiet = heard.filter(isQuiet).slice(0, QUIET_MAX);
+  if (!quiet.length) return [];
+  const ids = quiet.map((row) => row.tenant_id).join();
+  const { rows } = await fetchReport("shops", { shops: ids, limit: QUIET_MAX }, signal);
+  const known = new Map(rows.map((row) => [row.tenant_id, row]));
+  return quiet.map((row) => ({ ...known.get(row.tenant_id), ...row }));
+};
+
+/** Return the alarm for shops that went quiet; an empty text if there is none. */
+const alarm = (say, rows) => {
+  if (!rows.length) return "";
   return element(
-    "ul",
-    { class: "cards", "aria-label": "Numbers of all shops" },
-    card("Shops with events", number.format(active.length)),
-    card("Visitors", total("visitors")),
-    card("Events", total("events")),
-    card("Sales", total("transactions")),
+    "section",
+    { class: "quiet", role: "status" },
+    element("h2", {}, say.text("shops.quiet", { count: rows.length })),
+    element("p", { class: "note" }, say.text("shops.quiet.rule")),
+    element(
+      "ul",
+      {},
+      ...rows.map((row) =>
+        element(
+          "li",
+          {},
+          element(
+            "a",
+            { href: `/?shop=${encodeURIComponent(row.tenant ?? row.tenant_id)}` },
+            say.text("shops.quiet.row", { shop: shopName(row), when: say.moment(row.heard_at) }),
+          ),
+        ),
+      ),
+    ),
   );
 };
 
-const finder = (text, onText) => {
-  const field = element("input", {
-    type: "search",
-    value: text,
-    autocomplete: "off",
-    maxlength: FIND_CHARS_MAX,
-  });
-  let typing;
-  field.addEventListener("input", () => {
-    clearTimeout(typing);
-    typing = setTimeout(() => onText(field.value), TYPING_MS);
-  });
-  return element("label", { class: "finder" }, "Find a shop ", field);
-};
+export class ShopsPage {
+  #cards = element("ul", { class: "cards" });
+  #quiet = element("div");
+  #empty = element("div");
+  #head = element("div");
+  #finder = element("input", { type: "search", autocomplete: "off", maxlength: FIND_CHARS_MAX });
+  #label = element("label", { class: "finder" });
+  #list;
+  #typing;
 
-/** The list of shops. It is redrawn without the field beside it, which so keeps its cursor. */
-class ShopList {
-  node = element("div");
-  #options;
-  #latest = new AbortController();
-
-  /** `options` are the summary's rows, parameters, buckets, comparison, signal and page. */
-  constructor(options) {
-    this.#options = options;
+  constructor({ reader, showProblem }) {
+    this.reader = reader;
+    this.#list = new ShopList(showProblem);
+    this.#finder.addEventListener("input", () => {
+      clearTimeout(this.#typing);
+      this.#typing = setTimeout(() => {
+        replaceState({ find: this.#finder.value });
+        this.#list.draw().catch(showProblem);
+      }, TYPING_MS);
+    });
+    const list = element("section", {}, this.#head, this.#label, this.#list.node);
+    this.node = element("div", {}, this.#quiet, this.#cards, this.#empty, list);
   }
 
-  /** Draw the shops that the address chooses; a later call aborts this one. */
-  draw = async (onListed = () => {}) => {
-    const { rows: summarized, parameters, buckets, signal: pageSignal } = this.#options;
-    this.#latest.abort();
-    this.#latest = new AbortController();
-    const signal = AbortSignal.any([pageSignal, this.#latest.signal]);
-    const state = readState();
-    try {
-      const matching = await matchingShops(summarized, state.find, signal);
-      const rows = sorted(matching, state.sort).slice(0, state.shown);
-      const cells = emptyCells(rows);
-      this.node.replaceChildren(
-        shopsTable(rows, cells, { state, ...this.#options }),
-        rows.length < matching.length ? this.#more(rows.length, matching.length) : "",
-      );
-      onListed();
-      await fillCells(cells, parameters, buckets, signal);
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
-  };
-
-  find = (text) => {
-    replaceState({ find: text });
-    this.draw().catch(this.#options.page.showProblem);
-  };
-
-  #more(shown, total) {
-    const focusNext = () => this.node.querySelectorAll("tbody a")[shown].focus();
-    const showMore = () => {
-      pushState({ shown: shown + SHOPS_PER_PAGE });
-      this.draw(focusNext).catch(this.#options.page.showProblem);
+  /** Draw the shops of the period that the state chooses. Throw the errors of fetchReport. */
+  async draw(say, state, period, signal) {
+    const parameters = { from: period.from, to: period.to, tz: say.zone };
+    const ask = (report, more = {}) => this.#ask(report, { ...parameters, ...more }, signal);
+    const since = new Date(Date.now() - HEARD_DAYS * DAY_MS).toISOString();
+    const [{ rows, ...summary }, revenue, heard] = await Promise.all([
+      ask("summary"),
+      ask("shop-revenue"),
+      this.#ask("heard", { from: since, tz: say.zone }, signal),
+    ]);
+    const { from, to, compared_from: earlier, compared_to: earlierEnd } = summary.parameters;
+    const compared = state.compare ? comparedText(summary.parameters, period, say) : null;
+    const before = compared
+      ? await ask("shop-revenue", { from: earlier, to: earlierEnd })
+      : { rows: [] };
+    this.#drawHead(say, rows, parameters, {
+      quiet: await fetchQuiet(heard.rows, signal),
+      revenue: revenue.rows,
+      revenueBefore: before.rows,
+      isCompared: Boolean(compared && sum(rows, "events_before")),
+    });
+    const interval = intervalOf(period);
+    if (document.activeElement !== this.#finder) this.#finder.value = readState().find;
+    this.#list.options = {
+      say,
+      rows,
+      heard: new Map(heard.rows.map((row) => [row.tenant_id, row.heard_at])),
+      revenue: Map.groupBy(revenue.rows, (row) => row.tenant_id),
+      parameters: { ...parameters, interval },
+      buckets: bucketsOf(period, interval, Date.parse(from), Date.parse(to)),
+      compared,
+      signal,
     };
-    const text = `${number.format(shown)} of ${number.format(total)} shops `;
-    return element("p", { class: "more" }, text, button(`Show ${SHOPS_PER_PAGE} more`, showMore));
+    await this.#list.draw();
+  }
+
+  /** Return a report; one without rows if the service does not have it. */
+  #ask(report, parameters, signal) {
+    const exists = this.reader.parametersOf.has(report);
+    return exists ? fetchReport(report, parameters, signal) : { rows: [] };
+  }
+
+  #drawHead(say, rows, parameters, { quiet, revenue, revenueBefore, isCompared }) {
+    this.#cards.setAttribute("aria-label", say.text("cards.all"));
+    update(this.#cards, ...cardsOf(say, rows, { revenue, revenueBefore }, isCompared));
+    update(this.#quiet, alarm(say, quiet));
+    const isEmpty = !rows.some((row) => row.events);
+    const text = `${say.text("empty")} ${say.text("empty.all")}`;
+    update(this.#empty, isEmpty ? element("p", { class: "empty" }, text) : "");
+    update(this.#head, head(say, say.text("shops"), "summary", parameters));
+    if (!this.#label.firstChild) this.#label.append(`${say.text("find")} `, this.#finder);
   }
 }
-
-/**
- * Draw the page of all shops into `view`. `page` shows the snapshot, and later errors.
- * Throw the errors of fetchReport.
- */
-export const drawShops = async (view, { state, period, signal, page }) => {
-  const interval = intervalOf(period);
-  const parameters = { from: period.from, to: period.to, tz: zone };
-  const { rows, ...summary } = await fetchReport("summary", parameters, signal);
-  page.showSnapshot(summary);
-  const { from, to } = summary.parameters;
-  const list = new ShopList({
-    rows,
-    parameters: { ...parameters, interval },
-    buckets: bucketsOf(period, interval, Date.parse(from), Date.parse(to)),
-    compared: state.compare ? comparedText(summary.parameters, period) : null,
-    signal,
-    page,
-  });
-  const active = rows.filter((row) => row.events);
-  view.replaceChildren(
-    totals(active),
-    active.length ? "" : emptyPeriod("Choose a shop to see the line for its pages."),
-    panel("Shops", "summary", parameters, finder(state.find, list.find), list.node),
-  );
-  await list.draw();
-};

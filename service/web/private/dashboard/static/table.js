@@ -1,90 +1,77 @@
-// Panels, cards and tables.
+// Panels, and tables whose rows filter the page.
 
+import { filteredAddress } from "./address.js";
 import { reportUrl } from "./api.js";
-import { element } from "./dom.js";
-import { number, words } from "./messages.js";
-import { momentText } from "./period.js";
+import { element, shape } from "./dom.js";
+import { valueName } from "./names.js";
 
-const csvLink = (report, parameters) =>
-  element(
-    "a",
-    { href: reportUrl(report, { ...parameters, format: "csv" }), download: `${report}.csv` },
-    "CSV",
-  );
-
-/** Return a section with a heading and a link to its report as CSV. */
-export const panel = (title, report, parameters, ...content) =>
-  element(
-    "section",
-    {},
-    element("div", { class: "head" }, element("h2", {}, title), csvLink(report, parameters)),
-    ...content,
-  );
-
-export const widePanel = (...content) => {
-  const section = panel(...content);
-  section.classList.add("wide");
-  return section;
-};
-
-export const card = (name, value, note = null) =>
-  element(
-    "li",
-    { class: "card" },
-    element("span", { class: "name" }, name),
-    element("span", { class: "number" }, value),
-    note,
-  );
-
-const isNumber = (value) => typeof value === "number";
-
-const cell = (value) => {
-  if (value instanceof HTMLTableCellElement) return value;
-  if (value instanceof Node) return element("td", {}, value);
-  return element(
-    "td",
-    { class: isNumber(value) && "n" },
-    isNumber(value) ? number.format(value) : words(value),
-  );
-};
-
-export const heading = (content, attributes = {}) =>
-  element("th", { scope: "col", ...attributes }, content);
-
-/** Return a table of headings and of rows of cells. A cell is a value, a node or a `td`. */
-export const table = (caption, label, headings, rows) =>
-  // The keyboard scrolls a table that is wider than a phone, so it takes the focus.
+/** Return the head of a panel: its title, and a link to its report as CSV. */
+export const head = (say, title, report, parameters) =>
   element(
     "div",
-    { class: "scroll", tabindex: "0", role: "group", "aria-label": label },
+    { class: "head" },
+    element("h2", {}, title),
     element(
-      "table",
-      {},
-      element("caption", {}, caption),
-      element("thead", {}, element("tr", {}, ...headings)),
-      element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map(cell)))),
+      "a",
+      {
+        class: "csv",
+        href: reportUrl(report, { ...parameters, format: "csv" }),
+        download: `${report}.csv`,
+        "aria-label": say.text("csv.of", { title }),
+      },
+      say.text("csv"),
     ),
   );
 
-/** Return a table of a report's rows; `columns` are pairs of a field and its title. */
-export const tableOfRows = (caption, columns, rows) =>
-  table(
-    caption,
-    caption,
-    columns.map(([field, title]) => heading(title, { class: isNumber(rows[0]?.[field]) && "n" })),
-    rows.map((row) => columns.map(([field]) => row[field])),
+/** Return a table. A heading and a cell are a text, a node, or a `th` or `td`; columns after the first are numbers. */
+export const table = (caption, headings, rows) => {
+  const heading = (content, index) =>
+    content instanceof HTMLTableCellElement
+      ? content
+      : element("th", { scope: "col", class: index > 0 && "n" }, content);
+  const cell = (content, index) =>
+    content instanceof HTMLTableCellElement
+      ? content
+      : element("td", { class: index > 0 && "n" }, content);
+  return element(
+    "table",
+    {},
+    element("caption", { class: "unseen" }, caption),
+    element("thead", {}, element("tr", {}, ...headings.map(heading))),
+    element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map(cell)))),
+  );
+};
+
+const barOf = (share, kind) =>
+  shape(
+    "svg",
+    { class: "share", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" },
+    shape("rect", { class: kind, width: (100 * share).toFixed(2), height: 10 }),
   );
 
-/** Return a closed table of a chart's rows; buckets without events are left out. */
-export const tableOfChart = (spec, caption) => {
-  const rows = spec.data.values
-    .filter((row) => !("bucket" in row) || row.events)
-    .map((row) => ("bucket" in row ? { ...row, bucket: momentText(row.bucket) } : row));
-  const columns = Object.keys(rows[0] ?? {}).map((field) => [field, words(field)]);
+/** Return a cell with a name and behind it a bar; `kind` is the class of its colour. */
+export const nameCell = (content, share, kind = "plain") =>
+  element("td", { class: "name" }, barOf(share, kind), content);
+
+/**
+ * Return the name of a row as a link that filters the page by it, or that removes the filter if it is
+ * set. A row without a value has no link.
+ */
+export const filterLink = (say, { filter, value, state, products }) => {
+  const name = valueName(say, filter, value, products);
+  if (value === null || value === undefined) return element("span", {}, name);
+  const isSet = state.filters[filter] === String(value);
+  const label = say.text(isSet ? "filter.remove" : "filter.on", {
+    name: say.text(`name.${filter}`),
+    value: name,
+  });
   return element(
-    "details",
-    {},
-    element("summary", {}, "Table"),
-    tableOfRows(caption, columns, rows),
+    "a",
+    {
+      href: filteredAddress(state, filter, isSet ? null : value),
+      "aria-label": `${name}. ${label}`,
+      "aria-current": isSet ? "true" : undefined,
+    },
+    name,
   );
 };

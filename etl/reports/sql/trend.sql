@@ -1,0 +1,56 @@
+-- trend: the figures of a shop's page per bucket of time, without the buckets that have no events;
+-- with `from` also those of the previous period, with the rule and the parameters `compared_from`
+-- and `compared_to` of the report `summary`: `period` is "now" or "before". Contacts are the types
+-- of the funnel's step contact; transactions are sales sent to the conversion endpoint. Currencies
+-- are never added up: `value` is in `currency`, the one of most sales of both periods. A visitor
+-- counts once per bucket, so the sum of the buckets can exceed the visitors of the period.
+-- parameters: tenant, from, to, interval, tz, bots, filters
+WITH chosen AS (
+    SELECT minute_of(occurred_at) AS minute, visitor_of(visitor_id) AS visitor, type,
+           is_sale(endpoint, type) AS is_sale, value, currency,
+           CASE WHEN $compared_from IS NULL OR occurred_at >= $from THEN 'now' ELSE 'before' END
+               AS period
+    FROM selected($tenant, coalesce($compared_from::TIMESTAMPTZ, $from::TIMESTAMPTZ), $to, $bots)
+    WHERE {filters}
+      AND ($compared_from IS NULL OR occurred_at >= $from OR occurred_at < $compared_to)
+),
+counted AS (
+    SELECT period, minute, visitor,
+           CASE WHEN is_sale THEN currency END AS currency,
+           count(*) AS events,
+           count(*) FILTER (type = 'view') AS views,
+           count(*) FILTER (type IN ('whatsapp_click', 'call', 'call_click', 'maps_click',
+                                     'location_view')) AS contacts,
+           count(*) FILTER (type = 'cart_add') AS cart_adds,
+           count(*) FILTER (is_sale) AS transactions,
+           sum(value) FILTER (is_sale) AS value
+    FROM chosen
+    GROUP BY ALL
+),
+main AS (
+    SELECT currency FROM counted
+    WHERE currency IS NOT NULL
+    GROUP BY currency
+    ORDER BY sum(transactions) DESC, currency
+    LIMIT 1
+),
+placed AS (
+    SELECT minute, bucket_of(minute, $interval, offset_us, fresh_us, bucket_us) AS bucket
+    FROM (SELECT DISTINCT minute FROM counted) ASOF JOIN clock ON minute >= began_us
+)
+SELECT
+    bucket,
+    period,
+    count(DISTINCT visitor) AS visitors,
+    sum(events)::BIGINT AS events,
+    sum(views)::BIGINT AS views,
+    sum(contacts)::BIGINT AS contacts,
+    sum(cart_adds)::BIGINT AS cart_adds,
+    sum(transactions)::BIGINT AS transactions,
+    coalesce(sum(value) FILTER (counted.currency = main.currency), 0)::DECIMAL(38, 4) AS value,
+    main.currency AS currency
+FROM counted
+JOIN placed USING (minute)
+LEFT JOIN main ON true
+GROUP BY bucket, period, main.currency
+ORDER BY period DESC, bucket

@@ -1,0 +1,134 @@
+// The lists of a shop's page: which report each shows, and in which columns.
+
+import { element } from "./dom.js";
+import { CONTACT_TYPES } from "./numbers.js";
+import { filterLink, nameCell, table } from "./table.js";
+
+const ROWS = 7;
+const TYPES = ["view", ...CONTACT_TYPES, "cart_add", "social_share", "conversion", "purchase"];
+const PRODUCTS_NAMED = 200;
+const counted = (title, field) => ({ title, text: (say, row) => say.number(row[field] ?? 0) });
+const VISITORS = counted("column.visitors", "visitors");
+const SALES = counted("column.sales", "transactions");
+const money = (say, value, currency) => (value ? say.money(Number(value), currency) : "–");
+const VALUE = {
+  title: "column.value",
+  text: (say, row) => money(say, row.value, row.currency),
+};
+
+const dimension = (key, report, filter, columns = [VISITORS, SALES]) => ({
+  key,
+  report,
+  filter,
+  columns,
+  value: (row) => row[filter],
+  size: (row) => row.visitors ?? 0,
+});
+
+/** The lists in the order of the page. One whose report the service does not have is left out. */
+export const LISTS = [
+  dimension("channels", "channels", "channel"),
+  dimension("sources", "sources", "source"),
+  {
+    key: "products",
+    report: "top-products",
+    filter: "product",
+    value: (row) => row.product_id,
+    size: (row) => row.views,
+    columns: [
+      counted("column.views", "views"),
+      counted("column.sales", "purchases"),
+      {
+        title: "column.revenue",
+        text: (say, row) => money(say, row.revenue, row.currency),
+      },
+    ],
+  },
+  dimension("pages", "pages", "path"),
+  {
+    ...dimension("campaigns", "campaigns", "utm_campaign", [VISITORS, SALES, VALUE]),
+    // A link may name only where it is, or only the kind of place.
+    filterOf: (row) =>
+      ["utm_campaign", "utm_source", "utm_medium"].find((name) => row[name] !== null),
+  },
+  dimension("countries", "countries", "country"),
+  dimension("devices", "devices", "device"),
+  dimension("browsers", "browsers", "browser"),
+  {
+    key: "carts",
+    report: "abandoned-carts",
+    filter: "product",
+    value: (row) => row.product_id,
+    size: (row) => row.carts,
+    columns: [counted("column.carts", "carts"), VALUE],
+  },
+];
+
+/** Return whether a list's rows say more than that nothing is known. */
+export const isTelling = ({ key, value }, rows) =>
+  key === "campaigns" ? rows.length > 0 : !rows.length || rows.some((row) => value(row) !== null);
+
+/** Return how many rows a list asks for. The products also name those of other rows. */
+export const limitOf = ({ filter }) => (filter === "product" ? PRODUCTS_NAMED : ROWS);
+
+/** Return the filter and the value that a row stands for. */
+const chosenBy = ({ filter, value, filterOf }, row) => {
+  if (!filterOf) return { filter, value: value(row) };
+  const name = filterOf(row);
+  return { filter: name, value: row[name] };
+};
+
+/** Return the table of a list, or a text if it has no rows. */
+export const listTable = (say, list, all, { state, products }) => {
+  const { key, filter, columns, size } = list;
+  const rows = all.slice(0, ROWS);
+  if (!rows.length) return element("p", { class: "empty" }, say.text("panel.empty"));
+  const largest = Math.max(1, ...rows.map(size));
+  return table(
+    say.text(`panel.${key}`),
+    [say.text(`name.${filter}`), ...columns.map(({ title }) => say.text(title))],
+    rows.map((row) => [
+      nameCell(
+        filterLink(say, { ...chosenBy(list, row), state, products }),
+        size(row) / largest,
+      ),
+      ...columns.map(({ text }) => text(say, row)),
+    ]),
+  );
+};
+
+/** Return the table of the types in the report `summary`, most frequent first. */
+export const typesTable = (say, [row], { state, products }) => {
+  const rows = TYPES.map((type) => ({ type, events: row[type] }))
+    .filter(({ events }) => events)
+    .toSorted((a, b) => b.events - a.events);
+  if (!rows.length) return element("p", { class: "empty" }, say.text("panel.empty"));
+  return table(
+    say.text("panel.types"),
+    [say.text("name.type"), say.text("column.events")],
+    rows.map(({ type, events }) => [
+      nameCell(
+        filterLink(say, { filter: "type", value: type, state, products }),
+        events / rows[0].events,
+        `t-${type}`,
+      ),
+      say.number(events),
+    ]),
+  );
+};
+
+/** Return the table of the funnel: visitors per step, and their part of those of the first step. */
+export const funnelTable = (say, rows) => {
+  const first = rows[0]?.visitors ?? 0;
+  const largest = Math.max(1, ...rows.map(({ visitors }) => visitors));
+  return table(
+    say.text("panel.funnel"),
+    [say.text("column.name"), say.text("column.visitors"), say.text("column.share")],
+    rows.map(({ step, visitors }) => [
+      nameCell(say.name("step", step), visitors / largest, `t-${step}`),
+      say.number(visitors),
+      // Who bought without a look is no part of those who looked.
+      first && visitors <= first ? say.percent(Math.round((1000 * visitors) / first) / 1000) : "–",
+    ]),
+  );
+};

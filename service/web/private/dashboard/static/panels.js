@@ -1,0 +1,59 @@
+// The panels of a shop's page below the chart: the report of each, and how its rows are drawn.
+
+import { fetchReport } from "./api.js";
+import { element } from "./dom.js";
+import { visitFacts } from "./facts.js";
+import { hoursMap } from "./hours.js";
+import { LISTS, funnelTable, isTelling, limitOf, listTable, typesTable } from "./lists.js";
+import { qualityList } from "./quality.js";
+import { head } from "./table.js";
+
+const always = () => true;
+
+const listPanel = (list) => ({
+  key: list.key,
+  report: list.report,
+  more: { limit: limitOf(list) },
+  isShown: (rows) => isTelling(list, rows),
+  draw: (say, rows, context) => listTable(say, list, rows, context),
+});
+
+const PANELS = [
+  ...LISTS.map(listPanel),
+  { key: "funnel", report: "funnel", isShown: always, draw: funnelTable },
+  { key: "types", report: "summary", isShown: always, draw: typesTable },
+  { key: "visits", report: "visits", isShown: always, draw: visitFacts },
+  { key: "hours", report: "hours", isShown: always, draw: hoursMap },
+  { key: "quality", report: "quality", isShown: always, draw: qualityList, isLast: true },
+];
+
+/**
+ * Fetch the rows of the panels whose report the service has; null if a report fails. `parametersOf`
+ * returns a report's parameters; `answered` has the rows of reports that were fetched already.
+ */
+export const fetchPanels = (reports, parametersOf, answered, signal) => {
+  const rowsOf = async ({ report, more }) => {
+    if (answered.has(report)) return (await answered.get(report)).rows;
+    const { rows } = await fetchReport(report, parametersOf(report, more), signal);
+    return rows;
+  };
+  const panels = PANELS.filter(({ report }) => reports.has(report));
+  return Promise.all(
+    panels.map(async (panel) => ({ ...panel, rows: await rowsOf(panel).catch(() => null) })),
+  );
+};
+
+/** Return the sections of the panels; without events, only those that are shown even then. */
+export const drawPanels = (say, panels, { hasEvents, parametersOf, ...context }) =>
+  panels
+    .filter(({ isLast, isShown, rows }) => isLast || (hasEvents && (!rows || isShown(rows))))
+    .map(({ key, report, more, draw, rows, isLast }) =>
+      element(
+        "section",
+        { "data-key": key, class: isLast && "wide quality" },
+        head(say, say.text(`panel.${key}`), report, parametersOf(report, more)),
+        rows
+          ? draw(say, rows, context)
+          : element("p", { class: "empty" }, say.text("panel.failed")),
+      ),
+    );

@@ -1,0 +1,120 @@
+// The language of the page: its texts, and how it writes numbers, money and times.
+
+const LATIN_AMERICA = "es-419";
+
+/** Return the strings of a language; `/assets/strings.<language>.js` is made of a JSON file. */
+const load = async (language) => (await import(`/assets/strings.${language}.js`)).default;
+
+/** Return the locale of a language: in the country of the shop's currency, else of the browser. */
+const localeOf = (language, currency) => {
+  // A currency's first letters are a country, or no country's that Intl has rules for, as in EUR.
+  if (language === "es" && currency) return `es-${currency.slice(0, 2)}`;
+  const own = navigator.languages.find((tag) => tag.startsWith(`${language}-`));
+  return own ?? (language === "es" ? LATIN_AMERICA : language);
+};
+
+const CLOCK = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const DAY = { month: "short", day: "numeric" };
+
+export class Speech {
+  #strings;
+  #plural;
+  #locale;
+  #formats = new Map();
+
+  /** Return the speech of a language. `currency` and `zone` are the shop's. */
+  static async of(language, { currency, zone }) {
+    return new Speech(await load(language), language, localeOf(language, currency), zone);
+  }
+
+  constructor(strings, language, locale, zone) {
+    this.#strings = strings;
+    this.#locale = locale;
+    this.#plural = new Intl.PluralRules(locale);
+    this.language = language;
+    this.zone = zone;
+  }
+
+  /** Return whether there is a text of this key. */
+  has = (key) => Object.hasOwn(this.#strings, key);
+
+  /** Return a text. `{name}` in it becomes a value; numbers are formatted; `count` chooses a plural. */
+  text = (key, values = {}) => {
+    const entry = this.#strings[key];
+    const pattern = typeof entry === "string" ? entry : entry[this.#plural.select(values.count)];
+    return pattern.replace(/\{(\w+)\}/g, (_, name) => {
+      const value = values[name];
+      return typeof value === "number" ? this.number(value) : value;
+    });
+  };
+
+  /** Return the text of a name of the API, such as "type" and "cart_add"; by default the name itself. */
+  name = (kind, value) => {
+    if (value === null || value === undefined) return this.text("unknown");
+    return this.has(`${kind}.${value}`) ? this.text(`${kind}.${value}`) : String(value);
+  };
+
+  number = (value) => this.#numbers({ maximumFractionDigits: 2 }).format(value);
+
+  short = (value) => this.#numbers({ notation: "compact", maximumFractionDigits: 1 }).format(value);
+
+  percent = (ratio) => this.#numbers({ style: "percent", maximumFractionDigits: 2 }).format(ratio);
+
+  /** Return a change, such as "+40%" for 0.4. */
+  change = (ratio) => {
+    const options = { style: "percent", maximumFractionDigits: 0, signDisplay: "exceptZero" };
+    return this.#numbers(options).format(ratio);
+  };
+
+  money = (value, currency) => {
+    if (!currency) return this.number(value);
+    return this.#numbers({
+      style: "currency",
+      currency,
+      currencyDisplay: "narrowSymbol",
+    }).format(value);
+  };
+
+  /** Return an amount in few characters, for an axis. */
+  shortMoney = (value, currency) => {
+    if (!currency) return this.short(value);
+    return this.#numbers({
+      style: "currency",
+      currency,
+      currencyDisplay: "narrowSymbol",
+      notation: "compact",
+      maximumFractionDigits: 1,
+    }).format(value);
+  };
+
+  /** Return the name of a country by its code. */
+  country = (code) =>
+    code ? new Intl.DisplayNames(this.#locale, { type: "region" }).of(code) : this.text("unknown");
+
+  day = (at) => this.#times(DAY).format(new Date(at));
+
+  dayOfYear = (at) => this.#times({ ...DAY, year: "numeric" }).format(new Date(at));
+
+  minute = (at) => this.#times(CLOCK).format(new Date(at));
+
+  moment = (at) => this.#times({ ...DAY, ...CLOCK }).format(new Date(at));
+
+  /** Return the name of a day of the week, 1 for Monday to 7. */
+  weekday = (ordinal) =>
+    new Intl.DateTimeFormat(this.#locale, { weekday: "short", timeZone: "UTC" }).format(
+      Date.UTC(2024, 0, ordinal), // 2024 began on a Monday
+    );
+
+  /** Return the name of the zone's place, such as "Tegucigalpa". */
+  place = () => this.zone.split("/").at(-1).replaceAll("_", " ");
+
+  #numbers = (options) => this.#format(Intl.NumberFormat, options);
+
+  #times = (options) => this.#format(Intl.DateTimeFormat, { ...options, timeZone: this.zone });
+
+  #format(Format, options) {
+    const key = JSON.stringify(options);
+    if (!this.#formats.has(key)) this.#formats.set(key, new Format(this.#locale, options));
+    return this.#formats.get(key);
+  }
+}
