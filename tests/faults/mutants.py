@@ -247,9 +247,9 @@ MUTANTS = (
         ),
     ),
     _mutant(
-        "one tenant in two shards",
+        "one key in two shards",
         f"{_SPREAD}::test_a_repeat_in_another_group_is_found",
-        ("etl/lake/engines/shuffle.py", "hash(tenant_id)", "hash(received_at)"),
+        ("etl/lake/engines/shuffle.py", "coalesce(key_hash, seq::UBIGINT)", "hash(received_at)"),
     ),
     _mutant(
         "live view reading the snapshot before the segments",

@@ -3,7 +3,7 @@
 A pass stays one: the driver holds the lake's lock, selects the lines, and commits once per table.
 Other processes do the work between, in two rounds of tasks (`spread`):
 
-1. each *read* task parses a group of segments, and divides their lines by tenant into shards,
+1. each *read* task parses a group of segments, and divides their lines by key into shards,
    which are Parquet files in a folder of the pass;
 2. each *write* task takes a shard, applies the duplicate rule, and writes the lake's files by the
    functions that the single engine calls.

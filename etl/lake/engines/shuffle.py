@@ -1,7 +1,7 @@
 """Lines on their way from read tasks to write tasks: Parquet files, one folder per shard.
 
-A shard holds all lines of its tenants, so the duplicate rule needs one shard at a time. Lines
-without a tenant, such as rejected ones, are in shard 0.
+A shard holds all lines of its keys, so the duplicate rule needs one shard at a time, and a hot
+tenant is divided like all others. Lines without a key are divided by their number in the series.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ class Share:
 
 def write(con: duckdb.DuckDBPyConnection, folder: Path, shards: int) -> dict[int, Share]:
     """Write the table `lines` to a new folder; return the share of each shard that has lines."""
-    # The workers have one version of DuckDB, so one tenant has one hash.
-    shard = f"CASE WHEN tenant_id IS NULL THEN 0 ELSE (hash(tenant_id) % {shards})::BIGINT END"
+    shard = f"(coalesce(key_hash, seq::UBIGINT) % {shards})::BIGINT"
     con.execute(f"""
         COPY (SELECT * REPLACE (series::VARCHAR AS series), {shard} AS {_SHARD} FROM lines)
         TO {quoted(str(folder))} (FORMAT parquet, PARTITION_BY ({_SHARD}))

@@ -157,7 +157,7 @@ def _write_tasks(
     # The duplicates of a pass depend on the version of `events` too.
     versions = ";".join(passes.key_of(snapshot, taken) for snapshot in snapshots)
     for shard, of_shard in sorted(shares.items()):
-        text = f"{facts.versions};{versions};{shard}/{facts.shards}"
+        text = f"{facts.versions};{versions};keys {shard}/{facts.shards}"
         key = hashlib.sha256(text.encode()).hexdigest()[:20]
         states = tuple(_state(snapshot, taken, key) for snapshot in snapshots)
         yield WriteTask(facts, tuple(of_shard), states)

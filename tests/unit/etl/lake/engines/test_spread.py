@@ -95,13 +95,23 @@ def test_a_pass_grows_with_the_workers(shop):
 
 
 def test_a_repeat_in_another_group_is_found(shop):
-    """Both are in the shard of their tenant."""
+    """Both are in the shard of their key."""
     for after_s, series in enumerate(SERIES):
         shop.seal(event(after_s, dedupe_key="id:a"), series=series)
     workers = InlineWorkers(3)
     outcome = compact_by(shop, workers)
     assert (outcome.rows, outcome.duplicates) == (1, 2)
     assert (len(read_tasks(workers)), len(write_tasks(workers))) == (3, 1)
+
+
+def test_a_hot_tenant_is_divided_like_all_others(shop):
+    """No task is longer because a tenant has most of the events."""
+    shop.seal(*(event(number, dedupe_key=f"id:{number}") for number in range(400)))
+    workers = InlineWorkers(4)
+    assert compact_by(shop, workers).rows == 400
+    lines = [sum(share.lines for share in task.shares) for task in write_tasks(workers)]
+    assert len(lines) == 4
+    assert min(lines) > 50
 
 
 def test_a_missing_key_file_is_made_again(shop):
