@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import shutil
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-NOT_INSTALLED = "--engine spark needs pyspark: pip install 'beaconlog[spark]'"
+NOT_INSTALLED = "--engine spark needs {}: pip install 'beaconlog[spark]'"
 NO_JAVA = (
     "--engine spark needs Java 17 or later: install Debian's package default-jre-headless, "
     "or set JAVA_HOME"
@@ -32,7 +33,11 @@ _SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
 }
 _LOG_SETTINGS = Path(__file__).with_name("spark_log4j2.properties").as_uri()
-_MASTER = re.compile(r"(local(-cluster)?(\[.+\])?|yarn|(spark|k8s)://.+)$")
+_MASTER = re.compile(
+    r"(local(-cluster)?(\[.+\])?|yarn|k8s://.+|spark://[^,]+:\d{1,5}(,[^,]+:\d{1,5})*)$"
+)
+_STANDALONE = "spark://"
+_ANSWERS_WITHIN_S = 5.0
 _FRAME = re.compile(r"\s+at [\w$.]+|\s+File \"|Traceback ")
 _CALLING = "An error occurred while calling "
 
@@ -41,9 +46,11 @@ class SparkUnavailable(Exception):
     """Spark cannot be used now; the message says why and what to do."""
 
 
-def is_installed() -> bool:
-    """Return whether pyspark is installed."""
-    return find_spec("pyspark") is not None
+def require_packages(*names: str) -> None:
+    """Raise SparkUnavailable unless these packages are installed."""
+    for name in names:
+        if find_spec(name) is None:
+            raise SparkUnavailable(NOT_INSTALLED.format(name))
 
 
 @contextmanager
@@ -54,10 +61,10 @@ def opened(master: str) -> Iterator[SparkSession]:
     """
     if not _MASTER.match(master):
         raise SparkUnavailable(f"{master} is not a Spark master; {MASTERS}")
-    if not is_installed():
-        raise SparkUnavailable(NOT_INSTALLED)
+    require_packages("pyspark")
     if not _has_java():
         raise SparkUnavailable(NO_JAVA)
+    _require_master(master)
     try:
         session = _open(master)
     except errors() as error:
@@ -72,6 +79,27 @@ def opened(master: str) -> Iterator[SparkSession]:
 def _has_java() -> bool:
     home = os.environ.get("JAVA_HOME")
     return shutil.which(f"{home}/bin/java" if home else "java") is not None
+
+
+def _require_master(url: str) -> None:
+    """Raise SparkUnavailable if no master of a standalone cluster takes connections.
+
+    Spark would try for a minute and a half. It names several masters `spark://one:7077,two:7077`.
+    """
+    if not url.startswith(_STANDALONE):
+        return
+    reasons = []
+    for address in url.removeprefix(_STANDALONE).split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_WITHIN_S).close()
+        except (OSError, OverflowError) as error:
+            reasons.append(f"{address}: {getattr(error, 'strerror', None) or error}")
+        else:
+            return
+    raise SparkUnavailable(
+        f"no Spark master takes connections ({'; '.join(reasons)}); start it, or correct --master"
+    )
 
 
 def _open(master: str) -> SparkSession:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from service.cli.completion import ENGINES
@@ -46,8 +45,10 @@ class Engine:
     def _on_spark(self, view: LiveView, question: Question) -> Result:
         from etl import spark_session  # noqa: PLC0415
 
-        if not (spark_session.is_installed() and find_spec("sqlglot")):
-            fail(spark_session.NOT_INSTALLED)
+        try:
+            spark_session.require_packages("pyspark", "sqlglot")
+        except spark_session.SparkUnavailable as error:
+            fail(str(error))
         from etl.reports import spark  # noqa: PLC0415  (needs the extra `spark`)
 
         session = spark_session.opened(self.master or _ALL_PROCESSORS)

@@ -401,19 +401,22 @@ def test_spark_is_not_started_for_a_report_that_it_cannot_answer(
     cli: Cli, shop: Shop, monkeypatch: pytest.MonkeyPatch, arguments: list[str], named: str
 ) -> None:
     """A start takes seconds, and one line says what was wrong."""
-    monkeypatch.setattr("etl.spark_session.is_installed", lambda: True)
+    monkeypatch.setattr("etl.spark_session.require_packages", lambda *_: None)
     monkeypatch.setattr("etl.spark_session.opened", lambda _: None)
     ended = cli("report", *arguments, "--engine", "spark", "--data", shop.data)
     assert is_one_line_error(ended), ended.err
     assert named in ended.err
 
 
-def test_spark_that_is_not_installed(cli: Cli, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error names the extra."""
-    monkeypatch.setattr("etl.spark_session.is_installed", lambda: False)
+@pytest.mark.parametrize("missing", ["pyspark", "sqlglot"])
+def test_spark_that_is_not_installed_whole(
+    cli: Cli, shop: Shop, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """The error names the package, and the extra."""
+    monkeypatch.setattr("etl.spark_session.find_spec", lambda name: name != missing or None)
     ended = cli("report", "summary", "--engine", "spark", "--data", shop.data)
     assert is_one_line_error(ended), ended.err
-    assert "beaconlog[spark]" in ended.err
+    assert f"needs {missing}: pip install 'beaconlog[spark]'" in ended.err
 
 
 # -- the directory ----------------------------------------------------------------------------

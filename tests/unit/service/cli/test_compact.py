@@ -72,4 +72,7 @@ def test_an_engine_that_is_not_installed_is_one_line(
     """With the command that installs it."""
     monkeypatch.setattr(spark_session, "find_spec", lambda _: None)
     done = compact("--engine", "spark", "--master", "local[2]", "--data", shop.data)
-    assert (done.exit_code, done.stderr) == (2, f"beaconlog: {spark_session.NOT_INSTALLED}\n")
+    assert (done.exit_code, done.stderr) == (
+        2,
+        f"beaconlog: {spark_session.NOT_INSTALLED.format('pyspark')}\n",
+    )
