@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from wire import request
 BRIEF_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """Java spends most of a short life on compiling: this is half of it."""
 _HOST = "127.0.0.1"
+_HOST_OF_WORKER = "127.0.1.{}"
 _START_TIMEOUT_S = 240.0
 _EXECUTOR_MEMORY, _DAEMON_MEMORY = "512m", "256m"
 
@@ -34,36 +35,49 @@ class SparkCluster:
 
 
 @contextmanager
-def running(folder: Path, *, workers: int, tasks: int) -> Iterator[SparkCluster]:
+def running(
+    folder: Path, *, workers: int, tasks: int, prefix: Sequence[object] = (), **settings: object
+) -> Iterator[SparkCluster]:
     """A cluster in which every worker is registered, with an executor of one core.
 
-    Drivers that are started within the context divide their work into `tasks` tasks.
+    Drivers that are started within the context divide their work into `tasks` tasks. Each worker
+    has an address of its own, as on a machine of its own, or Spark would copy no slow task.
+    `prefix` is put before its command line. `settings`: more of Spark's, with `_` for a dot.
     """
     port, page = free_ports(2)
     url = f"spark://{_HOST}:{port}"
     with ExitStack() as stack:
-        stack.enter_context(patch.dict(os.environ, _environment(folder, tasks)))
+        more = {f"spark.{name.replace('_', '.')}": value for name, value in settings.items()}
+        stack.enter_context(patch.dict(os.environ, _environment(folder, tasks, more)))
         start = partial(_start, stack, folder)
-        start("master", "master.Master", "--port", port, "--webui-port", page)
+        start("master", "master.Master", "--host", _HOST, "--port", port, "--webui-port", page)
         eventually(lambda: _registered(page) == 0, _START_TIMEOUT_S)
         options = ("--webui-port", 0, "--cores", 1, "--memory", _EXECUTOR_MEMORY)
-        names = [f"worker-{number}" for number in range(1, workers + 1)]
         pids = [
-            start(name, "worker.Worker", *options, "--work-dir", folder / name, url)
-            for name in names
+            start(
+                f"worker-{number}",
+                "worker.Worker",
+                *("--host", _HOST_OF_WORKER.format(number)),
+                *options,
+                *("--work-dir", folder / f"worker-{number}", url),
+                prefix=prefix,
+            )
+            for number in range(1, workers + 1)
         ]
         eventually(lambda: _registered(page) == workers, _START_TIMEOUT_S)
         yield SparkCluster(url, tuple(pids))
 
 
-def _environment(folder: Path, tasks: int) -> Mapping[str, str]:
+def _environment(folder: Path, tasks: int, more: Mapping[str, object]) -> Mapping[str, str]:
     """Write the settings of the cluster and its drivers; return the environment of both."""
     settings = {
         "spark.default.parallelism": tasks,
         "spark.executor.memory": _EXECUTOR_MEMORY,
         "spark.executor.extraJavaOptions": BRIEF_JAVA,
         "spark.driver.extraJavaOptions": BRIEF_JAVA,
+        "spark.driver.host": _HOST,
         "spark.master.rest.enabled": "false",
+        **more,
     }
     lines = [f"{name} {value}\n" for name, value in settings.items()]
     (folder / "spark-defaults.conf").write_text("".join(lines))
@@ -72,20 +86,26 @@ def _environment(folder: Path, tasks: int) -> Mapping[str, str]:
     return {
         "SPARK_HOME": str(Path(spec.origin).parent),
         "SPARK_CONF_DIR": str(folder),
-        "SPARK_LOCAL_IP": _HOST,
         "SPARK_LOCAL_DIRS": str(folder),
         "SPARK_DAEMON_MEMORY": _DAEMON_MEMORY,
         "SPARK_DAEMON_JAVA_OPTS": BRIEF_JAVA,
     }
 
 
-def _start(stack: ExitStack, folder: Path, name: str, kind: str, *options: object) -> int:
+def _start(
+    stack: ExitStack,
+    folder: Path,
+    name: str,
+    kind: str,
+    *options: object,
+    prefix: Sequence[object] = (),
+) -> int:
     """Start a process of the cluster, which ends with the stack; its process id."""
     log = stack.enter_context((folder / f"{name}.log").open("wb"))
     program = Path(os.environ["SPARK_HOME"], "bin", "spark-class")
-    arguments = [f"org.apache.spark.deploy.{kind}", "--host", _HOST, *map(str, options)]
+    arguments = [f"org.apache.spark.deploy.{kind}", *options]
     process = subprocess.Popen(
-        [program, *arguments],
+        list(map(str, (*prefix, program, *arguments))),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

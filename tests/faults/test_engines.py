@@ -18,12 +18,16 @@ from pathlib import Path
 
 import pytest
 import traffic_tools as tools
-from engine_tools import ROUNDS_AT, compact_by, rows, seal_round, watermarks
+from engine_tools import IN_A_BUCKET, ROUNDS_AT, compact_by, rows, seal_round, watermarks
 from log_tools import Shop
+from object_tools import FolderObjects, Machine, Objects
+from shared_lake_tools import Warehouse, bucket_of
 from spark_cluster import BRIEF_JAVA, in_session
 
-from etl.lake.engines import spark, tasks
+from etl.lake.compaction import CompactionPlan
+from etl.lake.engines import opening, spark, tasks
 from etl.lake.engines.spark import SparkWorkers
+from etl.log.shared_log import SharedLog
 from etl.upkeep import check
 
 CLUSTER = "local-cluster[2,1,1024]"
@@ -96,6 +100,27 @@ def test_an_executor_that_dies_is_replaced(tmp_path: Path, cluster: SparkWorkers
     assert mark.exists()
     assert rows(many) == rows(one)
     assert check.run(many.data).problems == []
+
+
+def test_log_and_lake_may_be_in_a_bucket(tmp_path: Path, cluster: SparkWorkers) -> None:
+    """The driver mirrors the segments, and fetches the files of the lake that its tasks read."""
+    local, machine = Shop(tmp_path / "local"), Machine(Shop(tmp_path / "machine"), Objects())
+    bucket = bucket_of(FolderObjects(tmp_path / "bucket"))
+    one, two = (
+        Warehouse(data, bucket, SharedLog(machine.objects, Shop(data).layout, "s3://bucket/lake"))
+        for data in (tmp_path / "one", tmp_path / "two")
+    )
+    plans = CompactionPlan(), opening.by_workers(CompactionPlan(), cluster)
+    for number, (warehouse, plan) in enumerate(zip((one, two), plans, strict=True)):
+        for shop in (local, machine.shop):
+            seal_round(shop, random.Random(number), number, IN_A_BUCKET)
+        local.compact()
+        assert not machine.ship().problems
+        assert warehouse.compact(plan).duplicates
+    for snapshot in two.lake.newest():
+        snapshot.fetch()
+    assert rows(Shop(two.data)) == rows(local)
+    assert watermarks(Shop(two.data)) == watermarks(local)
 
 
 @pytest.mark.parametrize("engine", ["processes", "local[2]"])

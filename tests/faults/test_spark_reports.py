@@ -22,9 +22,11 @@ import pyarrow as pa
 import pytest
 import scale
 from log_tools import DAY_S, event
+from object_tools import FolderObjects
 from older_files import FIRST, SECOND, written_as
 from report_reference import DAY
 from report_traffic import SCENES, Traffic, asked_of, line
+from shared_lake_tools import bucket_of, pair
 from test_report_numbers import shop_of
 
 from etl import reports, spark_session
@@ -115,6 +117,20 @@ def compare(view: LiveView, question: Question, session: SparkSession, version: 
     assert found.table.to_pylist() == expected.table.to_pylist(), question
     assert found.table.schema == expected.table.schema
     assert (found.version, found.tail_events) == (expected.version, 0)
+
+
+def test_a_lake_in_a_bucket(session: SparkSession, tmp_path: Path) -> None:
+    """The files that Spark's workers read are fetched first."""
+    shop = shop_of(tmp_path / "shop")
+    bucket = bucket_of(FolderObjects(tmp_path / "bucket"))
+    one, two = pair(tmp_path, bucket, shop)
+    shop.seal(event(0), event(DAY_S, tenant_id=2))
+    one.compact()
+    assert two.copies() == []
+    found = spark.answer(two.view(), Question("summary"), nullcontext(session))
+    expected = reports.answer(one.view(), Question("summary"), version=found.version)
+    assert found.rows == expected.rows
+    assert len(found.rows) == len(two.copies()) == 2
 
 
 def test_a_session_keeps_no_trace(session: SparkSession, data: Path) -> None:

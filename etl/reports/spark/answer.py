@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl import spark_session
@@ -29,6 +30,8 @@ _SETTINGS = {
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.session.timeZone": "UTC",
 }
+_NO_FILE = "FILE_NOT_EXIST"
+"""The class of Spark's errors about a file that a worker does not find."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -64,8 +67,16 @@ def answer(
         try:
             return _answer(_isolated(spark), asked, names, events)
         except spark_session.errors() as error:
-            cause = spark_session.cause_of(error)
-            raise SparkFailed(f"Spark could not run the report: {cause}") from error
+            raise SparkFailed(_reason(error, events)) from error
+
+
+def _reason(error: Exception, events: Snapshot) -> str:
+    if _NO_FILE in str(error) and all(Path(file).exists() for file in events.files):
+        return (
+            f"a worker of Spark does not see the files below {events.opened()[1].folder}; every "
+            "worker needs the data folder at this path, for example by NFS"
+        )
+    return f"Spark could not run the report: {spark_session.cause_of(error)}"
 
 
 def _answer(spark: SparkSession, asked: ParsedQuestion, names: Names, events: Snapshot) -> Result:
