@@ -7,9 +7,10 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
-from database_servers import PostgreSQL
+import sqlalchemy as sa
+from database_servers import MariaDB, PostgreSQL, Server
+from examples import share
 from harness import START_TIMEOUT_S, TENANTS_CSV, Service, eventually
 from wire import TRACK, answers
 
@@ -24,19 +25,46 @@ NAMES = count()
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
+def postgresql() -> Iterator[Server]:
     server = PostgreSQL()
     yield server
     server.end()
 
 
+@pytest.fixture(scope="module")
+def mariadb() -> Iterator[Server]:
+    server = MariaDB()
+    yield server
+    server.end()
+
+
+@pytest.fixture(params=["postgresql"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """PostgreSQL; the tests that are marked `on_both` run with MariaDB too."""
+    found: Server = request.getfixturevalue(request.param)
+    return found
+
+
+on_both = pytest.mark.parametrize("server", share(["postgresql", "mariadb"]), indirect=True)
+
+
 @pytest.fixture
-def url(server: PostgreSQL) -> str:
-    """An empty database."""
+def url(server: Server) -> str:
+    """An empty database, and a user with a password."""
     name = f"shop{next(NAMES)}"
-    with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return f"postgresql://postgres:{PASSWORD}@{server.host}:{server.port}/{name}"
+    made = [f"CREATE DATABASE {name}"]
+    scheme, user = "postgresql", "postgres"
+    if isinstance(server, MariaDB):
+        scheme, user = "mysql", name
+        made += [
+            f"CREATE USER {name} IDENTIFIED BY '{PASSWORD}'",
+            f"GRANT ALL ON {name}.* TO {name}",
+        ]
+    engine = sa.create_engine(server.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in made:
+            connection.exec_driver_sql(statement)
+    return f"{scheme}://{user}:{PASSWORD}@{server.host}:{server.port}/{name}"
 
 
 def tracked(service: Service, body: object) -> int:
@@ -70,8 +98,9 @@ def accepting(start_service: StartService, url: str) -> Service:
     return service
 
 
+@on_both
 def test_all_but_look_ups_goes_on_without_the_database(
-    start_service: StartService, server: PostgreSQL, url: str
+    start_service: StartService, server: Server, url: str
 ) -> None:
     """Through a start of the service too; then the database comes back, and all is as before."""
     service = accepting(start_service, url)
@@ -117,7 +146,7 @@ def commands_without_the_database(service: Service) -> None:
 
 
 def test_a_shop_that_was_closed_stays_closed(
-    start_service: StartService, server: PostgreSQL, url: str
+    start_service: StartService, server: Server, url: str
 ) -> None:
     """A start without the database does not accept for it again."""
     service = accepting(start_service, url)
@@ -133,8 +162,9 @@ def test_a_shop_that_was_closed_stays_closed(
         server.start()
 
 
+@on_both
 def test_a_hung_database_holds_nothing_up(
-    start_service: StartService, server: PostgreSQL, url: str
+    start_service: StartService, server: Server, url: str
 ) -> None:
     """Neither events and reports, nor a start and an end of the service."""
     service = accepting(start_service, url)
@@ -151,7 +181,7 @@ def test_a_hung_database_holds_nothing_up(
 
 
 def test_a_first_start_waits_for_the_database(
-    start_service: StartService, server: PostgreSQL, url: str
+    start_service: StartService, server: Server, url: str
 ) -> None:
     """It says why it is not ready, and becomes ready by itself."""
     prepared = start_service(role="collect", name="other", directory=False, **options(url))

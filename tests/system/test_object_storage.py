@@ -24,13 +24,14 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 from pyarrow import parquet
 from seaweed import SECRET_KEY, SeaweedFS
-from wire import CONVERSION, TRACK
+from wire import BROWSER, CONVERSION, TRACK
 
 if TYPE_CHECKING:
     from harness import StartService
 
 PATIENCE_S = 120.0
 EVENT = {"tenant_id": "1", "type": "call"}
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 QUICK = {"compact_interval_s": 1, "segment_age_s": 0.2, "segment_grace_s": 1}
 
 
@@ -46,9 +47,10 @@ def credentials(store: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def send(service: Service, count: int = 5, **fields: object) -> list[str]:
+def send(service: Service, count: int = 5, agent: str = BROWSER, **fields: object) -> list[str]:
     """Send events that must be taken; their ids."""
-    replies = [service.post(TRACK, EVENT | fields) for _ in range(count)]
+    headers = {"User-Agent": agent}
+    replies = [service.post(TRACK, EVENT | fields, headers) for _ in range(count)]
     assert {reply.status for reply in replies} == {202}
     return [str(reply.body["event_id"]) for reply in replies]
 
@@ -160,25 +162,58 @@ def test_warehouses_on_several_machines_share_a_lake(start_service: StartService
     assert json.loads(copied.stdout)["rows"] == 10
     apart = environment(REPOSITORY, {"data": copy, "log_url": "", "lake_url": ""})
     assert run_command(apart, copy, ("check",)).returncode == 0
-    assert objects_of_tenant("several", 2)
+    of_two, of_one = (rb"tenant_id\W+%d\b" % tenant for tenant in (2, 1))
+    assert objects_with("several", of_two)
     erased = other.command("erase", "--tenant", "2", "--yes", "--json")
     assert (erased.returncode, json.loads(erased.stdout)["rows"]) == (0, 5)
     assert (counted(other, pinned), counted(other)) == (None, 5)
     report = first.command("report", "summary", "--format", "json")
     assert sum(row["events"] for row in json.loads(report.stdout)["rows"]) == 5
-    assert objects_of_tenant("several", 1)
-    assert objects_of_tenant("several", 2) == []
+    assert objects_with("several", of_one)
+    assert objects_with("several", of_two) == []
 
 
-def objects_of_tenant(bucket: str, tenant: int) -> list[str]:
-    """The objects of a bucket that name a tenant: in text, statistics or rows of Parquet files."""
+def test_a_visitor_is_erased_from_the_bucket(start_service: StartService) -> None:
+    """From the lake, and from the log whose lines are not compacted yet; others stay."""
+    places = {"log_url": "s3://visitors/log", "lake_url": "s3://visitors/lake"}
+    service = start_service(**places, **QUICK | {"compact_interval_s": 600})
+    send(service)
+    send(service, 3, agent=FIREFOX)
+    eventually(lambda: counted(service) == 8, PATIENCE_S)
+    eventually(lambda: compacted(service) == 8, PATIENCE_S)
+    send(service, 2, agent=FIREFOX)
+    eventually(lambda: counted(service) == 10, PATIENCE_S)
+    query = "SELECT visitor_id FROM events GROUP BY 1 ORDER BY min(received_at)"
+    found = json.loads(service.command("sql", query, "--json").stdout)["rows"]
+    kept, visitor = (row["visitor_id"] for row in found)
+    assert objects_with("visitors", visitor.encode())
+    erase = ("erase", "--visitor", visitor, "--yes", "--json")
+    assert json.loads(service.command(*erase).stdout)["rows"] == 5
+    # The machine keeps the newest segment of its worker until there is another one.
+    assert service.command(*erase).returncode == 1
+    send(service)
+    eventually(lambda: service.command(*erase).returncode == 0, PATIENCE_S)
+    eventually(lambda: counted(service) == 10, PATIENCE_S)
+    assert objects_with("visitors", visitor.encode()) == []
+    assert objects_with("visitors", kept.encode())
+    assert service.command("check").returncode == 0
+
+
+def compacted(service: Service) -> int | None:
+    """The number of events in the lake after a compaction now."""
+    service.command("compact")
+    return counted(service, snapshot_version(service))
+
+
+def objects_with(bucket: str, pattern: bytes) -> list[str]:
+    """The objects of a bucket that match: in text, statistics or rows of Parquet files."""
     client = S3Store(bucket, client_options={"allow_http": True})
     found = []
     for key in (item["path"] for item in obstore.list(client).collect()):
         content = bytes(obstore.get(client, key).bytes())
         if key.endswith(".parquet"):
             content = repr(parquet.read_table(io.BytesIO(content)).to_pylist()).encode()
-        if re.search(rb"tenant_id\W+%d\b" % tenant, content):
+        if re.search(pattern, content):
             found.append(key)
     return found
 
