@@ -85,6 +85,10 @@ class Docker:
         file = "deploy/docker/Dockerfile"
         self.run("build", "--network=host", *arguments, "-f", file, "-t", IMAGE, ".")
 
+    def image_bytes(self) -> int:
+        """Return the size of the image, with that of its base."""
+        return int(self.run("image", "inspect", "--format={{.Size}}", IMAGE))
+
     def build_stand_ins(self) -> None:
         """Build images under the public names of the servers in `deploy/compose.yaml`.
 

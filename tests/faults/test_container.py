@@ -77,7 +77,7 @@ def test_no_event_is_lost_when_a_container_is_stopped(docker: Docker) -> None:
             eventually(lambda: answers(f"{private}/readyz"), PATIENCE_S)
             assert query(private, "wrong").status == 401
             assert query(private, TOKEN).body["rows"] == [{"events": acked}]
-        counts["acked"] = acked
+        counts |= {"acked": acked, "image_mb": docker.image_bytes() // 1_000_000}
     assert acked > 0
 
 
