@@ -54,6 +54,9 @@ class Macros:
 
     def expand(self, tree: exp.Expr) -> exp.Expr:
         """Return the tree without calls of macros. Raises MacroError."""
+        return _named_apart(self._expand(tree))
+
+    def _expand(self, tree: exp.Expr) -> exp.Expr:
         return tree.transform(self._expanded)
 
     def _expanded(self, node: exp.Expr) -> exp.Expr:
@@ -61,8 +64,8 @@ class Macros:
         macro = self._by_name.get(call.name) if isinstance(call, exp.Anonymous) else None
         if macro is None:
             return node
-        arguments = [self.expand(argument.copy()) for argument in call.expressions]
-        return self.expand(macro.call(arguments))
+        arguments = [self._expand(argument.copy()) for argument in call.expressions]
+        return self._expand(macro.call(arguments))
 
 
 @cache
@@ -82,6 +85,24 @@ def _parse(definition: re.Match[str], dialect: str) -> _Macro:
     parameters = definition["parameters"].replace(",", " ").split()
     body = sqlglot.parse_one(definition["body"], read=dialect)
     return _Macro(definition["name"], parameters, body)
+
+
+def _named_apart(tree: exp.Expr) -> exp.Expr:
+    """Return the tree with a name of its own for each WITH table of a subquery.
+
+    sqlglot lists those of all subqueries together for Spark, also of a macro that is called twice.
+    """
+    inner_first = list(tree.find_all(exp.With))[:0:-1]
+    for number, tables in enumerate(inner_first, start=1):
+        query, names = tables.parent or tables, {table.alias for table in tables.expressions}
+        for read in query.find_all(exp.Table):
+            if read.name in names and not read.alias:
+                read.set("alias", exp.TableAlias(this=exp.to_identifier(read.name)))
+            if read.name in names:
+                read.set("this", exp.to_identifier(f"{read.name}_{number}"))
+        for table in tables.expressions:
+            table.args["alias"].set("this", exp.to_identifier(f"{table.alias}_{number}"))
+    return tree
 
 
 def _enclosed(node: exp.Expr) -> exp.Expr:

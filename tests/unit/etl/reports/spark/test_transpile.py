@@ -1,5 +1,6 @@
 """The reports' SQL for Spark. tests/faults/test_spark_reports.py runs it."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -35,6 +36,16 @@ def refusal_of(name: str) -> str | None:
     except NotOnSpark as error:
         return str(error)
     return None
+
+
+def test_the_tables_of_subqueries_have_names_of_their_own() -> None:
+    """Spark's SQL lists all of them at the top, where two of one name are refused."""
+    part = "(WITH t AS (SELECT 1 AS a) SELECT t.a FROM t)"
+    written = sql_of(
+        f"WITH t AS (SELECT 2 AS a) SELECT * FROM t JOIN {part} USING (a) JOIN {part} USING (a)"
+    )
+    assert sorted(re.findall(r"\bt\w* AS \(", written)) == ["t AS (", "t_1 AS (", "t_2 AS ("]
+    assert "SELECT t.a FROM t_1 AS t" in written
 
 
 def test_spark_answers_every_report_but_two() -> None:
