@@ -163,6 +163,13 @@ def _ignore_nulls(call: exp.Expr) -> exp.Expr:
     return exp.Anonymous(this="any_value", expressions=[call.this.this, exp.true()])
 
 
+def _extreme(call: exp.Expr) -> exp.Expr:
+    """Leave out rows whose value is NULL, as DuckDB does; Spark leaves out those without order."""
+    value, order = call.this, call.expression
+    call.set("expression", exp.func("if", value.copy().is_(exp.null()), exp.null(), order))
+    return call
+
+
 def _round(call: exp.Expr) -> exp.Expr:
     """Round to four decimals as DuckDB does: see `rounded` in macros.sql."""
     decimals = call.args.get("decimals")
@@ -178,4 +185,6 @@ _REPLACED: Mapping[type[exp.Expr], Callable[[exp.Expr], exp.Expr]] = {
     exp.GroupConcat: _group_concat,
     exp.IgnoreNulls: _ignore_nulls,
     exp.Round: _round,
+    exp.ArgMax: _extreme,
+    exp.ArgMin: _extreme,
 }

@@ -38,6 +38,13 @@ def refusal_of(name: str) -> str | None:
     return None
 
 
+def test_the_row_of_an_extreme_has_a_value() -> None:
+    """Spark takes a NULL, if it is that of the last row."""
+    assert sql_of("SELECT arg_max(a, (b, c)) FROM events") == (
+        "SELECT MAX_BY(a, IF(a IS NULL, NULL, (b, c))) FROM events"
+    )
+
+
 def test_the_tables_of_subqueries_have_names_of_their_own() -> None:
     """Spark's SQL lists all of them at the top, where two of one name are refused."""
     part = "(WITH t AS (SELECT 1 AS a) SELECT t.a FROM t)"
