@@ -16,6 +16,7 @@ from etl.lake.live.view import LiveView
 from etl.lake.snapshot import SIGNED, Snapshot
 from etl.lake.tables import EVENTS
 from etl.reports import clock_table, columns, comparison
+from etl.reports.catalogue import PARAMETER
 from etl.reports.question import ParsedQuestion, Question
 from etl.reports.result import Result
 from etl.reports.spark import relations, transpile
@@ -55,7 +56,7 @@ def answer(
     """
     names = view.names()
     asked = ParsedQuestion.parse(question, ShopsOfView(view, names))
-    transpile.check(asked.report)
+    _require_spark(asked)
     version = asked.pinned(version)
     newest = view.lake.load(EVENTS, version)
     period = asked.period(datetime.now(UTC))
@@ -68,6 +69,12 @@ def answer(
             return _answer(_isolated(spark), asked, names, events)
         except spark_session.errors() as error:
             raise SparkFailed(_reason(error, events)) from error
+
+
+def _require_spark(asked: ParsedQuestion) -> None:
+    """Raise NotOnSpark unless Spark can answer the question, which may compose SQL of its own."""
+    found_later = dict.fromkeys(PARAMETER.findall(asked.report.sql))
+    transpile.statement_of(asked.report, asked.composed({**found_later, **asked.values}))
 
 
 def _reason(error: Exception, events: Snapshot) -> str:
