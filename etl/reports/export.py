@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from etl.lake.live.view import LiveView
 from etl.lake.period import ALWAYS
+from etl.lake.tables import CONTEXT
 from etl.reports import composition, filters, goal_references, parameters, tenants, writers
 from etl.reports.catalogue import PARAMETER
 from etl.reports.composition import GoalFilters
@@ -29,11 +30,11 @@ PARAMETERS: Mapping[str, object] = parameters.defaults(
 """The parameters of an export besides `format` and `version`, and their defaults."""
 _DEFAULT_FORMAT = "ndjson"
 _ROWS_PER_PART = 20_000
-_QUERY = """
+_QUERY = f"""
     SELECT event_id, tenant_id, endpoint, type, product_id, transaction_id, value, currency,
-           occurred_at, received_at, visitor_id, bot, metadata
+           occurred_at, received_at, visitor_id, bot, metadata, {", ".join(CONTEXT)}
     FROM selected($tenant, $from, $to, $bots)
-    WHERE {filters}
+    WHERE {{filters}}
 """
 
 

@@ -152,6 +152,8 @@ class _Collector:
             on_broken=self._journal_broke,
         )
         journal.start()
+        if self._countries:
+            self._countries.refresh()
         background = [
             asyncio.create_task(self._clear_salts()),
             asyncio.create_task(self._series.follow_clock(journal)),
