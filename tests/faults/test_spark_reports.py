@@ -40,7 +40,11 @@ from etl.reports.spark import transpile
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-ANSWERED = sorted(set(reports.names()) - {"quality", "shops"})
+ALIKE = {"browsers", "countries", "devices"}
+"""Reports with the SQL of `channels` for another column; only the long form asks them."""
+ANSWERED = sorted(
+    set(reports.names()) - {"quality", "shops"} - (set() if scale.is_soak() else ALIKE)
+)
 REFUSED = {"funnel": {"steps", "within"}}
 """Parameters with which Spark cannot answer, by report."""
 SCENE = "America/Havana", "2026-03-08"

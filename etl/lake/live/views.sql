@@ -68,11 +68,23 @@ CREATE OR REPLACE TEMP MACRO visitor_of(visitor_id) AS
     CASE WHEN visitor_id IS NOT NULL THEN hash(visitor_id) END;
 
 -- A visit is all events of a visitor with less than 30 minutes between one and the next. Two events
--- in one half hour of the clock are closer than that, so a visit is found from its half hours, which
--- are few: per visitor and half hour with events, the visit to which these events belong. The events
--- of a period are divided into visits before any filter of a report narrows them.
+-- in one half hour of the clock are closer than that, so visits are found from groups of events of a
+-- visitor and a half hour, which are fewer, with the first and last moment of each. The events of a
+-- period are divided into visits before any filter of a report narrows them.
 CREATE OR REPLACE TEMP MACRO slot_of(moment) AS epoch_us(moment) // 1800000000;
 CREATE OR REPLACE TEMP MACRO visit_id(visitor, began_us) AS hash(visitor, began_us);
+-- Whether a visit begins with a group.
+CREATE OR REPLACE TEMP MACRO begins_visit(visitor, first_us, last_us) AS
+    coalesce(first_us - max(last_us) OVER (PARTITION BY visitor ORDER BY first_us
+                                           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+             >= 1800000000, true);
+-- The visit of a group; NULL without a visitor.
+CREATE OR REPLACE TEMP MACRO visit_of(visitor, first_us, begins) AS
+    CASE WHEN visitor IS NOT NULL THEN
+        visit_id(visitor, max(CASE WHEN begins THEN first_us END) OVER (
+            PARTITION BY visitor ORDER BY first_us ROWS UNBOUNDED PRECEDING))
+    END;
+-- The visit of each visitor and half hour with events.
 CREATE OR REPLACE TEMP MACRO visits_of(tenant, since, until, with_bots) AS TABLE
 WITH slots AS (
     SELECT visitor_of(visitor_id) AS visitor, slot_of(occurred_at) AS slot,
@@ -82,15 +94,15 @@ WITH slots AS (
     GROUP BY visitor, slot
 ),
 begun AS (
-    SELECT visitor, slot, first_us,
-           coalesce(first_us - lag(last_us) OVER (PARTITION BY visitor ORDER BY slot)
-                    >= 1800000000, true) AS begins
-    FROM slots
+    SELECT visitor, slot, first_us, begins_visit(visitor, first_us, last_us) AS begins FROM slots
 )
-SELECT visitor, slot,
-       visit_id(visitor, max(CASE WHEN begins THEN first_us END)
-           OVER (PARTITION BY visitor ORDER BY slot ROWS UNBOUNDED PRECEDING)) AS visit
-FROM begun;
+SELECT visitor, slot, visit_of(visitor, first_us, begins) AS visit FROM begun;
+
+-- The place of an event among those of a visitor: by occurrence, then receipt, then line. One number
+-- of 126 bits is compared faster than three values.
+CREATE OR REPLACE TEMP MACRO order_of(occurred_at, received_at, seq) AS
+    (epoch_us(occurred_at)::HUGEINT * 2251799813685248 + epoch_us(received_at)) * 16777216
+    + seq % 16777216;
 
 -- A visit of one event, a view.
 CREATE OR REPLACE TEMP MACRO is_bounce(events, views) AS events = 1 AND views = 1;

@@ -2,6 +2,8 @@
 
 -- DuckDB compares a hash of 64 bits. Spark's hash has 32, so the text itself is compared.
 CREATE OR REPLACE TEMP MACRO visitor_of(visitor_id) AS visitor_id;
+CREATE OR REPLACE TEMP MACRO order_of(occurred_at, received_at, seq) AS
+    struct(occurred_at, received_at, seq);
 CREATE OR REPLACE TEMP MACRO visit_id(visitor, began_us) AS concat(visitor, '.', began_us);
 
 -- Of a value that is no text, Spark and DuckDB write some numbers, and characters beyond 16 bits in a

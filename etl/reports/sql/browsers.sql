@@ -3,23 +3,26 @@
 -- parameters: tenant, from, to, bots, limit, filters
 WITH counted AS (
     SELECT browser, visitor_of(visitor_id) AS visitor, slot_of(occurred_at) AS slot,
-           count(*) AS events, count(*) FILTER (is_sale(endpoint, type)) AS transactions
+           min(epoch_us(occurred_at)) AS first_us, max(epoch_us(occurred_at)) AS last_us,
+           count(*) FILTER ({filters}) AS events,
+           count(*) FILTER (({filters}) AND is_sale(endpoint, type)) AS transactions
     FROM selected($tenant, $from, $to, $bots)
-    WHERE {filters}
     GROUP BY browser, visitor, slot
 ),
+begun AS (
+    SELECT *, begins_visit(visitor, first_us, last_us) AS begins FROM counted
+),
 visited AS (
-    SELECT browser, visitor, visit, sum(events) AS events, sum(transactions) AS transactions
-    FROM counted LEFT JOIN visits_of($tenant, $from, $to, $bots) USING (visitor, slot)
-    GROUP BY browser, visitor, visit
+    SELECT *, visit_of(visitor, first_us, begins) AS visit FROM begun
 )
 SELECT
     browser,
     count(DISTINCT visitor) AS visitors,
-    count(visit) AS visits,
+    count(DISTINCT visit) AS visits,
     sum(events)::BIGINT AS events,
     sum(transactions)::BIGINT AS transactions
 FROM visited
+WHERE events > 0
 GROUP BY browser
 ORDER BY visitors DESC, events DESC, browser
 LIMIT $limit
