@@ -34,6 +34,9 @@ const fetchJson = async (url, signal) => {
 export const fetchReport = (name, parameters, signal) =>
   fetchJson(reportUrl(name, parameters), signal);
 
+/** Return the goals that the reader may see, each with its shop's `tenant_id` and its `name`. */
+export const fetchGoals = async (signal) => (await fetchJson("/api/v1/goals", signal)).goals;
+
 /**
  * Return the reader's rights: `tenant_id` is the shop that may be read, or null for all shops.
  * `parametersOf` has the parameters that each report takes.

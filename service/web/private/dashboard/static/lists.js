@@ -25,7 +25,7 @@ const dimension = (key, report, filter, columns = [VISITORS, SALES]) => ({
   size: (row) => row.visitors ?? 0,
 });
 
-/** The lists in the order of the page. One whose report the service does not have is left out. */
+/** The lists of what visitors have in common. */
 export const LISTS = [
   dimension("channels", "channels", "channel"),
   dimension("sources", "sources", "source"),
@@ -63,6 +63,29 @@ export const LISTS = [
     columns: [counted("column.carts", "carts"), VALUE],
   },
 ];
+
+/** The goals, whose rows are made by goals.js. */
+export const GOALS = dimension("goals", "summary", "goal", [
+  VISITORS,
+  counted("column.events", "events"),
+]);
+
+/** The channels that led to the sales, with the rule in words. */
+export const ATTRIBUTION = {
+  key: "attribution",
+  report: "attribution",
+  filter: "channel",
+  value: (row) => row.key,
+  size: (row) => row.last_transactions,
+  columns: [
+    counted("column.last", "last_transactions"),
+    {
+      title: "column.revenue",
+      text: (say, row) => money(say, row.last_value, row.currency),
+    },
+    counted("column.linked", "linked_transactions"),
+  ],
+};
 
 /** Return whether a list's rows say more than that nothing is known. */
 export const isTelling = ({ key, value }, rows) =>

@@ -3,8 +3,18 @@
 import { fetchReport } from "./api.js";
 import { element } from "./dom.js";
 import { visitFacts } from "./facts.js";
+import { goalRows } from "./goals.js";
 import { hoursMap } from "./hours.js";
-import { LISTS, funnelTable, isTelling, limitOf, listTable, typesTable } from "./lists.js";
+import {
+  ATTRIBUTION,
+  GOALS,
+  LISTS,
+  funnelTable,
+  isTelling,
+  limitOf,
+  listTable,
+  typesTable,
+} from "./lists.js";
 import { qualityList } from "./quality.js";
 import { head } from "./table.js";
 
@@ -18,10 +28,27 @@ const listPanel = (list) => ({
   draw: (say, rows, context) => listTable(say, list, rows, context),
 });
 
+const lists = new Map(LISTS.map((list) => [list.key, listPanel(list)]));
+
+/** The panels in the order of a phone: what an owner asks first comes first. */
 const PANELS = [
-  ...LISTS.map(listPanel),
+  lists.get("channels"),
+  lists.get("products"),
   { key: "funnel", report: "funnel", isShown: always, draw: funnelTable },
+  {
+    ...listPanel(ATTRIBUTION),
+    more: { by: "channel" },
+    note: "attribution.rule",
+  },
+  lists.get("sources"),
+  lists.get("campaigns"),
+  lists.get("pages"),
   { key: "types", report: "summary", isShown: always, draw: typesTable },
+  lists.get("carts"),
+  { ...listPanel(GOALS), fetch: goalRows, isShown: (rows) => rows.length > 0 },
+  lists.get("countries"),
+  lists.get("devices"),
+  lists.get("browsers"),
   { key: "visits", report: "visits", isShown: always, draw: visitFacts },
   { key: "hours", report: "hours", isShown: always, draw: hoursMap },
   { key: "quality", report: "quality", isShown: always, draw: qualityList, isLast: true },
@@ -32,7 +59,8 @@ const PANELS = [
  * returns a report's parameters; `answered` has the rows of reports that were fetched already.
  */
 export const fetchPanels = (reports, parametersOf, answered, signal) => {
-  const rowsOf = async ({ report, more }) => {
+  const rowsOf = async ({ report, more, fetch }) => {
+    if (fetch) return fetch(parametersOf, signal);
     if (answered.has(report)) return (await answered.get(report)).rows;
     const { rows } = await fetchReport(report, parametersOf(report, more), signal);
     return rows;
@@ -47,7 +75,7 @@ export const fetchPanels = (reports, parametersOf, answered, signal) => {
 export const drawPanels = (say, panels, { hasEvents, parametersOf, ...context }) =>
   panels
     .filter(({ isLast, isShown, rows }) => isLast || (hasEvents && (!rows || isShown(rows))))
-    .map(({ key, report, more, draw, rows, isLast }) =>
+    .map(({ key, report, more, draw, rows, note, isLast }) =>
       element(
         "section",
         { "data-key": key, class: isLast && "wide quality" },
@@ -55,5 +83,6 @@ export const drawPanels = (say, panels, { hasEvents, parametersOf, ...context })
         rows
           ? draw(say, rows, context)
           : element("p", { class: "empty" }, say.text("panel.failed")),
+        note && element("p", { class: "note" }, say.text(note)),
       ),
     );

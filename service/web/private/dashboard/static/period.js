@@ -74,6 +74,16 @@ export const bucketsOf = ({ from, days }, interval, since, until) => {
   };
 };
 
+/** Return the span between two dates, both included, in words. */
+const spanText = (say, from, to) => {
+  const isThisYear = from.slice(0, 4) === dateOf(Date.now(), say.zone).slice(0, 4);
+  const write = isThisYear ? say.date : say.dateOfYear;
+  return from === to ? write(from) : say.text("span", { from: write(from), to: write(to) });
+};
+
+/** Return a period in words. */
+export const periodText = ({ from, to }, say) => spanText(say, from, to);
+
 /** Return the period that a report is compared with, in words; null if there is none. */
 export const comparedText = ({ from, compared_from, compared_to }, { to, days }, say) => {
   if (!compared_from || compared_from >= compared_to) return null;
@@ -83,8 +93,5 @@ export const comparedText = ({ from, compared_from, compared_to }, { to, days },
     compared_to === from ? span : say.text("span.until", { span, time: say.minute(end) });
   const today = dateOf(Date.now(), say.zone);
   if (days === 1 && to === today) return until(say.text("yesterday"));
-  const last = new Date(end - 1);
-  const write = dateOf(first, say.zone).slice(0, 4) === today.slice(0, 4) ? say.day : say.dayOfYear;
-  const [start, finish] = [write(first), write(last)];
-  return until(start === finish ? start : say.text("span", { from: start, to: finish }));
+  return until(spanText(say, dateOf(first, say.zone), dateOf(new Date(end - 1), say.zone)));
 };

@@ -8,7 +8,7 @@ import { emptyPeriod, trackerLine } from "./empty.js";
 import { keepLive } from "./live.js";
 import { totalsOf } from "./numbers.js";
 import { drawPanels, fetchPanels } from "./panels.js";
-import { comparedText, intervalOf } from "./period.js";
+import { comparedText, intervalOf, periodText } from "./period.js";
 import { TrendPanel } from "./trend.js";
 
 /** Return those of the parameters that a report takes. */
@@ -94,7 +94,8 @@ export class ShopPage {
     const currency = this.shop.currency ?? trend.rows[0]?.currency;
     update(this.#cards, ...cardsOf(say, totals, { state, isCompared, currency }));
     const compared = isCompared ? "compared" : "compared.nothing";
-    const notes = [span && say.text(compared, { span }), totals.rate.total > 1 && say.text("rate.over")];
+    const whole = say.text("span.of", { span: periodText(period, say) });
+    const notes = [whole, span && say.text(compared, { span }), totals.rate.total > 1 && say.text("rate.over")];
     update(this.#compared, notes.filter(Boolean).join(" "));
     const { metric } = state;
     const total = totals[metric].total;

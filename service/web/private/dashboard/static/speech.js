@@ -93,7 +93,10 @@ export class Speech {
 
   day = (at) => this.#times(DAY).format(new Date(at));
 
-  dayOfYear = (at) => this.#times({ ...DAY, year: "numeric" }).format(new Date(at));
+  /** Return a date such as "2026-11-23" in words, without its year. */
+  date = (date) => this.#dates(DAY).format(Date.parse(date));
+
+  dateOfYear = (date) => this.#dates({ ...DAY, year: "numeric" }).format(Date.parse(date));
 
   minute = (at) => this.#times(CLOCK).format(new Date(at));
 
@@ -101,9 +104,7 @@ export class Speech {
 
   /** Return the name of a day of the week, 1 for Monday to 7. */
   weekday = (ordinal) =>
-    new Intl.DateTimeFormat(this.#locale, { weekday: "short", timeZone: "UTC" }).format(
-      Date.UTC(2024, 0, ordinal), // 2024 began on a Monday
-    );
+    this.#dates({ weekday: "short" }).format(Date.UTC(2024, 0, ordinal)); // 2024 began on a Monday
 
   /** Return the name of the zone's place, such as "Tegucigalpa". */
   place = () => this.zone.split("/").at(-1).replaceAll("_", " ");
@@ -111,6 +112,8 @@ export class Speech {
   #numbers = (options) => this.#format(Intl.NumberFormat, options);
 
   #times = (options) => this.#format(Intl.DateTimeFormat, { ...options, timeZone: this.zone });
+
+  #dates = (options) => this.#format(Intl.DateTimeFormat, { ...options, timeZone: "UTC" });
 
   #format(Format, options) {
     const key = JSON.stringify(options);
