@@ -42,6 +42,11 @@ class Report:
         return "$compared_from" in self.sql
 
     @property
+    def looks_back(self) -> bool:
+        """Whether the SQL reads what happened around the sales of the period."""
+        return "disagreeing" in self.sql or "days_later(" in self.sql
+
+    @property
     def reads_clock(self) -> bool:
         """Whether the SQL reads the relation `clock`."""
         return " clock " in self.sql

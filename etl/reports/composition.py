@@ -4,6 +4,7 @@
 {steps}     the steps of a funnel that an event takes, as bits
 {key}, {key_2}                               the dimensions of a breakdown
 {joined}, {measured}, {currency}, {amount}   its measure
+{touch}, {touched}   the dimension by which sales are attributed, and whether an event has it
 
 No text of a question is part of the SQL: values are bound, under names that are made here. A funnel
 with steps has SQL of its own, `variants/funnel-steps.sql`.
@@ -28,6 +29,14 @@ GoalFilters = Mapping[str, Mapping[str, object]]
 _PLACE = re.compile(r"\{(\w+)\}")
 _CONTACT = "contact"
 _KEYS_MAX = 2
+_TOUCHES: Mapping[str, tuple[str, str]] = {
+    "channel": ("channel", "touch <> 'direct'"),
+    "campaign": ("utm_campaign", "touch IS NOT NULL"),
+    "source": ("source", "touch <> 'direct'"),
+    "page": ("path", "touch IS NOT NULL"),
+    "product": ("product", "touch IS NOT NULL"),
+}
+"""The choices of `by` of an attribution: the dimension, and the values that count as a touch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,7 @@ def _condition(values: dict[str, object], goals: GoalFilters, step: Step, number
 
 
 def _breakdown(values: dict[str, object], goals: GoalFilters) -> dict[str, str]:
-    keys = [f"left(({filters.DIMENSIONS[name]})::VARCHAR, 255)" for name in dimensions(values)]
+    keys = [_key(name) for name in dimensions(values)]
     name = str(values["measure"])
     if name.startswith(measures.GOAL):
         goal = goals[name.removeprefix(measures.GOAL)]
@@ -106,6 +115,15 @@ def _breakdown(values: dict[str, object], goals: GoalFilters) -> dict[str, str]:
     }
 
 
+def _touches(values: dict[str, object], _: GoalFilters) -> dict[str, str]:
+    dimension, touched = _TOUCHES[str(values.get("by") or "channel")]
+    return {"touch": _key(dimension), "touched": touched}
+
+
+def _key(dimension: str) -> str:
+    return f"left(({filters.DIMENSIONS[dimension]})::VARCHAR, 255)"
+
+
 def dimensions(values: Mapping[str, object]) -> list[str]:
     """Return the dimensions of a breakdown."""
     return str(values.get("by") or "type").split(",")
@@ -120,6 +138,8 @@ def check(sql: str, values: Mapping[str, object]) -> None:
         if not (is_known and len(set(names)) == len(names) <= _KEYS_MAX):
             listed = ", ".join(filters.DIMENSIONS)
             errors["by"] = [f"takes one or two of {listed}, with a comma between them."]
+    if "{touch}" in sql and values.get("by") not in (None, *_TOUCHES):
+        errors["by"] = [f"takes one of {', '.join(_TOUCHES)}."]
     if values.get("within") is not None and values.get("steps") is None:
         errors["within"] = ["is the time for steps; it needs the parameter steps."]
     if errors:
@@ -129,5 +149,6 @@ def check(sql: str, values: Mapping[str, object]) -> None:
 _FILLED: Mapping[str, Callable[[dict[str, object], GoalFilters], dict[str, str]]] = {
     "filters": _filters,
     "steps": _steps,
+    **dict.fromkeys(("touch", "touched"), _touches),
     **dict.fromkeys(("key", "key_2", "joined", "measured", "currency", "amount"), _breakdown),
 }

@@ -97,7 +97,7 @@ class ParsedQuestion:
         if self.report.compares:
             before = comparison.span_before(self.values, self.zone, now)
             period = replace(period, since=before.since) if before else period
-        return period.around_sales() if "disagreeing" in self.report.sql else period
+        return period.around_sales() if self.report.looks_back else period
 
     @property
     def tenant(self) -> int | None:

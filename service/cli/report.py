@@ -78,7 +78,11 @@ def report(
         str | None, typer.Option(help="Time for all steps, such as 30m or 24h.")
     ] = None,
     by: Annotated[
-        str | None, typer.Option(help="Dimensions of a breakdown, such as channel,device.")
+        str | None,
+        typer.Option(
+            help="Dimensions of a breakdown, such as channel,device; of an attribution one of "
+            "channel, campaign, source, page or product."
+        ),
     ] = None,
     measure: Annotated[
         str | None,

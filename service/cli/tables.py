@@ -30,6 +30,7 @@ def print_rows(console: Console, title: str, columns: Sequence[str], rows: Seque
         console.print(Text(f"{title}: nothing to show"))
         return
     filled = [name for name in columns if any(row[name] not in (None, 0, "") for row in rows)]
+    filled = filled or list(columns)  # a row of zeros is an answer too
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
     console.print(Text(_cell(title), style="bold"))

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import calendar_reference as calendar
-from report_reference import DAY, DIMENSIONS, MEASURED, TYPES, Question, Record
+from report_reference import DAY, DIMENSIONS, MEASURED, TOUCHES, TYPES, Question, Record
 
 # Changes of the clocks at midnight, of half an hour, skipped days and months of two lengths; zones
 # east and west of UTC.
@@ -79,6 +79,11 @@ _BODIES: list[tuple[str, str, int | None]] = [
 """(endpoint, body, the tenant it would have been resolved to)"""
 
 
+def _event_id(index: int) -> str:
+    """Of events far from each other, the last digits are the same."""
+    return f"{index:08x}-0000-7000-8000-00{index % 50:010x}"
+
+
 class Traffic:
     """Records around the midnights of a scene, in the order of their receipt."""
 
@@ -130,7 +135,7 @@ class Traffic:
         endpoint = choose(("track", "interactions", "conversion"))
         event: Record = {
             "kind": "event",
-            "event_id": f"e{index}",
+            "event_id": _event_id(index),
             "received_at": received_at,
             "occurred_at": self._occurred(received_at),
             "tenant_id": choose(TENANTS),
@@ -148,7 +153,9 @@ class Traffic:
             **self._context(),
         }
         if endpoint == "conversion":
+            led = _event_id(self._random.randrange(index + 1))
             event |= {
+                "ref": choose((None, led, led[-10:], led[-10:], "0123456789")),
                 "transaction_id": f"T{index}",
                 "value": Decimal(self._random.randrange(10**9)) / 10**4,
                 "currency": choose(("HNL", "HNL", "USD", "EUR")),
@@ -199,6 +206,7 @@ class Traffic:
             within=choose((None, "30m", "1d")),
             by=choose((None, ",".join(by))),
             measure=choose(sorted(MEASURED)),
+            touch=choose((None, *TOUCHES)),
         )
 
 
@@ -230,7 +238,7 @@ def asked_of(question: Question, parameters: set[str]) -> dict[str, str]:
         "source": question.source,
         "steps": question.steps,
         "within": question.steps and question.within,
-        "by": question.by,
+        "by": question.by if "measure" in parameters else question.touch,
         "measure": question.measure,
         **{name: getattr(question, name) for name in CONTEXTS},
     }

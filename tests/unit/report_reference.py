@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
+from statistics import median
 from typing import Any
 
 import calendar_reference as calendar
@@ -62,6 +63,8 @@ class Question:
     within: str | None = None
     by: str | None = None
     measure: str = "events"
+    touch: str | None = None
+    """What sales are attributed to."""
     path: str | None = None
     referrer: str | None = None
     utm_source: str | None = None
@@ -610,6 +613,102 @@ def _earned(sold: list[Record]) -> tuple[str | None, Decimal, str | None]:
     return main, _sum(earned[main]) if main else Decimal(0), told or None
 
 
+def visits_report(events: list[Record], asked: Question, _: Shops) -> list[Row]:
+    of_event = visits(events, asked)
+    chosen = {of_event[id(one)] for one in _chosen(events, asked) if id(one) in of_event}
+    by_visit = grouped(
+        (one for one in events if of_event.get(id(one)) in chosen), lambda one: of_event[id(one)]
+    )
+    lasted = sorted(
+        (max(times) - min(times)) // timedelta(microseconds=1)
+        for times in ([one["occurred_at"] for one in of_it] for of_it in by_visit.values())
+    )
+    bounces = sum(len(of) == 1 and of[0]["type"] == "view" for of in by_visit.values())
+    views = sum(one["type"] == "view" for of in by_visit.values() for one in of)
+    count = len(by_visit)
+    return [
+        {
+            "visits": count,
+            "visitors": len({(_visitor(of_it[0])) for of_it in by_visit.values()}),
+            "bounces": bounces,
+            "bounce_rate": rounded(bounces / count) if count else None,
+            "views": views,
+            "pages_per_visit": rounded(views / count) if count else None,
+            "duration_s_median": rounded(median(lasted) / 1_000_000) if count else None,
+            "duration_s_mean": rounded(sum(lasted) / count / 1_000_000) if count else None,
+        }
+    ]
+
+
+def attribution(events: list[Record], asked: Question, _: Shops) -> list[Row]:
+    by = asked.touch or "channel"
+    dimension = DIMENSIONS[TOUCHES[by]]
+
+    def touch(one: Record) -> str | None:
+        value = dimension(one)
+        return None if value is None else str(value)
+
+    def is_touch(value: str | None) -> bool:
+        return value is not None and not (by in ("channel", "source") and value == "direct")
+
+    of_event = visits(events, asked)
+    by_visitor = grouped((one for one in events if id(one) in of_event), _visitor)
+    rows: dict[tuple[str | None, str], Row] = {}
+
+    def count(name: str, key: str | None, sale: Record) -> None:
+        row = rows.setdefault((key, sale["currency"]), _nothing_attributed(key, sale["currency"]))
+        row[f"{name}_transactions"] += 1
+        row[f"{name}_value"] += sale["value"]
+
+    for sale in filter(is_sale, _chosen(events, asked)):
+        walked = sorted(by_visitor.get(_visitor(sale), []) if _visitor(sale) else [], key=_order)
+        before = [touch(one) for one in walked if _order(one) < _order(sale)]
+        touched = list(filter(is_touch, before))
+        count("last", touched[-1] if touched else touch(sale), sale)
+        visit = [one for one in walked if of_event[id(one)] == of_event[id(sale)]]
+        count("first", touch(visit[0] if visit else sale), sale)
+        linked = [
+            one
+            for one in events
+            if sale.get("ref") in (one["event_id"], one["event_id"][-10:])
+            and one["tenant_id"] == sale["tenant_id"]
+            and (asked.bots or not one.get("bot"))
+            and timedelta(0) < sale["received_at"] - one["received_at"] <= timedelta(days=30)
+        ]
+        if linked:
+            count("linked", touch(max(linked, key=lambda one: one["received_at"])), sale)
+    told = sorted(
+        rows.values(),
+        key=lambda row: (
+            -row["last_transactions"],
+            -row["last_value"],
+            -row["first_transactions"],
+            -row["linked_transactions"],
+            *_nulls_last(row["key"]),
+            row["currency"],
+        ),
+    )
+    return told[: asked.limit]
+
+
+TOUCHES = {
+    "channel": "channel",
+    "campaign": "utm_campaign",
+    "source": "source",
+    "page": "path",
+    "product": "product",
+}
+
+
+def _nothing_attributed(key: str | None, currency: str) -> Row:
+    sums = {
+        f"{name}_{what}": nothing
+        for name in ("last", "first", "linked")
+        for what, nothing in (("transactions", 0), ("value", Decimal(0)))
+    }
+    return {"key": key, "currency": currency, **sums}
+
+
 def pages(events: list[Record], asked: Question, _: Shops) -> list[Row]:
     of_event = visits(events, asked)
     by_visit = grouped(
@@ -788,6 +887,7 @@ def shops_report(_: list[Record], asked: Question, shops: Shops) -> list[Row]:
 REPORTS: dict[str, Callable[[list[Record], Question, Shops], list[Row]]] = {
     "abandoned-carts": abandoned_carts,
     "activity": activity,
+    "attribution": attribution,
     "breakdown": breakdown,
     "browsers": _by_dimension("browser"),
     "campaigns": campaigns,
@@ -811,5 +911,6 @@ REPORTS: dict[str, Callable[[list[Record], Question, Shops], list[Row]]] = {
     "top-products": top_products,
     "trend": trend,
     "visitors": visitors_report,
+    "visits": visits_report,
 }
 """All but quality, which reads more than events."""

@@ -111,6 +111,10 @@ CREATE OR REPLACE TEMP MACRO is_bounce(events, views) AS events = 1 AND views = 
 CREATE OR REPLACE TEMP MACRO is_contact(type) AS
     type IN ('whatsapp_click', 'call', 'call_click', 'maps_click', 'location_view');
 
+-- The moment so many days later, or earlier; NULL for no bound.
+CREATE OR REPLACE TEMP MACRO days_later(moment, days) AS
+    make_timestamptz(epoch_us(moment::TIMESTAMPTZ) + days * 86400000000);
+
 -- The sum of the counts for which a condition holds.
 CREATE OR REPLACE TEMP MACRO total(counts, condition) AS
     coalesce(sum(counts) FILTER (condition), 0)::BIGINT;

@@ -1,5 +1,5 @@
 -- funnel: visitors and events per step; a visitor counts in each step that it took, in any order. A
--- visitor counts once per UTC day. Visitors who asked for privacy have no visitor_id: their events
+-- visitor counts once per day of the shop. Visitors who asked for privacy have no visitor_id: their events
 -- count, but they do not count as visitors. The last step also counts events that a page calls a
 -- purchase; other reports do not count those as transactions. With `steps`, such as
 -- view,cart_add:product=7:path=/shoes,goal:NAME, the steps are these (contact is any event by which a

@@ -3,8 +3,8 @@
 -- is not over, only the part that has passed is compared, by the clocks of `tz`: the parameters
 -- `compared_from` and `compared_to` of the result name the span. A day that the calendar of `tz`
 -- skips is not counted. A shop that had events in the previous period and has none now is listed
--- with zeros. Transactions are sales sent to the conversion endpoint. A visitor id lasts one UTC
--- day: a visitor counts once per UTC day of the period.
+-- with zeros. Transactions are sales sent to the conversion endpoint. A visitor id lasts one day
+-- of the shop's calendar: a visitor counts once per day of the shop.
 -- parameters: tenant, from, to, bots, filters
 WITH chosen AS (
     SELECT tenant_id, type, visitor_of(visitor_id) AS visitor, is_sale(endpoint, type) AS is_sale,

@@ -1,7 +1,7 @@
 -- visitors: visitors and events per bucket of time; buckets without events are left out. Buckets
--- are divided in `tz`, but a visitor id lasts one UTC day: a visitor who is present before and
--- after a UTC midnight counts as two, also within a bucket, and in a longer bucket a visitor counts
--- once per UTC day. A visitor counts once per bucket, so the sum of the buckets can exceed the
+-- are divided in `tz`, but a visitor id lasts one day of the shop's calendar: a visitor who is present
+-- before and after the shop's midnight counts as two, also within a bucket, and in a longer bucket a
+-- visitor counts once per day of the shop. A visitor counts once per bucket, so the sum of the buckets can exceed the
 -- visitors of the period.
 -- parameters: tenant, from, to, interval, tz, bots, filters
 WITH chosen AS (

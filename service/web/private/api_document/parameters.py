@@ -71,7 +71,11 @@ _PARAMETERS: Mapping[str, tuple[Json, str]] = {
         {"type": "string", "pattern": "^[1-9][0-9]{0,7}[smhd]$", "examples": ["30m"]},
         "Time from the first step to the last.",
     ),
-    "by": (_TEXT, "Dimensions, which are names of filters, with a comma between two."),
+    "by": (
+        _TEXT,
+        "Dimensions, which are names of filters, with a comma between two; of `attribution` one of "
+        "channel, campaign, source, page, product.",
+    ),
     "measure": (
         {**_TEXT, "default": "events", "examples": list(measures.MEASURES)},
         "What is measured; `goal:NAME` counts the events of a goal.",

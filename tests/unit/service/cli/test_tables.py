@@ -36,6 +36,15 @@ def words(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines() if line.strip()]
 
 
+def test_a_row_of_zeros_is_shown() -> None:
+    """Columns without a value are left out only beside others."""
+    assert words(printed(["visits", "rate"], [{"visits": 0, "rate": None}])) == [
+        ["title"],
+        ["visits", "rate"],
+        ["0"],
+    ]
+
+
 def test_in_a_pipe_a_row_is_a_line() -> None:
     """Under a title and the columns' names; an absent value is left blank."""
     assert words(printed(COLUMNS, ROWS)) == [

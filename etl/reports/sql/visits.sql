@@ -1,0 +1,43 @@
+-- visits: the visits of visitors, who are one day of the shop's calendar each. A visit is all events
+-- of a visitor, in the period, with less than 30 minutes between one and the next. A bounce is a
+-- visit of one event, a view. Pages per visit are the views; a visit lasts from its first to its
+-- last event, so that of one event lasts 0 s. With filters, the visits are counted that have an
+-- event which they choose; what is told of a visit is of all its events.
+-- parameters: tenant, from, to, bots, filters
+WITH slots AS (
+    SELECT visitor_of(visitor_id) AS visitor, slot_of(occurred_at) AS slot,
+           count(*) AS events,
+           count(*) FILTER (type = 'view') AS views,
+           count(*) FILTER ({filters}) AS chosen,
+           min(epoch_us(occurred_at)) AS first_us,
+           max(epoch_us(occurred_at)) AS last_us
+    FROM selected($tenant, $from, $to, $bots)
+    WHERE visitor_id IS NOT NULL
+    GROUP BY visitor, slot
+),
+visited AS (
+    SELECT visitor, visit, sum(events) AS events, sum(views) AS views,
+           (max(last_us) - min(first_us))::BIGINT AS duration_us
+    FROM slots JOIN visits_of($tenant, $from, $to, $bots) USING (visitor, slot)
+    GROUP BY visitor, visit
+    HAVING sum(chosen) > 0
+),
+counted AS (
+    SELECT count(*) AS visits,
+           count(DISTINCT visitor) AS visitors,
+           count(*) FILTER (is_bounce(events, views)) AS bounces,
+           coalesce(sum(views), 0)::BIGINT AS views,
+           sum(duration_us)::BIGINT AS duration_us,
+           median(duration_us) AS median_us
+    FROM visited
+)
+SELECT
+    visits,
+    visitors,
+    bounces,
+    round(bounces / nullif(visits, 0), 4) AS bounce_rate,
+    views,
+    round(views / nullif(visits, 0), 4) AS pages_per_visit,
+    round(median_us / 1000000, 4) AS duration_s_median,
+    round(duration_us / nullif(visits, 0) / 1000000, 4) AS duration_s_mean
+FROM counted
