@@ -765,10 +765,13 @@ def abandoned_carts(events: list[Record], asked: Question, shops: Shops) -> list
     everything = Question(
         asked.tz, asked.now, asked.first, asked.last, bots=asked.bots, tenant=asked.tenant
     )
-    bought = {
+    period = _chosen(events, everything)
+    sold = [one for one in period if one["type"] in ("purchase", "conversion")]
+    named = {(one["tenant_id"], one["ref"]) for one in sold if one.get("ref")}
+    bought = {_visitor(one) for one in sold} | {
         _visitor(one)
-        for one in _chosen(events, everything)
-        if one["type"] in ("purchase", "conversion")
+        for one in period
+        if {(one["tenant_id"], one["event_id"][start:]) for start in (0, -10)} & named
     }
     left = {
         (one["tenant_id"], one.get("product_id"), _visitor(one))

@@ -87,6 +87,10 @@ HEADERS: Mapping[str, Json] = {
     },
     "RateLimit": {"description": "Name, remaining quota, and seconds to wait.", "schema": _TEXT},
     "ETag": {"description": "Entity tag of this encoding of the file.", "schema": _TEXT},
+    "X-Next-Cursor": {
+        "description": "The parameter `cursor` for the next rows, if there are more.",
+        "schema": _TEXT,
+    },
     "Cache-Control": {"description": "How long a cache may keep the response.", "schema": _TEXT},
     "Location": {"description": "The URL to continue at.", "schema": _TEXT},
     "Set-Cookie": {"description": "The session cookie.", "schema": _TEXT},

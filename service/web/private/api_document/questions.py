@@ -89,10 +89,14 @@ def _report(name: str) -> Json:
         chart = {"type": "object", "required": ["$schema", "mark", "encoding", "data"]}
         result = {"anyOf": [result, {"title": f"Chart, with `format={_CHART}`", **chart}]}
     content = _contents(rendering.FORMATS) | {JSON: result}
+    following = ("X-Next-Cursor",) if "cursor" in report.parameters else ()
     return reader_operation(
         f"report-{name}",
         _first_sentence(report.about),
-        {200: response("The rows.", content, always=("Cache-Control",)), **QUESTION_ERRORS},
+        {
+            200: response("The rows.", content, always=("Cache-Control",), maybe=following),
+            **QUESTION_ERRORS,
+        },
         description=_capital(" ".join(report.about.split())),
         parameters=parameters.of(report.parameters, formats),
     )

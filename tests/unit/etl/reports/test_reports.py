@@ -691,6 +691,22 @@ def test_abandoned_carts(shop):
     assert rows(shop, "abandoned-carts", channel="mail") == []
 
 
+@pytest.mark.parametrize("length", [36, 10])
+def test_a_cart_that_was_bought_in_a_chat_is_not_abandoned(shop, length):
+    """The sale names an event of the visitor, by its id or the end of it; of this shop."""
+    seen, other = (f"0199d2f1-0000-7000-8000-{number:012x}" for number in (7, 8))
+    for tenant in (1, 2):
+        shop.seal(
+            event(tenant, tenant_id=tenant, type="view", visitor_id=f"ann{tenant}", event_id=seen),
+            event(3, tenant_id=tenant, type="cart_add", product_id=7, visitor_id=f"ann{tenant}"),
+        )
+    for ref, left in ((other, [1, 2]), (seen, [2])):
+        shop.seal(event(9, **SALE, value=10, currency="HNL", ref=ref[-length:]))
+        for compacts in (lambda: None, shop.compact):
+            compacts()
+            assert [row[0] for row in rows(shop, "abandoned-carts")] == left
+
+
 def test_product_funnel(shop):
     """Visitors per step and product, in any order."""
     directory_of(shop)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from log_tools import Shop, event, rejection
 
+from etl.goals import Goal, GoalStore
 from etl.lake.errors import LakeError
 from etl.lake.snapshot import Snapshot
 from etl.upkeep import backup, check
@@ -73,6 +74,14 @@ def test_tokens_are_copied(shop, copy):
     shop.layout.tokens.write_text('{"tokens": []}')
     backup.run(shop.data, copy.data)
     assert copy.layout.tokens.read_text() == '{"tokens": []}'
+
+
+def test_goals_are_copied(shop, copy):
+    """The answers of the copy are those of the original."""
+    fill(shop)
+    GoalStore(shop.layout.goals).add(Goal(1, "sold", {"type": "purchase"}))
+    backup.run(shop.data, copy.data)
+    assert GoalStore(copy.layout.goals).all() == (Goal(1, "sold", {"type": "purchase"}),)
 
 
 def test_that_tokens_were_made_is_copied(shop, copy):
