@@ -22,6 +22,7 @@ PICTURES = Path(__file__).resolve().parents[1] / "docs" / "images"
 PICTURE_BYTES_MAX = 120_000
 SHOP = "la-colmena"
 _READY = "main svg"
+_TO_ENGLISH = "English"
 _PATIENCE_MS = 60_000
 
 
@@ -55,7 +56,7 @@ def main() -> None:
                 executable_path=shutil.which("chromium"), args=["--no-sandbox"]
             )
             for picture in _ALL:
-                _take(browser, picture, f"{urls.dashboard}/?shop={SHOP}&period=30d")
+                _take(browser, picture, f"{urls.dashboard}/?shop={SHOP}")
             browser.close()
 
 
@@ -73,6 +74,8 @@ def _take(browser: Browser, picture: Picture, url: str) -> None:
     page.set_default_timeout(_PATIENCE_MS)
     page.goto(url)
     page.wait_for_selector(_READY)
+    if not picture.is_phone:
+        page.get_by_text(_TO_ENGLISH, exact=True).click()  # the shop's language is Spanish
     page.wait_for_load_state("networkidle")
     path = PICTURES / f"{picture.name}.png"
     page.screenshot(path=path)

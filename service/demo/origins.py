@@ -47,6 +47,10 @@ class Origin:
         return self.query.replace(_CLICK_ID, "".join(rng.choices(_CLICK_ID_CHARS, k=24)))
 
 
+RETURN = Origin(1, interest=2.0)
+"""Of a visitor who typed the address in, having compared elsewhere."""
+
+
 def _tagged(source: str, medium: str, campaign: str = "", content: str = "") -> str:
     tags = {"source": source, "medium": medium, "campaign": campaign, "content": content}
     return "&".join(f"utm_{name}={text}" for name, text in tags.items() if text)

@@ -34,6 +34,7 @@ _PAYDAYS = frozenset((1, 15, 16, 30, 31))
 _PAYDAY = 1.2
 _GROWTH = 0.35  # from the first day to the last
 _P_OTHER_SHOP = 0.15
+_P_COMES_BACK = 0.08
 _P_SENT_TWICE = 0.005
 _P_MISTAKE = 0.003
 
@@ -77,6 +78,10 @@ def requests(
         shopper = crowd.next_shopper()
         shop = _shop_of(shopper, days_ago, rng)
         total += plan(_with_faults(Visit(shopper, shop, arrival, days_ago, rng), rng))
+        if rng.random() < _P_COMES_BACK:
+            later = arrival + timedelta(hours=rng.uniform(1, 6))
+            visit = Visit(shopper, shop, later, (end - later).days, rng, comes_back=True)
+            total += plan(_with_faults(visit, rng))
     while pending:
         yield heapq.heappop(pending)[2].signed(sign)
 

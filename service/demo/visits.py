@@ -50,17 +50,26 @@ class Visit:
     The beacons of its chat may be later than those of other visits.
     """
 
-    def __init__(
-        self, shopper: Shopper, shop: Shop, arrival: datetime, days_ago: int, rng: Random
+    def __init__(  # noqa: PLR0913  (what a visit depends on)
+        self,
+        shopper: Shopper,
+        shop: Shop,
+        arrival: datetime,
+        days_ago: int,
+        rng: Random,
+        *,
+        comes_back: bool = False,
     ) -> None:
-        """Choose where the visit comes from. `days_ago` counts from the end of the demo."""
+        """Choose where the visit comes from. `days_ago` counts from the end of the demo;
+        `comes_back`: the shopper was in the shop earlier that day."""
         self._shopper, self._shop, self._now, self._rng = shopper, shop, arrival, rng
         self._address = shopper.address_on((arrival - timedelta(hours=6)).date())
         self._headers = shopper.headers(shop, self._address)
         self._interest = 0.0
         self._origin: dict[str, str] = {}
         if not shopper.is_crawler:
-            origin = origins.draw(shopper.app, shop, days_ago, rng)
+            drawn = origins.draw(shopper.app, shop, days_ago, rng)
+            origin = origins.RETURN if comes_back else drawn
             self._interest = origin.interest
             parts = {"query": origin.opened(rng), "referrer": origin.referrer}
             self._origin = {name: text for name, text in parts.items() if text}

@@ -282,6 +282,19 @@ class TestShoppers:
         assert "/" in paths
         assert paths["/producto/miel-de-abeja-pura-750-ml"] > 100
 
+    def test_some_come_back_on_the_same_day_by_the_address_alone(
+        self, traffic: list[Request], bodies: list[dict[str, Any]]
+    ) -> None:
+        """After a visit that a link began, so that the first touch is not the last one."""
+        visits: dict[tuple[str, ...], list[bool]] = {}
+        for request, body in zip(traffic, bodies, strict=True):
+            headers, context = request.headers, body.get("context", {})
+            if body.get("type") == "view" and "Sec-GPC" not in headers:
+                visitor = (headers["X-Forwarded-For"], headers["User-Agent"], headers["Origin"])
+                visits.setdefault(visitor, []).append("query" in context or "referrer" in context)
+        came_back = [links for links in visits.values() if links[0] and not links[-1]]
+        assert 0.02 < len(came_back) / len(visits) < 0.1
+
     def test_campaigns_run_for_some_days(self, bodies: list[dict[str, Any]]) -> None:
         """A campaign is not seen long before it begins, nor long after it ends."""
         times: dict[str, list[datetime]] = {}
