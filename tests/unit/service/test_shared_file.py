@@ -8,15 +8,18 @@ import logging
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from intake_tools import CONVERSION, NOW, Collector
 from object_tools import Objects
+from tornado.httputil import HTTPServerRequest, RequestStartLine
 
 from etl.object_versions import KEPT, ObjectVersions, VersionTaken
 from service.collector.signing.secret_store import HasSecret, NoSecret, SecretStore
 from service.collector.signing.signatures import SecretsUnavailable, sign
 from service.processes.shared_files import Pulling
+from service.web.private.access import Access, Denied
 from service.web.private.tokens import TokenFileError, TokenStore
 
 NAME = "_shared/signing.json"
@@ -245,6 +248,30 @@ def test_a_signature_that_is_not_known_waits_for_newer_secrets(
     assert [each["status"] for each in reply.body["results"]] == ["accepted"] * 2
     assert [each["signed"] for each in collector.events] == [True] * 4
     assert collector.reasons == ["signature-invalid"]
+
+
+def test_a_token_that_is_not_known_waits_for_newer_tokens(tmp_path: Path) -> None:
+    """One of another machine opens the port at its first use; a wrong one does not."""
+    store = TokenStore(tmp_path / "tokens.json")
+    store.create(tenant_id=None, expires_at=None, now=NOW)
+    made: list[str] = []
+
+    async def pulled() -> None:
+        made.append(store.create(tenant_id=7, expires_at=None, now=NOW)[0])
+
+    access = Access("", store, now=lambda: NOW, wrong_delay_s=0.0, newer=pulled)
+    request = HTTPServerRequest(
+        start_line=RequestStartLine("GET", "/", "HTTP/1.0"),
+        connection=Mock(context=Mock(remote_ip="127.0.0.1")),
+    )
+
+    async def scenario() -> None:
+        with pytest.raises(Denied, match="unknown, expired or revoked"):
+            await access.authenticate("blt_made-up", request)
+        reader = await access.authenticate(made[0], request)
+        assert (reader.tenant_id, len(made)) == (7, 1)
+
+    asyncio.run(scenario())
 
 
 def test_pulls_are_shared_by_those_that_wait(caplog: pytest.LogCaptureFixture) -> None:
