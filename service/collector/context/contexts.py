@@ -16,7 +16,7 @@ from service.collector.context.countries import Countries
 from service.collector.contract.payload import SentContext
 
 _CACHED_MAX = 2048
-_CACHED_CHARS_MAX = 1024
+_CACHED_CHARS_MAX = 512
 
 
 class Contexts:
