@@ -123,10 +123,11 @@ def test_what_a_campaign_brought(execute: Execute, data: Path) -> None:
     shown = output(executed, "campaigns", "text/plain")
     (most, *_) = tools.report("campaigns", "--tenant", "la-colmena", data=data)["rows"]
     assert all(str(most[column]) in shown for column in ("utm_source", "visitors", "visits"))
-    linked = "SELECT count(*) AS sales FROM events WHERE tenant_id = 1 AND ref IS NOT NULL"
-    (row,) = tools.run_json("sql", linked, "--json", data=data)["rows"]
-    assert streamed(executed, "linked-sum") == f"{row['sales']} sales\n"
-    assert output(executed, "days-chart", "image/svg+xml").startswith("<svg")
+    sold = tools.report("attribution", "--tenant", "la-colmena", "--by", "campaign", data=data)
+    linked = sum(row["linked_transactions"] for row in sold["rows"])
+    assert streamed(executed, "linked-sum") == f"{linked} sales\n"
+    for chart in ("attribution-chart", "days-chart"):
+        assert output(executed, chart, "image/svg+xml").startswith("<svg")
 
 
 def test_carts_that_were_left(execute: Execute, data: Path) -> None:
