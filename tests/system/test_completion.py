@@ -26,7 +26,7 @@ def script() -> str:
     [
         ("beaconlog rep", ["replay", "report"]),
         ("beaconlog report fu", ["funnel"]),
-        ("beaconlog report t", ["timeseries", "top-products"]),
+        ("beaconlog report t", ["timeseries", "top-products", "trend"]),
         (f"{REPORT} --inter", ["--interval"]),
         (f"{REPORT} --interval ", ["hour", "day", "week", "month"]),
         (f"{REPORT} --format ", ["table", "json", "csv", "parquet", "arrow"]),

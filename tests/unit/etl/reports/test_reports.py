@@ -1029,6 +1029,7 @@ def test_every_report_says_what_its_rows_are(filled, name):
     used = {name for name in used if not name.startswith("after_")}
     used |= set(filters.NAMES) if "{filters}" in report.sql else set()
     used |= {"by", "measure", "cursor"} if "{key}" in report.sql else set()
+    used |= {"by"} if "{touch}" in report.sql else set()
     used |= {"steps", "within"} if name == "funnel" else set()
     assert used <= set(report.parameters) == used | {"tz"}
     given = {"tenant": "1", "from": "2026-11-23", "to": "2026-11-24", "tz": "Asia/Kolkata"}
