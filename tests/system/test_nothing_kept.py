@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import duckdb
 import pytest
@@ -47,6 +48,11 @@ def bodies() -> Iterator[tuple[str, object]]:
         yield path, {**body, "context": {**CONTEXT, "query": "&" * 9000 + CONTEXT["query"]}}
         yield path, json.dumps(body)[:-1].encode()
         yield path, json.dumps(body).encode() + b"\xff"
+        wrong = json.dumps({**body, "type": "x"})
+        yield path, wrong.replace('"context"', r'"\u0063ontext"').encode()
+        yield path, str(body).encode()
+        yield path, json.dumps(body).encode("utf-16")
+        yield path, urlencode({f"context[{name}]": CONTEXT[name] for name in CONTEXT}).encode()
         yield path, json.dumps({"a": [[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]], **body}).encode()
     items = [
         {"endpoint": "track", **TRACKED},

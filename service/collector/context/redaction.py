@@ -6,31 +6,43 @@ it is sent again: the path, the campaign, which click id, and the referrer's hos
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlencode
 
 import orjson
 
 from service.collector.context import origin, text
 
-_NAME = b'"context"'
+_NAME = "context"
+_SIGNS = (_NAME.encode(), b"\\u", b"\0")
+"""A body with a context has one of them, in lower case: escapes and UTF-16 hide the name."""
+_QUOTED = re.compile(rb'"context\\*"', re.IGNORECASE)
 _CLICKED = "1"
 
 
 def redacted(body: bytes) -> bytes:
     """Return a body without the address, the user agent, the click id's value and the referrer.
 
-    Of a body that is not JSON, the context is cut off together with what follows it.
+    A body that is no JSON object, or has a context elsewhere in it, ends before its context. One
+    that is not JSON and may hide the name of a context is left out.
     """
-    place = body.find(_NAME)
-    if place < 0:
+    lower = body.lower()
+    if not any(sign in lower for sign in _SIGNS):
         return body
     try:
         sent = orjson.loads(body)
-        if isinstance(sent, dict) and "context" in sent:
-            return orjson.dumps({**sent, "context": _reduced(sent["context"])})
+        if isinstance(sent, dict) and any(name.lower() == _NAME for name in sent):
+            return orjson.dumps({name: _kept(name, value) for name, value in sent.items()})
+        # Written again, so that no escape hides the name.
+        plain = orjson.dumps(sent)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        pass
-    return body[:place]
+        return b"" if b"\\u" in lower or b"\0" in body else body[: lower.find(_NAME.encode())]
+    place = _QUOTED.search(plain)
+    return plain[: place.start()] if place else body
+
+
+def _kept(name: str, value: object) -> object:
+    return _reduced(value) if name.lower() == _NAME else value
 
 
 def _reduced(context: object) -> dict[str, str] | None:

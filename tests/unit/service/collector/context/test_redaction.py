@@ -23,8 +23,58 @@ queries = st.lists(
 
 def test_a_body_without_a_context_is_left_alone() -> None:
     """To the byte, also if it is not JSON."""
-    for body in (b"", b'{ "tenant_id" : 1.0 }', b"\xff", b'["context-free"]'):
+    plain = [
+        b"",
+        b'{ "tenant_id" : 1.0 }',
+        b"\xff",
+        b'["context-free"]',
+        b'{"a":"\\u00f1 \\u0063ontext"}',
+    ]
+    for body in plain:
         assert redacted(body) is body
+
+
+def test_a_context_is_found_however_its_name_is_written() -> None:
+    """With escapes, in capitals, and twice."""
+    for name in (r"\u0063ontext", r"conte\u0078t", "Context", r"CONTE\u0058T"):
+        body = f'{{"type":"x","{name}":{{"ip":"secret","path":"/p"}},"z":"\\u00f1"}}'
+        stored = json.loads(redacted(body.encode()))
+        assert stored["type"] == "x"
+        assert stored["z"] == "ñ"
+        assert "secret" not in str(stored)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"tenant_slug=la-colmena&context[ip]=secret&context[user_agent]=secret",
+        b"tenant_slug=la-colmena&context%5Bip%5D=secret",
+        b"{'tenant_slug': 'la-colmena', 'context': {'ip': 'secret'}}",
+        b"{tenant_slug: 'la-colmena', Context: {ip: 'secret'}}",
+        b"<sale><tenant_slug>la-colmena</tenant_slug><context><ip>secret</ip></context></sale>",
+        b'{"events":[{"tenant_slug":"la-colmena","\\u0063ontext":{"ip":"secret"}}]}',
+        json.dumps('{"tenant_slug":"la-colmena","context":{"ip":"secret"}}').encode(),
+    ],
+)
+def test_a_body_of_another_form_ends_before_its_context(body: bytes) -> None:
+    """Forms, the text of Python's objects, XML, a batch in an object, JSON in JSON."""
+    stored = redacted(body)
+    assert b"la-colmena" in stored
+    assert b"secret" not in stored
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"tenant_id":1,"\\u0063ontext":{"ip":"secret"}',
+        b'{"tenant_id":1,"CONTE\\U0058T":{"ip":"secret"}',
+        '{"tenant_id":1,"context":{"ip":"secret"}}'.encode("utf-16"),
+        '{"tenant_id":1,"context":{"ip":"secret"}}'.encode("utf-32-be"),
+    ],
+)
+def test_a_body_that_may_hide_its_context_is_left_out(body: bytes) -> None:
+    """It is not JSON, so its escapes have no meaning."""
+    assert redacted(body) == b""
 
 
 def test_a_context_keeps_what_its_record_would_store() -> None:
