@@ -19,6 +19,9 @@ CHARS_MAX = 6_000
 _LEFT_OUT = ("cursor", "limit")
 _DIGEST_BYTES = 9
 _VERSION_MAX = 10**15
+# Those of DECIMAL(38, 4).
+_AMOUNT_END = 10**34
+_EXPONENTS = range(-4, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,9 @@ class Cursor:
             and (self.version is None or type(self.version) is int)
             and 0 <= (self.version or 0) < _VERSION_MAX
             and self.amount.is_finite()
-            and all(key is None or isinstance(key, str) for key in self.keys)
+            and self.amount.copy_abs() < _AMOUNT_END
+            and self.amount.as_tuple().exponent in _EXPONENTS
+            and all(key is None or _is_text(key) for key in self.keys)
         )
 
 
@@ -78,6 +83,11 @@ def digest(values: Mapping[str, object]) -> str:
     asked = {name: str(value) for name, value in values.items() if name not in _LEFT_OUT}
     content = json.dumps(asked, sort_keys=True).encode()
     return urlsafe_b64encode(blake2b(content, digest_size=_DIGEST_BYTES).digest()).decode()
+
+
+def _is_text(key: object) -> bool:
+    """Return whether DuckDB takes it: a text without lone surrogates, which JSON can write."""
+    return isinstance(key, str) and key == key.encode(errors="replace").decode()
 
 
 def _text(value: object) -> str | None:

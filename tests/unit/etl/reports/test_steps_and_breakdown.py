@@ -312,6 +312,32 @@ def test_a_made_up_cursor_is_refused(shop, text):
     assert list(shop.refused("breakdown", cursor=text)) == ["cursor"]
 
 
+@pytest.mark.parametrize(
+    "amount", ["1e400", "1e34", "-1e34", "1e1", "0e400", "1e-5", "0e-400", "Infinity", "9" * 5000]
+)
+def test_an_amount_that_no_row_has_is_refused(amount):
+    """DuckDB would fail on it; the digest of the question is no secret."""
+    with pytest.raises(ValueError):
+        Cursor.parse(made_up("q", 1, amount, None, None, None))
+
+
+def test_an_amount_of_a_row_is_read():
+    """Up to the largest of DECIMAL(38, 4)."""
+    for amount in ("0", "-7", "0.0000", "1.5000", f"{'9' * 34}.9999"):
+        parsed = Cursor.parse(made_up("q", 1, amount, None, None, None))
+        assert str(parsed.amount) == amount
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_key_that_is_no_text_is_refused(place):
+    """A lone surrogate, which JSON can write."""
+    keys = ["a", "b", "c"]
+    assert Cursor.parse(made_up("q", 1, "1", *keys)).keys == ("a", "b", "c")
+    keys[place] = "\ud800"
+    with pytest.raises(ValueError):
+        Cursor.parse(made_up("q", 1, "1", *keys))
+
+
 @given(st.text(max_size=40))
 def test_keys_of_a_cursor_come_back(key):
     row = {"key": key, "key_2": None, "currency": None, "amount": Decimal("1.5000")}
