@@ -122,12 +122,14 @@ class Rules:
     def _kind_of_host(self, host: str) -> str | None:
         """Return the kind of the longest suffix that is listed, whole or with any domain."""
         labels = host.split(".")[-8:]
+        if len(labels) < 2:
+            return None
         for place in range(len(labels) - 1):
             if kind := self._hosts.get(".".join(labels[place:])):
                 return kind
-        if len(labels) > 2 and labels[-2] in _SECOND_LEVELS:
-            return self._hosts.get(f"{labels[-3]}.*")
-        return self._hosts.get(f"{labels[-2]}.*") if len(labels) > 1 else None
+        has_second_level = len(labels) > 2 and labels[-2] in _SECOND_LEVELS
+        name = labels[: -2 if has_second_level else -1]
+        return self._hosts.get(f"={'.'.join(name)}.*") or self._hosts.get(f"{name[-1]}.*")
 
 
 def _lower(text: str | None) -> str | None:
