@@ -3,7 +3,8 @@
     GoalStore(Layout(data).goals).add(Goal(1, "sold", {"type": "purchase", "path": "/shoes"}))
 
 A goal is a name and filters by dimension, as texts (`etl.reports.filters` lists the dimensions).
-The file is replaced whole under a lock. A report, a step of a funnel and a measure may name a goal.
+The file is replaced whole under a lock; a `Changeable` replaces it for all machines that share it.
+A report, a step of a funnel and a measure may name a goal.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 from etl import durable
 
@@ -40,16 +42,26 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None and text == text.strip()
 
 
+class Changeable(Protocol):
+    """The file of the goals, if machines share it: what changes it for all of them."""
+
+    def changing(self) -> AbstractContextManager[None]:
+        """Hold its lock, and begin with its newest content."""
+
+    def write(self, content: bytes, /) -> None:
+        """Replace it."""
+
+
 class GoalStore:
     """The goals of one data folder. Raises GoalError with the path and the reason."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, shared: Changeable | None = None) -> None:
+        self._path, self._shared = path, shared
 
     def all(self) -> Sequence[Goal]:
         """Return every goal, in order of creation."""
         try:
-            return _parsed(self._path.read_bytes())
+            return parsed(self._path.read_bytes())
         except FileNotFoundError:
             return ()
         except OSError as error:
@@ -88,18 +100,23 @@ class GoalStore:
 
     def _write(self, goals: Sequence[Goal]) -> None:
         content = {"goals": [asdict(goal) for goal in goals]}
-        durable.write_file(self._path, json.dumps(content, indent=1, ensure_ascii=False).encode())
+        written = json.dumps(content, indent=1, ensure_ascii=False).encode()
+        if self._shared:
+            self._shared.write(written)
+        else:
+            durable.write_file(self._path, written)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
+        lock = self._path.with_name(self._path.name + ".lock")
         try:
-            with durable.locked(self._path.with_name(self._path.name + ".lock")):
+            with self._shared.changing() if self._shared else durable.locked(lock):
                 yield
         except OSError as error:
             raise GoalError(f"{self._path}: {error.strerror or error}") from error
 
 
-def _parsed(content: bytes) -> tuple[Goal, ...]:
+def parsed(content: bytes) -> tuple[Goal, ...]:
     """Return every goal. Raises ValueError."""
     try:
         goals = tuple(Goal(**fields) for fields in json.loads(content)["goals"])

@@ -6,7 +6,7 @@
 <data>/directory.lock                  held while that file is refreshed
 <data>/signing.json                    secrets with which tenants sign sales
 <data>/tokens.json, tokens.made        tokens of the private port; the mark that one was made
-<data>/<either>.shared, .unshared      of which shared version it is a copy; what that replaced
+<data>/<name>.json.shared              of which shared version signing, tokens or goals are a copy
 <data>/goals.json                      filters of events that shops have named
 <data>/throttle.json                   how many machines last shared the limits of `throttle_url`
 <data>/sessions.json                   signed-in browsers

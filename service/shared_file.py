@@ -5,18 +5,19 @@ The file in the data folder is the last copy of it, which serves while the stora
 puts the next one, so it needs the storage; a read never does.
 
 A file from before it was shared is the first version, once a command changes it. If another
-machine's came first, the own file is kept as `<name>.unshared`.
+machine's came first and lacks something of the own file, the own one stays and serves, and neither
+is changed until somebody has decided.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from etl import durable
 from etl.object_store import ObjectMissing, ObjectStoreError
@@ -25,7 +26,16 @@ from service.stamped_file import StampedFile
 
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
+
+@dataclass(frozen=True, slots=True)
+class Sharing(Generic[T]):
+    """Where the versions of a file are, and what would be lost by taking one for another.
+
+    `lacking` returns the names of what the first content has and the second one lacks.
+    """
+
+    versions: ObjectVersions
+    lacking: Callable[[T, T], Sequence[object]]
 
 
 def stamped_file(
@@ -34,12 +44,12 @@ def stamped_file(
     *,
     empty: T,
     error: type[Exception],
-    versions: ObjectVersions | None,
+    sharing: Sharing[T] | None,
 ) -> StampedFile[T]:
-    """Return a file whose versions are shared; one of this machine alone if `versions` is None."""
-    if versions is None:
+    """Return a file that is shared; one of this machine alone if `sharing` is None."""
+    if sharing is None:
         return StampedFile(path, parse, empty=empty, error=error)
-    return SharedFile(path, parse, empty=empty, error=error, versions=versions)
+    return SharedFile(path, parse, empty=empty, error=error, sharing=sharing)
 
 
 class SharedFile(StampedFile[T]):
@@ -52,10 +62,10 @@ class SharedFile(StampedFile[T]):
         *,
         empty: T,
         error: type[Exception],
-        versions: ObjectVersions,
+        sharing: Sharing[T],
     ) -> None:
         super().__init__(path, parse, empty=empty, error=error)
-        self._versions = versions
+        self._versions, self._lacking = sharing.versions, sharing.lacking
         self._mark = path.with_name(path.name + ".shared")
         self._number = 0
         self._was_pulled = False
@@ -85,8 +95,7 @@ class SharedFile(StampedFile[T]):
             self._number = self._versions.newest()
             if self._number and not self._holds_newest():
                 content = self._versions.get(self._number)
-                self._parse(content)  # a damaged version never replaces a copy
-                self._keep_unshared(content)
+                self._refuse_loss(self._parse(content))  # which a damaged one does not pass
                 self._copy(content)
         self._was_pulled = True
 
@@ -105,15 +114,16 @@ class SharedFile(StampedFile[T]):
         copied = {"from": self._versions.where, "version": self._number, "sha256": digest}
         return json.dumps(copied).encode() + b"\n"
 
-    def _keep_unshared(self, content: bytes) -> None:
-        if self._mark.exists() or not self._path.exists() or self._path.read_bytes() == content:
+    def _refuse_loss(self, shared: T) -> None:
+        """Raise `error` if the file is from before it was shared, and has what is not shared."""
+        if self._mark.exists() or not self.exists():
             return
-        kept = self._path.with_name(self._path.name + ".unshared")
-        self._path.replace(kept)
-        log.warning(
-            "a file of this machine was replaced by the one that all machines share",
-            extra={"fields": {"file": str(self._path), "kept_as": str(kept)}},
-        )
+        lost = ", ".join(map(str, self._lacking(self.read(), shared)))
+        if lost:
+            raise self._error(
+                f"{self._path} is from before it was shared, and the shared one lacks: {lost}; it "
+                "serves, and nothing is changed. Delete it if that may be lost, and make it anew"
+            )
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:

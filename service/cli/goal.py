@@ -10,8 +10,9 @@ from etl.goals import NAME_CHARS_MAX, Goal, GoalError, GoalStore, is_name
 from etl.layout import Layout
 from service.cli import filter_options
 from service.cli.application import App, AsJson, Config, Data, app
-from service.cli.context import open_data, require_tenant_id
+from service.cli.context import open_data, require_object_storage, require_tenant_id
 from service.cli.output import fail, print_json, print_line, print_table
+from service.settings import Settings
 
 goal_app = App(
     help="Goals of a shop: filters with a name, for reports and funnels.", no_args_is_help=True
@@ -82,7 +83,7 @@ def add(
     _require_usable(filters)
     goal = Goal(require_tenant_id(loaded, shop, "SHOP"), name, filters)
     try:
-        GoalStore(Layout(loaded.data).goals).add(goal)
+        _store(loaded).add(goal)
     except GoalError as error:
         fail(str(error))
     print_line(f"tenant {goal.tenant_id}: goal {goal.name}")
@@ -101,7 +102,7 @@ def list_goals(
     loaded = open_data(data, config)
     tenant_id = None if shop is None else require_tenant_id(loaded, shop, "SHOP")
     try:
-        goals = GoalStore(Layout(loaded.data).goals).all()
+        goals = _store(loaded, pulled=True).all()
     except GoalError as error:
         fail(str(error))
     listed = [goal for goal in goals if tenant_id in (None, goal.tenant_id)]
@@ -121,12 +122,25 @@ def remove(shop: _Shop, name: _Name, config: Config = None, data: Data = None) -
     loaded = open_data(data, config)
     tenant_id = require_tenant_id(loaded, shop, "SHOP")
     try:
-        existed = GoalStore(Layout(loaded.data).goals).remove(tenant_id, name)
+        existed = _store(loaded).remove(tenant_id, name)
     except GoalError as error:
         fail(str(error))
     if not existed:
         fail(f"tenant {tenant_id} has no goal of that name; see `beaconlog goal list`")
     print_line(f"tenant {tenant_id}: goal {name} removed")
+
+
+def _store(loaded: Settings, *, pulled: bool = False) -> GoalStore:
+    """Return the goals of the data folder, with those of all machines first if `pulled`."""
+    from service.processes import shared_files  # noqa: PLC0415
+
+    if loaded.shared_url:
+        require_object_storage()
+    file = Layout(loaded.data).goals
+    shared = shared_files.goals_file(file, loaded.shared_url)
+    if shared and pulled:
+        shared.pull()
+    return GoalStore(file, shared)
 
 
 def _row(goal: Goal, filters: object) -> dict[str, object]:

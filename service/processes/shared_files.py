@@ -1,4 +1,4 @@
-"""The files that the machines of one log or lake share: the secrets of sales, and the tokens.
+"""The files that the machines of one log or lake share: secrets of sales, tokens, and goals.
 
 They are beside the log (`log_url`), or beside the lake if only that is in object storage. A process
 that uses one reads it again every EVERY_S, and when it meets a signature or token that it does not
@@ -11,13 +11,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeAlias
 
+from etl.goals import Goal, GoalError, parsed
 from etl.layout import Layout
 from etl.object_store import ObjectStore
 from etl.object_versions import ObjectVersions
 from service.collector.signing.secret_store import SecretStore
 from service.collector.signing.signatures import SecretsUnavailable
+from service.shared_file import SharedFile, Sharing
 from service.web.private.tokens import TokenFileError, TokenStore
 
 log = logging.getLogger(__name__)
@@ -28,7 +31,7 @@ _PATIENCE_S = 3.0
 _TIMEOUT_S = 10.0
 _FOLDER = "_shared"  # no name of a series or table
 
-Wait: TypeAlias = asyncio.Future[None]
+Wait: TypeAlias = asyncio.Future[bool]
 
 
 def versions(url: str, name: str) -> ObjectVersions | None:
@@ -54,11 +57,38 @@ def tokens(layout: Layout, url: str) -> tuple[TokenStore, Pulling]:
     return store, Pulling(file.name, store.pull, TokenFileError, is_shared=bool(shared))
 
 
+def goals_file(file: Path, url: str) -> SharedFile[tuple[Goal, ...]] | None:
+    """Return the goals that all machines share; None without a URL."""
+    shared = versions(url, file.name)
+    if shared is None:
+        return None
+    nothing: tuple[Goal, ...] = ()
+    sharing = Sharing(shared, _lacking_goals)
+    return SharedFile(file, parsed, empty=nothing, error=GoalError, sharing=sharing)
+
+
+def goals(layout: Layout, url: str) -> Pulling:
+    """Return what keeps the goals those of all machines."""
+    file = goals_file(layout.goals, url)
+    pull = file.pull if file else _nothing
+    return Pulling(layout.goals.name, pull, GoalError, is_shared=file is not None)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _lacking_goals(own: tuple[Goal, ...], shared: tuple[Goal, ...]) -> list[str]:
+    known = {(goal.tenant_id, goal.name) for goal in shared}
+    lost = (goal for goal in own if (goal.tenant_id, goal.name) not in known)
+    return [f"goal {goal.name} of tenant {goal.tenant_id}" for goal in lost]
+
+
 class Pulling:
     """Pulls a file in a thread of its own, and lets others wait for a pull that is newer than now.
 
-    `pull` raises `failure` if the storage does not answer; then the last copy serves, and nobody
-    waits. `is_shared`: whether there is anything to pull.
+    `pull` raises `failure` if the storage does not answer; then the last copy serves, and who asks
+    learns at once that there is nothing newer. `is_shared`: whether there is anything to pull.
     """
 
     def __init__(
@@ -93,16 +123,21 @@ class Pulling:
         self._thread.shutdown(wait=False)
 
     def newer(self) -> Wait | None:
-        """Return the wait for a pull that begins from now on; None if nothing newer can be had.
+        """Return the wait for a pull that begins from now on; None if nothing is shared.
 
-        Pulls begin at most once every _PAUSE_S, and nobody waits longer than _PATIENCE_S.
+        Its result is whether it succeeded. Pulls begin at most once every _PAUSE_S, and nobody
+        waits longer than _PATIENCE_S, or at all if the last one failed.
         """
-        if self._task is None or self._why is not None:
+        if self._task is None:
             return None
+        loop = asyncio.get_running_loop()
+        if self._why is not None:
+            failed: Wait = loop.create_future()
+            failed.set_result(False)
+            return failed
         if self._next is None:
-            loop = asyncio.get_running_loop()
             self._next = loop.create_future()
-            loop.call_later(_PATIENCE_S, _settle, self._next)
+            loop.call_later(_PATIENCE_S, _settle, self._next, False)  # noqa: FBT003
             self._asked.set()
         return asyncio.shield(self._next)  # one that is cancelled must not cancel the others
 
@@ -116,10 +151,12 @@ class Pulling:
             waited, self._next = self._next, None
             self._asked.clear()
             await loop.run_in_executor(self._thread, self._pull_once)
+            has_failed = self._why is not None
             if waited is not None:
-                _settle(waited)
+                _settle(waited, not has_failed)
             await asyncio.sleep(_PAUSE_S)
-            await _is_set_within(self._asked, self._every_s - _PAUSE_S)
+            if not has_failed:
+                await _is_set_within(self._asked, self._every_s - _PAUSE_S)
 
     def _pull_once(self) -> None:
         try:
@@ -137,9 +174,9 @@ class Pulling:
             self._why = None
 
 
-def _settle(waited: Wait) -> None:
+def _settle(waited: Wait, is_newer: bool) -> None:  # noqa: FBT001
     if not waited.done():
-        waited.set_result(None)
+        waited.set_result(is_newer)
 
 
 async def _is_set_within(event: asyncio.Event, timeout_s: float) -> None:

@@ -110,7 +110,8 @@ async def _serve(start: WarehouseStart, stop: Stop) -> int:
     refreshing = asyncio.create_task(directory.run_every(options.directory.read_every_s))
     proxies = ClientAddress(options.trusted_proxies)
     tokens, pulling = shared_files.tokens(layout, options.shared_url)
-    await pulling.start()
+    goals = shared_files.goals(layout, options.shared_url)
+    await asyncio.gather(pulling.start(), goals.start())
     _remember(tokens)
 
     def why_not_ready() -> list[str]:
@@ -124,7 +125,7 @@ async def _serve(start: WarehouseStart, stop: Stop) -> int:
         ]
 
     def why_degraded() -> list[str]:
-        return [*directory.why_degraded(), *pulling.why_degraded()]
+        return [*directory.why_degraded(), *pulling.why_degraded(), *goals.why_degraded()]
 
     access = _access(options, tokens, pulling, proxies)
     readiness = Readiness(why_not_ready, why_degraded, directory.ages_s)
@@ -137,6 +138,7 @@ async def _serve(start: WarehouseStart, stop: Stop) -> int:
     await stop.delay(options.drain_delay_s)
     refreshing.cancel()
     pulling.stop()
+    goals.stop()
     await _drain(server, pool, schedule)
     return 0
 

@@ -28,6 +28,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _PRODUCT_MESSAGE = "The product does not exist for this tenant."
+_UNVERIFIED = "Signatures cannot be verified now; send the sale again."
 _TOO_MANY_TENANTS = "The batch has signed sales of too many tenants; send this sale again."
 TENANT_NOT_FOUND = Rejection("tenant-not-found", 404, "Tenant not found or not available")
 PRODUCT_NOT_FOUND = Rejection(
@@ -106,8 +107,19 @@ class Admission:
         newer = self._verifier.newer(signed, signed_body)
         if newer is None:
             return _of_signature(admitted, signed)
-        again = partial(self._is_signed, admitted, signed_body)
-        return Waiting(newer, lambda _: _of_signature(admitted, again()))
+        return Waiting(newer, partial(self._verified_again, admitted, signed_body))
+
+    def _verified_again(
+        self,
+        admitted: Admitted,
+        signed_body: SignedBody | None,
+        is_newest: bool,  # noqa: FBT001
+    ) -> Verdict:
+        """Decide by the newest secrets. Raises Unavailable if an unknown one may be valid."""
+        signed = self._is_signed(admitted, signed_body)
+        if not is_newest and self._verifier.may_change(signed, signed_body):
+            raise Unavailable(_UNVERIFIED)
+        return _of_signature(admitted, signed)
 
     def _is_signed(self, admitted: Admitted, signed_body: SignedBody | None) -> bool | Rejection:
         tenant_id, event_type = admitted.tenant.id, admitted.payload.type
@@ -116,7 +128,7 @@ class Admission:
         except SecretsUnavailable as error:
             if self._failures.is_due(str(error)):
                 log.error("cannot verify signatures", extra={"fields": {"why": str(error)}})
-            raise Unavailable("Signatures cannot be verified now; send the sale again.") from error
+            raise Unavailable(_UNVERIFIED) from error
         except TooManyTenants as limit:
             raise Unavailable(_TOO_MANY_TENANTS) from limit
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from etl.object_versions import ObjectVersions
 from service.collector.signing.signatures import SecretsUnavailable
-from service.shared_file import stamped_file
+from service.shared_file import Sharing, stamped_file
 
 _PREFIX = "bls_"
 _SECRET_BYTES = 32
@@ -68,7 +68,11 @@ class SecretStore:
     def __init__(self, path: Path, versions: ObjectVersions | None = None) -> None:
         self._path = path
         self._file = stamped_file(
-            path, _parsed, empty=_Stored(), error=SecretsUnavailable, versions=versions
+            path,
+            _parsed,
+            empty=_Stored(),
+            error=SecretsUnavailable,
+            sharing=Sharing(versions, _lacking) if versions else None,
         )
 
     def pull(self) -> None:
@@ -163,6 +167,12 @@ class SecretStore:
         listed = [asdict(secret) for group in stored.by_tenant.values() for secret in group]
         content = {"secrets": listed, "only_signed": sorted(stored.only_signed)}
         self._file.write(json.dumps(content, indent=1).encode())
+
+
+def _lacking(own: _Stored, shared: _Stored) -> list[str]:
+    """Return the tenants that have a secret in one content and none in the other."""
+    lost = own.by_tenant.keys() - shared.by_tenant.keys()
+    return [f"secrets of tenant {tenant_id}" for tenant_id in sorted(lost)]
 
 
 def _parsed(content: bytes) -> _Stored:

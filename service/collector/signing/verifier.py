@@ -12,7 +12,8 @@ from service.collector.contract.rejection import Rejection
 from service.collector.signing import signatures
 from service.collector.signing.signatures import SIGNATURES_MAX, Secrets
 
-Wait: TypeAlias = asyncio.Future[None]
+Wait: TypeAlias = asyncio.Future[bool]
+"""The wait for newer secrets: whether they could be read."""
 
 
 def never_newer() -> Wait | None:
@@ -83,6 +84,9 @@ class Verifier:
 
     def newer(self, verdict: bool | Rejection, signed: SignedBody | None) -> Wait | None:  # noqa: FBT001
         """Return the wait for newer secrets, if they may change the verdict on a signature."""
-        if signed is None or (verdict is not False and verdict is not signatures.INVALID):
-            return None
-        return self._newer()
+        return self._newer() if self.may_change(verdict, signed) else None
+
+    @staticmethod
+    def may_change(verdict: bool | Rejection, signed: SignedBody | None) -> bool:  # noqa: FBT001
+        """Return whether another secret may make a signature valid."""
+        return signed is not None and (verdict is False or verdict is signatures.INVALID)

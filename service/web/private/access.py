@@ -79,7 +79,7 @@ class Access:
         default_factory=lambda: MemoryThrottle(_WRONG_RATE, _WRONG_ADDRESSES_MAX)
     )
     wrong_delay_s: float = _WRONG_DELAY_S
-    newer: Callable[[], Awaitable[None] | None] = field(default=lambda: None)
+    newer: Callable[[], Awaitable[object] | None] = field(default=lambda: None)
     sessions: SessionStore = field(init=False)
     _failures: Repeats = field(default_factory=Repeats)
 

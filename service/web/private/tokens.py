@@ -23,7 +23,7 @@ from etl import token_file
 from etl.layout import SESSIONS, TOKENS_MADE
 from etl.object_versions import ObjectVersions
 from etl.token_file import Token
-from service.shared_file import stamped_file
+from service.shared_file import Sharing, stamped_file
 from service.stamped_file import StampedFile
 
 _PREFIX = "blt_"
@@ -47,7 +47,11 @@ class TokenStore:
         self.sessions = path.with_name(SESSIONS)
         none: tuple[Token, ...] = ()
         self._file = stamped_file(
-            path, token_file.read, empty=none, error=TokenFileError, versions=versions
+            path,
+            token_file.read,
+            empty=none,
+            error=TokenFileError,
+            sharing=Sharing(versions, _lacking) if versions else None,
         )
         mark = path.with_name(TOKENS_MADE)
         self._mark = StampedFile(mark, bytes, empty=b"", error=TokenFileError)
@@ -148,6 +152,12 @@ class TokenStore:
         self._file.write(token_file.written(tokens))
         if not self._mark.exists():
             self._mark.write(b"")
+
+
+def _lacking(own: tuple[Token, ...], shared: tuple[Token, ...]) -> list[str]:
+    """Return the tokens that are not revoked, and missing in the other content."""
+    known = {token.id for token in shared}
+    return [f"token {token.id}" for token in own if not token.revoked_at and token.id not in known]
 
 
 def _digest(text: str) -> str:

@@ -7,17 +7,21 @@ import json
 import logging
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from intake_tools import CONVERSION, NOW, Collector
+from intake_tools import CONVERSION, INTERACTION, NOW, SUBMISSION, Collector
 from object_tools import Objects
 from tornado.httputil import HTTPServerRequest, RequestStartLine
 
+from etl.goals import Goal, GoalError, GoalStore
 from etl.object_versions import KEPT, ObjectVersions, VersionTaken
+from service.collector.intake import Reply, reply_of
 from service.collector.signing.secret_store import HasSecret, NoSecret, SecretStore
 from service.collector.signing.signatures import SecretsUnavailable, sign
+from service.processes import shared_files
 from service.processes.shared_files import Pulling
 from service.web.private.access import Access, Denied
 from service.web.private.tokens import TokenFileError, TokenStore
@@ -133,27 +137,44 @@ def test_a_machine_that_never_read_them_verifies_no_signature(
     assert len(new.valid(17)) == 1
 
 
-def test_a_file_from_before_is_the_first_version(
-    machine: Machine, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Of the machine that changes it first; another machine's own file is kept aside."""
-    for name, tenant_id in (("one", 17), ("other", 18)):
-        (tmp_path / name).mkdir()
-        SecretStore(tmp_path / name / "signing.json").create(tenant_id, NOW)
-    one, other = machine("one"), machine("other")
+def test_a_file_from_before_is_the_first_version(machine: Machine, tmp_path: Path) -> None:
+    """Of the machine that changes it first; the same file elsewhere is replaced."""
+    one = SecretStore(own_file(tmp_path, "one"))
+    one.create(17, NOW)
+    one.create(18, NOW)
+    own_file(tmp_path, "other").write_bytes(own_file(tmp_path, "one").read_bytes())
+    first, other = machine("one"), machine("other")
     other.pull()
-    assert [each.tenant_id for each in other.all()] == [18]
+    assert [each.tenant_id for each in other.all()] == [17, 18]
     with pytest.raises(HasSecret):
-        one.create(17, NOW)
-    one.create(19, NOW)
-    before = (tmp_path / "other" / "signing.json").read_bytes()
+        first.create(17, NOW)
+    first.create(19, NOW)
     other.pull()
-    assert [each.tenant_id for each in other.all()] == [17, 19]
-    assert (tmp_path / "other" / "signing.json.unshared").read_bytes() == before
-    assert "was replaced by the one that all machines share" in caplog.text
-    one.create(20, NOW)
+    assert other.all() == first.all()
+    first.revoke(18)
     other.pull()
-    assert (tmp_path / "other" / "signing.json.unshared").read_bytes() == before
+    assert other.all() == first.all()
+
+
+def test_nothing_of_an_own_file_is_lost_in_silence(machine: Machine, tmp_path: Path) -> None:
+    """It serves as before, and says what the shared one lacks, until somebody deletes it."""
+    for name, tenant_id in (("one", 17), ("other", 18)):
+        SecretStore(own_file(tmp_path, name)).create(tenant_id, NOW)
+    one, other = machine("one"), machine("other")
+    one.rotate(17, NOW)
+    before = own_file(tmp_path, "other").read_bytes()
+    for change in (other.pull, lambda: other.create(17, NOW)):
+        with pytest.raises(SecretsUnavailable, match="lacks: secrets of tenant 18; it serves"):
+            change()
+    assert (len(other.valid(18)), own_file(tmp_path, "other").read_bytes()) == (1, before)
+    own_file(tmp_path, "other").unlink()
+    other.pull()
+    assert other.all() == one.all()
+
+
+def own_file(folder: Path, name: str) -> Path:
+    (folder / name).mkdir(exist_ok=True)
+    return folder / name / "signing.json"
 
 
 def test_a_copy_that_was_changed_or_lost_is_made_again(machine: Machine, tmp_path: Path) -> None:
@@ -218,6 +239,35 @@ def test_tokens_are_shared_too(tmp_path: Path, objects: Objects) -> None:
         tokens("other").all()
 
 
+def test_goals_are_shared_too(
+    tmp_path: Path, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Added and removed on any machine; the reports of each read their copy."""
+    monkeypatch.setattr(
+        shared_files, "versions", lambda url, name: ObjectVersions(objects, f"{url}/{name}")
+    )
+
+    def goals(name: str) -> tuple[GoalStore, Callable[[], None]]:
+        (tmp_path / name).mkdir(exist_ok=True)
+        file = tmp_path / name / "goals.json"
+        shared = shared_files.goals_file(file, "_shared")
+        assert shared is not None
+        return GoalStore(file, shared), shared.pull
+
+    (one, _), (other, pull) = goals("one"), goals("other")
+    one.add(Goal(17, "sold", {"type": "purchase"}))
+    other.add(Goal(17, "asked", {"type": "whatsapp_click"}))
+    assert [goal.name for goal in GoalStore(tmp_path / "other" / "goals.json").all()] == [
+        "sold",
+        "asked",
+    ]
+    assert one.remove(17, "sold")
+    pull()
+    assert [goal.name for goal in other.all()] == ["asked"]
+    with objects.outage(), pytest.raises(GoalError, match=r"goals\.json cannot be read"):
+        other.remove(17, "asked")
+
+
 # -- in a process --------------------------------------------------------------------------------
 
 
@@ -228,10 +278,10 @@ def test_a_signature_that_is_not_known_waits_for_newer_secrets(
     one, other = machine("one"), machine("other")
     asked = []
 
-    def newer() -> asyncio.Future[None]:
+    def newer() -> asyncio.Future[bool]:
         asked.append(1)
-        waited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(lambda: (other.pull(), waited.set_result(None)))
+        waited: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(lambda: (other.pull(), waited.set_result(True)))
         return waited
 
     other.pull()
@@ -248,6 +298,46 @@ def test_a_signature_that_is_not_known_waits_for_newer_secrets(
     assert [each["status"] for each in reply.body["results"]] == ["accepted"] * 2
     assert [each["signed"] for each in collector.events] == [True] * 4
     assert collector.reasons == ["signature-invalid"]
+
+
+@pytest.mark.parametrize("has_secret", [True, False])
+def test_a_sale_whose_secret_may_be_newer_stays_with_its_sender(
+    machine: Machine, objects: Objects, tmp_path: Path, *, has_secret: bool
+) -> None:
+    """If the storage does not tell: 503, and nothing is stored; not skipped, nor unsigned."""
+    one, other = machine("one"), machine("other")
+    known = one.create(17 if has_secret else 18, NOW).secret
+    other.pull()
+    pulling = Pulling("signing.json", other.pull, SecretsUnavailable, is_shared=True)
+    collector = Collector(tmp_path, secrets=other, newer=pulling.newer)
+
+    async def sent(secret: str | None, endpoint: str = "conversion") -> Reply:
+        view = INTERACTION | {"endpoint": "interactions"}
+        batch = [CONVERSION | {"endpoint": "conversion"}, view]
+        body = json.dumps(CONVERSION if endpoint == "conversion" else batch).encode()
+        signed = signature(secret, body) if secret else None
+        submission = replace(SUBMISSION, body=body, signature=signed)
+        return await reply_of(getattr(collector.endpoints, endpoint)(submission))
+
+    async def scenario() -> None:
+        await pulling.start()
+        made = (one.rotate if has_secret else one.create)(17, NOW).secret
+        with objects.outage():
+            replies = [await sent(made), await sent(made), await sent("bls_made-up")]
+            assert [reply.status for reply in replies] == [503] * 3
+            assert collector.journal.lines == []
+            batch = await sent(made, "batch")
+            assert [item["status"] for item in batch.body["results"]] == ["unavailable", "accepted"]
+            assert (await sent(None)).body["status"] == "ok"
+            if has_secret:
+                assert (await sent(known)).body["status"] == "ok"
+        while pulling.why_degraded():
+            await asyncio.sleep(0.01)
+        assert (await sent(made)).body["status"] == "ok"
+        pulling.stop()
+
+    asyncio.run(scenario())
+    assert collector.events[-1]["signed"]
 
 
 def test_a_token_that_is_not_known_waits_for_newer_tokens(tmp_path: Path) -> None:
@@ -293,12 +383,12 @@ def test_pulls_are_shared_by_those_that_wait(caplog: pytest.LogCaptureFixture) -
         waits = [pulling.newer() for _ in range(3)]
         assert None not in waits
         waits[0].cancel()
-        await waits[1]
+        assert await waits[1]
         assert len(pulls) == 2
         failures.append("away")
         while not pulling.why_degraded():
             await asyncio.sleep(0.01)
-        assert (pulling.newer(), pulling.why_degraded()) == (None, ("away",))
+        assert (await pulling.newer(), pulling.why_degraded()) == (False, ("away",))
         failures.clear()
         while pulling.why_degraded():
             await asyncio.sleep(0.01)
