@@ -1,12 +1,12 @@
-"""One definition of each chart, as a Vega-Lite specification, for the dashboard and notebooks.
+"""One definition of each chart, as a Vega-Lite specification, for notebooks and `format=vega-lite`.
 
     from etl import lake, reports
     from etl.reports import charts
     charts.chart(reports.run(lake.connect(), "timeseries", tenant="la-colmena"), language="es")
 
 A specification contains its data. A chart over time covers the whole period: a bucket without
-events is zero, and a bucket that has not started is null. The dashboard draws only the part of
-Vega-Lite that is used here (line and bar marks); `chart` needs Altair, from the extra `notebook`.
+events is zero, and a bucket that has not started is null. The dashboard draws its own charts from
+the rows of reports; `chart` needs Altair, from the extra `notebook`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import { emptyPeriod, trackerLine } from "./empty.js";
 import { keepLive } from "./live.js";
 import { totalsOf } from "./numbers.js";
 import { drawPanels, fetchPanels } from "./panels.js";
-import { comparedText, intervalOf, periodText } from "./period.js";
+import { comparedText, intervalOf, periodOf, periodText } from "./period.js";
 import { TrendPanel } from "./trend.js";
 
 /** Return those of the parameters that a report takes. */
@@ -47,10 +47,14 @@ export class ShopPage {
 
   /** Draw the numbers that the state chooses, and keep them fresh until the signal is aborted. */
   async draw(say, state, period, signal) {
-    const refresh = () => this.#refresh(say, state, period, signal);
-    await refresh();
-    const onNews = () =>
-      period.isCurrent ? refresh().catch((error) => !signal.aborted && this.showProblem(error)) : null;
+    await this.#refresh(say, state, period, signal);
+    const onNews = async () => {
+      const today = periodOf(state, say.zone); // the page may be open past midnight
+      if (!today.isCurrent) return;
+      await this.#refresh(say, state, today, signal).catch((error) => {
+        if (!signal.aborted) this.showProblem(error);
+      });
+    };
     const shop = String(this.shop.tenant_id);
     keepLive(this.#live, { say, shop, products: this.#products, signal, onNews });
   }
