@@ -28,7 +28,9 @@ const DEFAULT_PERIOD = "7d";
 const DEFAULT_SORT = "-visitors";
 
 const filtersOf = (query) =>
-  Object.fromEntries(FILTERS.filter((name) => query.get(name)).map((name) => [name, query.get(name)]));
+  Object.fromEntries(
+    FILTERS.filter((name) => query.get(name)).map((name) => [name, query.get(name)]),
+  );
 
 /** Return the choices in the address; a parameter that is missing or invalid gets its default. */
 export const readState = () => {

@@ -42,7 +42,10 @@ export const fetchGoals = async (signal) => (await fetchJson("/api/v1/goals", si
  * `parametersOf` has the parameters that each report takes.
  */
 export const fetchReader = async () => {
-  const [me, { reports }] = await Promise.all([fetchJson("/api/v1/me"), fetchJson("/api/v1/reports")]);
+  const [me, { reports }] = await Promise.all([
+    fetchJson("/api/v1/me"),
+    fetchJson("/api/v1/reports"),
+  ]);
   const parametersOf = new Map(reports.map(({ name, parameters }) => [name, parameters]));
   return { ...me, parametersOf };
 };

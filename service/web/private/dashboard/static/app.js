@@ -1,4 +1,4 @@
-// The dashboard: all shops, or one shop. Choices are in the address; numbers are from the report API.
+// The dashboard: all shops, or one shop. Choices are in the address; numbers are from the reports.
 
 import { pushState, readState } from "./address.js";
 import { Failure, fetchReader, fetchReport } from "./api.js";
@@ -90,7 +90,9 @@ const navigate = (change) => {
 const pageFor = (shop, reader, { say }) => {
   const key = `${shop ? shop.tenant_id : "all"} ${say.language}`;
   if (page?.key === key) return page;
-  const made = shop ? new ShopPage({ shop, reader, showProblem }) : new ShopsPage({ reader, showProblem });
+  const made = shop
+    ? new ShopPage({ shop, reader, showProblem })
+    : new ShopsPage({ reader, showProblem });
   made.key = key;
   return made;
 };
@@ -134,7 +136,13 @@ const show = async () => {
 /** Follow the links within the page without loading it again. */
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href^='/?'], a[href='/']");
-  const isPlain = !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || event.button);
+  const isPlain = !(
+    event.metaKey ||
+    event.ctrlKey ||
+    event.shiftKey ||
+    event.altKey ||
+    event.button
+  );
   if (!link || !isPlain || link.hasAttribute("hreflang")) return;
   event.preventDefault();
   history.pushState(null, "", link.getAttribute("href"));

@@ -10,7 +10,7 @@ const DOTS_MAX = 32;
 export const pathOf = (points) =>
   points.map(([x, y], index) => `${index ? "L" : "M"}${x.toFixed(1)},${y.toFixed(1)}`).join("");
 
-/** Return a round number at or above the maximum; for counts at least 1, so that halves are whole. */
+/** Return a round number at or above the maximum; for counts at least 1, and halves are whole. */
 export const roundTop = (maximum, isCount) => {
   if (isCount && maximum <= 1) return 1;
   if (!(maximum > 0)) return 1;
@@ -76,9 +76,9 @@ const marksOf = ({ now, before }, scales) => {
 };
 
 /**
- * A chart that stays in the page while its model changes. A model has `metric` and `title`, `count`
- * buckets, the values `now` of those that began and, if compared, `before`; `total` in words;
- * `write` formats a value, `axis` one of the axis, `when` and `whenBefore` a bucket's start.
+ * A chart that stays in the page while its model changes. A model has a `metric` and a `label`,
+ * `count` buckets, the values `now` of those that began and, if compared, `before`. `axis` formats a value
+ * of the axis, `when` the start of a bucket, and `read` returns the readout of a bucket.
  */
 export class Chart {
   #readout = element("p", { class: "readout", "aria-live": "polite" });

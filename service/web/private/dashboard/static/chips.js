@@ -5,7 +5,10 @@ import { element } from "./dom.js";
 import { valueName } from "./names.js";
 
 const chip = (say, state, filter, value, products) => {
-  const texts = { name: say.text(`name.${filter}`), value: valueName(say, filter, value, products) };
+  const texts = {
+    name: say.text(`name.${filter}`),
+    value: valueName(say, filter, value, products),
+  };
   return element(
     "li",
     {},

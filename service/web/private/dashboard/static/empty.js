@@ -4,14 +4,14 @@ import { element } from "./dom.js";
 
 const attribute = (name, value) => `${name}="${String(value).replaceAll('"', "&quot;")}"`;
 
-/** Return the line of HTML for a shop's pages. `tenant` is missing if the shop is not in the directory. */
+/** Return the line of HTML for a shop's pages. A shop that the directory lacks has no `tenant`. */
 export const trackerLine = ({ tenant_id, tenant }) => {
   const source = attribute("src", `${location.protocol}//YOUR-PUBLIC-ADDRESS/beacon.js`);
   const slug = tenant ? ` ${attribute("data-slug", tenant)}` : "";
   return `<script defer ${source} ${attribute("data-tenant", tenant_id)}${slug}></script>`;
 };
 
-/** Return the message for a shop's period without events; with filters, only that they match none. */
+/** Return the message for a period without events; with filters, only that they match none. */
 export const emptyPeriod = (say, isFiltered, line) =>
   isFiltered
     ? element("p", { class: "empty" }, say.text("empty.filtered"))

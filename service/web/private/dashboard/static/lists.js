@@ -111,10 +111,7 @@ export const listTable = (say, list, all, { state, products }) => {
     say.text(`panel.${key}`),
     [say.text(`name.${filter}`), ...columns.map(({ title }) => say.text(title))],
     rows.map((row) => [
-      nameCell(
-        filterLink(say, { ...chosenBy(list, row), state, products }),
-        size(row) / largest,
-      ),
+      nameCell(filterLink(say, { ...chosenBy(list, row), state, products }), size(row) / largest),
       ...columns.map(({ text }) => text(say, row)),
     ]),
   );

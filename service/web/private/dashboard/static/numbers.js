@@ -31,8 +31,7 @@ const revenueGrowth = (revenue, currency, before) => {
 };
 
 /**
- * Return the numbers of the period from the rows of the reports `summary` (null: no events), `revenue`
- * and `trend`: per metric `total` and `change`. A rate is a ratio; null if nobody visited.
+ * Return the numbers of the period from the rows of the reports `summary`, `revenue` and `trend`: per metric `total` and `change`. A rate is a ratio; null if nobody visited.
  */
 export const totalsOf = (row, revenue, trend) => {
   const before = trend.filter(({ period }) => period === "before");
@@ -42,7 +41,10 @@ export const totalsOf = (row, revenue, trend) => {
   return {
     visitors: { total: row.visitors, change: row.visitors_change },
     views: { total: row.view, change: growth(row.view, sum(before, "views")) },
-    contacts: { total: sum(CONTACT_TYPES.map((type) => ({ n: row[type] })), "n"), change: row.contacts_change },
+    contacts: {
+      total: CONTACT_TYPES.reduce((total, type) => total + row[type], 0),
+      change: row.contacts_change,
+    },
     sales: { total: row.transactions, change: row.transactions_change },
     revenue: { total: revenue, change: revenueGrowth(revenue, currency, before) },
     rate: { total: rate, change: growth(rate, rateBefore) },

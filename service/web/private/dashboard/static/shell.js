@@ -36,7 +36,9 @@ export class Shell {
     this.#language.append(LANGUAGES[this.#other]);
     for (const name of ["lang", "hreflang"]) this.#language.setAttribute(name, this.#other);
     this.#signOut.append(element("button", {}, say.text("sign-out")));
-    document.getElementById("header").replaceChildren(this.#title, this.#language, this.#back, this.#form);
+    document
+      .getElementById("header")
+      .replaceChildren(this.#title, this.#language, this.#back, this.#form);
     const printer = button(say.text("print"), () => print());
     document.getElementById("footer").replaceChildren(this.#zone, printer, this.#signOut);
   }
@@ -64,7 +66,12 @@ export class Shell {
   #fillForm() {
     const { say } = this;
     this.#custom.append(
-      element("label", {}, `${say.text("from")} `, element("input", { type: "date", name: "from" })),
+      element(
+        "label",
+        {},
+        `${say.text("from")} `,
+        element("input", { type: "date", name: "from" }),
+      ),
       element("label", {}, `${say.text("to")} `, element("input", { type: "date", name: "to" })),
     );
     this.#form.setAttribute("aria-label", say.text("period"));
@@ -88,8 +95,7 @@ export class Shell {
 
   #change = ({ target }) => {
     const { period, compare, from, to } = this.#form.elements;
-    if (target === period)
-      this.navigate({ period: period.value, from: from.value, to: to.value });
+    if (target === period) this.navigate({ period: period.value, from: from.value, to: to.value });
     else if (target === compare) this.navigate({ compare: compare.checked });
     else if (from.value && to.value && from.value <= to.value)
       this.navigate({ period: "custom", from: from.value, to: to.value });

@@ -99,7 +99,11 @@ export class ShopPage {
     update(this.#cards, ...cardsOf(say, totals, { state, isCompared, currency }));
     const compared = isCompared ? "compared" : "compared.nothing";
     const whole = say.text("span.of", { span: periodText(period, say) });
-    const notes = [whole, span && say.text(compared, { span }), totals.rate.total > 1 && say.text("rate.over")];
+    const notes = [
+      whole,
+      span && say.text(compared, { span }),
+      totals.rate.total > 1 && say.text("rate.over"),
+    ];
     update(this.#compared, notes.filter(Boolean).join(" "));
     const { metric } = state;
     const total = totals[metric].total;

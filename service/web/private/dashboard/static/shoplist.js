@@ -37,9 +37,7 @@ const matchingShops = async (summarized, text, signal) => {
   const known = new Map(rows.map((row) => [row.tenant_id, row]));
   const active = summarized.map((row) => ({ ...known.get(row.tenant_id), ...row }));
   const isMatch = (row) =>
-    !find ||
-    known.has(row.tenant_id) ||
-    shopName(row).toLowerCase().includes(find.toLowerCase());
+    !find || known.has(row.tenant_id) || shopName(row).toLowerCase().includes(find.toLowerCase());
   const summarizedIds = new Set(summarized.map((row) => row.tenant_id));
   const silent = rows.filter((row) => !summarizedIds.has(row.tenant_id));
   return [...active.filter(isMatch), ...silent.map((row) => ({ ...row, ...NO_EVENTS }))];
@@ -76,7 +74,7 @@ const shopCell = (say, state, row) => {
 /** The list. It is redrawn without the field beside it, which so keeps its cursor. */
 export class ShopList {
   node = element("div");
-  /** The speech, the summary's rows, the other reports, buckets, comparison and signal of the page. */
+  /** The speech, the rows of the reports, buckets, comparison and signal of the page. */
   options;
   #showProblem;
   #latest = new AbortController();

@@ -38,7 +38,7 @@ export class Speech {
   /** Return whether there is a text of this key. */
   has = (key) => Object.hasOwn(this.#strings, key);
 
-  /** Return a text. `{name}` in it becomes a value; numbers are formatted; `count` chooses a plural. */
+  /** Return a text. `{name}` becomes a value; numbers are formatted; `count` chooses a plural. */
   text = (key, values = {}) => {
     const entry = this.#strings[key];
     const pattern = typeof entry === "string" ? entry : entry[this.#plural.select(values.count)];
@@ -48,7 +48,7 @@ export class Speech {
     });
   };
 
-  /** Return the text of a name of the API, such as "type" and "cart_add"; by default the name itself. */
+  /** Return the text of a name of the API, such as "type" and "cart_add"; else the name itself. */
   name = (kind, value) => {
     if (value === null || value === undefined) return this.text("unknown");
     return this.has(`${kind}.${value}`) ? this.text(`${kind}.${value}`) : String(value);
@@ -103,8 +103,7 @@ export class Speech {
   moment = (at) => this.#times({ ...DAY, ...CLOCK }).format(new Date(at));
 
   /** Return the name of a day of the week, 1 for Monday to 7. */
-  weekday = (ordinal) =>
-    this.#dates({ weekday: "short" }).format(Date.UTC(2024, 0, ordinal)); // 2024 began on a Monday
+  weekday = (ordinal) => this.#dates({ weekday: "short" }).format(Date.UTC(2024, 0, ordinal)); // 2024 began on a Monday
 
   /** Return the name of the zone's place, such as "Tegucigalpa". */
   place = () => this.zone.split("/").at(-1).replaceAll("_", " ");

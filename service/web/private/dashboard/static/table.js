@@ -23,7 +23,7 @@ export const head = (say, title, report, parameters) =>
     ),
   );
 
-/** Return a table. A heading and a cell are a text, a node, or a `th` or `td`; columns after the first are numbers. */
+/** Return a table. A cell is a text, a node, a `th` or a `td`; columns after the first are numbers. */
 export const table = (caption, headings, rows) => {
   const heading = (content, index) =>
     content instanceof HTMLTableCellElement
@@ -54,8 +54,8 @@ export const nameCell = (content, share, kind = "plain") =>
   element("td", { class: "name" }, barOf(share, kind), content);
 
 /**
- * Return the name of a row as a link that filters the page by it, or that removes the filter if it is
- * set. A row without a value has no link.
+ * Return the name of a row as a link that filters the page by it, or that removes the filter if it
+ * is set. A row without a value has no link.
  */
 export const filterLink = (say, { filter, value, state, products }) => {
   const name = valueName(say, filter, value, products);

@@ -6,12 +6,7 @@ import { element, update } from "./dom.js";
 import { seriesOf } from "./numbers.js";
 import { head, table } from "./table.js";
 
-const SWATCHES = { now: "solid", before: "dashed" };
-
-const whenOf = (say, interval) => (at) => {
-  if (at === null) return "";
-  return interval === "hour" ? say.minute(at) : say.day(at);
-};
+const whenOf = (say, interval) => (interval === "hour" ? say.minute : say.day);
 
 const writerOf = (say, metric, currency) => {
   if (metric === "revenue") return (value) => say.money(value, currency);
@@ -23,45 +18,51 @@ const axisOf = (say, metric, currency) => {
   return metric === "rate" ? say.percent : say.short;
 };
 
+/** Return the sum of revenue in a currency. */
+const sumIn = (currency, rows) =>
+  rows.filter((row) => row.currency === currency).reduce((sum, row) => sum + Number(row.value), 0);
+
 const swatch = (kind, text) => element("span", { class: `swatch ${kind}` }, text);
 
-/** Return the model of a chart from the report `trend`. `total` is the metric's total of the period. */
+/** Return the function that describes a bucket by its index, or for -1 the whole period. */
+const readerOf =
+  (say, { now, before, start, startBefore, write }, when, whole) =>
+  (index) => {
+    const texts =
+      index < 0
+        ? [`${say.text("chart.now")}: ${whole}`, say.text("chart.before")]
+        : [
+            say.text("chart.read", { when: when(start(index)), value: write(now[index]) }),
+            before &&
+              say.text("chart.read", {
+                when: when(startBefore(index)),
+                value: write(before[index] ?? 0),
+              }),
+          ];
+    return before
+      ? [swatch("solid", texts[0]), swatch("dashed", texts[1])]
+      : [swatch("solid", texts[0])];
+  };
+
+/** Return the model of a chart from the report `trend`. `total` is the total of the period. */
 const modelOf = (say, metric, total, trend, period, isCompared) => {
-  const series = seriesOf(metric, trend, period);
   const { interval } = trend.parameters;
   const currency = trend.rows[0]?.currency ?? null;
+  const series = seriesOf(metric, trend, period);
   const when = whenOf(say, interval);
   const write = writerOf(say, metric, currency);
-  const title = say.text("chart", { metric: say.text(`card.${metric}`) });
-  const whole = metric === "revenue" ? write(total.reduce((sum, row) => (row.currency === currency ? sum + Number(row.value) : sum), 0)) : totalText(say, metric, total);
-  const before = isCompared ? series.before : null;
+  const name = say.text(`card.${metric}`);
+  const whole =
+    metric === "revenue" ? write(sumIn(currency, total)) : totalText(say, metric, total);
+  const model = { ...series, before: isCompared ? series.before : null, metric, currency, write };
   return {
-    ...series,
-    before,
-    metric,
-    title,
-    currency,
-    write,
+    ...model,
+    title: say.text("chart", { metric: name }),
+    label: say.text("chart.summary", { metric: name, total: whole }),
     isCount: metric !== "revenue" && metric !== "rate",
     axis: axisOf(say, metric, currency),
     when: (index) => when(series.start(index)),
-    label: say.text("chart.summary", { metric: say.text(`card.${metric}`), total: whole }),
-    read: (index) => {
-      if (index < 0)
-        return [
-          swatch(SWATCHES.now, `${say.text("chart.now")}: ${whole}`),
-          before && swatch(SWATCHES.before, say.text("chart.before")),
-        ].filter(Boolean);
-      const now = { when: when(series.start(index)), value: write(series.now[index]) };
-      const earlier = before && {
-        when: when(series.startBefore(index)),
-        value: write(before[index] ?? 0),
-      };
-      return [
-        swatch(SWATCHES.now, say.text("chart.read", now)),
-        earlier && swatch(SWATCHES.before, say.text("chart.read", earlier)),
-      ].filter(Boolean);
-    },
+    read: readerOf(say, model, when, whole),
   };
 };
 
@@ -99,7 +100,8 @@ export class TrendPanel {
     const model = modelOf(say, metric, total, trend, period, isCompared);
     update(this.#head, head(say, model.title, "trend", parameters));
     this.#chart.update(model);
-    const hasOthers = metric === "revenue" && total.some(({ currency }) => currency !== model.currency);
+    const isOther = ({ currency }) => currency !== model.currency;
+    const hasOthers = metric === "revenue" && total.some(isOther);
     update(this.#note, hasOthers ? say.text("chart.currency", { currency: model.currency }) : "");
     update(this.#details, element("summary", {}, say.text("table")), tableOf(say, model));
   }
