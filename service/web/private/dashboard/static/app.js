@@ -112,10 +112,10 @@ const draw = async (signal) => {
   const period = periodOf(state, say.zone);
   around.show(state, period, { isSignedIn: reader.signed_in, hasOthers: Boolean(shop && !own) });
   const next = pageFor(shop, reader, around);
-  await next.draw(say, { ...state, shop: state.shop }, period, signal);
-  signal.throwIfAborted();
-  page = next;
-  if (view.firstChild !== page.node) view.replaceChildren(page.node);
+  await next.draw(say, state, period, signal, () => {
+    page = next;
+    if (view.firstChild !== page.node) view.replaceChildren(page.node);
+  });
 };
 
 /** Draw the page that the address chooses; abort the previous drawing. */

@@ -31,7 +31,8 @@ const revenueGrowth = (revenue, currency, before) => {
 };
 
 /**
- * Return the numbers of the period from the rows of the reports `summary`, `revenue` and `trend`: per metric `total` and `change`. A rate is a ratio; null if nobody visited.
+ * Return the numbers of the period from the rows of the reports `summary`, `revenue` and `trend`:
+ * per metric `total` and `change`. A rate is a ratio; null if nobody visited.
  */
 export const totalsOf = (row, revenue, trend) => {
   const before = trend.filter(({ period }) => period === "before");

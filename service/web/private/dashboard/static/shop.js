@@ -45,9 +45,11 @@ export class ShopPage {
     );
   }
 
-  /** Draw the numbers that the state chooses, and keep them fresh until the signal is aborted. */
-  async draw(say, state, period, signal) {
-    await this.#refresh(say, state, period, signal);
+  /**
+   * Draw the numbers that the state chooses, and keep them fresh until the signal is aborted.
+   * `onFirst` is called as soon as there is something to see. Throw the errors of fetchReport.
+   */
+  async draw(say, state, period, signal, onFirst) {
     const onNews = async () => {
       const today = periodOf(state, say.zone); // the page may be open past midnight
       if (!today.isCurrent) return;
@@ -55,30 +57,32 @@ export class ShopPage {
         if (!signal.aborted) this.showProblem(error);
       });
     };
+    const drawn = this.#refresh(say, state, period, signal, onFirst);
     const shop = String(this.shop.tenant_id);
     keepLive(this.#live, { say, shop, products: this.#products, signal, onNews });
+    await drawn;
   }
 
-  async #refresh(say, state, period, signal) {
+  async #refresh(say, state, period, signal, onFirst = () => {}) {
     const { from, to } = period;
     const base = { tenant: String(this.shop.tenant_id), from, to, tz: say.zone };
-    const interval = intervalOf(period);
     const parametersOf = (report, more = {}) =>
       knownTo(report, { ...base, ...state.filters, ...more }, this.reader);
     const ask = (report, more) => fetchReport(report, parametersOf(report, more), signal);
-    const summarized = ask("summary");
-    const answered = new Map([["summary", summarized]]);
+    const more = { interval: intervalOf(period) };
+    const first = Promise.all([ask("summary"), ask("revenue"), ask("trend", more)]);
+    const answered = new Map([["summary", first.then(([summary]) => summary)]]);
     const panels = fetchPanels(this.reader.parametersOf, parametersOf, answered, signal);
-    const [summary, revenue, trend] = await Promise.all([
-      summarized,
-      ask("revenue"),
-      ask("trend", { interval }),
-    ]);
+    const [summary, revenue, trend] = await first;
+    signal.throwIfAborted();
+    onFirst();
     const context = { say, state, period, products: this.#products };
-    const parameters = parametersOf("trend", { interval });
+    const parameters = parametersOf("trend", more);
     this.#drawNumbers({ ...context, summary, revenue, trend, parameters });
     const hasEvents = Boolean(summary.rows[0]?.events);
-    this.#drawPanels(await panels, { ...context, hasEvents, parametersOf });
+    const answers = await panels;
+    signal.throwIfAborted();
+    this.#drawPanels(answers, { ...context, hasEvents, parametersOf });
   }
 
   #drawNumbers({ say, state, period, summary, revenue, trend, parameters, products }) {

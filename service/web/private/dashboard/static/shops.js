@@ -122,8 +122,11 @@ export class ShopsPage {
     this.node = element("div", {}, this.#quiet, this.#cards, this.#empty, list);
   }
 
-  /** Draw the shops of the period that the state chooses. Throw the errors of fetchReport. */
-  async draw(say, state, period, signal) {
+  /**
+   * Draw the shops of the period that the state chooses. `onFirst` is called as soon as there is
+   * something to see. Throw the errors of fetchReport.
+   */
+  async draw(say, state, period, signal, onFirst) {
     const parameters = { from: period.from, to: period.to, tz: say.zone };
     const ask = (report, more = {}) => this.#ask(report, { ...parameters, ...more }, signal);
     const since = new Date(Date.now() - HEARD_DAYS * DAY_MS).toISOString();
@@ -143,6 +146,8 @@ export class ShopsPage {
       revenueBefore: before.rows,
       isCompared: Boolean(compared && sum(rows, "events_before")),
     });
+    signal.throwIfAborted();
+    onFirst();
     const interval = intervalOf(period);
     if (document.activeElement !== this.#finder) this.#finder.value = readState().find;
     this.#list.options = {

@@ -102,8 +102,8 @@ export class Speech {
 
   moment = (at) => this.#times({ ...DAY, ...CLOCK }).format(new Date(at));
 
-  /** Return the name of a day of the week, 1 for Monday to 7. */
-  weekday = (ordinal) => this.#dates({ weekday: "short" }).format(Date.UTC(2024, 0, ordinal)); // 2024 began on a Monday
+  /** Return the name of a day of the week, 1 for Monday to 7. The year 2024 began on a Monday. */
+  weekday = (ordinal) => this.#dates({ weekday: "short" }).format(Date.UTC(2024, 0, ordinal));
 
   /** Return the name of the zone's place, such as "Tegucigalpa". */
   place = () => this.zone.split("/").at(-1).replaceAll("_", " ");

@@ -23,7 +23,7 @@ export const head = (say, title, report, parameters) =>
     ),
   );
 
-/** Return a table. A cell is a text, a node, a `th` or a `td`; columns after the first are numbers. */
+/** Return a table. A cell is a text, a node, a `th` or a `td`; the first column is no number. */
 export const table = (caption, headings, rows) => {
   const heading = (content, index) =>
     content instanceof HTMLTableCellElement
