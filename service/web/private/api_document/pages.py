@@ -21,7 +21,7 @@ def _metrics() -> Json:
 
 def page_paths() -> Json:
     """Return the paths by route."""
-    page = response("The page.", {HTML: TEXT})
+    page = response("The page.", {HTML: TEXT}, maybe=("Set-Cookie",))
     again = {status: response("The page with the reason.", {HTML: TEXT}) for status in (401, 403)}
     late = response("The page: too many wrong tokens.", {HTML: TEXT}, always=RETRY)
     busy = response(
@@ -39,9 +39,11 @@ def page_paths() -> Json:
         "name": "name",
         "in": "path",
         "required": True,
-        "schema": {"type": "string", "pattern": "^[a-z]+[.](css|js)$"},
+        "schema": {"type": "string", "pattern": "^[a-z]+([.](en|es))?[.](css|js)$"},
     }
     following = {"name": "next", "in": "query", "schema": after}
+    words = "en or es; a cookie remembers it. By default, and for others, the browser's language."
+    language = {"name": "language", "in": "query", "schema": TEXT | {"description": words}}
     return {
         "/api/v1/me": {"get": _me()},
         "/metrics": {"get": _metrics()},
@@ -50,11 +52,15 @@ def page_paths() -> Json:
                 "dashboard",
                 "The dashboard.",
                 {200: page, 303: redirect("To `/signin`, without a session.")},
+                parameters=[language],
             )
         },
         "/signin": {
             "get": operation(
-                "signin-page", "The sign-in page.", responses({200: page}), parameters=[following]
+                "signin-page",
+                "The sign-in page.",
+                responses({200: page}),
+                parameters=[following, language],
             ),
             "post": operation(
                 "signin",

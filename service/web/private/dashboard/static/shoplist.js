@@ -28,18 +28,17 @@ const sorted = (rows, sort) => {
 };
 
 /**
- * Return the shops of the list, with their names: all of the directory and of the summary; with a
- * `text` those whose name or slug matches it.
+ * Return the shops of the list, with their names. `found` are the directory's shops that match a
+ * text; without a text, `summarized` shops that the directory lacks are in the list too.
  */
-const matchingShops = async (summarized, text, signal) => {
-  const find = text.trim().slice(0, FIND_CHARS_MAX);
-  const { rows } = await fetchReport("shops", { find, limit: SHOPS_MAX }, signal);
-  const known = new Map(rows.map((row) => [row.tenant_id, row]));
-  const active = summarized.map((row) => ({ ...known.get(row.tenant_id), ...row }));
+const matchingShops = (summarized, found, text) => {
+  const find = text.toLowerCase();
+  const known = new Map(found.map((row) => [row.tenant_id, row]));
   const isMatch = (row) =>
-    !find || known.has(row.tenant_id) || shopName(row).toLowerCase().includes(find.toLowerCase());
+    !find || known.has(row.tenant_id) || shopName(row).toLowerCase().includes(find);
+  const active = summarized.map((row) => ({ ...known.get(row.tenant_id), ...row }));
   const summarizedIds = new Set(summarized.map((row) => row.tenant_id));
-  const silent = rows.filter((row) => !summarizedIds.has(row.tenant_id));
+  const silent = found.filter((row) => !summarizedIds.has(row.tenant_id));
   return [...active.filter(isMatch), ...silent.map((row) => ({ ...row, ...NO_EVENTS }))];
 };
 
@@ -78,6 +77,7 @@ export class ShopList {
   options;
   #showProblem;
   #latest = new AbortController();
+  #directory; // all shops, fetched once
 
   constructor(showProblem) {
     this.#showProblem = showProblem;
@@ -91,7 +91,8 @@ export class ShopList {
     const signal = AbortSignal.any([pageSignal, this.#latest.signal]);
     const state = readState();
     try {
-      const matching = await matchingShops(summarized, state.find, signal);
+      const find = state.find.trim().slice(0, FIND_CHARS_MAX);
+      const matching = matchingShops(summarized, await this.#fetchShops(find, signal), find);
       const rows = sorted(matching, state.sort).slice(0, state.shown);
       const cells = new Map(rows.map((row) => [row.tenant_id, element("td", { class: "spark" })]));
       this.node.replaceChildren(
@@ -110,6 +111,14 @@ export class ShopList {
       if (!signal.aborted) throw error;
     }
   };
+
+  /** Return the directory's shops whose name or slug matches a text; without a text, all. */
+  async #fetchShops(find, signal) {
+    if (!find && this.#directory) return this.#directory;
+    const { rows } = await fetchReport("shops", { find, limit: SHOPS_MAX }, signal);
+    if (!find) this.#directory = rows;
+    return rows;
+  }
 
   #caption(count) {
     const { say, compared } = this.options;
