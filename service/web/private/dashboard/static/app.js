@@ -148,6 +148,10 @@ document.addEventListener("click", (event) => {
   history.pushState(null, "", link.getAttribute("href"));
   show();
 });
+// A question that is still open when the session ends would be refused, and lead elsewhere.
+document.addEventListener("submit", ({ target }) => {
+  if (target.method === "post") drawing.abort();
+});
 addEventListener("popstate", show);
 view.replaceChildren(element("p", { class: "loading" }));
 show();
