@@ -4,8 +4,8 @@ import { fetchReport } from "./api.js";
 import { element, update } from "./dom.js";
 import { valueName } from "./names.js";
 
-const REFRESH_MS = 1000;
-const COST = 10; // the page spends at most a tenth of its time on questions
+// A page that waits long for answers asks less often, so that open pages do not overload a service.
+const [PAUSE_MIN_MS, PAUSE_MAX_MS, PAUSES_PER_ANSWER] = [1000, 10000, 4];
 const MINUTE_MS = 60000;
 const MINUTES = 30;
 const EVENTS_MAX = 200;
@@ -64,7 +64,8 @@ export const keepLive = async (line, { say, shop, products, signal, onNews }) =>
       if (signal.aborted) return;
       update(line, say.text("now.failed"));
     }
-    const pause = Math.max(REFRESH_MS, (COST - 1) * (performance.now() - began));
+    const wanted = PAUSES_PER_ANSWER * (performance.now() - began);
+    const pause = Math.min(PAUSE_MAX_MS, Math.max(PAUSE_MIN_MS, wanted));
     await new Promise((resolve) => setTimeout(resolve, pause));
     await seen();
   }
