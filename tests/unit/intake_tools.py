@@ -45,7 +45,7 @@ UUID = "5f0c8a3e-2b6d-4f9b-8f43-7f1f6a2c9d10"
 EVENT_ID = "0193b2d0-7b1c-7d43-9a55-0c6f2f6a1e11"
 SHOP = Tenant(17, UUID, "la-colmena", "La Colmena", "active")
 OTHER = Tenant(18, None, "el-faro", "El Faro", "active")
-ABROAD = Tenant(19, None, "la-ceiba", "La Ceiba", "active", timezone="America/Tegucigalpa")
+ABROAD = Tenant(19, None, "la-ceiba", "La Ceiba", "active", None, "America/Tegucigalpa", "USD")
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36"
 CONTRACT = Contract.load()
 CONTEXTS = Contexts(Agents(Rules.load()), NoCountries())
@@ -209,7 +209,7 @@ class Collector:
         directory: Any = self.directory
         secrets: Secrets = parts.pop("secrets", NoSecrets())
         verifier = Verifier(secrets, self.clock, parts.pop("newer", never_newer))
-        salts = DailySalts(folder / "salts")
+        self.salts = salts = DailySalts(folder / "salts")
         bounds = parts.pop("bounds", TimeBounds())
         body_bytes_max = parts.pop("body_bytes_max", 64 << 10)
         batch_bytes_max = parts.pop("batch_bytes_max", 1 << 20)

@@ -18,6 +18,7 @@ from service.collector.identifiers import us_of
 
 CONVERSION_TYPE_DEFAULT = "purchase"
 CURRENCY_DEFAULT = "HNL"
+"""The currency of a sale that names none, of a shop that has none."""
 SALES = frozenset({"purchase", "conversion"})
 """The types of events that are sales."""
 
@@ -52,7 +53,8 @@ class Payload:
 
     `tenant` is an id; for conversions a slug; for track also a UUID in lower case, or a text that
     matches no tenant. `timestamp_us` counts microseconds since the epoch, UTC. `transaction_id`,
-    `value` (four decimals) and `currency` are None except for conversions. `ref` is the id of the
+    `value` (four decimals) and `currency` are None except for conversions; a currency that was not
+    sent is set to the tenant's when that is known. `ref` is the id of the
     event that led to a sale, or its last ten digits, in lower case; None for other events.
     """
 
@@ -111,8 +113,10 @@ class Conversions:
         # Adding 0 turns negative zero into zero.
         return exact.quantize(_VALUE_STEP, ROUND_HALF_EVEN) + 0
 
-    def _currency(self, sent: str | None) -> str:
-        code = CURRENCY_DEFAULT if sent is None else sent.upper()
+    def _currency(self, sent: str | None) -> str | None:
+        if sent is None:
+            return None
+        code = sent.upper()
         if code not in self.currencies:
             raise RuleBroken("currency", "currency-unknown", "must be an active ISO 4217 code")
         return code

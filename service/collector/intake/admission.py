@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from etl.directory.entries import DirectoryUnavailable, Tenant
-from service.collector.contract.payload import Payload
+from service.collector.contract.payload import CURRENCY_DEFAULT, Payload
 from service.collector.contract.rejection import Rejection
 from service.collector.directory.directory import MISS, Directory, Miss
 from service.collector.intake.outcome import Unavailable
@@ -155,7 +155,11 @@ async def _available(fetched: Awaitable[T]) -> T | Rejection:
 def _of_tenant(payload: Payload, tenant: Tenant | Rejection | None) -> Verdict:
     if isinstance(tenant, Rejection):
         return tenant
-    return Admitted(payload, tenant) if tenant else TENANT_NOT_FOUND
+    if tenant is None:
+        return TENANT_NOT_FOUND
+    if payload.value is not None and payload.currency is None:
+        payload.currency = tenant.currency or CURRENCY_DEFAULT
+    return Admitted(payload, tenant)
 
 
 def _of_signature(admitted: Admitted, signed: bool | Rejection) -> Verdict:  # noqa: FBT001

@@ -109,10 +109,10 @@ def test_a_full_tracked_event() -> None:
 
 
 def test_a_minimal_conversion() -> None:
-    """A slug is enough; type, value and currency have defaults."""
+    """A slug is enough; type and value have defaults, and the currency is the shop's."""
     payload = taken("conversion")
     assert (payload.tenant, payload.type) == ("shop", "purchase")
-    assert (payload.value, payload.currency, payload.transaction_id) == (Decimal(0), "HNL", None)
+    assert (payload.value, payload.currency, payload.transaction_id) == (Decimal(0), None, None)
 
 
 def test_a_full_conversion() -> None:

@@ -64,6 +64,20 @@ def test_a_backfill_widens_the_window(tmp_path: Path) -> None:
     assert collector.events[0]["occurred_at"] == "2019-10-01T00:00:00.000000Z"
 
 
+@pytest.mark.parametrize(
+    ("fields", "currency"),
+    [({}, "USD"), ({"currency": "eur"}, "EUR"), ({"tenant_slug": "el-faro"}, "HNL")],
+)
+def test_a_sale_without_a_currency_has_that_of_its_shop(
+    collector: Collector, fields: dict[str, str], currency: str
+) -> None:
+    """The lempira counts for shops that have none."""
+    body = CONVERSION | {"tenant_slug": "la-ceiba"} | fields
+    collector.send("conversion", body)
+    collector.send("batch", [body | {"endpoint": "conversion"}])
+    assert [event["currency"] for event in collector.events] == [currency] * 2
+
+
 # -- visitors and bots ------------------------------------------------------------------------
 
 
