@@ -16,22 +16,34 @@ _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 
 
+_Day = tuple[int, int, date]
+"""The first microsecond of a day, that of the next day, and the date."""
+
+
 class LocalDays:
-    """The current day of each zone that was asked for; at most one per zone that exists."""
+    """Of each zone that was asked for, the newest day and another one."""
 
     def __init__(self) -> None:
-        self._current: dict[str | None, tuple[int, int, date]] = {}
-        """The day of a zone: its first microsecond, that of the next day, and its date."""
+        self._newest: dict[str | None, _Day] = {}
+        self._other: dict[str | None, _Day] = {}
 
     def day(self, timezone: str | None, us: int) -> date:
         """Return the date in a zone at `us`, microseconds since the epoch; in UTC without one."""
-        current = self._current.get(timezone)
-        if current is None or not current[0] <= us < current[1]:
-            current = self._current[timezone] = _day_at(timezone, us)
-        return current[2]
+        newest = self._newest.get(timezone)
+        if newest is not None and newest[0] <= us < newest[1]:
+            return newest[2]
+        other = self._other.get(timezone)
+        if other is not None and other[0] <= us < other[1]:
+            return other[2]
+        found = _day_at(timezone, us)
+        if newest is None or us >= newest[1]:
+            self._newest[timezone] = found
+        else:
+            self._other[timezone] = found
+        return found[2]
 
 
-def _day_at(timezone: str | None, us: int) -> tuple[int, int, date]:
+def _day_at(timezone: str | None, us: int) -> _Day:
     try:
         zone = zones.load(timezone or "UTC")
     except zones.UnknownZone:  # another version of the zones read the directory

@@ -25,8 +25,8 @@ SALT_BYTES = 32
 SALT_LIFETIME = timedelta(hours=36)
 """From the start of the day in UTC to its end in the last zone."""
 
-_SALTS_IN_MEMORY_MAX = 3
-"""The dates that the zones of the world may show at one moment."""
+_SALTS_IN_MEMORY_MAX = 5
+"""The three dates that the zones of the world may show at one moment, and those before them."""
 _VISITOR_ID_BYTES = 8
 _BROWSERS = ("Mozilla/", "Opera/")
 
@@ -59,6 +59,16 @@ class DailySalts:
         """
         salt = self._in_memory.get(day)
         return self._load(day) if salt is None else salt
+
+    def past(self, day: date) -> bytes | None:
+        """Return the salt of an earlier date; None if there is none, or no longer.
+
+        Raises as `salt` does.
+        """
+        salt = self._in_memory.get(day)
+        if salt is None and (self._folder / day.isoformat()).exists():
+            return self._load(day)
+        return salt
 
     def destroy_old(self, now: datetime) -> list[str]:
         """Destroy the salts of the dates that are over in every zone at `now`, an aware time.

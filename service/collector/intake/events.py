@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from random import Random
 
 from etl.directory.entries import Tenant
@@ -12,7 +13,7 @@ from service.collector import record
 from service.collector.bots import is_bot
 from service.collector.clock import Clock
 from service.collector.context.contexts import Contexts
-from service.collector.contract.payload import Payload, SentContext
+from service.collector.contract.payload import SALES, Payload, SentContext
 from service.collector.identifiers import iso_utc, uuid7
 from service.collector.intake.admission import Admitted
 from service.collector.intake.outcome import Owed, Reply, Unavailable
@@ -54,14 +55,14 @@ class Stored:
 class _Receipt:
     """The receipt of a submission, whose client is `client`.
 
-    `visits` are those of a batch, by tenant and person, which its events share.
+    `visits` are those of a batch, by tenant, person, day and signature, which its events share.
     """
 
     received_us: int
     received_at: str
     submission: Submission
     client: Person
-    visits: dict[tuple[int, Person | None], Visit] | None = None
+    visits: dict[tuple[int, Person | None, date, bool], Visit] | None = None
 
 
 class EventStream:
@@ -125,17 +126,19 @@ class EventStream:
         """Return the id and the record of an event."""
         payload, received_us = admitted.payload, receipt.received_us
         event_id = payload.event_id or uuid7(received_us, self._random_bits)
+        occurred_us = self._occurred_us(payload, received_us)
         person: Person | None = receipt.client
-        if admitted.signed or endpoint == OF_SERVERS:
+        if admitted.signed or endpoint == OF_SERVERS or payload.type in SALES:
             is_browser = receipt.submission.is_browser
             person = person_of(admitted, receipt.client, is_browser=is_browser)
-        visit = self._visit_of(receipt, admitted.tenant, person)
+        at_us = received_us if occurred_us is None else occurred_us
+        visit = self._visit_of(receipt, admitted, person, at_us)
         line = record.event(
             payload,
             visit,
             endpoint=endpoint,
             event_id=event_id,
-            occurred_us=self._occurred_us(payload, received_us),
+            occurred_us=occurred_us,
             signed=admitted.signed,
             context=self._context(payload.context, person, visit, receipt.submission.site),
         )
@@ -158,31 +161,43 @@ class EventStream:
         latest_us = received_us + self._bounds.future_max_us
         return claimed_us if earliest_us <= claimed_us <= latest_us else None
 
-    def _visit_of(self, receipt: _Receipt, tenant: Tenant, person: Person | None) -> Visit:
+    def _visit_of(
+        self, receipt: _Receipt, admitted: Admitted, person: Person | None, at_us: int
+    ) -> Visit:
+        """Return the visit of an event that occurred at `at_us`; events of a batch share it."""
+        tenant, signed = admitted.tenant, admitted.signed
+        day = self._days.day(tenant.timezone, at_us)
         if receipt.visits is None:
-            return self._visit(receipt, tenant, person)
-        key = (tenant.id, person)
+            return self._visit(receipt, tenant, person, day, signed=signed)
+        key = (tenant.id, person, day, signed)
         visit = receipt.visits.get(key)
         if visit is None:
-            visit = receipt.visits[key] = self._visit(receipt, tenant, person)
+            visit = self._visit(receipt, tenant, person, day, signed=signed)
+            receipt.visits[key] = visit
         return visit
 
-    def _visit(self, receipt: _Receipt, tenant: Tenant, person: Person | None) -> Visit:
+    def _visit(
+        self, receipt: _Receipt, tenant: Tenant, person: Person | None, day: date, *, signed: bool
+    ) -> Visit:
         visitor = None
         if person is not None and person.is_visitor and not receipt.submission.wants_privacy:
-            salt = self._salt(tenant.timezone, receipt.received_us)
+            salt = self._salt(day, self._days.day(tenant.timezone, receipt.received_us))
             if salt is not None:
                 visitor = visitor_id(salt, tenant.id, person.ip, person.user_agent)
-        user_agent = (person or receipt.client).user_agent
-        return Visit(tenant.id, receipt.received_at, visitor, is_bot(user_agent))
+        # What a shop has signed is no bot's, whatever its server or its buyer calls itself.
+        bot = not signed and is_bot((person or receipt.client).user_agent)
+        return Visit(tenant.id, receipt.received_at, visitor, bot)
 
-    def _salt(self, timezone: str | None, received_us: int) -> bytes | None:
-        """Return the salt of the day in a zone, or None while there is none."""
+    def _salt(self, day: date, today: date) -> bytes | None:
+        """Return the salt of the day of an event, or None while there is none.
+
+        An event of an earlier day has the salt of that day, unless it was destroyed.
+        """
         # After a failure wait, because each try syncs a folder on the event loop.
         if self._salt_due_s is not None and self._clock.monotonic_s() < self._salt_due_s:
             return None
         try:
-            return self._salts.salt(self._days.day(timezone, received_us))
+            return self._salts.past(day) if day < today else self._salts.salt(day)
         except (OSError, SaltDamagedError) as error:
             self._salt_due_s = self._clock.monotonic_s() + _SALT_RETRY_S
             log.error("events have no visitor id: no salt", extra={"fields": {"why": str(error)}})

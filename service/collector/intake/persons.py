@@ -1,7 +1,7 @@
 """The person of an event: whose address and user agent it is about.
 
     a signed event whose context names an address or user agent   those: a shop's server passes them
-    a conversion or signed event without a browser's headers       nobody: it is from a server
+    a conversion, sale or signed event without a browser's headers nobody: it is from a server
     any other event                                                those of the request
 
 The address and user agent of a person are used for what is computed from them, and never stored.
@@ -31,7 +31,7 @@ class Person(NamedTuple):
 
 
 def person_of(admitted: Admitted, client: Person, *, is_browser: bool) -> Person | None:
-    """Return the person of a conversion or signed event; None for nobody.
+    """Return the person of a conversion, sale or signed event; None for nobody.
 
     `client` is that of the request, whose headers are those of a browser or not.
     """

@@ -23,6 +23,7 @@ from intake_tools import (
 )
 
 SECRET = "bls_secret"
+AT_17, AT_19 = INTERACTION | {"tenant_id": 17}, INTERACTION | {"tenant_id": 19}
 IP, AGENT = SUBMISSION.ip, CHROME
 SERVER = {"ip": "198.51.100.99", "user_agent": "GuzzleHttp/7", "is_browser": False}
 GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
@@ -42,7 +43,8 @@ def sent(collector: Collector, endpoint: str, body: object, **changes: Any) -> d
 
 def signed(collector: Collector, context: object, **changes: Any) -> dict[str, Any]:
     """The event that is stored of a sale which the shop's server signs."""
-    body = json.dumps(CONVERSION | {"context": context}).encode()
+    fields = changes.pop("body", {})
+    body = json.dumps(CONVERSION | {"context": context} | fields).encode()
     at = str((collector.now - EPOCH) // timedelta(seconds=1))
     digest = hmac.new(SECRET.encode(), at.encode() + b"." + body, hashlib.sha256).hexdigest()
     changes = SERVER | {"signature": f"t={at},v1={digest}"} | changes
@@ -102,11 +104,51 @@ def test_an_unsigned_sale_names_nobody(signing: Collector) -> None:
     assert "visitor_id" not in sent(signing, "conversion", body, **SERVER)
 
 
-def test_a_named_bot_is_a_bot(signing: Collector) -> None:
-    """By its own agent, not by that of the server."""
-    assert signed(signing, {"ip": IP, "user_agent": GOOGLEBOT})["bot"]
-    assert not signed(signing, {"ip": IP, "user_agent": AGENT}, user_agent=GOOGLEBOT)["bot"]
-    assert not signed(signing, None)["bot"]
+@pytest.mark.parametrize("agent", [GOOGLEBOT, "WordPress/6.5; https://shop.example"])
+def test_a_verified_sale_is_no_bots(signing: Collector, agent: str) -> None:
+    """It outranks the page's, so it would take that out of the reports, too."""
+    assert not signed(signing, {"ip": IP, "user_agent": agent})["bot"]
+    assert not signed(signing, {"ip": IP, "user_agent": AGENT}, user_agent=agent)["bot"]
+    assert not signed(signing, None, user_agent=agent)["bot"]
+    assert sent(signing, "conversion", CONVERSION, **SERVER | {"user_agent": agent})["bot"]
+
+
+@pytest.mark.parametrize("type_", ["purchase", "conversion"])
+def test_a_server_that_tracks_a_sale_is_no_visitor(signing: Collector, type_: str) -> None:
+    """In a request of its own, and in a batch; a browser is."""
+    body = TRACK | {"type": type_}
+    assert "visitor_id" not in sent(signing, "track", body, **SERVER)
+    assert "visitor_id" not in sent(signing, "batch", [body | {"endpoint": "track"}], **SERVER)
+    assert "visitor_id" in sent(signing, "track", body)
+
+
+def test_an_event_of_an_earlier_day_has_the_visitor_of_that_day(collector: Collector) -> None:
+    """While that day's salt exists, of the shop's day; then it has none. One of a moment that
+    is still to come has that of its day."""
+    collector.now = NOW.replace(hour=5, minute=50)
+    before = [sent(collector, "interactions", each)["visitor_id"] for each in (AT_17, AT_19)]
+    collector.now = NOW.replace(hour=6, minute=10) + timedelta(days=1)
+    today = [sent(collector, "interactions", each)["visitor_id"] for each in (AT_17, AT_19)]
+    late = {"timestamp": NOW.replace(hour=5, minute=55).isoformat()}
+    items = [each | late | {"endpoint": "interactions"} for each in (AT_17, AT_19)]
+    collector.send("batch", [*items, AT_17 | {"endpoint": "interactions"}])
+    stored = [event.get("visitor_id") for event in collector.events[-3:]]
+    assert stored == [before[0], before[1], today[0]]
+    collector.salts.destroy_old(NOW + timedelta(hours=36))
+    assert "visitor_id" not in sent(collector, "interactions", AT_17 | late)
+    assert "visitor_id" in sent(collector, "interactions", AT_17)
+    collector.now = NOW.replace(hour=23, minute=58) + timedelta(days=1)
+    soon = {"timestamp": (collector.now + timedelta(minutes=4)).isoformat()}
+    ahead = sent(collector, "interactions", AT_17 | soon)["visitor_id"]
+    collector.now += timedelta(minutes=5)
+    assert sent(collector, "interactions", AT_17)["visitor_id"] == ahead
+
+
+def test_a_signed_sale_of_a_day_that_is_over_has_no_visitor(signing: Collector) -> None:
+    """Its buyer was there days ago, and not on the day on which the shop was paid."""
+    long_ago = (NOW - timedelta(days=3)).isoformat()
+    context = {"ip": IP, "user_agent": AGENT}
+    assert "visitor_id" not in signed(signing, context, body={"timestamp": long_ago})
 
 
 def test_a_batch_of_a_server_has_no_buyers(signing: Collector) -> None:
