@@ -117,20 +117,23 @@ def test_the_plugin_reports_a_paid_order_once_and_signed(
     assert told["errors"] == ""
     sale = stored(service, transaction_id="wc-7")
     wanted = {"signed": True, "product_id": 101, "currency": "HNL", "ref": "3f2a9c1b04"}
-    wanted |= {"device": "phone", "os": "Android"}
+    wanted |= {"device": "phone", "os": "Android", "path": "/finalizar-compra/", "bot": False}
     assert sale.items() >= wanted.items()
     assert sale["value"] == 280.5
     assert ADDRESS not in json.dumps(service.sealed())
 
 
 def test_a_visitor_who_objects_is_not_named(secret: str, tmp_path: Path) -> None:
-    """By the header that the order came with."""
+    """By the header that the order came with; nor is one who paid on another day."""
     [port] = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     (named, *_), (unnamed, *_) = (
         wordpress(tmp_path, url, secret, SEC_GPC=told)["sent"] for told in ("", "1")
     )
-    assert named.pop("context").keys() == {"ip", "user_agent"}
+    (later, *_) = wordpress(tmp_path, url, secret, CREATED="-3 days")["sent"]
+    assert named.pop("context").keys() == {"path", "ip", "user_agent"}
+    path = {"path": "/finalizar-compra/"}
+    assert unnamed.pop("context") == later.pop("context") == path
     assert named | {"timestamp": 0} == unnamed | {"timestamp": 0}
 
 

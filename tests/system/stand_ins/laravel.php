@@ -108,7 +108,7 @@ namespace {
     $product = (object) ['id' => 101];
     $order = (object) [
         'number' => 'L-1', 'total' => '280.50', 'currency' => 'HNL', 'product_id' => 101,
-        'paid_at' => new Moment('-1 hour'), 'chat_ref' => null, 'ip' => '203.0.113.7',
+        'paid_at' => new Moment('-1 hour'), 'chat_ref' => null, 'path' => '/caja', 'ip' => '203.0.113.7',
         'user_agent' => 'Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/126.0.0.0 Mobile Safari/537.36',
     ];
     eval('use App\Jobs\SendSale; ' . file_get_contents("$folder/dispatch.php"));

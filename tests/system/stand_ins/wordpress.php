@@ -79,7 +79,7 @@ function wp_schedule_single_event(int $at, string $hook, array $arguments): void
 
 function wp_remote_post(string $url, array $given): array
 {
-    $headers = [];
+    $headers = ['User-Agent: WordPress/6.5; https://shop.example'];
     foreach ($given['headers'] as $name => $text) {
         $headers[] = "$name: $text";
     }
@@ -163,6 +163,11 @@ class Order
         return $this->meta[$name] ?? '';
     }
 
+    public function get_date_created(): DateTime
+    {
+        return $this->get_date_paid()->modify(getenv('CREATED') ?: '+0 days');
+    }
+
     public function get_date_paid(): DateTime
     {
         return new DateTime('-1 hour');
@@ -188,6 +193,7 @@ include $argv[1];
 
 $order = new Order();
 $_SERVER['HTTP_SEC_GPC'] = getenv('SEC_GPC') ?: null;
+$_SERVER['HTTP_REFERER'] = 'https://shop.example/finalizar-compra/?paso=2';
 shown('woocommerce_checkout_create_order', $order);
 
 $told = [
