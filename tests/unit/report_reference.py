@@ -283,14 +283,13 @@ def visitors_report(events: list[Record], asked: Question, _: Shops) -> list[Row
 def heard(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
     rows = []
     for tenant, chosen in grouped(_chosen(events, asked), lambda one: one["tenant_id"]).items():
-        minutes = [one["occurred_at"].replace(second=0, microsecond=0) for one in chosen]
-        days = {(max(minutes) - minute) // DAY for minute in minutes}
+        days = {one["occurred_at"].astimezone(UTC).date() for one in chosen}
         rows.append(
             {
                 "tenant_id": tenant,
                 "tenant": shops.slugs.get(tenant),
                 "heard_at": max(one["occurred_at"] for one in chosen),
-                "active_days": len(days & set(range(7))),
+                "active_days": sum((max(days) - day).days < 7 for day in days),
             }
         )
     rows.sort(key=lambda row: row["tenant_id"])
