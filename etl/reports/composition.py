@@ -30,7 +30,7 @@ _PLACE = re.compile(r"\{(\w+)\}")
 _CONTACT = "contact"
 _KEYS_MAX = 2
 _TOUCHES: Mapping[str, tuple[str, str]] = {
-    "channel": ("channel", "touch <> 'direct'"),
+    "channel": ("channel", "touch NOT IN ('direct', 'internal')"),
     "campaign": ("utm_campaign", "touch IS NOT NULL"),
     "source": ("source", "touch <> 'direct'"),
     "page": ("path", "touch IS NOT NULL"),

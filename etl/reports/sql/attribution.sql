@@ -1,8 +1,9 @@
 -- attribution: what led to the sales, by channel, campaign (utm_campaign), source, page or product:
 -- `by`, channel by default. Each sale counts once in three ways, per currency:
--- last, by the newest event of its visitor before it that has such a value other than direct, or
--- else by the sale itself; first, by the first event of its visit; linked, by the event of the shop
--- that its `ref` names, if that was received in the 30 days before the sale; of several, the newest.
+-- last, by the newest event of its visitor before it that has such a value other than direct and
+-- internal (a page of the shop, opened in a new tab), or else by the sale itself; first, by the first
+-- event of its visit; linked, by the event of the shop that its `ref` names, if that was received in
+-- the 30 days before the sale; of several, the newest.
 -- A sale without a visitor counts by itself, and one whose ref names no event that is still kept is
 -- not linked. A NULL key holds the sales without a value. Filters choose sales, not the events that
 -- led to them. A visitor is one day of the shop's calendar, and only events of the period count.
