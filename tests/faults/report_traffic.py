@@ -46,7 +46,7 @@ CONTEXTS: dict[str, tuple[str, ...]] = {
     "utm_source": ("instagram", "news"),
     "utm_medium": ("cpc",),
     "utm_campaign": ("navidad", "a,b"),
-    "channel": ("direct", "paid-social"),
+    "channel": ("direct", "internal", "paid-social"),
     "device": ("phone", "desktop"),
     "browser": ("Firefox", "Safari"),
     "country": ("HN", "ES"),
@@ -146,7 +146,7 @@ class Traffic:
             "bot": choose((None, False, False, True)),
             "metadata": {
                 "source": choose(_SOURCES),
-                "referrer": choose((None, "b.example")),
+                "referrer": choose((None, "b.example", "www.b.example:8080")),
                 "path": choose((None, "", "/zapatos")),
             },
             "dedupe_key": choose((None, f"id:e{index}")),
@@ -167,7 +167,8 @@ class Traffic:
         """What an event says of its page and visit: nothing, as before, or some of it."""
         if self._random.random() < 0.3:
             return {}
-        return {name: self._random.choice((None, *values)) for name, values in CONTEXTS.items()}
+        context = {name: self._random.choice((None, *values)) for name, values in CONTEXTS.items()}
+        return context | {"channel_rules": self._random.choice((None, 1))}
 
     def _occurred(self, received_at: datetime) -> datetime:
         """Seven days before its receipt to five minutes after, mostly at it."""

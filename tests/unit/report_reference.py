@@ -7,6 +7,7 @@ Records are dicts with the fields of a log line; times are datetimes in UTC. A r
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -138,7 +139,16 @@ def selected(
 
 def _column(name: str, stated: str | None = None) -> Callable[[Record], Any]:
     """The value of a column; where it is null, what old trackers stated in metadata."""
-    return lambda one: one.get(name) or (one.get("metadata") or {}).get(stated) or None
+    return lambda one: one.get(name) or (_stated(one).get(stated) or None)
+
+
+def _stated(one: Record) -> Record:
+    return {} if one.get("channel_rules") else one.get("metadata") or {}
+
+
+def _referrer(one: Record) -> str | None:
+    host = _stated(one).get("referrer") or ""
+    return one.get("referrer") or re.sub(r"^www\.|:\d+$", "", host) or None
 
 
 def source_of(one: Record) -> str:
@@ -151,7 +161,7 @@ DIMENSIONS: dict[str, Callable[[Record], Any]] = {
     "product": _column("product_id"),
     "source": source_of,
     "path": _column("path", "path"),
-    "referrer": _column("referrer", "referrer"),
+    "referrer": _referrer,
     "utm_source": _column("utm_source", "source"),
     "utm_medium": _column("utm_medium"),
     "utm_campaign": _column("utm_campaign"),
@@ -647,8 +657,10 @@ def attribution(events: list[Record], asked: Question, _: Shops) -> list[Row]:
         value = dimension(one)
         return None if value is None else str(value)
 
+    no_touch = {"channel": ("direct", "internal"), "source": ("direct",)}.get(by, ())
+
     def is_touch(value: str | None) -> bool:
-        return value is not None and not (by in ("channel", "source") and value == "direct")
+        return value is not None and value not in no_touch
 
     of_event = visits(events, asked)
     by_visitor = grouped((one for one in events if id(one) in of_event), _visitor)

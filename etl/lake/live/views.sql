@@ -28,18 +28,23 @@ ANTI JOIN kept
     AND kept.value IS NOT DISTINCT FROM again.value
     AND kept.currency IS NOT DISTINCT FROM again.currency;
 
--- The context of an event. Old trackers stated it in metadata, where the columns are NULL. DuckDB
--- parses the JSON once, because all calls are the same, and not at all where a column has the value.
-CREATE OR REPLACE TEMP MACRO stated(metadata) AS
-    json_extract_string(metadata, ['$.source', '$.referrer', '$.path']);
-CREATE OR REPLACE TEMP MACRO utm_source_of(utm_source, metadata) AS
-    coalesce(utm_source, nullif(stated(metadata)[1], ''));
-CREATE OR REPLACE TEMP MACRO referrer_of(referrer, metadata) AS
-    coalesce(referrer, nullif(stated(metadata)[2], ''));
-CREATE OR REPLACE TEMP MACRO path_of(path, metadata) AS
-    coalesce(path, nullif(stated(metadata)[3], ''));
-CREATE OR REPLACE TEMP MACRO source_of(utm_source, referrer, metadata) AS
-    coalesce(utm_source_of(utm_source, metadata), referrer_of(referrer, metadata), 'direct');
+-- The context of an event. Old trackers stated it in metadata; an event with a context of its own has
+-- `channel_rules`, and its metadata is the shop's. DuckDB parses the JSON once, because all calls are
+-- the same, and not at all where a column has the value.
+CREATE OR REPLACE TEMP MACRO stated(metadata, channel_rules) AS
+    json_extract_string(CASE WHEN channel_rules IS NULL THEN metadata END,
+                        ['$.source', '$.referrer', '$.path']);
+CREATE OR REPLACE TEMP MACRO utm_source_of(utm_source, metadata, channel_rules) AS
+    coalesce(utm_source, nullif(stated(metadata, channel_rules)[1], ''));
+-- Old trackers stated the referrer with "www." and port, which the column leaves out.
+CREATE OR REPLACE TEMP MACRO referrer_of(referrer, metadata, channel_rules) AS
+    coalesce(referrer, nullif(
+        regexp_replace(stated(metadata, channel_rules)[2], '^www[.]|:[0-9]+$', '', 'g'), ''));
+CREATE OR REPLACE TEMP MACRO path_of(path, metadata, channel_rules) AS
+    coalesce(path, nullif(stated(metadata, channel_rules)[3], ''));
+CREATE OR REPLACE TEMP MACRO source_of(utm_source, referrer, metadata, channel_rules) AS
+    coalesce(utm_source_of(utm_source, metadata, channel_rules),
+             referrer_of(referrer, metadata, channel_rules), 'direct');
 
 -- A sale, in every report: an event of the conversion endpoint, once per transaction. A purchase
 -- that a page reports with `track` is an event and a step of the funnel, but not a sale.
@@ -78,11 +83,12 @@ CREATE OR REPLACE TEMP MACRO begins_visit(visitor, first_us, last_us) AS
     coalesce(first_us - max(last_us) OVER (PARTITION BY visitor ORDER BY first_us
                                            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
              >= 1800000000, true);
--- The visit of a group; NULL without a visitor.
+-- The visit of a group; NULL without a visitor. Of groups with the same first moment one begins the
+-- visit of all, so the frame has all of them (RANGE).
 CREATE OR REPLACE TEMP MACRO visit_of(visitor, first_us, begins) AS
     CASE WHEN visitor IS NOT NULL THEN
         visit_id(visitor, max(CASE WHEN begins THEN first_us END) OVER (
-            PARTITION BY visitor ORDER BY first_us ROWS UNBOUNDED PRECEDING))
+            PARTITION BY visitor ORDER BY first_us RANGE UNBOUNDED PRECEDING))
     END;
 -- The visit of each visitor and half hour with events.
 CREATE OR REPLACE TEMP MACRO visits_of(tenant, since, until, with_bots) AS TABLE

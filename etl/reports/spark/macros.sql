@@ -8,12 +8,16 @@ CREATE OR REPLACE TEMP MACRO visit_id(visitor, began_us) AS concat(visitor, '.',
 
 -- Of a value that is no text, Spark and DuckDB write some numbers, and characters beyond 16 bits in a
 -- list or object, in different forms: 1.0E-7 and 1e-7.
-CREATE OR REPLACE TEMP MACRO utm_source_of(utm_source, metadata) AS coalesce(
-    utm_source, nullif(from_json(metadata, 'source STRING, referrer STRING, path STRING').source, ''));
-CREATE OR REPLACE TEMP MACRO referrer_of(referrer, metadata) AS coalesce(
-    referrer, nullif(from_json(metadata, 'source STRING, referrer STRING, path STRING').referrer, ''));
-CREATE OR REPLACE TEMP MACRO path_of(path, metadata) AS coalesce(
-    path, nullif(from_json(metadata, 'source STRING, referrer STRING, path STRING').path, ''));
+CREATE OR REPLACE TEMP MACRO stated(metadata, channel_rules) AS
+    from_json(CASE WHEN channel_rules IS NULL THEN metadata END,
+              'source STRING, referrer STRING, path STRING');
+CREATE OR REPLACE TEMP MACRO utm_source_of(utm_source, metadata, channel_rules) AS
+    coalesce(utm_source, nullif(stated(metadata, channel_rules).source, ''));
+CREATE OR REPLACE TEMP MACRO referrer_of(referrer, metadata, channel_rules) AS
+    coalesce(referrer, nullif(
+        regexp_replace(stated(metadata, channel_rules).referrer, '^www[.]|:[0-9]+$', ''), ''));
+CREATE OR REPLACE TEMP MACRO path_of(path, metadata, channel_rules) AS
+    coalesce(path, nullif(stated(metadata, channel_rules).path, ''));
 
 -- The unit of date_trunc must be constant where sqlglot reads it.
 CREATE OR REPLACE TEMP MACRO bucket_shown(us, step, offset_us) AS

@@ -4,7 +4,7 @@
 -- campaign's sales; other_value lists the sums in the others.
 -- parameters: tenant, from, to, bots, limit, filters
 WITH counted AS MATERIALIZED (
-    SELECT utm_source_of(utm_source, metadata) AS utm_source, utm_medium, utm_campaign,
+    SELECT utm_source_of(utm_source, metadata, channel_rules) AS utm_source, utm_medium, utm_campaign,
            visitor_of(visitor_id) AS visitor, slot_of(occurred_at) AS slot,
            CASE WHEN is_sale(endpoint, type) THEN currency END AS currency,
            count(*) AS events,
@@ -12,7 +12,7 @@ WITH counted AS MATERIALIZED (
            sum(value) FILTER (is_sale(endpoint, type)) AS value
     FROM selected($tenant, $from, $to, $bots)
     WHERE {filters}
-      AND (utm_source_of(utm_source, metadata) IS NOT NULL OR utm_medium IS NOT NULL
+      AND (utm_source_of(utm_source, metadata, channel_rules) IS NOT NULL OR utm_medium IS NOT NULL
            OR utm_campaign IS NOT NULL)
     GROUP BY ALL
 ),

@@ -5,7 +5,7 @@
 -- endpoint from the page; events without a path are left out.
 -- parameters: tenant, from, to, bots, limit, filters
 WITH counted AS (
-    SELECT path_of(path, metadata) AS page,
+    SELECT path_of(path, metadata, channel_rules) AS page,
            visitor_of(visitor_id) AS visitor, slot_of(occurred_at) AS slot,
            min(epoch_us(occurred_at)) AS first_us, max(epoch_us(occurred_at)) AS last_us,
            min(order_of(occurred_at, received_at, seq)) AS first_place,

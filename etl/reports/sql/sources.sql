@@ -3,7 +3,7 @@
 -- parameters: tenant, from, to, bots, limit, filters
 WITH counted AS (
     SELECT
-        source_of(utm_source, referrer, metadata) AS source,
+        source_of(utm_source, referrer, metadata, channel_rules) AS source,
         visitor_of(visitor_id) AS visitor,
         count(*) AS events,
         count(*) FILTER (is_sale(endpoint, type)) AS transactions

@@ -766,6 +766,29 @@ def test_filters_read_what_old_trackers_stated(shop):
     assert set(found.values()) == {1}
 
 
+def test_an_old_referrer_is_the_host_that_the_column_has(shop):
+    """Old trackers stated it with "www." and a port."""
+    for number, host in enumerate(("www.a.example", "a.example:8443", "www.a.example:80")):
+        shop.seal(event(number, metadata={"referrer": host}))
+    shop.seal(event(3, referrer="a.example", channel="referral", channel_rules=1))
+    shop.seal(
+        event(4, metadata={"referrer": "www.:80"}), event(5, metadata={"referrer": "wwwa.hn"})
+    )
+    assert [(row[0], row[2]) for row in rows(shop, "sources")] == [
+        ("a.example", 4),
+        ("direct", 1),
+        ("wwwa.hn", 1),
+    ]
+
+
+def test_metadata_of_an_event_with_a_context_is_the_shops(shop):
+    """It is no campaign, no referrer and no path."""
+    stated = {"source": "footer", "referrer": "b.example", "path": "/b"}
+    shop.seal(event(0, metadata=stated, channel="direct", channel_rules=1))
+    assert [row[0] for row in rows(shop, "sources")] == ["direct"]
+    assert rows(shop, "campaigns") == rows(shop, "pages") == []
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

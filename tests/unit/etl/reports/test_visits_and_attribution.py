@@ -69,6 +69,18 @@ def test_without_events_there_are_no_visits(shop: Asked) -> None:
     assert told(shop, "visits") == [NOTHING]
 
 
+@pytest.mark.parametrize("begins", [("true", "false"), ("false", "true")])
+def test_groups_of_one_moment_are_of_one_visit(shop: Asked, begins: tuple[str, str]) -> None:
+    """Whichever of them begins it, in whatever order they are sorted."""
+    groups = f"(1, 0, true), (1, 7, {begins[0]}), (1, 7, {begins[1]}), (1, 9, false)"
+    with shop.view.connect() as con:
+        visits = con.sql(
+            "SELECT visit_of(visitor, first_us, begins)"
+            f" FROM (VALUES {groups}) AS groups(visitor, first_us, begins) ORDER BY first_us"
+        ).fetchall()
+    assert visits[0] != visits[1] == visits[2] == visits[3]
+
+
 @pytest.mark.parametrize(
     ("after_s", "visits"),
     [(30 * MINUTE_S - US, 1), (30 * MINUTE_S, 2), (30 * MINUTE_S + US, 2), (0, 1)],
@@ -140,12 +152,13 @@ def test_visits_are_those_of_the_raw_lines(shop: Asked, tmp_path: Path) -> None:
 
 
 def test_a_sale_has_a_last_and_a_first_touch(shop: Asked) -> None:
-    """The newest that is not direct, and the first of its visit, whatever it is."""
+    """The newest that is neither direct nor internal; the first of its visit, whatever it is."""
     shop.seal(
         event(0, **VIEW, visitor_id="ann", channel="mail"),
         event(40 * MINUTE_S, **VIEW, visitor_id="ann", channel="direct"),
         event(41 * MINUTE_S, **VIEW, visitor_id="ann", channel="paid-social"),
         event(42 * MINUTE_S, **VIEW, visitor_id="ann", channel="direct"),
+        event(42.5 * MINUTE_S, **VIEW, visitor_id="ann", channel="internal"),
         event(43 * MINUTE_S, **SALE, visitor_id="ann", channel="direct"),
         event(44 * MINUTE_S, **VIEW, visitor_id="ann", channel="referral"),
         event(45 * MINUTE_S, **VIEW, visitor_id="bob", channel="whatsapp"),
