@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
@@ -635,6 +635,62 @@ def test_a_failure_is_shown_and_can_be_tried_again(browser: Browser, shop: Shop)
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".card").first).to_be_visible()
     page.close()
+
+
+def test_a_page_recovers_by_itself(browser: Browser, shop: Shop) -> None:
+    """A first load that failed: with the next event the numbers come, and the message goes."""
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    wanted = re.compile(r"/api/v1/reports/(?!recent|shops)")
+    page.route(wanted, lambda route: route.fulfill(status=503, body="{}"))
+    opened(page, f"{shop.url}/?shop=taller")
+    expect(page.get_by_role("alert")).to_contain_text("Too many questions are waiting")
+    expect(page.locator(".card")).to_have_count(0)
+    page.unroute(wanted)
+
+    def is_recovered() -> bool:
+        shop.send(INTERACTIONS, tenant_id=2, type="view")
+        return page.locator(".card").count() > 0
+
+    tools.eventually(is_recovered, timeout_s=60, what="the numbers are there")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    page.close()
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Europe/Madrid"])
+def test_every_day_has_its_label_when_the_clocks_change(wide: Page, shop: Shop, zone: str) -> None:
+    """Also after a day of 25 hours, and of 23."""
+    wide.goto(f"{shop.url}/?shop=taller")
+    spans = {
+        first: (datetime.fromisoformat(first).replace(tzinfo=ZoneInfo(zone)).timestamp(), days)
+        for first, days in (("2026-11-01", 30), ("2026-10-20", 12), ("2026-03-01", 31))
+    }
+    for first, (since, days) in spans.items():
+        shown = wide.evaluate(
+            """async ([zone, from, days, since]) => {
+              const { bucketsOf, dateOf } = await import("/assets/period.js");
+              const { start } = bucketsOf({ from, days }, "day", since, since + days * 86400000);
+              return Array.from({ length: days }, (_, index) => dateOf(start(index), zone));
+            }""",
+            [zone, first, days, since * 1000],
+        )
+        begin = date.fromisoformat(first)
+        assert shown == [str(begin + timedelta(days=number)) for number in range(days)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 1_000_000])
+def test_a_round_million_has_a_text(wide: Page, shop: Shop, count: int) -> None:
+    """Spanish has a plural of its own for it."""
+    wide.goto(f"{shop.url}/?shop=taller")
+    text = wide.evaluate(
+        """async (count) => {
+          const { Speech } = await import("/assets/speech.js");
+          const say = await Speech.of("es", { currency: "HNL", zone: "UTC" });
+          return say.text("quality.accepted", { count });
+        }""",
+        count,
+    )
+    assert text.startswith("Se ")
 
 
 def test_a_page_that_was_left_ends_its_requests(browser: Browser, shop: Shop) -> None:

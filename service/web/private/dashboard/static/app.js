@@ -19,6 +19,7 @@ const kept = new Map();
 let shell;
 let drawing = new AbortController();
 let page;
+let shown = false;
 
 /** Return the result of a fetch, which is made once; a failed one is made again. */
 const once = (key, make) => {
@@ -75,10 +76,6 @@ const showProblem = async (error) => {
   const text = isAddress ? reason : `${say.text("problem")} ${reason}`;
   problem.replaceChildren(`${text} `, action);
   problem.hidden = false;
-  if (isAddress || !page) {
-    page = undefined;
-    view.replaceChildren();
-  }
 };
 
 const navigate = (change) => {
@@ -98,6 +95,7 @@ const pageFor = (shop, reader, { say }) => {
 };
 
 const draw = async (signal) => {
+  shown = false;
   const state = readState();
   const [reader, asked] = await Promise.all([
     once("reader", fetchReader),
@@ -113,9 +111,17 @@ const draw = async (signal) => {
   around.show(state, period, { isSignedIn: reader.signed_in, hasOthers: Boolean(shop && !own) });
   const next = pageFor(shop, reader, around);
   await next.draw(say, state, period, signal, () => {
+    shown = true;
+    problem.hidden = true; // a later refresh may succeed after one that failed
     page = next;
     if (view.firstChild !== page.node) view.replaceChildren(page.node);
   });
+};
+
+/** Remove the numbers, which are not those that the address chooses. */
+const clear = () => {
+  page = undefined;
+  view.replaceChildren();
 };
 
 /** Draw the page that the address chooses; abort the previous drawing. */
@@ -128,7 +134,10 @@ const show = async () => {
   try {
     await draw(signal);
   } catch (error) {
-    if (!signal.aborted) await showProblem(error);
+    if (!signal.aborted) {
+      if (!shown) clear();
+      await showProblem(error);
+    }
   }
   if (!signal.aborted) view.removeAttribute("aria-busy");
 };

@@ -5,8 +5,8 @@ import { element } from "./dom.js";
 const attribute = (name, value) => `${name}="${String(value).replaceAll('"', "&quot;")}"`;
 
 /** Return the line of HTML for a shop's pages. A shop that the directory lacks has no `tenant`. */
-export const trackerLine = ({ tenant_id, tenant }) => {
-  const source = attribute("src", `${location.protocol}//YOUR-PUBLIC-ADDRESS/beacon.js`);
+export const trackerLine = (say, { tenant_id, tenant }) => {
+  const source = attribute("src", `https://${say.text("empty.address")}/beacon.js`);
   const slug = tenant ? ` ${attribute("data-slug", tenant)}` : "";
   return `<script defer ${source} ${attribute("data-tenant", tenant_id)}${slug}></script>`;
 };

@@ -46,7 +46,7 @@ const seen = () =>
 
 /**
  * Keep a line on the latest events of a shop until the signal is aborted. `onNews` is called and
- * awaited when an event has arrived since the last look.
+ * awaited when an event has arrived since the last look; if it throws, it is called again.
  */
 export const keepLive = async (line, { say, shop, products, signal, onNews }) => {
   let newest;

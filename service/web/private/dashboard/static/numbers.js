@@ -1,6 +1,6 @@
 // The numbers of a shop's page: per metric its total, its change, and its values over time.
 
-import { bucketsOf } from "./period.js";
+import { bucketsOf, dateOf } from "./period.js";
 
 const sum = (rows, field) => rows.reduce((total, row) => total + Number(row[field] ?? 0), 0);
 const ratio = (part, whole) => (whole ? part / whole : null);
@@ -80,7 +80,7 @@ export const seriesOf = (metric, { rows, parameters }, period) => {
   };
   if (!comparedFrom) return series;
   const earlier = Date.parse(comparedFrom);
-  const dates = { from: new Date(earlier).toISOString().slice(0, 10), days: period.days };
+  const dates = { from: dateOf(earlier, parameters.tz), days: period.days };
   const bucketsBefore = { ...bucketsOf(dates, interval, earlier, since), begun: series.now.length };
   series.before = valuesOf(metric, chosen("before"), bucketsBefore);
   series.startBefore = bucketsBefore.start;

@@ -21,7 +21,7 @@ export class BadAddress extends Error {
 }
 
 /** Return the date of a moment in a zone, such as "2026-11-23". */
-const dateOf = (at, zone) => {
+export const dateOf = (at, zone) => {
   const parts = { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" };
   return new Intl.DateTimeFormat("en-CA", parts).format(at);
 };
@@ -53,14 +53,16 @@ export const intervalOf = ({ days }) => (days <= 2 ? "hour" : days <= 92 ? "day"
 
 /**
  * Return the period's buckets: `count` is their number, `begun` the number of those whose start is
- * past, `place` returns the index of a bucket from its start, and `start` the start of an index.
- * `since` and `until` limit the period. They and starts are in milliseconds.
+ * past, `place` returns the index of a bucket from its start, and `start` the start of an index, or
+ * of a day a moment in its first hours. `since` and `until` limit the period. All are milliseconds.
  */
 export const bucketsOf = ({ from, days }, interval, since, until) => {
   const weekday = (new Date(`${from}T00:00Z`).getUTCDay() + 6) % 7;
   const early = interval === "week" ? weekday : 0;
   const step = interval === "hour" ? HOUR_MS : interval === "day" ? DAY_MS : 7 * DAY_MS;
   const first = since - early * DAY_MS;
+  // Steps of 24 hours miss a midnight by an hour after the clocks change; this stays in the day.
+  const within = interval === "hour" ? 0 : 2 * HOUR_MS;
   const count =
     interval === "hour"
       ? Math.round((until - since) / step)
@@ -70,7 +72,7 @@ export const bucketsOf = ({ from, days }, interval, since, until) => {
     begun: Math.min(count, Math.floor((Date.now() - first) / step) + 1),
     // Rounded, because a day on which the clocks change has 23 or 25 hours.
     place: (at) => Math.round((at - first) / step),
-    start: (index) => first + index * step,
+    start: (index) => first + index * step + within,
   };
 };
 

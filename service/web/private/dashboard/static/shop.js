@@ -47,14 +47,15 @@ export class ShopPage {
 
   /**
    * Draw the numbers that the state chooses, and keep them fresh until the signal is aborted.
-   * `onFirst` is called as soon as there is something to see. Throw the errors of fetchReport.
+   * `onFirst` is called when each refresh has something to see. Throw the errors of fetchReport.
    */
   async draw(say, state, period, signal, onFirst) {
     const onNews = async () => {
       const today = periodOf(state, say.zone); // the page may be open past midnight
       if (!today.isCurrent) return;
-      await this.#refresh(say, state, today, signal).catch((error) => {
+      await this.#refresh(say, state, today, signal, onFirst).catch((error) => {
         if (!signal.aborted) this.showProblem(error);
+        throw error; // keepLive asks again
       });
     };
     const drawn = this.#refresh(say, state, period, signal, onFirst);
@@ -63,7 +64,7 @@ export class ShopPage {
     await drawn;
   }
 
-  async #refresh(say, state, period, signal, onFirst = () => {}) {
+  async #refresh(say, state, period, signal, onFirst) {
     const { from, to } = period;
     const base = { tenant: String(this.shop.tenant_id), from, to, tz: say.zone };
     const parametersOf = (report, more = {}) =>
@@ -95,7 +96,7 @@ export class ShopPage {
     this.#cards.setAttribute("aria-label", say.text("cards"));
     update(this.#chips, ...chipsOf(say, state, products));
     for (const node of [this.#trend.node, this.#compared, this.#cards]) node.hidden = !row;
-    const emptiness = emptyPeriod(say, isFiltered, trackerLine(this.shop));
+    const emptiness = emptyPeriod(say, isFiltered, trackerLine(say, this.shop));
     update(this.#empty, ...(hasEvents ? [] : [emptiness]));
     if (!row) return;
     const totals = totalsOf(row, revenue.rows, trend.rows);

@@ -41,12 +41,15 @@ export class Speech {
   /** Return a text. `{name}` becomes a value; numbers are formatted; `count` chooses a plural. */
   text = (key, values = {}) => {
     const entry = this.#strings[key];
-    const pattern = typeof entry === "string" ? entry : entry[this.#plural.select(values.count)];
+    const pattern = typeof entry === "string" ? entry : this.#variant(entry, values.count);
     return pattern.replace(/\{(\w+)\}/g, (_, name) => {
       const value = values[name];
       return typeof value === "number" ? this.number(value) : value;
     });
   };
+
+  // Spanish has a plural of its own for a round million, which the texts do without.
+  #variant = (entry, count) => entry[this.#plural.select(count)] ?? entry.other;
 
   /** Return the text of a name of the API, such as "type" and "cart_add"; else the name itself. */
   name = (kind, value) => {
