@@ -37,9 +37,10 @@ CREATE OR REPLACE TEMP MACRO stated(metadata, channel_rules) AS
 CREATE OR REPLACE TEMP MACRO utm_source_of(utm_source, metadata, channel_rules) AS
     coalesce(utm_source, nullif(stated(metadata, channel_rules)[1], ''));
 -- Old trackers stated the referrer with "www." and port, which the column leaves out.
+CREATE OR REPLACE TEMP MACRO host_of(stated) AS
+    split_part(CASE WHEN stated LIKE 'www.%' THEN substr(stated, 5) ELSE stated END, ':', 1);
 CREATE OR REPLACE TEMP MACRO referrer_of(referrer, metadata, channel_rules) AS
-    coalesce(referrer, nullif(
-        regexp_replace(stated(metadata, channel_rules)[2], '^www[.]|:[0-9]+$', '', 'g'), ''));
+    coalesce(referrer, nullif(host_of(stated(metadata, channel_rules)[2]), ''));
 CREATE OR REPLACE TEMP MACRO path_of(path, metadata, channel_rules) AS
     coalesce(path, nullif(stated(metadata, channel_rules)[3], ''));
 CREATE OR REPLACE TEMP MACRO source_of(utm_source, referrer, metadata, channel_rules) AS
