@@ -99,8 +99,7 @@ class GoalStore:
         return [goal for goal in self.all() if (goal.tenant_id, goal.name) != (tenant_id, name)]
 
     def _write(self, goals: Sequence[Goal]) -> None:
-        content = {"goals": [asdict(goal) for goal in goals]}
-        written = json.dumps(content, indent=1, ensure_ascii=False).encode()
+        written = _bytes(goals)
         if self._shared:
             self._shared.write(written)
         else:
@@ -124,7 +123,13 @@ def parsed(content: bytes) -> tuple[Goal, ...]:
         raise ValueError from error
     if not all(map(_is_sound, goals)):
         raise ValueError
+    _bytes(goals)  # JSON can hold a lone surrogate, which raises UnicodeEncodeError
     return goals
+
+
+def _bytes(goals: Sequence[Goal]) -> bytes:
+    content = {"goals": [asdict(goal) for goal in goals]}
+    return json.dumps(content, indent=1, ensure_ascii=False).encode()
 
 
 def _is_sound(goal: Goal) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from etl.goals import Goal
+from etl.lake.errors import LakeError
 from etl.reports import filters, measures, parameters, steps
 from etl.reports.composition import GoalFilters
 from etl.reports.parameters import ParameterError
@@ -25,7 +26,10 @@ class Goals(Protocol):
 
 
 def resolve(values: Mapping[str, object], goals: Goals) -> GoalFilters:
-    """Return the filters of every goal that parsed parameters name. Raises ParameterError."""
+    """Return the filters of every goal that parsed parameters name.
+
+    Raises ParameterError; LakeError if the goals cannot be read or used.
+    """
     named = list(_named(values))
     if not named:
         return {}
@@ -35,7 +39,13 @@ def resolve(values: Mapping[str, object], goals: Goals) -> GoalFilters:
     known = goals.goals_of(tenant)
     if unknown := {parameter: [_UNKNOWN] for parameter, name in named if name not in known}:
         raise ParameterError(unknown)
-    return {name: parsed(known[name].filters) for _, name in named}
+    try:
+        return {name: parsed(known[name].filters) for _, name in named}
+    except ParameterError as error:  # of the file of goals, not of the question
+        raise LakeError(
+            f"a goal of tenant {tenant} cannot be used, add it again with `beaconlog goal add`: "
+            f"{error}"
+        ) from error
 
 
 def parsed(texts: Mapping[str, str]) -> Mapping[str, object]:

@@ -68,6 +68,8 @@ def parse(
     for name, text in texts.items():
         if not text.strip():
             errors.setdefault(name, ["takes a value, not an empty one; leave it out for none."])
+        elif not is_utf8(text):
+            errors.setdefault(name, ["takes a text in UTF-8."])
     zone = _attempt(errors, "tz", _zone, texts.get("tz") or tz or "UTC") or zones.load("UTC")
     values = {name: zone.key if name == "tz" else value for name, value in allowed.items()}
     for name, text in texts.items():
@@ -100,6 +102,11 @@ def version(text: str | None) -> int | None:
 def is_id(text: str) -> bool:
     """Return whether a text is an id: decimal digits, at most ID_DIGITS_MAX."""
     return _is_number(text, ID_DIGITS_MAX)
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether UTF-8 has a form of a text; a lone surrogate has none."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _is_number(text: str, digits_max: int) -> bool:

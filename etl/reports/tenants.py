@@ -19,7 +19,7 @@ from etl.lake.live.names import Names
 from etl.lake.live.view import LiveView
 from etl.layout import Layout
 from etl.reports import parameters
-from etl.reports.parameters import ParameterError, is_id
+from etl.reports.parameters import ParameterError, is_id, is_utf8
 
 
 class Shops(Protocol):
@@ -92,7 +92,7 @@ def _tenant_id(text: object, tenant_of: Callable[[str], int | None]) -> int | No
         return None
     if is_id(text):
         return int(text)
-    tenant = tenant_of(text)
+    tenant = tenant_of(text) if is_utf8(text) else None
     if tenant is None:
         raise ParameterError({"tenant": ["takes the id or the slug of a tenant that exists."]})
     return tenant

@@ -31,7 +31,13 @@ def test_only_the_owner_reads_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{}", '{"goals": [1]}', '{"goals": [{"tenant_id": "1", "name": "a", "filters": {}}]}'],
+    [
+        "",
+        "{}",
+        '{"goals": [1]}',
+        '{"goals": [{"tenant_id": "1", "name": "a", "filters": {}}]}',
+        '{"goals": [{"tenant_id": 1, "name": "a", "filters": {"path": "\\ud800"}}]}',
+    ],
 )
 def test_a_damaged_file_is_never_overwritten(tmp_path: Path, content: str) -> None:
     """The error says what to do."""

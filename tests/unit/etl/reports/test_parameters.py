@@ -92,6 +92,7 @@ def test_dates_are_of_the_zone():
         ("tz", "../../etc/passwd"),
         ("tz", "Asia"),
         ("tz", "a\0b"),
+        ("tenant", "/a\udcffb"),
         ("tz", "x" * 5000),
         ("bots", "maybe"),
         ("limit", "0"),

@@ -416,3 +416,11 @@ def test_damaged_goals_fail_only_the_questions_that_name_one(goals):
         goals.ask("summary", tenant="1", goal="called")
     with lake.connect(goals.data) as con:
         assert reports.run(con, "summary").rows
+
+
+def test_a_goal_that_cannot_be_used_is_no_mistake_of_the_question(goals):
+    """As one of a version that knows more dimensions."""
+    GoalStore(goals.layout.goals).add(Goal(1, "later", {"planet": "earth"}))
+    with pytest.raises(LakeError, match="goal of tenant 1 cannot be used"):
+        goals.ask("summary", tenant="1", goal="later")
+    assert goals.ask("summary", tenant="1", goal="called").rows
