@@ -10,7 +10,9 @@ The databases of MaxMind and DB-IP hold `country.iso_code`, those of IPinfo `cou
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -111,6 +113,8 @@ def _no_country(ip: str) -> str | None:  # noqa: ARG001  (called for any address
 
 def _reader(path: Path) -> maxminddb.Reader:
     """Return a reader of a copy in memory. Raises OSError and the errors of a damaged file."""
+    if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for its writer
+        raise OSError(errno.EINVAL, "it is no regular file")
     copy = os.memfd_create("countries")
     try:
         with path.open("rb") as file:

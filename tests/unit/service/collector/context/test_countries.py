@@ -1,5 +1,6 @@
 """Countries of addresses: from a file that may be missing, damaged or replaced at any time."""
 
+import os
 import random
 from pathlib import Path
 
@@ -155,3 +156,15 @@ def test_damaged_bytes_never_raise(seed: int, damages: int) -> None:
             assert country is None or (country.isalpha() and len(country) == 2)
     finally:
         path.unlink()
+
+
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(path: Path) -> None:
+    """The last content serves, and the reason is told."""
+    database = loaded(path)
+    path.unlink()
+    os.mkfifo(path)
+    database.refresh()
+    assert database.of("203.0.113.7") == "HN"
+    assert database.why_degraded() == [
+        f"the country database {path} cannot be read: it is no regular file"
+    ]
