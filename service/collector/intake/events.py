@@ -181,7 +181,10 @@ class EventStream:
     ) -> Visit:
         visitor = None
         if person is not None and person.is_visitor and not receipt.submission.wants_privacy:
-            salt = self._salt(day, self._days.day(tenant.timezone, receipt.received_us))
+            today = self._days.day(tenant.timezone, receipt.received_us)
+            salt = self._salt(day, today)
+            if salt is None and day < today and person is receipt.client:
+                salt = self._salt(today, today)  # a back-fill
             if salt is not None:
                 visitor = visitor_id(salt, tenant.id, person.ip, person.user_agent)
         # What a shop has signed is no bot's, whatever its server or its buyer calls itself.
