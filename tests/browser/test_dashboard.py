@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -44,9 +44,9 @@ UNMARKED = r"""() => {
 """Returns the texts of a page that have letters and no mark."""
 DATA = re.compile(
     r"La Colmena|Taller|Panadería El Sol|Dos Días|Miel de abeja|English|Firefox"
-    r"|(L|\$)?[\s\d.,]+|(\d+ )?\w{3}(, \d\d:\d\d)?"
+    r"|(L|\$)?[\s\d.,]+|(\d+ )?\w{3}(,? \d\d:\d\d)?"
 )
-"""Names, amounts and days."""
+"""Names, amounts, days and hours."""
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -169,6 +169,12 @@ def chart_of(page: Page, metric: str) -> Locator:
     return page.get_by_role("img", name=f"{metric} over time:")
 
 
+def route_rows(page: Page, report: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Answer the page's questions for a report with these rows."""
+    body = json.dumps({"rows": rows, "parameters": {}})
+    page.route(f"**/api/v1/reports/{report}?*", lambda route: route.fulfill(body=body))
+
+
 def readout(page: Page) -> list[str]:
     """The parts of the line above the chart."""
     return page.locator(".readout .swatch").all_inner_texts()
@@ -217,7 +223,7 @@ def test_lists_show_what_the_reports_say(wide: Page, shop: Shop) -> None:
     opened(page, f"{shop.url}/?shop=el-sol")
     for title, report, dimension, name in (
         ("Pages", "pages", "path", "/zapatos"),
-        ("Campaigns", "campaigns", "utm_campaign", "rebajas"),
+        ("Campaigns", "campaigns", "utm_campaign", "rebajas \N{EN DASH} instagram / social"),
         ("How people came", "channels", "channel", "Social media"),
         ("Devices", "devices", "device", "Phone"),
     ):
@@ -227,9 +233,15 @@ def test_lists_show_what_the_reports_say(wide: Page, shop: Shop) -> None:
         [numbers] = [cells[1:3] for cells in shown if cells[0] == name]
         [row] = [row for key, row in rows.items() if key is not None]
         assert numbers == [str(row["visitors"]), str(row["transactions"])], title
+    csv = page.get_by_role("link", name="Pages as CSV").get_attribute("href") or ""
+    assert parse_qs(urlsplit(csv).query)["limit"] == ["10000"]
+    times = page.locator("section", has=page.get_by_role("heading", name="When people come"))
+    times.get_by_text("Table", exact=True).click()
+    expect(times.get_by_role("cell", name=re.compile(r"^\w+ \d\d:00$")).first).to_be_visible()
     page.get_by_role("link", name="rebajas. Show only rebajas").click()
     page.wait_for_url("**utm_campaign=rebajas")
     expect(page.locator(".chip")).to_contain_text("Campaign: rebajas")
+    expect(page.locator(".quality")).to_contain_text("whatever the filters")
     expect(page.locator(".card", has_text="Page views").locator(".number")).to_have_text("1")
 
 
@@ -498,6 +510,60 @@ def test_a_chart_is_read_by_pointer_and_by_keys(page: Page, shop: Shop) -> None:
     assert readout(page)[0].endswith(": 0")
     chart.press("Escape")
     assert readout(page) == ["This period: 30"]
+
+
+def test_a_tapped_value_stays(browser: Browser, shop: Shop) -> None:
+    """A finger that is lifted leaves the chart, but not its value."""
+    context = browser.new_context(has_touch=True, timezone_id=ZONE)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    opened(page, f"{shop.url}/?shop=la-colmena&metric=views&compare=no")
+    page.locator(".live strong").wait_for()  # moves the chart when it comes
+    chart = chart_of(page, "Page views")
+    box = chart.bounding_box()
+    assert box
+    chart.tap(position={"x": box["width"] * 0.25, "y": box["height"] / 2})
+    expect(page.locator(".readout .swatch")).to_have_text(re.compile(r": 0$"))
+    expect(chart.locator(".guide")).to_have_attribute("visibility", "visible")
+    context.close()
+
+
+def test_a_list_names_what_it_leaves_out(wide: Page, shop: Shop) -> None:
+    """Rows beyond those that are shown, and amounts in other currencies."""
+    page = wide
+    amount = {"currency": "HNL", "value": 10, "other_value": "5.0000 EUR, 1.5000 USD"}
+    campaign = {"utm_campaign": "rebajas", "utm_medium": None, "visitors": 1, "transactions": 3}
+    rows = [{**campaign, **amount, "utm_source": f"site-{number}"} for number in range(8)]
+    route_rows(page, "campaigns", rows)
+    opened(page, f"{shop.url}/?shop=la-colmena")
+    shown = rows_of(page, "Campaigns")
+    assert len(shown) == 7
+    assert shown[0] == ["rebajas \N{EN DASH} site-0", "1", "3", "L 10.00 €5.00 $1.50"]
+    panel = page.locator("section", has=page.get_by_role("heading", name="Campaigns"))
+    expect(panel).to_contain_text("The rest is in the CSV.")
+
+
+def test_shops_that_went_quiet_are_counted_whole(wide: Page, shop: Shop) -> None:
+    """More than the list of them shows, without those that are not active."""
+    page = wide
+    long_ago = "2026-01-01T00:00:00Z"
+    quiet = [
+        {"tenant_id": 1000 + number, "tenant": f"q-{number}", "heard_at": long_ago}
+        | {"active_days": 7}
+        for number in range(202)
+    ]
+    known = [
+        {"tenant_id": row["tenant_id"], "tenant": row["tenant"], "name": None, "status": "active"}
+        for row in quiet
+    ]
+    known[0]["status"] = "inactive"
+    route_rows(page, "heard", quiet)
+    route_rows(page, "shops", known)
+    opened(page, f"{shop.url}/?period=30d")
+    expect(page.get_by_role("heading", name="201 shops went quiet")).to_be_visible()
+    links = page.locator(".quiet a")
+    assert links.count() == 100
+    assert links.first.get_attribute("href") == "/?shop=q-1&period=30d"
 
 
 def test_axes_count_in_whole_numbers(wide: Page, shop: Shop) -> None:

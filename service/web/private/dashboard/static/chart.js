@@ -93,8 +93,11 @@ export class Chart {
     new ResizeObserver(() => this.#model && this.#draw()).observe(this.node);
     for (const type of ["pointermove", "pointerdown"])
       this.#picture.addEventListener(type, this.#chooseNearest);
-    for (const type of ["pointerleave", "blur"])
-      this.#picture.addEventListener(type, () => this.#choose(-1));
+    this.#picture.addEventListener("blur", () => this.#choose(-1));
+    // A finger leaves when it is lifted; the readout stays until another place is touched.
+    this.#picture.addEventListener("pointerleave", ({ pointerType }) => {
+      if (pointerType === "mouse") this.#choose(-1);
+    });
     this.#picture.addEventListener("keydown", this.#press);
   }
 

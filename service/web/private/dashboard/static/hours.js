@@ -1,11 +1,32 @@
 // When people come: visitors by day of the week and hour, as a map of shades.
 
-import { shape } from "./dom.js";
+import { element, shape } from "./dom.js";
+import { table } from "./table.js";
 
 const [CELL, LEFT, TOP, DAYS, HOURS, LABELLED] = [12, 34, 16, 7, 24, 4];
 const SHADE_MIN = 0.06;
 
-/** Return the map of the rows of the report `hours`. */
+const clock = (hour) => `${String(hour).padStart(2, "0")}:00`;
+
+/** Return the numbers of the map in a table, which opens; hours without visitors are left out. */
+const hoursTable = (say, rows) =>
+  element(
+    "details",
+    {},
+    element("summary", {}, say.text("table")),
+    table(
+      say.text("panel.hours"),
+      [say.text("chart.when"), say.text("column.visitors")],
+      rows
+        .toSorted((a, b) => a.weekday - b.weekday || a.hour - b.hour)
+        .map(({ weekday, hour, visitors }) => [
+          `${say.weekday(weekday)} ${clock(hour)}`,
+          say.number(visitors),
+        ]),
+    ),
+  );
+
+/** Return the map of the rows of the report `hours`, and its table. */
 export const hoursMap = (say, rows) => {
   const visitorsAt = new Map(rows.map((row) => [`${row.weekday} ${row.hour}`, row.visitors]));
   const most = rows.toSorted((a, b) => b.visitors - a.visitors)[0];
@@ -13,7 +34,7 @@ export const hoursMap = (say, rows) => {
   const cellText = (weekday, hour, visitors) =>
     say.text("hours.cell", {
       day: say.weekday(weekday),
-      hour: `${String(hour).padStart(2, "0")}:00`,
+      hour: clock(hour),
       visitors,
     });
   const label = say.text("hours.summary", {
@@ -35,5 +56,6 @@ export const hoursMap = (say, rows) => {
     cells.push(shape("text", { x: LEFT + hour * CELL, y: TOP - 5 }, String(hour).padStart(2, "0")));
   const [width, height] = [LEFT + HOURS * CELL, TOP + DAYS * CELL];
   const attributes = { class: "hours", viewBox: `0 0 ${width} ${height}`, role: "img" };
-  return shape("svg", { ...attributes, "aria-label": label }, ...cells);
+  const map = shape("svg", { ...attributes, "aria-label": label }, ...cells);
+  return element("div", {}, map, hoursTable(say, rows));
 };

@@ -1,6 +1,7 @@
 // The lists of a shop's page: which report each shows, and in which columns.
 
 import { element } from "./dom.js";
+import { amounts } from "./names.js";
 import { CONTACT_TYPES } from "./numbers.js";
 import { filterLink, nameCell, table } from "./table.js";
 
@@ -10,11 +11,24 @@ const PRODUCTS_NAMED = 200;
 const counted = (title, field) => ({ title, text: (say, row) => say.number(row[field] ?? 0) });
 const VISITORS = counted("column.visitors", "visitors");
 const SALES = counted("column.sales", "transactions");
-const money = (say, value, currency) => (value ? say.money(Number(value), currency) : "–");
+
+/** Return the sums in a text of a report, such as "1.5000 EUR, 20.0000 USD". */
+const sumsIn = (text) =>
+  (text?.split(", ") ?? []).map((part) => {
+    const [value, currency] = part.split(" ");
+    return { value, currency };
+  });
+
+/** Return an amount, and below it those of `other` currencies. */
+const money = (say, value, currency, other) =>
+  value ? amounts(say, [{ value, currency }, ...sumsIn(other)], currency) : "–";
+
 const VALUE = {
   title: "column.value",
-  text: (say, row) => money(say, row.value, row.currency),
+  text: (say, row) => money(say, row.value, row.currency, row.other_value),
 };
+
+const CAMPAIGN = ["utm_campaign", "utm_source", "utm_medium"];
 
 const dimension = (key, report, filter, columns = [VISITORS, SALES]) => ({
   key,
@@ -40,7 +54,7 @@ export const LISTS = [
       counted("column.sales", "purchases"),
       {
         title: "column.revenue",
-        text: (say, row) => money(say, row.revenue, row.currency),
+        text: (say, row) => money(say, row.revenue, row.currency, row.other_revenue),
       },
     ],
   },
@@ -48,8 +62,12 @@ export const LISTS = [
   {
     ...dimension("campaigns", "campaigns", "utm_campaign", [VISITORS, SALES, VALUE]),
     // A link may name only where it is, or only the kind of place.
-    filterOf: (row) =>
-      ["utm_campaign", "utm_source", "utm_medium"].find((name) => row[name] !== null),
+    filterOf: (row) => CAMPAIGN.find((name) => row[name] !== null),
+    detailOf: (row) =>
+      CAMPAIGN.map((name) => row[name])
+        .filter((text) => text !== null)
+        .slice(1)
+        .join(" / "),
   },
   dimension("countries", "countries", "country"),
   dimension("devices", "devices", "device"),
@@ -91,8 +109,11 @@ export const ATTRIBUTION = {
 export const isTelling = ({ key, value }, rows) =>
   key === "campaigns" ? rows.length > 0 : !rows.length || rows.some((row) => value(row) !== null);
 
-/** Return how many rows a list asks for. The products also name those of other rows. */
-export const limitOf = ({ filter }) => (filter === "product" ? PRODUCTS_NAMED : ROWS);
+/** Return how many rows a list asks for. More than are shown: products name those of other rows. */
+export const limitOf = ({ filter }) => (filter === "product" ? PRODUCTS_NAMED : ROWS + 1);
+
+/** Return whether a table shows only some of the rows. */
+export const isCut = (rows) => rows.length > ROWS;
 
 /** Return the filter and the value that a row stands for. */
 const chosenBy = ({ filter, value, filterOf }, row) => {
@@ -101,8 +122,15 @@ const chosenBy = ({ filter, value, filterOf }, row) => {
   return { filter: name, value: row[name] };
 };
 
+/** Return the name of a row, which filters the page, and what tells it from rows of its name. */
+const nameOf = (say, list, row, { state, products }) => {
+  const link = filterLink(say, { ...chosenBy(list, row), state, products });
+  const detail = list.detailOf?.(row);
+  return detail ? element("span", {}, link, ` – ${detail}`) : link;
+};
+
 /** Return the table of a list, or a text if it has no rows. */
-export const listTable = (say, list, all, { state, products }) => {
+export const listTable = (say, list, all, context) => {
   const { key, filter, columns, size } = list;
   const rows = all.slice(0, ROWS);
   if (!rows.length) return element("p", { class: "empty" }, say.text("panel.empty"));
@@ -111,7 +139,7 @@ export const listTable = (say, list, all, { state, products }) => {
     say.text(`panel.${key}`),
     [say.text(`name.${filter}`), ...columns.map(({ title }) => say.text(title))],
     rows.map((row) => [
-      nameCell(filterLink(say, { ...chosenBy(list, row), state, products }), size(row) / largest),
+      nameCell(nameOf(say, list, row, context), size(row) / largest),
       ...columns.map(({ text }) => text(say, row)),
     ]),
   );

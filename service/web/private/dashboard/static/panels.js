@@ -10,6 +10,7 @@ import {
   GOALS,
   LISTS,
   funnelTable,
+  isCut,
   isTelling,
   limitOf,
   listTable,
@@ -18,6 +19,7 @@ import {
 import { qualityList } from "./quality.js";
 import { head } from "./table.js";
 
+const CSV_ROWS = 10000;
 const always = () => true;
 
 const listPanel = (list) => ({
@@ -25,6 +27,7 @@ const listPanel = (list) => ({
   report: list.report,
   more: { limit: limitOf(list) },
   isShown: (rows) => isTelling(list, rows),
+  isCut,
   draw: (say, rows, context) => listTable(say, list, rows, context),
 });
 
@@ -75,14 +78,20 @@ export const fetchPanels = (reports, parametersOf, answered, signal) => {
 export const drawPanels = (say, panels, { hasEvents, parametersOf, ...context }) =>
   panels
     .filter(({ isLast, isShown, rows }) => isLast || (hasEvents && (!rows || isShown(rows))))
-    .map(({ key, report, more, draw, rows, note, isLast }) =>
+    .map(({ key, report, more, draw, rows, note, isCut: cut, isLast }) =>
       element(
         "section",
         { "data-key": key, class: isLast && "wide quality" },
-        head(say, say.text(`panel.${key}`), report, parametersOf(report, more)),
+        head(
+          say,
+          say.text(`panel.${key}`),
+          report,
+          parametersOf(report, { ...more, limit: CSV_ROWS }),
+        ),
         rows
           ? draw(say, rows, context)
           : element("p", { class: "empty" }, say.text("panel.failed")),
+        rows && cut?.(rows) && element("p", { class: "note" }, say.text("panel.more")),
         note && element("p", { class: "note" }, say.text(note)),
       ),
     );

@@ -16,11 +16,12 @@ const sentence = (say, { outcome, reason, events, value }) =>
   });
 
 /** Return the rows of the report `quality` as a list; outcomes without events are left out. */
-export const qualityList = (say, rows) =>
+export const qualityList = (say, rows, { state }) =>
   element(
     "ul",
     {},
     ...rows
       .filter((row) => row.events || row.outcome === "accepted")
       .map((row) => element("li", {}, sentence(say, row))),
+    Object.keys(state.filters).length > 0 && element("li", {}, say.text("quality.whole")),
   );

@@ -7,7 +7,7 @@ import { button, element } from "./dom.js";
 import { amounts, shopName } from "./names.js";
 import { table } from "./table.js";
 
-const SHOPS_MAX = 10000;
+export const SHOPS_MAX = 10000;
 const FIND_CHARS_MAX = 255;
 const NO_EVENTS = { visitors: 0, events: 0, transactions: 0, visitors_change: null };
 const SORTABLE = [

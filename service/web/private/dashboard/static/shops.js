@@ -1,11 +1,11 @@
 // The page of all shops: totals, shops that went quiet, and the list.
 
-import { readState, replaceState } from "./address.js";
+import { SHOPS_PER_PAGE, addressOf, readState, replaceState } from "./address.js";
 import { fetchReport } from "./api.js";
 import { element, update } from "./dom.js";
 import { amounts, changeNote, shopName } from "./names.js";
 import { bucketsOf, comparedText, intervalOf } from "./period.js";
-import { ShopList } from "./shoplist.js";
+import { SHOPS_MAX, ShopList } from "./shoplist.js";
 import { head } from "./table.js";
 
 const FIND_CHARS_MAX = 255;
@@ -13,7 +13,8 @@ const TYPING_MS = 200;
 const HEARD_DAYS = 90;
 const DAY_MS = 86400000;
 const QUIET_DAYS_MIN = 3;
-const QUIET_MAX = 100;
+const QUIET_SHOWN = 100;
+const IDS_MAX = 200;
 
 const sum = (rows, field) => rows.reduce((total, row) => total + Number(row[field] ?? 0), 0);
 const growth = (now, before) => (before ? now / before - 1 : null);
@@ -60,17 +61,23 @@ const cardsOf = (say, rows, { revenue, revenueBefore }, isCompared) => {
   ];
 };
 
-/** Return the rows of the report `heard` of the shops that went quiet, with their names. */
+/** Return the rows of the report `heard` of the active shops that went quiet, with their names. */
 const fetchQuiet = async (heard, signal) => {
   const isQuiet = ({ heard_at: at, active_days: days }) =>
     Date.now() - Date.parse(at) > DAY_MS && days >= QUIET_DAYS_MIN;
-  const quiet = heard.filter(isQuiet).slice(0, QUIET_MAX);
+  const quiet = heard.filter(isQuiet);
   if (!quiet.length) return [];
-  const ids = quiet.map((row) => row.tenant_id).join();
-  const { rows } = await fetchReport("shops", { shops: ids, limit: QUIET_MAX }, signal);
+  const ids = quiet.map((row) => row.tenant_id);
+  const some = ids.length > IDS_MAX ? {} : { shops: ids.join() };
+  const { rows } = await fetchReport("shops", { ...some, limit: SHOPS_MAX }, signal);
   const known = new Map(rows.map((row) => [row.tenant_id, row]));
-  return quiet.map((row) => ({ ...known.get(row.tenant_id), ...row }));
+  return quiet
+    .map((row) => ({ ...known.get(row.tenant_id), ...row }))
+    .filter(({ status }) => !status || status === "active");
 };
+
+const pageOf = ({ tenant, tenant_id: id }) =>
+  addressOf({ ...readState(), shop: tenant ?? id, find: "", shown: SHOPS_PER_PAGE });
 
 /** Return the alarm for shops that went quiet; an empty text if there is none. */
 const alarm = (say, rows) => {
@@ -83,13 +90,13 @@ const alarm = (say, rows) => {
     element(
       "ul",
       {},
-      ...rows.map((row) =>
+      ...rows.slice(0, QUIET_SHOWN).map((row) =>
         element(
           "li",
           {},
           element(
             "a",
-            { href: `/?shop=${encodeURIComponent(row.tenant ?? row.tenant_id)}` },
+            { href: pageOf(row) },
             say.text("shops.quiet.row", { shop: shopName(row), when: say.moment(row.heard_at) }),
           ),
         ),
