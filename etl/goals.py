@@ -43,7 +43,7 @@ def is_name(text: str) -> bool:
 
 
 class Changeable(Protocol):
-    """The file of the goals, if machines share it: what changes it for all of them."""
+    """A file of goals that machines share; a change replaces it for all of them."""
 
     def changing(self) -> AbstractContextManager[None]:
         """Hold its lock, and begin with its newest content."""

@@ -4,9 +4,9 @@ The file in the data folder is the last copy of it, which serves while the stora
 `<name>.shared` says which version the copy is. A change first reads the newest version and then
 puts the next one, so it needs the storage; a read never does.
 
-A file from before it was shared is the first version, once a command changes it. If another
-machine's came first and lacks something of the own file, the own one stays and serves, and neither
-is changed until somebody has decided.
+A file that was made before it was shared becomes the first version when a command changes it. If
+another machine's file came first, and lacks something that the own file has, the own file stays and
+serves, and neither is changed until an operator has decided.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Sharing(Generic[T]):
-    """Where the versions of a file are, and what would be lost by taking one for another.
+    """The versions of a shared file, and what a machine would lose by taking the shared content.
 
     `lacking` returns the names of what the first content has and the second one lacks.
     """
@@ -90,12 +90,12 @@ class SharedFile(StampedFile[T]):
             yield
 
     def _pull(self) -> None:
-        """Make the copy that of the newest version. The lock must be held: copies never go back."""
+        """Replace the copy by the newest version. Hold the lock, so that no copy goes back."""
         with self._errors("cannot be read"):
             self._number = self._versions.newest()
             if self._number and not self._holds_newest():
                 content = self._versions.get(self._number)
-                self._refuse_loss(self._parse(content))  # which a damaged one does not pass
+                self._refuse_loss(self._parse(content))  # raises for damaged content
                 self._copy(content)
         self._was_pulled = True
 
@@ -115,14 +115,14 @@ class SharedFile(StampedFile[T]):
         return json.dumps(copied).encode() + b"\n"
 
     def _refuse_loss(self, shared: T) -> None:
-        """Raise `error` if the file is from before it was shared, and has what is not shared."""
+        """Raise `error` if a file that was never shared has something that the shared one lacks."""
         if self._mark.exists() or not self.exists():
             return
         lost = ", ".join(map(str, self._lacking(self.read(), shared)))
         if lost:
             raise self._error(
-                f"{self._path} is from before it was shared, and the shared one lacks: {lost}; it "
-                "serves, and nothing is changed. Delete it if that may be lost, and make it anew"
+                f"{self._path} was made before it was shared, and the shared one lacks: {lost}; it "
+                "serves, and nothing is changed. If those may be lost, delete it; make them again"
             )
 
     @contextmanager

@@ -40,11 +40,11 @@ class StampedFile(Generic[T]):
         return self._last[0] is not None
 
     def is_known(self) -> bool:
-        """Return whether the content is known: a file that is missing may only be elsewhere."""
+        """Return whether the content is known; a missing file may exist on other machines."""
         return True
 
     def pull(self) -> None:
-        """Read the newest content from where machines share it, if they do."""
+        """Fetch the newest content from object storage, if machines share the file."""
 
     def read(self) -> T:
         """Return the content, parsed again only if the file has changed."""

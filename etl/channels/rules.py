@@ -20,7 +20,7 @@ _SECOND_LEVELS = frozenset({"ac", "co", "com", "edu", "gob", "gov", "net", "org"
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What is stored of where a visit came from; None for what is not known."""
+    """The stored signs of where a visit came from; None for an unknown one."""
 
     referrer: str | None = None
     utm_source: str | None = None
@@ -106,7 +106,7 @@ class Rules:
         return INTERNAL if is_internal else DIRECT
 
     def again(self, channel: str, signs: Signs) -> str:
-        """Return the channel of a stored event, which has `channel` by earlier rules."""
+        """Return the channel of a stored event; `channel` is the one by earlier rules."""
         if signs.has_origin or (signs.click_id and channel != WHATSAPP):
             return self._by_signs(signs)
         return channel

@@ -132,7 +132,7 @@ class DirectoryDatabase:
     ) -> Tenant | None:
         """Return the tenant, public or not, with this id, UUID or slug.
 
-        At most one query, and at first another one, without rows.
+        Run at most one query; the first call runs another one, without rows, to learn the columns.
         """
         conditions = self._conditions(id, uuid, slug)
         if not conditions:
@@ -199,7 +199,7 @@ class DirectoryDatabase:
                 connection.exec_driver_sql(statement)
 
     def _missing(self, connection: sa.Connection) -> frozenset[str]:
-        """Return the preferences that are no columns of the tenants."""
+        """Return the preferences for which the tenants have no column."""
         none = sa.select(sa.text("*")).select_from(self._tenants).limit(0)
         present = {name.lower() for name in connection.execute(none).keys()}  # noqa: SIM118
         return frozenset(PREFERENCES) - present
@@ -210,7 +210,7 @@ class DirectoryDatabase:
     def _conditions(
         self, id: int | None, uuid: str | None, slug: str | None
     ) -> list[sa.ColumnElement[bool]]:
-        """Return what holds for the tenant with all of these names that are not None."""
+        """Return the conditions for a tenant with all of these names; None is no condition."""
         columns = self._tenants.c
         conditions: list[sa.ColumnElement[bool]] = []
         if id is not None:
@@ -262,7 +262,7 @@ def _source(table: sa.Table, query: str | None) -> sa.FromClause:
 
 
 def _has_table(connection: sa.Connection, table: sa.Table) -> bool:
-    """Return whether a table of that name is one, not a view or a table of another server."""
+    """Return whether the name is that of a table, and not of a view or a foreign table."""
     return table.name in sa.inspect(connection).get_table_names()
 
 

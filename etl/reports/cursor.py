@@ -26,7 +26,7 @@ _EXPONENTS = range(-4, 1)
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The place after a row. `version`: the one to read; None for the live view."""
+    """The place after a row. `version` is the one to read; None for the live view."""
 
     question: str
     version: int | None

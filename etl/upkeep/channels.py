@@ -1,8 +1,8 @@
 """Applying the rules of channels to the past: events get the channels of today's rules.
 
-The signs that an event stores (its campaign, click id and referrer) give its channel again. What
-only its user agent or its own site told stays: `etl.channels.rules`. An event without a channel, of
-a server or of an earlier version, gets none.
+The signs that an event stores (its campaign, click id and referrer) give its channel again. A
+channel that followed from the user agent or the shop's own site stays (see `etl.channels.rules`).
+An event without a channel, of a server or of an earlier version, gets none.
 
 Under the lake's lock, each file with channels of earlier rules is written again, with all other
 columns as they are, and replaced in a commit. So no count and no other report changes; after a
@@ -126,7 +126,7 @@ def _of_row(sign: str) -> str:
 
 
 def _decide(con: duckdb.DuckDBPyConnection, rules: Rules, rows: str) -> bool:
-    """Make the table `decided` of the signs of rows, with their channel `again`; whether any."""
+    """Make the table `decided`: the signs of the rows, and their channel. Return if it has rows."""
     signs = ", ".join(_SIGNS).replace("has_more", f"{_HAS_MORE} AS has_more")
     found = con.execute(f"SELECT DISTINCT {signs} FROM {rows}").fetchall()
     columns = {name: [row[place] for row in found] for place, name in enumerate(_SIGNS)}

@@ -131,7 +131,7 @@ def remove(shop: _Shop, name: _Name, config: Config = None, data: Data = None) -
 
 
 def _store(loaded: Settings, *, pulled: bool = False) -> GoalStore:
-    """Return the goals of the data folder, with those of all machines first if `pulled`."""
+    """Return the goals of the data folder; if `pulled`, fetch the shared ones first."""
     from service.processes import shared_files  # noqa: PLC0415
 
     if loaded.shared_url:

@@ -21,7 +21,7 @@ _Day = tuple[int, int, date]
 
 
 class LocalDays:
-    """Of each zone that was asked for, the newest day and another one."""
+    """The days of each zone that was asked for: the newest one, and one other."""
 
     def __init__(self) -> None:
         self._newest: dict[str | None, _Day] = {}

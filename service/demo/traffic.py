@@ -58,7 +58,7 @@ def requests(
         raise ValueError("end must have a time zone")
     rng = Random(seed)  # noqa: S311 - a repeatable demo, nothing secret
     curve, crowd = _Curve(end, days), Crowd(rng)
-    pending: list[tuple[datetime, int, Beacon]] = []  # a heap: what visits in progress will send
+    pending: list[tuple[datetime, int, Beacon]] = []  # a heap: the beacons of visits in progress
     ordinals = count()
     total = 0
 

@@ -268,7 +268,9 @@ class _Collector:
             await asyncio.to_thread(self._countries.refresh)
             problems = self._countries.why_degraded()
             if problems and problems != known:
-                log.error("events have no or old countries", extra={"fields": {"why": problems[0]}})
+                log.error(
+                    "cannot read the country database", extra={"fields": {"why": problems[0]}}
+                )
             known = problems
             await asyncio.sleep(_COUNTRIES_CHECKED_EVERY_S)
 

@@ -75,7 +75,7 @@ def _by_server(settings: Settings, buckets: Buckets, counters: ThrottleCounters)
 
 @dataclass(frozen=True, slots=True)
 class KnownMachines:
-    """The last known number of machines, in a file: a start without the server goes on with it."""
+    """The last known number of machines, in a file: a start without the server uses it."""
 
     file: Path
 
@@ -88,8 +88,8 @@ class KnownMachines:
         return machines if type(machines) is int and machines > 0 else 1
 
     def write(self, machines: int) -> None:
-        """Replace the number; one process at a time may."""
+        """Replace the number. Call it from one process at a time."""
         try:
             durable.write_file(self.file, json.dumps({"machines": machines}).encode() + b"\n")
         except OSError as error:
-            log.warning("the number of machines is not kept", extra={"fields": {"why": str(error)}})
+            log.warning("cannot save the number of machines", extra={"fields": {"why": str(error)}})

@@ -42,7 +42,7 @@ def versions(url: str, name: str) -> ObjectVersions | None:
 
 
 def secrets(layout: Layout, url: str) -> tuple[SecretStore, Pulling]:
-    """Return the secrets of sales, and what keeps them those of all machines."""
+    """Return the secrets of sales, and the Pulling that keeps them up to date."""
     file = layout.signing
     shared = versions(url, file.name)
     store = SecretStore(file, shared)
@@ -50,7 +50,7 @@ def secrets(layout: Layout, url: str) -> tuple[SecretStore, Pulling]:
 
 
 def tokens(layout: Layout, url: str) -> tuple[TokenStore, Pulling]:
-    """Return the tokens of the private port, and what keeps them those of all machines."""
+    """Return the tokens of the private port, and the Pulling that keeps them up to date."""
     file = layout.tokens
     shared = versions(url, file.name)
     store = TokenStore(file, shared)
@@ -68,7 +68,7 @@ def goals_file(file: Path, url: str) -> SharedFile[tuple[Goal, ...]] | None:
 
 
 def goals(layout: Layout, url: str) -> Pulling:
-    """Return what keeps the goals those of all machines."""
+    """Return the Pulling that keeps the goals up to date."""
     file = goals_file(layout.goals, url)
     pull = file.pull if file else _nothing
     return Pulling(layout.goals.name, pull, GoalError, is_shared=file is not None)
@@ -85,10 +85,10 @@ def _lacking_goals(own: tuple[Goal, ...], shared: tuple[Goal, ...]) -> list[str]
 
 
 class Pulling:
-    """Pulls a file in a thread of its own, and lets others wait for a pull that is newer than now.
+    """Pulls a file in a thread of its own; others can wait for a pull that begins after they asked.
 
-    `pull` raises `failure` if the storage does not answer; then the last copy serves, and who asks
-    learns at once that there is nothing newer. `is_shared`: whether there is anything to pull.
+    `pull` raises `failure` if the storage does not answer. Then the last copy serves, and nobody
+    waits until a pull has succeeded. `is_shared`: whether there is anything to pull.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Pulling:
                 await first
 
     def stop(self) -> None:
-        """Pull no more; a pull that hangs ends with the process."""
+        """Stop pulling; a pull that hangs ends with the process."""
         if self._task:
             self._task.cancel()
         self._thread.shutdown(wait=False)
@@ -139,7 +139,7 @@ class Pulling:
             self._next = loop.create_future()
             loop.call_later(_PATIENCE_S, _settle, self._next, False)  # noqa: FBT003
             self._asked.set()
-        return asyncio.shield(self._next)  # one that is cancelled must not cancel the others
+        return asyncio.shield(self._next)  # a waiter must not cancel the shared future
 
     def why_degraded(self) -> Sequence[str]:
         """Return why the last pull failed, if it did."""

@@ -90,7 +90,8 @@ def _parse(definition: re.Match[str], dialect: str) -> _Macro:
 def _named_apart(tree: exp.Expr) -> exp.Expr:
     """Return the tree with a name of its own for each WITH table of a subquery.
 
-    sqlglot lists those of all subqueries together for Spark, also of a macro that is called twice.
+    For Spark, sqlglot moves them all into one list, where those of a macro that is called twice
+    would have the same name.
     """
     inner_first = list(tree.find_all(exp.With))[:0:-1]
     for number, tables in enumerate(inner_first, start=1):

@@ -1,8 +1,8 @@
--- visits: the visits of visitors, who are one day of the shop's calendar each. A visit is all events
--- of a visitor, in the period, with less than 30 minutes between one and the next. A bounce is a
--- visit of one event, a view. Pages per visit are the views; a visit lasts from its first to its
--- last event, so that of one event lasts 0 s. With filters, the visits are counted that have an
--- event which they choose; what is told of a visit is of all its events.
+-- visits: visits, visitors, bounces, pages per visit and duration. A visit is all events of a
+-- visitor, in the period, with less than 30 minutes between one and the next; a visitor id lasts one
+-- day of the shop's calendar. A bounce is a visit of one event, a view. Pages per visit are the views;
+-- a visit lasts from its first to its last event, so a visit of one event lasts 0 s. With filters,
+-- only visits with an event that the filters choose count, each measured over all of its events.
 -- parameters: tenant, from, to, bots, filters
 WITH slots AS (
     SELECT visitor_of(visitor_id) AS visitor, slot_of(occurred_at) AS slot,

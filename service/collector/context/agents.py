@@ -1,8 +1,8 @@
 """Device, browser and operating system by the user agent, with the maintained rules of uap-core.
 
-Only the user agents of browsers tell them, which begin with "Mozilla/" or "Opera/"; those of HTTP
-libraries, with which servers send events, do not. Names are those that people use: the forms of a
-browser for phones and inside of apps have its name, because `device` tells the rest.
+Only user agents of browsers, which begin with "Mozilla/" or "Opera/", have these fields; those of
+HTTP libraries, with which servers send events, have none. A browser has one name on desktops, on
+phones and inside apps, because `device` tells them apart.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Agents:
 
 
 def _device(user_agent: str, system: str | None) -> str | None:
-    """Return the kind of device; None for televisions, consoles and what is not known."""
+    """Return the kind of device; None for televisions, consoles and unknown devices."""
     if any(word in user_agent for word in _TELEVISIONS):
         return None
     if any(word in user_agent for word in _TABLETS):

@@ -1,7 +1,7 @@
-"""The fields of a record that tell the context of an event. Those without a value are left out.
+"""The fields of a record for the context of an event. Fields without a value are left out.
 
-All events of a visit share the query string and the referrer, and many visits a user agent: each
-of them is read once while it is among those seen last.
+The events of a visit share the query string and the referrer, and many visits share a user agent,
+so each of these texts is parsed once while it is cached.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Contexts:
     ) -> Mapping[str, object]:
         """Return the fields of the origin of a visit.
 
-        `referrer` is None if no page linked to it, and "" or the page's own host if one of the shop
-        did.
+        `referrer` is None if no page linked to it, and "" or the shop's own host if a page of the
+        shop did.
         """
         found = origin.parameters(query)
         host = origin.host(referrer) if referrer else None

@@ -45,9 +45,9 @@ def parameters(query: str) -> dict[str, str]:
 
 
 def host(referrer: str) -> str | None:
-    """Return the host of a URL, or of a host as browsers spell it; None if it is none.
+    """Return the host of a URL, or of a text that is only a host; None if there is no valid host.
 
-    It is in lower case, without "www.", user, port and a final dot. Of a page in an app, it is the
+    It is in lower case, without "www.", user, port and a final dot. For a page in an app, it is the
     name of the app's package.
     """
     # The longest URL before the host: a scheme, a user and its password.

@@ -15,7 +15,7 @@ from service.collector.context import origin, text
 
 _NAME = "context"
 _SIGNS = (_NAME.encode(), b"\\u", b"\0")
-"""A body with a context has one of them, in lower case: escapes and UTF-16 hide the name."""
+"""Every body with a context has one of these, in lower case; escapes and UTF-16 hide the name."""
 _QUOTED = re.compile(rb'"context\\*"', re.IGNORECASE)
 _CLICKED = "1"
 
@@ -23,8 +23,8 @@ _CLICKED = "1"
 def redacted(body: bytes) -> bytes:
     """Return a body without the address, the user agent, the click id's value and the referrer.
 
-    A body that is no JSON object, or has a context elsewhere in it, ends before its context. One
-    that is not JSON and may hide the name of a context is left out.
+    A body that is no JSON object, or has a context elsewhere in it, is cut before its context. A
+    body that is not JSON and may hide the name of a context becomes empty.
     """
     lower = body.lower()
     if not any(sign in lower for sign in _SIGNS):

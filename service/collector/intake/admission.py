@@ -115,7 +115,7 @@ class Admission:
         signed_body: SignedBody | None,
         is_newest: bool,  # noqa: FBT001
     ) -> Verdict:
-        """Decide by the newest secrets. Raises Unavailable if an unknown one may be valid."""
+        """Decide by the newest secrets. Raises Unavailable if an unknown one may have signed."""
         signed = self._is_signed(admitted, signed_body)
         if not is_newest and self._verifier.may_change(signed, signed_body):
             raise Unavailable(_UNVERIFIED)

@@ -53,9 +53,9 @@ class Stored:
 
 @dataclass(slots=True)
 class _Receipt:
-    """The receipt of a submission, whose client is `client`.
+    """The receipt of a submission from `client`.
 
-    `visits` are those of a batch, by tenant, person, day and signature, which its events share.
+    `visits` caches what the events of a batch share, by tenant, person, day and signature.
     """
 
     received_us: int
@@ -187,7 +187,7 @@ class EventStream:
                 salt = self._salt(today, today)  # a back-fill
             if salt is not None:
                 visitor = visitor_id(salt, tenant.id, person.ip, person.user_agent)
-        # What a shop has signed is no bot's, whatever its server or its buyer calls itself.
+        # A signed event is never a bot's, whatever user agent its server or its buyer has.
         bot = not signed and is_bot((person or receipt.client).user_agent)
         return Visit(tenant.id, receipt.received_at, visitor, bot)
 

@@ -76,7 +76,7 @@ class SecretStore:
         )
 
     def pull(self) -> None:
-        """Read what other machines have changed, if machines share the secrets."""
+        """Fetch the changes of other machines, if machines share the secrets."""
         self._file.pull()
 
     def valid(self, tenant_id: int) -> Sequence[str]:

@@ -13,11 +13,11 @@ from service.collector.signing import signatures
 from service.collector.signing.signatures import SIGNATURES_MAX, Secrets
 
 Wait: TypeAlias = asyncio.Future[bool]
-"""The wait for newer secrets: whether they could be read."""
+"""A wait for newer secrets; its result says whether they could be read."""
 
 
 def never_newer() -> Wait | None:
-    """Return that the secrets are the newest there are."""
+    """Return None: there cannot be newer secrets."""
     return None
 
 
@@ -58,7 +58,7 @@ class SignedBody:
 class Verifier:
     """The rules of signed sales, with the secrets of the tenants and the collector's clock.
 
-    `newer` returns the wait until newer secrets were read; None if there are none that could be.
+    `newer` returns the wait for newer secrets; None if there cannot be any.
     """
 
     def __init__(

@@ -66,7 +66,7 @@ class TokenStore:
         return self._were_made
 
     def pull(self) -> None:
-        """Read what other machines have changed, if machines share the tokens.
+        """Fetch the changes of other machines, if machines share the tokens.
 
         Raises TokenFileError.
         """
@@ -155,7 +155,7 @@ class TokenStore:
 
 
 def _lacking(own: tuple[Token, ...], shared: tuple[Token, ...]) -> list[str]:
-    """Return the tokens that are not revoked, and missing in the other content."""
+    """Return the tokens that are not revoked, and that the shared content lacks."""
     known = {token.id for token in shared}
     return [f"token {token.id}" for token in own if not token.revoked_at and token.id not in known]
 

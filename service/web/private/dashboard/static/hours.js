@@ -8,7 +8,7 @@ const SHADE_MIN = 0.06;
 
 const clock = (hour) => `${String(hour).padStart(2, "0")}:00`;
 
-/** Return the numbers of the map in a table, which opens; hours without visitors are left out. */
+/** Return the table of the map, closed at first; hours without visitors are left out. */
 const hoursTable = (say, rows) =>
   element(
     "details",

@@ -61,7 +61,7 @@ export const LISTS = [
   dimension("pages", "pages", "path"),
   {
     ...dimension("campaigns", "campaigns", "utm_campaign", [VISITORS, SALES, VALUE]),
-    // A link may name only where it is, or only the kind of place.
+    // The tags of a link may have only a source, or only a medium.
     filterOf: (row) => CAMPAIGN.find((name) => row[name] !== null),
     detailOf: (row) =>
       CAMPAIGN.map((name) => row[name])
@@ -105,11 +105,11 @@ export const ATTRIBUTION = {
   ],
 };
 
-/** Return whether a list's rows say more than that nothing is known. */
+/** Return whether a list has a row with a known value, or no rows. */
 export const isTelling = ({ key, value }, rows) =>
   key === "campaigns" ? rows.length > 0 : !rows.length || rows.some((row) => value(row) !== null);
 
-/** Return how many rows a list asks for. More than are shown: products name those of other rows. */
+/** Return how many rows a list fetches: more than it shows, because products name other rows. */
 export const limitOf = ({ filter }) => (filter === "product" ? PRODUCTS_NAMED : ROWS + 1);
 
 /** Return whether a table shows only some of the rows. */
@@ -122,7 +122,7 @@ const chosenBy = ({ filter, value, filterOf }, row) => {
   return { filter: name, value: row[name] };
 };
 
-/** Return the name of a row, which filters the page, and what tells it from rows of its name. */
+/** Return the name of a row, as a link that filters the page, and the detail after it. */
 const nameOf = (say, list, row, { state, products }) => {
   const link = filterLink(say, { ...chosenBy(list, row), state, products });
   const detail = list.detailOf?.(row);
@@ -165,7 +165,7 @@ export const typesTable = (say, [row], { state, products }) => {
   );
 };
 
-/** Return the table of the funnel: visitors per step, and their part of those of the first step. */
+/** Return the table of the funnel: visitors per step, and their share of the first step. */
 export const funnelTable = (say, rows) => {
   const first = rows[0]?.visitors ?? 0;
   const largest = Math.max(1, ...rows.map(({ visitors }) => visitors));
@@ -175,7 +175,7 @@ export const funnelTable = (say, rows) => {
     rows.map(({ step, visitors }) => [
       nameCell(say.name("step", step), visitors / largest, `t-${step}`),
       say.number(visitors),
-      // Who bought without a look is no part of those who looked.
+      // Visitors may buy without a view: more of them than viewers have no share.
       first && visitors <= first ? say.percent(Math.round((1000 * visitors) / first) / 1000) : "–",
     ]),
   );
