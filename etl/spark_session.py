@@ -84,7 +84,7 @@ def _has_java() -> bool:
 def _require_master(url: str) -> None:
     """Raise SparkUnavailable if no master of a standalone cluster takes connections.
 
-    Spark would try for a minute and a half. It names several masters `spark://one:7077,two:7077`.
+    Spark would try for a minute and a half. A URL may name several masters, with commas between.
     """
     if not url.startswith(_STANDALONE):
         return

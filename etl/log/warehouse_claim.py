@@ -48,7 +48,7 @@ def url_name(kind: str, url: str) -> bytes:
 
 
 def claimant(kind: str, url: str, layout: Layout) -> Callable[[], bytes]:
-    """Return what returns the name of a log or lake: by its URL, or by its data folder without."""
+    """Return a function that names a log or lake: by its URL, or without one by its data folder."""
     return partial(url_name, kind, url) if url else partial(folder_id, layout.warehouse)
 
 
@@ -71,7 +71,7 @@ class WarehouseClaim:
         A claim that was won is read again, because an operator may have handed it to another one.
         The first time, the storage must refuse a second one; else it raises ObjectStoreError.
         """
-        # Asked first: storage that knows no conditional put would replace another one's claim.
+        # Checked first: storage without conditional puts would replace the claim of another.
         was_won, self._is_won = self._is_won, False
         if not was_won and not self.is_made():
             with suppress(ObjectExists):

@@ -75,7 +75,7 @@ def report(
         str | None, typer.Option(help="Steps of a funnel: view,cart_add:product=7,goal:NAME.")
     ] = None,
     within: Annotated[
-        str | None, typer.Option(help="Time for all steps, such as 30m or 24h.")
+        str | None, typer.Option(help="Longest time from the first step to the last, such as 24h.")
     ] = None,
     by: Annotated[
         str | None,
@@ -89,7 +89,7 @@ def report(
         typer.Option(help="What a breakdown measures.", autocompletion=completion.measures),
     ] = None,
     cursor: Annotated[
-        str | None, typer.Option(help="The next rows: as the page before printed it.")
+        str | None, typer.Option(help="Cursor that the page before printed, for the next rows.")
     ] = None,
     shops: Annotated[
         str | None, typer.Option(help="Ids of tenants, commas between them.", metavar="IDS")

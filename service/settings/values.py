@@ -229,7 +229,7 @@ class Settings:
 
     @property
     def shared_url(self) -> str:
-        """The object storage through which machines share secrets and tokens; empty if none is."""
+        """The object storage where machines share secrets, tokens and goals; empty for none."""
         return self.log_url or self.lake_url
 
 

@@ -21,7 +21,7 @@ OF_SERVERS = "conversion"
 class Person(NamedTuple):
     """An address and a user agent; each is empty if it is not known.
 
-    `is_visitor`: whether a visitor id can be made of them. Of a context it takes both, because one
+    `is_visitor`: whether a visitor id can be made of them. A context must have both, because one
     alone would mix up people.
     """
 
@@ -33,7 +33,7 @@ class Person(NamedTuple):
 def person_of(admitted: Admitted, client: Person, *, is_browser: bool) -> Person | None:
     """Return the person of a conversion, sale or signed event; None for nobody.
 
-    `client` is that of the request, whose headers are those of a browser or not.
+    `client` is the person of the request; `is_browser`: the request has the headers of a browser.
     """
     if admitted.signed:
         sent = admitted.payload.context

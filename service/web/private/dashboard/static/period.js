@@ -52,9 +52,9 @@ export const periodOf = (state, zone) => {
 export const intervalOf = ({ days }) => (days <= 2 ? "hour" : days <= 92 ? "day" : "week");
 
 /**
- * Return the period's buckets: `count` is their number, `begun` the number of those whose start is
- * past, `place` returns the index of a bucket from its start, and `start` the start of an index, or
- * of a day a moment in its first hours. `since` and `until` limit the period. All are milliseconds.
+ * Return the period's buckets: `count` is their number, `begun` the number that have begun, `place`
+ * returns the index of a bucket by its start, and `start` the start of a bucket by its index (of a
+ * day, a moment in its first hours). `since` and `until` limit the period. All are milliseconds.
  */
 export const bucketsOf = ({ from, days }, interval, since, until) => {
   const weekday = (new Date(`${from}T00:00Z`).getUTCDay() + 6) % 7;
