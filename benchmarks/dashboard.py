@@ -31,6 +31,7 @@ EVENTS = 10_000_000
 _TIMEOUT_MS = 60_000
 _FIRST_CONTENT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 _WHOLE = "#view:not([aria-busy])"
+_FAILED = "cannot be shown at the moment"
 
 
 def run(size: Size) -> str:
@@ -106,6 +107,8 @@ def _loaded_ms(browser: Browser, url: str) -> tuple[float, float]:
     page.wait_for_selector(_WHOLE, timeout=_TIMEOUT_MS)
     if not page.locator(".card, table").count():
         raise BenchmarkFailed(f"{url} shows neither a card nor a table")
+    if page.get_by_text(_FAILED).count():
+        raise BenchmarkFailed(f"{url} shows a part that was refused")
     first, whole = page.evaluate(f"[{_FIRST_CONTENT}, performance.now()]")
     page.close()
     return first, whole
