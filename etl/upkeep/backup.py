@@ -73,7 +73,10 @@ def run(
     copied_segments = sum(map(len, segments.sealed_everywhere(target.log).values()))
     snapshots = [_copy_table(target, snapshot) for snapshot in pinned]
     _copy_directory(source, target)
-    for path in (source.tokens, source.tokens_made, source.signing, source.goals):
+    shared = (source.tokens, source.signing, source.goals)
+    # With its mark, a restored file is replaced by the shared one, which may be newer.
+    marks = [path.with_name(f"{path.name}.shared") for path in shared]
+    for path in (*shared, source.tokens_made, *marks):
         if path.exists():
             shutil.copy2(path, target.root)
     paths = [path for path in target.root.rglob("*") if path.is_file()]

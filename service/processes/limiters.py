@@ -24,6 +24,7 @@ from service.shared.throttle_counters import ThrottleCounters
 log = logging.getLogger(__name__)
 
 MakeLimiter: TypeAlias = Callable[[int, Clock], Limiter]
+_MACHINES_MAX = 1 << 16
 """Make the limiter of the collector in a slot."""
 
 
@@ -85,7 +86,7 @@ class KnownMachines:
             machines = json.loads(self.file.read_bytes())["machines"]
         except (OSError, ValueError, KeyError, TypeError):
             return 1
-        return machines if type(machines) is int and machines > 0 else 1
+        return machines if type(machines) is int and 0 < machines < _MACHINES_MAX else 1
 
     def write(self, machines: int) -> None:
         """Replace the number. Call it from one process at a time."""

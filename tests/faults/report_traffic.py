@@ -146,7 +146,9 @@ class Traffic:
             "bot": choose((None, False, False, True)),
             "metadata": {
                 "source": choose(_SOURCES),
-                "referrer": choose((None, "b.example", "www.b.example:8080")),
+                "referrer": choose(
+                    (None, "b.example", "www.b.example:8080", "https://b.example/x")
+                ),
                 "path": choose((None, "", "/zapatos")),
             },
             "dedupe_key": choose((None, f"id:e{index}")),

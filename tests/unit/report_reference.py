@@ -148,7 +148,9 @@ def _stated(one: Record) -> Record:
 
 def _referrer(one: Record) -> str | None:
     host = _stated(one).get("referrer") or ""
-    return one.get("referrer") or re.sub(r"^www\.|:\d+$", "", host) or None
+    if "/" not in host:
+        host = re.sub(r"^www\.|:.*$", "", host)
+    return one.get("referrer") or host or None
 
 
 def source_of(one: Record) -> str:

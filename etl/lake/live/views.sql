@@ -36,9 +36,12 @@ CREATE OR REPLACE TEMP MACRO stated(metadata, channel_rules) AS
                         ['$.source', '$.referrer', '$.path']);
 CREATE OR REPLACE TEMP MACRO utm_source_of(utm_source, metadata, channel_rules) AS
     coalesce(utm_source, nullif(stated(metadata, channel_rules)[1], ''));
--- Old trackers stated the referrer with "www." and port, which the column leaves out.
+-- Old trackers stated the referrer's host with "www." and port, which the column leaves out. Whoever
+-- stated a URL finds that URL.
 CREATE OR REPLACE TEMP MACRO host_of(stated) AS
-    split_part(CASE WHEN stated LIKE 'www.%' THEN substr(stated, 5) ELSE stated END, ':', 1);
+    CASE WHEN stated LIKE '%/%' THEN stated
+         ELSE split_part(CASE WHEN stated LIKE 'www.%' THEN substr(stated, 5) ELSE stated END, ':', 1)
+    END;
 CREATE OR REPLACE TEMP MACRO referrer_of(referrer, metadata, channel_rules) AS
     coalesce(referrer, nullif(host_of(stated(metadata, channel_rules)[2]), ''));
 CREATE OR REPLACE TEMP MACRO path_of(path, metadata, channel_rules) AS

@@ -13,9 +13,10 @@ CREATE OR REPLACE TEMP MACRO stated(metadata, channel_rules) AS
               'source STRING, referrer STRING, path STRING');
 CREATE OR REPLACE TEMP MACRO utm_source_of(utm_source, metadata, channel_rules) AS
     coalesce(utm_source, nullif(stated(metadata, channel_rules).source, ''));
+CREATE OR REPLACE TEMP MACRO host_of(stated) AS
+    CASE WHEN stated LIKE '%/%' THEN stated ELSE regexp_replace(stated, '^www[.]|:.*$', '') END;
 CREATE OR REPLACE TEMP MACRO referrer_of(referrer, metadata, channel_rules) AS
-    coalesce(referrer, nullif(
-        regexp_replace(stated(metadata, channel_rules).referrer, '^www[.]|:[0-9]+$', ''), ''));
+    coalesce(referrer, nullif(host_of(stated(metadata, channel_rules).referrer), ''));
 CREATE OR REPLACE TEMP MACRO path_of(path, metadata, channel_rules) AS
     coalesce(path, nullif(stated(metadata, channel_rules).path, ''));
 

@@ -16,7 +16,8 @@ from service.collector.context import origin, text
 _NAME = "context"
 _SIGNS = (_NAME.encode(), b"\\u", b"\0")
 """Every body with a context has one of these, in lower case; escapes and UTF-16 hide the name."""
-_QUOTED = re.compile(rb'"context\\*"', re.IGNORECASE)
+_QUOTED = re.compile(rb'"context(?:\\*"|[\[.])', re.IGNORECASE)
+_NAMED = re.compile(rb"context", re.IGNORECASE)
 _CLICKED = "1"
 
 
@@ -37,7 +38,7 @@ def redacted(body: bytes) -> bytes:
         plain = orjson.dumps(sent)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return b"" if b"\\u" in lower or b"\0" in body else body[: lower.find(_NAME.encode())]
-    place = _QUOTED.search(plain)
+    place = (_NAMED if isinstance(sent, str) else _QUOTED).search(plain)
     return plain[: place.start()] if place else body
 
 

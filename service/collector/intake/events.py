@@ -83,7 +83,7 @@ class EventStream:
         self._days = LocalDays()
         self._bounds = bounds
         self._contexts = contexts
-        self._salt_due_s: float | None = None
+        self._salts_due_s: dict[date, float] = {}
         # Seeded in this process: forked processes with a common state would make the same ids.
         self._random_bits = Random().getrandbits  # noqa: S311 (unique is enough: no id is secret)
 
@@ -197,12 +197,14 @@ class EventStream:
         An event of an earlier day has the salt of that day, unless it was destroyed.
         """
         # After a failure wait, because each try syncs a folder on the event loop.
-        if self._salt_due_s is not None and self._clock.monotonic_s() < self._salt_due_s:
+        if self._salts_due_s and self._clock.monotonic_s() < self._salts_due_s.get(day, 0.0):
             return None
         try:
             return self._salts.past(day) if day < today else self._salts.salt(day)
         except (OSError, SaltDamagedError) as error:
-            self._salt_due_s = self._clock.monotonic_s() + _SALT_RETRY_S
+            now_s = self._clock.monotonic_s()
+            waiting = {each: due_s for each, due_s in self._salts_due_s.items() if due_s > now_s}
+            self._salts_due_s = waiting | {day: now_s + _SALT_RETRY_S}
             log.error("events have no visitor id: no salt", extra={"fields": {"why": str(error)}})
             return None
 

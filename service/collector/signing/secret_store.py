@@ -170,8 +170,12 @@ class SecretStore:
 
 
 def _lacking(own: _Stored, shared: _Stored) -> list[str]:
-    """Return the tenants that have a secret in one content and none in the other."""
-    lost = own.by_tenant.keys() - shared.by_tenant.keys()
+    """Return the tenants that have secrets in one content, none of which the other one has."""
+
+    def ids(stored: _Stored, tenant_id: int) -> set[str]:
+        return {secret.id for secret in stored.of(tenant_id)}
+
+    lost = [each for each in own.by_tenant if not ids(own, each) & ids(shared, each)]
     return [f"secrets of tenant {tenant_id}" for tenant_id in sorted(lost)]
 
 

@@ -172,6 +172,32 @@ def test_nothing_of_an_own_file_is_lost_in_silence(machine: Machine, tmp_path: P
     assert other.all() == one.all()
 
 
+def test_a_secret_is_not_replaced_by_another_of_its_tenant(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """Two machines made one for the same shop before they shared them."""
+    for name in ("one", "other"):
+        SecretStore(own_file(tmp_path, name)).create(17, NOW)
+    machine("one").rotate(17, NOW)
+    with pytest.raises(SecretsUnavailable, match="lacks: secrets of tenant 17; it serves"):
+        machine("other").pull()
+
+
+def test_a_restored_copy_is_replaced_by_the_shared_one(machine: Machine, tmp_path: Path) -> None:
+    """With its mark, as a backup has it: a revoked secret does not come back."""
+    one, other = machine("one"), machine("other")
+    one.create(17, NOW)
+    one.create(18, NOW)
+    other.pull()
+    kept = {path: path.read_bytes() for path in (tmp_path / "other").glob("signing.json*")}
+    one.revoke(18)
+    other.pull()
+    for path, content in kept.items():
+        path.write_bytes(content)
+    other.pull()
+    assert other.valid(18) == []
+
+
 def own_file(folder: Path, name: str) -> Path:
     (folder / name).mkdir(exist_ok=True)
     return folder / name / "signing.json"
@@ -364,8 +390,11 @@ def test_a_token_that_is_not_known_waits_for_newer_tokens(tmp_path: Path) -> Non
     asyncio.run(scenario())
 
 
-def test_pulls_are_shared_by_those_that_wait(caplog: pytest.LogCaptureFixture) -> None:
+def test_pulls_are_shared_by_those_that_wait(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And begin after they asked; during an outage nobody waits, and the log has a line."""
+    monkeypatch.setattr(shared_files, "_PATIENCE_S", 600.0)
     caplog.set_level(logging.INFO)
     pulls: list[str] = []
     failures: list[str] = []

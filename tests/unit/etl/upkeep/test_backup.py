@@ -84,6 +84,17 @@ def test_goals_are_copied(shop, copy):
     assert GoalStore(copy.layout.goals).all() == (Goal(1, "sold", {"type": "purchase"}),)
 
 
+def test_copies_of_a_shared_file_stay_copies(shop, copy):
+    """After a restore the shared one replaces them: it may have revoked what they have."""
+    fill(shop)
+    for path in (shop.layout.tokens, shop.layout.signing, shop.layout.goals):
+        path.write_text("{}")
+        path.with_name(f"{path.name}.shared").write_text("3")
+    backup.run(shop.data, copy.data)
+    marks = sorted(path.name for path in copy.layout.root.glob("*.shared"))
+    assert marks == ["goals.json.shared", "signing.json.shared", "tokens.json.shared"]
+
+
 def test_that_tokens_were_made_is_copied(shop, copy):
     """A port that is closed is closed after a restore; sessions of browsers are not restored."""
     fill(shop)

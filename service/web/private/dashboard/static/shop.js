@@ -50,7 +50,9 @@ export class ShopPage {
    * `onFirst` is called when each refresh has something to see. Throw the errors of fetchReport.
    */
   async draw(say, state, period, signal, onFirst) {
+    const drawn = this.#refresh(say, state, period, signal, onFirst);
     const onNews = async () => {
+      await drawn.catch(() => {}); // an older answer must not replace a newer one
       const today = periodOf(state, say.zone); // the page may be open past midnight
       if (!today.isCurrent) return;
       await this.#refresh(say, state, today, signal, onFirst).catch((error) => {
@@ -58,7 +60,6 @@ export class ShopPage {
         throw error; // keepLive asks again
       });
     };
-    const drawn = this.#refresh(say, state, period, signal, onFirst);
     const shop = String(this.shop.tenant_id);
     keepLive(this.#live, { say, shop, products: this.#products, signal, onNews });
     await drawn;
