@@ -143,6 +143,17 @@ def test_an_event_of_an_earlier_day_has_the_visitor_of_that_day(collector: Colle
     assert sent(collector, "interactions", AT_17)["visitor_id"] == ahead
 
 
+def test_a_damaged_salt_of_yesterday_costs_no_visitor_of_today(
+    collector: Collector, tmp_path: Path
+) -> None:
+    """Events of both days come all the time."""
+    yesterday = NOW - timedelta(days=1)
+    (tmp_path / "salts" / f"{yesterday:%Y-%m-%d}").write_bytes(b"short")
+    today = sent(collector, "interactions", AT_17)["visitor_id"]
+    sent(collector, "interactions", AT_17 | {"timestamp": yesterday.isoformat()})
+    assert sent(collector, "interactions", AT_17)["visitor_id"] == today
+
+
 def test_a_signed_sale_of_a_day_that_is_over_has_no_visitor(signing: Collector) -> None:
     """Its buyer was there days ago, and not on the day on which the shop was paid."""
     long_ago = (NOW - timedelta(days=3)).isoformat()
