@@ -45,7 +45,7 @@ help:  ## list the targets
 	@touch $@
 
 # One core installs what the other Pythons need while the other core lints.
-test: .venv/.dev  ## run lint, then all tests and, beside them, unit and system tests on other Pythons
+test: .venv/.dev  ## run lint, then all tests and, beside them, those of other Pythons
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint test-ready
 	@$(MAKE) --no-print-directory --jobs 2 test-default test-others test-compiled
 	@$(BIN)/python tools/pythons.py summary
@@ -57,10 +57,12 @@ test-default: .venv/.dev
 	$(BIN)/python $(COMPILE)
 	$(BIN)/python -m pytest $(PARALLEL)
 
+# System tests run on the default Python and on the newest; a version between them gets the unit tests.
 # What a version printed follows when it has ended: two pytests would print into one another.
 test-others: .venv/.dev
 	@for version in $(OTHERS); do \
-		printed=$$($(MAKE) --no-print-directory WORKERS=$(CORES) test-$$version 2>&1); ended=$$?; \
+		test $$version = $(lastword $(OTHERS)) && tests=test || tests=unit; \
+		printed=$$($(MAKE) --no-print-directory WORKERS=$(CORES) $$tests-$$version 2>&1); ended=$$?; \
 		printf '\n%s\n' "$$printed"; \
 		test $$ended = 0 || exit $$ended; \
 	done
@@ -82,6 +84,10 @@ test-compiled: .venv/.dev compiled  ## run the unit tests of the hot path on its
 test-%: .venv/.dev .venv-%/.test  ## run the unit and system tests on another Python: make test-3.12
 	.venv-$*/bin/python $(COMPILE)
 	$(FEWER_EXAMPLES) .venv-$*/bin/python -m pytest tests/system tests/unit $(PARALLEL)
+
+unit-%: .venv/.dev .venv-%/.test
+	.venv-$*/bin/python $(COMPILE)
+	$(FEWER_EXAMPLES) .venv-$*/bin/python -m pytest tests/unit $(PARALLEL)
 
 unit: .venv/.dev  ## run the unit tests
 	$(FEWER_EXAMPLES) $(BIN)/python -m pytest tests/unit $(PARALLEL)
