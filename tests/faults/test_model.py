@@ -477,7 +477,7 @@ def base(tmp_path: Path) -> Iterator[Path]:
 
 def test_the_log_keeps_what_it_acked(base: Path) -> None:
     """Whatever dies, whatever a power cut takes."""
-    run(Log, base, rounds(500, 5_000), "model of the log")
+    run(Log, base, rounds(250, 5_000), "model of the log")
 
 
 def test_log_and_lake_keep_what_was_acked(base: Path) -> None:

@@ -27,7 +27,7 @@ from etl.lake.snapshot import Snapshot
 from etl.lake.tables import EVENTS, TABLES
 from etl.upkeep import check
 
-ROUNDS = rounds(15, 300)  # of each crew, with the lock and without
+ROUNDS = rounds(10, 300)  # of each crew, with the lock and without
 SERIES = ("h-w0-aa", "h-w1-bb")
 CREWS = (
     ("compact", "compact"),

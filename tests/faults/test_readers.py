@@ -39,7 +39,7 @@ from scale import figures, rounds
 from test_kills import kill_a_child
 
 SEED = 20261123
-HISTORIES = rounds(3, 4)
+HISTORIES = rounds(2, 4)
 READS_A_LIFE = rounds(200, 500)
 STEPS_A_LIFE = 10
 PINNED_SHARE = 0.2
