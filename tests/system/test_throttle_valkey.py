@@ -63,8 +63,8 @@ def test_machines_share_their_limits_while_the_server_decides(
         eventually(lambda: not degraded(machine), DEADLINE_S)  # noqa: B023
     eventually(lambda: shares(other, one, next(clients)), DEADLINE_S)
     log = one.log() + other.log()
-    assert log.count("the throttle's server does not decide") == 2
-    assert log.count("the throttle's server decides again") == 2
+    assert log.count("the throttle's server does not decide") >= 2
+    assert log.count("the throttle's server decides again") >= 2
     assert "s3cr3t" not in log
 
 

@@ -19,8 +19,7 @@ from service.collector.context.text import stored
 
 USER_AGENT_CHARS_MAX = 512
 
-_CACHED_MAX = 4096
-_NO_FIELDS: Mapping[str, str] = {}
+_CACHED_MAX = 1024
 _BROWSERS = ("Mozilla/", "Opera/")
 _BROWSER_NAMES = {
     "Chrome Mobile": "Chrome",
@@ -51,6 +50,9 @@ class Agent:
     is_whatsapp: bool
 
 
+_NO_BROWSER = Agent({}, is_whatsapp=False)
+
+
 class Agents:
     """The user agents that were seen last, each parsed once."""
 
@@ -67,12 +69,12 @@ class Agents:
 
     def of(self, user_agent: str) -> Agent:
         """Return the agent; only the first 512 characters of the text count."""
+        if not user_agent.startswith(_BROWSERS):
+            return _NO_BROWSER
         found: Agent = self._read_once(user_agent[:USER_AGENT_CHARS_MAX])
         return found
 
     def _read(self, user_agent: str) -> Agent:
-        if not user_agent.startswith(_BROWSERS):
-            return Agent(_NO_FIELDS, is_whatsapp=False)
         parsed = self._resolver(user_agent, Domain.USER_AGENT | Domain.OS)
         system = parsed.os.family if parsed.os else None
         system = _SYSTEM_NAMES.get(system, system) if system else None
