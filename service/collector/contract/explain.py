@@ -139,8 +139,6 @@ def _words(error: ValidationError) -> str:  # noqa: PLR0911 - one line per keywo
             return f"must be at least {limit}"
         case "maximum":
             return f"must be at most {limit}"
-        case "maxItems":
-            return f"must have at most {limit} items"
         case "maxProperties":
             return f"must have at most {limit} properties"
         case _:
