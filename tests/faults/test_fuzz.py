@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,7 +42,7 @@ from traffic_tools import Service
 from etl.lake import delta_log, duck, staging
 from service.collector import record
 from service.collector.contract.contract import Contract
-from service.collector.contract.payload import Payload
+from service.collector.contract.payload import CURRENCY_DEFAULT, Payload
 from service.collector.contract.rejection import Rejection
 from service.collector.identifiers import iso_utc
 from service.collector.record import Visit
@@ -242,6 +242,8 @@ def line_of(path: str, payload: Payload) -> bytes:
         age = timedelta(microseconds=RECEIVED_US - claimed_us)
         if not -fuzz_oracle.FUTURE <= age <= timedelta(days=PAST_DAYS):
             claimed_us = None
+    if payload.value is not None and payload.currency is None:  # the shop's, which has none here
+        payload = replace(payload, currency=CURRENCY_DEFAULT)
     return record.event(
         payload,
         Visit(tenant_id=1, received_at=iso_utc(RECEIVED_US), visitor_id=None, bot=False),
