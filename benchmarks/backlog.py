@@ -7,11 +7,13 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
 from benchmarks import users
 from benchmarks.rounds import tell
+from etl.channels.rules import Rules, Signs
 from etl.layout import Layout
 from etl.log import claiming
 from etl.log.segment_writer import SegmentWriter
@@ -21,6 +23,13 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 BATCH_LINES = 500
 _SEGMENT_BYTES_MAX = 64 << 20
 _DISK_FREE_BYTES_MIN = 1 << 30
+_AGENTS = (
+    ("phone", "Chrome", "Android"),
+    ("phone", "Facebook", "Android"),
+    ("phone", "Safari", "iOS"),
+    ("desktop", "Chrome", "Windows"),
+)
+"""Devices, browsers and systems, as `service.collector.context` names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +95,37 @@ def record(event: users.Event, received: datetime) -> bytes:
         "endpoint": users.ENDPOINTS[event.type],
         "type": event.type,
     }
-    metadata: dict[str, object] = dict(event.metadata)
     if event.product_id is not None:
-        fields["product_id"] = metadata["product_id"] = event.product_id
+        fields["product_id"] = event.product_id
+        fields["metadata"] = {"product_id": event.product_id}
     key = f"id:{event.event_id}"
     if sale := event.sale:
         fields |= {"transaction_id": sale.transaction_id, "value": sale.value}
         fields["currency"] = users.CURRENCY
         key = f"{'stx' if sale.is_signed else 'tx'}:{sale.transaction_id}"
-    fields |= {"visitor_id": event.visit.visitor_id, "bot": False, "metadata": metadata}
-    fields["dedupe_key"] = key
+    fields |= {"visitor_id": event.visit.visitor_id, "bot": False, "dedupe_key": key}
+    fields |= _context(event)
     if sale and sale.is_signed:
         fields["signed"] = True
     return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def _context(event: users.Event) -> dict[str, object]:
+    """Return the fields that the collector stores of the context and the browser of an event."""
+    visit, rules = event.visit, _rules()
+    signs = dict(visit.origin.campaign)
+    if visit.origin.referrer:
+        signs["referrer"] = visit.origin.referrer.removeprefix("www.")
+    agent = dict(
+        zip(("device", "browser", "os"), _AGENTS[visit.browser % len(_AGENTS)], strict=True)
+    )
+    channel = {"channel": rules.channel(Signs(**signs)), "channel_rules": rules.version}
+    return {"path": event.path, **signs, **channel, **agent}
+
+
+@cache
+def _rules() -> Rules:
+    return Rules.load()
 
 
 def log_bytes(data: Path) -> int:

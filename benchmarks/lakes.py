@@ -173,14 +173,16 @@ _ENDPOINT = (
     + " END"
 )
 _SOURCES = "['" + "', '".join(users.SOURCES) + "']"
-_REFERRERS = "['" + "', '".join(users.REFERRERS) + "']"
-_IS_TAGGED, _IS_LINKED = "chance(visit, 9) < 0.3", "chance(visit, 9) BETWEEN 0.3 AND 0.7"
+_MEDIUMS = "['" + "', '".join(users.MEDIUMS) + "']"
+_REFERRERS = "['" + "', '".join(host.removeprefix("www.") for host in users.REFERRERS) + "']"
+_IS_TAGGED = f"chance(visit, 9) < {users.TAGGED_SHARE}"
+_IS_LINKED = f"NOT ({_IS_TAGGED}) AND chance(visit, 9) < {users.TAGGED_SHARE + users.LINKED_SHARE}"
 _CONTEXT = f"""
     path,
     CASE WHEN {_IS_LINKED} THEN {_REFERRERS}[1 + visit % {len(users.REFERRERS)}] END AS referrer,
     CASE WHEN {_IS_TAGGED} THEN {_SOURCES}[1 + visit % {len(users.SOURCES)}] END AS utm_source,
-    CASE WHEN {_IS_TAGGED} THEN ['cpc', 'social', 'email'][1 + visit % 3] END AS utm_medium,
-    CASE WHEN {_IS_TAGGED} THEN 'campaign-' || visit % 12 END AS utm_campaign,
+    CASE WHEN {_IS_TAGGED} THEN {_MEDIUMS}[1 + visit % {len(users.MEDIUMS)}] END AS utm_medium,
+    CASE WHEN {_IS_TAGGED} THEN 'campaign-' || visit % {users.CAMPAIGNS} END AS utm_campaign,
     NULL AS utm_term, NULL AS utm_content,
     CASE WHEN chance(visit, 9) < 0.1 THEN 'gclid' END AS click_id,
     CASE WHEN {_IS_TAGGED} THEN ['paid-search', 'organic-social', 'mail'][1 + visit % 3]

@@ -160,7 +160,9 @@ def _fields(event: users.Event, event_id: str) -> dict[str, object]:
     if sale := event.sale:
         fields |= {"transaction_id": sale.transaction_id, "value": sale.value}
         fields["currency"] = users.CURRENCY
-    return fields | {"metadata": dict(event.metadata)}
+    origin = event.visit.origin
+    context = {"path": event.path, "query": origin.query, "referrer": origin.referrer}
+    return fields | {"context": context}
 
 
 def _body(fields: Mapping[str, object]) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from benchmarks import pages
@@ -43,7 +44,10 @@ ENDPOINTS: Final[Mapping[str, str]] = {
     SALE: "conversion",
 }
 """The endpoint that takes each type."""
+TAGGED_SHARE, LINKED_SHARE = 0.3, 0.4
 SOURCES = ("google", "facebook", "instagram", "newsletter", "tiktok")
+MEDIUMS = ("cpc", "social", "email")
+CAMPAIGNS = 12
 REFERRERS = ("www.google.com", "l.facebook.com", "l.instagram.com", "duckduckgo.com")
 
 _TYPES = tuple(PER_MILLE)
@@ -68,13 +72,26 @@ def uuid_of(shop: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a visit came from: the campaign of its first page, or the host that linked to it."""
+
+    campaign: Mapping[str, str]
+    referrer: str | None
+
+    @property
+    def query(self) -> str:
+        """The query string of the first page."""
+        return f"?{urlencode(self.campaign)}" if self.campaign else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Visit:
     """A visit of a shop. `behind_ms`: how far the clock of the visitor's device is behind."""
 
     shop: int
     visitor_id: str
     browser: int
-    origin: Mapping[str, str]
+    origin: Origin
     behind_ms: int
 
 
@@ -95,7 +112,7 @@ class Event:
     type: str
     event_id: str
     product_id: int | None
-    metadata: Mapping[str, str]
+    path: str
     travel_ms: int
     sale: Sale | None
 
@@ -126,26 +143,28 @@ def events(
             visits[place] = visit()
 
 
-def _origin(chance: random.Random) -> Mapping[str, str]:
+def _origin(chance: random.Random) -> Origin:
     kind = chance.random()
-    if kind < 0.3:
-        return {"source": chance.choice(SOURCES)}
-    return {"referrer": chance.choice(REFERRERS)} if kind < 0.7 else {}
+    if kind < TAGGED_SHARE:
+        campaign = {
+            "utm_source": chance.choice(SOURCES),
+            "utm_medium": chance.choice(MEDIUMS),
+            "utm_campaign": f"campaign-{chance.randrange(CAMPAIGNS)}",
+        }
+        return Origin(campaign, None)
+    return Origin({}, chance.choice(REFERRERS) if kind < TAGGED_SHARE + LINKED_SHARE else None)
 
 
 def _event(visit: Visit, chance: random.Random) -> Event:
     (type_,) = chance.choices(_TYPES, cum_weights=_TYPE_WEIGHTS)
     product = int(PRODUCTS_PER_SHOP * chance.random() ** 2)  # some products are popular
-    metadata = dict(visit.origin)
-    if type_ == "view":
-        every_path = pages.paths()
-        metadata["path"] = every_path[product_of(visit.shop, product) % len(every_path)]
+    every_path = pages.paths()
     return Event(
         visit,
         type_,
         str(UUID(int=chance.getrandbits(128), version=4)),
         None if chance.random() < NO_PRODUCT_SHARE else product_of(visit.shop, product),
-        metadata,
+        every_path[product_of(visit.shop, product) % len(every_path)],
         chance.randrange(TRAVEL_MS_MAX),
         _sale(chance) if type_ == SALE else None,
     )

@@ -14,11 +14,18 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import ORJSONResponse
 
+_TEXT = {"type": ["string", "null"]}
 _FIELDS = {
     "product_id": {"type": ["integer", "null"], "minimum": 1},
     "event_id": {"type": "string", "format": "uuid"},
     "timestamp": {"type": "string", "format": "date-time"},
     "metadata": {"type": "object"},
+    "context": {
+        "type": "object",
+        "properties": {
+            name: {"type": ["string", "null"]} for name in ("path", "query", "referrer")
+        },
+    },
 }
 
 

@@ -7,6 +7,7 @@ import Fastify from 'fastify'
 
 const [port, file] = process.argv.slice(2)
 const log = createWriteStream(file, { flags: 'a' })
+const text = { type: ['string', 'null'] }
 const object = (required, types, fields) => ({
   type: 'object',
   required,
@@ -16,6 +17,7 @@ const object = (required, types, fields) => ({
     event_id: { type: 'string', format: 'uuid' },
     timestamp: { type: 'string', format: 'date-time' },
     metadata: { type: 'object' },
+    context: { type: 'object', properties: { path: text, query: text, referrer: text } },
     ...fields
   }
 })
