@@ -201,8 +201,11 @@ class DirectoryDatabase:
     def _missing(self, connection: sa.Connection) -> frozenset[str]:
         """Return the preferences for which the tenants have no column."""
         none = sa.select(sa.text("*")).select_from(self._tenants).limit(0)
-        present = {name.lower() for name in connection.execute(none).keys()}  # noqa: SIM118
-        return frozenset(PREFERENCES) - present
+        present = list(connection.execute(none).keys())
+        if connection.dialect.name != "postgresql":  # which tells "timeZone" from timezone
+            present = [name.lower() for name in present]
+        # A name that two columns have is ambiguous.
+        return frozenset(name for name in PREFERENCES if present.count(name) != 1)
 
     def _select_tenants(self, lacking: Collection[str]) -> sa.Select[Any]:
         return sa.select(*(item for item in self._tenants.c if item.name not in lacking))

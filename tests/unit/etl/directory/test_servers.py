@@ -258,6 +258,20 @@ def test_types_of_postgresql_are_read(postgresql):
     assert prices == {7: Decimal("0.3"), 8: None}
 
 
+def test_columns_of_another_name_are_no_preferences(postgresql):
+    """PostgreSQL tells "timeZone" from timezone; of two columns with one name, none is read."""
+    postgresql.execute(
+        'CREATE TABLE shop (id int, uuid text, slug text, name text, status text, "timeZone" text)',
+        "INSERT INTO shop VALUES (1, NULL, 'shop', 'Shop', 'active', 'America/Tegucigalpa')",
+    )
+    directory = postgresql.directory(
+        "SELECT *, 'es' AS language, 'HNL' AS currency, 'USD' AS currency FROM shop"
+    )
+    shop = Tenant(1, None, "shop", "Shop", "active", language="es")
+    assert directory.tenants() == [shop]
+    assert directory.find_tenant(slug="shop") == shop
+
+
 @pytest.mark.parametrize(
     ("tenant", "why"),
     [
