@@ -63,7 +63,8 @@ class ObjectVersions:
             return False
 
     def _numbers(self) -> list[int]:
-        names = (item.key.rpartition("/")[2] for item in self._objects.listed(f"{self._name}/"))
+        folder = f"{self._name}/"
+        names = (item.key.removeprefix(folder) for item in self._objects.listed(folder))
         return [int(name) for name in names if _NUMBER.fullmatch(name)]
 
     def _key(self, number: int) -> str:

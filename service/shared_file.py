@@ -79,7 +79,13 @@ class SharedFile(StampedFile[T]):
 
     def write(self, content: bytes) -> None:
         with self._errors("cannot be changed"):
-            self._versions.put(self._number + 1, content)
+            try:
+                self._versions.put(self._number + 1, content)
+            except ObjectStoreError as error:
+                raise self._error(
+                    f"{self._path.name} may have been changed, or not: {error}. List its content "
+                    "before you try again"
+                ) from error
         self._number += 1
         self._copy(content)
 

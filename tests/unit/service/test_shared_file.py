@@ -17,6 +17,7 @@ from object_tools import Objects
 from tornado.httputil import HTTPServerRequest, RequestStartLine
 
 from etl.goals import Goal, GoalError, GoalStore
+from etl.object_store import ObjectStoreError
 from etl.object_versions import KEPT, ObjectVersions, VersionTaken
 from service.collector.intake import Reply, reply_of
 from service.collector.signing.secret_store import HasSecret, NoSecret, SecretStore
@@ -105,6 +106,35 @@ def test_a_try_whose_reply_was_lost_is_not_refused(
 
     monkeypatch.setattr(objects, "put_new", twice)
     made = machine("one").create(17, NOW)
+    other = machine("other")
+    other.pull()
+    assert other.valid(17) == [made.secret]
+
+
+def test_a_change_whose_reply_was_lost_is_not_told_as_none(
+    machine: Machine, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second rotation would revoke the secret in use, so the text says what to look at first."""
+    one = machine("one")
+    one.create(17, NOW)
+    put_new = objects.put_new
+
+    def unheard(key: str, data: bytes) -> None:
+        put_new(key, data)
+        raise ObjectStoreError("s3://bucket/log: the server does not answer")
+
+    monkeypatch.setattr(objects, "put_new", unheard)
+    with pytest.raises(SecretsUnavailable, match=r"may have been changed, or not: .* List its"):
+        one.rotate(17, NOW)
+    monkeypatch.undo()
+    one.pull()
+    assert len(one.valid(17)) == 2
+
+
+def test_what_lies_deeper_is_no_version(machine: Machine, objects: Objects) -> None:
+    """Such as copies that an operator made of some."""
+    made = machine("one").create(17, NOW)
+    objects.put(f"{NAME}/before/{9:012}", b"")
     other = machine("other")
     other.pull()
     assert other.valid(17) == [made.secret]
