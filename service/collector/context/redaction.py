@@ -14,6 +14,8 @@ import orjson
 from service.collector.context import origin, text
 
 _NAME = "context"
+_STORED = (_NAME, "metadata")
+"""The fields that a record stores, of a context what is kept here, and metadata as they are."""
 _SIGNS = (_NAME.encode(), b"\\u", b"\0")
 """Every body with a context has one of these, in lower case; escapes and UTF-16 hide the name."""
 _QUOTED = re.compile(rb'"context(?:\\*"|[\[.])', re.IGNORECASE)
@@ -33,7 +35,10 @@ def redacted(body: bytes) -> bytes:
     try:
         sent = orjson.loads(body)
         if isinstance(sent, dict) and any(name.lower() == _NAME for name in sent):
-            return orjson.dumps({name: _kept(name, value) for name, value in sent.items()})
+            others = {name: value for name, value in sent.items() if name.lower() not in _STORED}
+            if not _QUOTED.search(orjson.dumps(others)):
+                return orjson.dumps({name: _kept(name, value) for name, value in sent.items()})
+            sent = others  # with a second context, before which they are cut
         # Written again, so that no escape hides the name.
         plain = orjson.dumps(sent)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):

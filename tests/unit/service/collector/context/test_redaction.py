@@ -131,6 +131,29 @@ def test_a_context_that_is_there_twice_leaves_nothing() -> None:
     assert json.loads(stored) == {"context": {"path": "/p"}}
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"events": [{"context": {"ip": "secret"}}]},
+        {"body": '{"context": {"ip": "secret"}}'},
+        {"context[ip]": "secret"},
+    ],
+)
+def test_a_second_context_is_found_beside_the_first(other: dict[str, object]) -> None:
+    """The body then ends before it."""
+    for context in (None, {"path": "/p"}):
+        sent = {"tenant_slug": "la-colmena", "context": context, **other}
+        stored = redacted(json.dumps(sent).encode())
+        assert b"la-colmena" in stored
+        assert b"secret" not in stored
+
+
+def test_metadata_are_kept_as_a_record_stores_them() -> None:
+    """Whatever their names, so that the body can be sent again."""
+    sent = {"tenant_id": 1, "metadata": {"context": "fair"}, "context": {"path": "/p"}}
+    assert json.loads(redacted(json.dumps(sent).encode())) == sent
+
+
 @given(path=texts, query=queries, referrer=texts)
 def test_what_is_kept_gives_the_same_record(path: str, query: str, referrer: str) -> None:
     """Sent again, after the directory could not be read."""
