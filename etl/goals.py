@@ -63,6 +63,8 @@ class GoalStore:
         try:
             return parsed(self._path.read_bytes())
         except FileNotFoundError:
+            if self._path.is_symlink():
+                raise GoalError(f"{self._path}: links to a file that is missing") from None
             return ()
         except OSError as error:
             raise GoalError(f"{self._path}: {error.strerror or error}") from error
@@ -118,12 +120,14 @@ class GoalStore:
 def parsed(content: bytes) -> tuple[Goal, ...]:
     """Return every goal. Raises ValueError."""
     try:
-        goals = tuple(Goal(**fields) for fields in json.loads(content)["goals"])
+        listed = json.loads(content)["goals"]
+        goals = tuple(Goal(**fields) for fields in listed)
+        # JSON can hold a lone surrogate, which raises UnicodeEncodeError.
+        json.dumps(listed, ensure_ascii=False).encode()
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError from error
     if not all(map(_is_sound, goals)):
         raise ValueError
-    _bytes(goals)  # JSON can hold a lone surrogate, which raises UnicodeEncodeError
     return goals
 
 

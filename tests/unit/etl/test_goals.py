@@ -50,6 +50,17 @@ def test_a_damaged_file_is_never_overwritten(tmp_path: Path, content: str) -> No
     assert path.read_text() == content
 
 
+def test_a_link_to_a_missing_file_is_never_overwritten(tmp_path: Path) -> None:
+    """The volume that has the goals is not mounted."""
+    path = tmp_path / "goals.json"
+    path.symlink_to(tmp_path / "volume" / "goals.json")
+    store = GoalStore(path)
+    for action in (store.all, lambda: store.add(SOLD), lambda: store.remove(1, "sold")):
+        with pytest.raises(GoalError, match="links to a file that is missing"):
+            action()
+    assert path.is_symlink()
+
+
 def test_a_shop_has_a_bounded_number_of_goals(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
