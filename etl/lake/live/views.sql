@@ -94,25 +94,53 @@ CREATE OR REPLACE TEMP MACRO visit_of(visitor, first_us, begins) AS
         visit_id(visitor, max(CASE WHEN begins THEN first_us END) OVER (
             PARTITION BY visitor ORDER BY first_us RANGE UNBOUNDED PRECEDING))
     END;
--- The visit of each visitor and half hour with events.
-CREATE OR REPLACE TEMP MACRO visits_of(tenant, since, until, with_bots) AS TABLE
-WITH slots AS (
-    SELECT visitor_of(visitor_id) AS visitor, slot_of(occurred_at) AS slot,
-           min(epoch_us(occurred_at)) AS first_us, max(epoch_us(occurred_at)) AS last_us
-    FROM selected(tenant, since, until, with_bots)
-    WHERE visitor_id IS NOT NULL
-    GROUP BY visitor, slot
-),
-begun AS (
-    SELECT visitor, slot, first_us, begins_visit(visitor, first_us, last_us) AS begins FROM slots
-)
-SELECT visitor, slot, visit_of(visitor, first_us, begins) AS visit FROM begun;
 
 -- The place of an event among those of a visitor: by occurrence, then receipt, then line. One number
 -- of 126 bits is compared faster than three values.
 CREATE OR REPLACE TEMP MACRO order_of(occurred_at, received_at, seq) AS
     (epoch_us(occurred_at)::HUGEINT * 2251799813685248 + epoch_us(received_at)) * 16777216
     + seq % 16777216;
+
+-- The groups of a period's events: one per value of a dimension, visitor and half hour, each with its
+-- visit. `dimension` and `condition` are SQL over the columns of an event; the counts `chosen...` are
+-- of the events for which the condition holds. DuckDB computes only the columns that a report reads.
+CREATE OR REPLACE TEMP MACRO slots_by(
+    dimension, condition, tenant, since, until, with_bots) AS TABLE
+WITH counted AS (
+    SELECT dimension AS key, visitor_of(visitor_id) AS visitor, slot_of(occurred_at) AS slot,
+           min(epoch_us(occurred_at)) AS first_us, max(epoch_us(occurred_at)) AS last_us,
+           min(order_of(occurred_at, received_at, seq)) AS first_place,
+           max(order_of(occurred_at, received_at, seq)) AS last_place,
+           count(*) AS events,
+           count(*) FILTER (type = 'view') AS views,
+           count(*) FILTER (condition) AS chosen,
+           count(*) FILTER (condition AND type = 'view') AS chosen_views,
+           count(*) FILTER (condition AND is_sale(endpoint, type)) AS chosen_sales
+    FROM selected(tenant, since, until, with_bots)
+    GROUP BY key, visitor, slot
+),
+begun AS (
+    SELECT *, begins_visit(visitor, first_us, last_us) AS begins FROM counted
+)
+SELECT *, visit_of(visitor, first_us, begins) AS visit FROM begun;
+
+-- The visit of each visitor and half hour with events.
+CREATE OR REPLACE TEMP MACRO visits_of(tenant, since, until, with_bots) AS TABLE
+SELECT visitor, slot, visit FROM slots_by(true, true, tenant, since, until, with_bots)
+WHERE visitor IS NOT NULL;
+
+-- The visitors, visits, events and transactions of each value of a dimension. A visit counts for each
+-- value that one of its events has.
+CREATE OR REPLACE TEMP MACRO visitors_by(
+    dimension, condition, tenant, since, until, with_bots) AS TABLE
+SELECT key,
+       count(DISTINCT visitor) AS visitors,
+       count(DISTINCT visit) AS visits,
+       sum(chosen)::BIGINT AS events,
+       sum(chosen_sales)::BIGINT AS transactions
+FROM slots_by(dimension, condition, tenant, since, until, with_bots)
+WHERE chosen > 0
+GROUP BY key;
 
 -- A visit of one event, a view.
 CREATE OR REPLACE TEMP MACRO is_bounce(events, views) AS events = 1 AND views = 1;

@@ -1,28 +1,7 @@
 -- countries: the visitors' countries: visitors, visits, events and transactions per country, as ISO
 -- 3166 codes. NULL holds the events without a known country, as all are without country_database.
 -- parameters: tenant, from, to, bots, limit, filters
-WITH counted AS (
-    SELECT country, visitor_of(visitor_id) AS visitor, slot_of(occurred_at) AS slot,
-           min(epoch_us(occurred_at)) AS first_us, max(epoch_us(occurred_at)) AS last_us,
-           count(*) FILTER ({filters}) AS events,
-           count(*) FILTER (({filters}) AND is_sale(endpoint, type)) AS transactions
-    FROM selected($tenant, $from, $to, $bots)
-    GROUP BY country, visitor, slot
-),
-begun AS (
-    SELECT *, begins_visit(visitor, first_us, last_us) AS begins FROM counted
-),
-visited AS (
-    SELECT *, visit_of(visitor, first_us, begins) AS visit FROM begun
-)
-SELECT
-    country,
-    count(DISTINCT visitor) AS visitors,
-    count(DISTINCT visit) AS visits,
-    sum(events)::BIGINT AS events,
-    sum(transactions)::BIGINT AS transactions
-FROM visited
-WHERE events > 0
-GROUP BY country
+SELECT key AS country, visitors, visits, events, transactions
+FROM visitors_by(country, {filters}, $tenant, $from, $to, $bots)
 ORDER BY visitors DESC, events DESC, country
 LIMIT $limit

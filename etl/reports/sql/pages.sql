@@ -4,40 +4,24 @@
 -- visits with an event that the filters choose. Transactions are sales sent to the conversion
 -- endpoint from the page; events without a path are left out.
 -- parameters: tenant, from, to, bots, limit, filters
-WITH counted AS (
-    SELECT path_of(path, metadata, channel_rules) AS page,
-           visitor_of(visitor_id) AS visitor, slot_of(occurred_at) AS slot,
-           min(epoch_us(occurred_at)) AS first_us, max(epoch_us(occurred_at)) AS last_us,
-           min(order_of(occurred_at, received_at, seq)) AS first_place,
-           max(order_of(occurred_at, received_at, seq)) AS last_place,
-           count(*) AS of_visit,
-           count(*) FILTER (type = 'view') AS views_of_visit,
-           count(*) FILTER ({filters}) AS events,
-           count(*) FILTER (({filters}) AND type = 'view') AS views,
-           count(*) FILTER (({filters}) AND is_sale(endpoint, type)) AS transactions
-    FROM selected($tenant, $from, $to, $bots)
-    GROUP BY page, visitor, slot
-),
-begun AS (
-    SELECT *, begins_visit(visitor, first_us, last_us) AS begins FROM counted
-),
-visited AS (
-    SELECT *, visit_of(visitor, first_us, begins) AS visit FROM begun
+WITH visited AS (
+    SELECT key AS page, *
+    FROM slots_by(path_of(path, metadata, channel_rules), {filters}, $tenant, $from, $to, $bots)
 ),
 walked AS (
     SELECT visit,
            arg_min(page, first_place) FILTER (page IS NOT NULL) AS entry,
            arg_max(page, last_place) FILTER (page IS NOT NULL) AS exit,
-           is_bounce(sum(of_visit), sum(views_of_visit)) AS bounced
+           is_bounce(sum(events), sum(views)) AS bounced
     FROM visited
     WHERE visit IS NOT NULL
     GROUP BY visit
 ),
 shown AS (
-    SELECT page, visitor, visit, sum(events) AS events, sum(views) AS views,
-           sum(transactions) AS transactions
+    SELECT page, visitor, visit, sum(chosen) AS events, sum(chosen_views) AS views,
+           sum(chosen_sales) AS transactions
     FROM visited
-    WHERE events > 0 AND page IS NOT NULL
+    WHERE chosen > 0 AND page IS NOT NULL
     GROUP BY page, visitor, visit
 )
 SELECT

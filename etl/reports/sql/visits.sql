@@ -4,21 +4,11 @@
 -- a visit lasts from its first to its last event, so a visit of one event lasts 0 s. With filters,
 -- only visits with an event that the filters choose count, each measured over all of its events.
 -- parameters: tenant, from, to, bots, filters
-WITH slots AS (
-    SELECT visitor_of(visitor_id) AS visitor, slot_of(occurred_at) AS slot,
-           count(*) AS events,
-           count(*) FILTER (type = 'view') AS views,
-           count(*) FILTER ({filters}) AS chosen,
-           min(epoch_us(occurred_at)) AS first_us,
-           max(epoch_us(occurred_at)) AS last_us
-    FROM selected($tenant, $from, $to, $bots)
-    WHERE visitor_id IS NOT NULL
-    GROUP BY visitor, slot
-),
-visited AS (
+WITH visited AS (
     SELECT visitor, visit, sum(events) AS events, sum(views) AS views,
            (max(last_us) - min(first_us))::BIGINT AS duration_us
-    FROM slots JOIN visits_of($tenant, $from, $to, $bots) USING (visitor, slot)
+    FROM slots_by(true, {filters}, $tenant, $from, $to, $bots)
+    WHERE visitor IS NOT NULL
     GROUP BY visitor, visit
     HAVING sum(chosen) > 0
 ),
