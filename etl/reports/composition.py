@@ -2,12 +2,13 @@
 
 {filters}   the conditions of the filters that have a value, or `true`
 {steps}     the steps of a funnel that an event takes, as bits
+{next_steps}, {reached}   the tables of its steps after the first, and the visitors of each step
 {key}, {key_2}                               the dimensions of a breakdown
 {joined}, {measured}, {currency}, {amount}   its measure
 {touch}, {touched}   the dimension by which sales are attributed, and whether an event has it
 
 No text of a question is part of the SQL: values are bound, under names that are made here. A funnel
-with steps has SQL of its own, `variants/funnel-steps.sql`.
+with steps has SQL of its own, in `variants/`.
 """
 
 from __future__ import annotations
@@ -84,7 +85,16 @@ def _steps(values: dict[str, object], goals: GoalFilters) -> dict[str, str]:
         f"CASE WHEN {_condition(values, goals, step, number)} THEN {1 << number} ELSE 0 END"
         for number, step in enumerate(taken)
     ]
-    return {"steps": " | ".join(f"({bit})" for bit in bits)}
+    numbers = range(1, len(taken) + 1)
+    next_step = _variant("funnel-next-step")
+    return {
+        "steps": " | ".join(f"({bit})" for bit in bits),
+        "next_steps": "".join(next_step.format(number=n, before=n - 1) for n in numbers[1:]),
+        "reached": " UNION ALL ".join(
+            f"SELECT {n} AS number, count(DISTINCT visitor) AS visitors FROM step_{n}"
+            for n in numbers
+        ),
+    }
 
 
 def _condition(values: dict[str, object], goals: GoalFilters, step: Step, number: int) -> str:
@@ -148,7 +158,7 @@ def check(sql: str, values: Mapping[str, object]) -> None:
 
 _FILLED: Mapping[str, Callable[[dict[str, object], GoalFilters], dict[str, str]]] = {
     "filters": _filters,
-    "steps": _steps,
+    **dict.fromkeys(("steps", "next_steps", "reached"), _steps),
     **dict.fromkeys(("touch", "touched"), _touches),
     **dict.fromkeys(("key", "key_2", "joined", "measured", "currency", "amount"), _breakdown),
 }
