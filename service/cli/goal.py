@@ -11,6 +11,7 @@ from etl.layout import Layout
 from service.cli import filter_options
 from service.cli.application import App, AsJson, Config, Data, app
 from service.cli.context import open_data, require_object_storage, require_tenant_id
+from service.cli.filter_options import NO_FILTERS, Filters
 from service.cli.output import fail, print_json, print_line, print_table
 from service.settings import Settings
 
@@ -24,28 +25,13 @@ _Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the goal.")]
 
 
 @goal_app.command("add")
+@filter_options.added
 def add(
     shop: _Shop,
     name: _Name,
     config: Config = None,
     data: Data = None,
-    endpoint: filter_options.Endpoint = None,
-    type_: filter_options.Type = None,
-    product: filter_options.Product = None,
-    source: filter_options.Source = None,
-    path: filter_options.Path = None,
-    referrer: filter_options.Referrer = None,
-    utm_source: filter_options.UtmSource = None,
-    utm_medium: filter_options.UtmMedium = None,
-    utm_campaign: filter_options.UtmCampaign = None,
-    utm_term: filter_options.UtmTerm = None,
-    utm_content: filter_options.UtmContent = None,
-    click_id: filter_options.ClickId = None,
-    channel: filter_options.Channel = None,
-    device: filter_options.Device = None,
-    browser: filter_options.Browser = None,
-    os: filter_options.Os = None,
-    country: filter_options.Country = None,
+    filters: Filters = NO_FILTERS,
 ) -> None:
     """Name filters as a goal of a shop; a goal of that name is replaced.
 
@@ -53,26 +39,6 @@ def add(
 
     beaconlog report funnel --tenant la-colmena --steps view,goal:shoes-asked
     """
-    options = {
-        "endpoint": endpoint,
-        "type": type_,
-        "product": product,
-        "source": source,
-        "path": path,
-        "referrer": referrer,
-        "utm_source": utm_source,
-        "utm_medium": utm_medium,
-        "utm_campaign": utm_campaign,
-        "utm_term": utm_term,
-        "utm_content": utm_content,
-        "click_id": click_id,
-        "channel": channel,
-        "device": device,
-        "browser": browser,
-        "os": os,
-        "country": country,
-    }
-    filters = {dimension: text for dimension, text in options.items() if text is not None}
     loaded = open_data(data, config)
     if not is_name(name):
         fail(
@@ -147,7 +113,7 @@ def _row(goal: Goal, filters: object) -> dict[str, object]:
     return {"tenant_id": goal.tenant_id, "name": goal.name, "filters": filters}
 
 
-def _require_usable(filters: dict[str, str]) -> None:
+def _require_usable(filters: Filters) -> None:
     from etl.reports.goal_references import parsed  # noqa: PLC0415  (imports DuckDB)
     from etl.reports.parameters import ParameterError  # noqa: PLC0415
 

@@ -12,6 +12,7 @@ import typer
 from service.cli import completion, filter_options
 from service.cli.application import Config, Data, app
 from service.cli.context import live_view, open_data
+from service.cli.filter_options import NO_FILTERS, Filters
 from service.cli.output import fail, print_bytes, print_table, spinner, warn
 from service.cli.report_engines import Engine
 from service.settings import Settings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
+@filter_options.added
 def report(
     name: Annotated[
         str,
@@ -53,23 +55,7 @@ def report(
         str | None, typer.Option(help="Spark master; local[*] by default.", metavar="URL")
     ] = None,
     bots: Annotated[bool, typer.Option("--bots", help="Count bots too.")] = False,
-    endpoint: filter_options.Endpoint = None,
-    type_: filter_options.Type = None,
-    product: filter_options.Product = None,
-    source: filter_options.Source = None,
-    path: filter_options.Path = None,
-    referrer: filter_options.Referrer = None,
-    utm_source: filter_options.UtmSource = None,
-    utm_medium: filter_options.UtmMedium = None,
-    utm_campaign: filter_options.UtmCampaign = None,
-    utm_term: filter_options.UtmTerm = None,
-    utm_content: filter_options.UtmContent = None,
-    click_id: filter_options.ClickId = None,
-    channel: filter_options.Channel = None,
-    device: filter_options.Device = None,
-    browser: filter_options.Browser = None,
-    os: filter_options.Os = None,
-    country: filter_options.Country = None,
+    filters: Filters = NO_FILTERS,
     goal: Annotated[str | None, typer.Option(help="Name of a goal of the shop.")] = None,
     steps: Annotated[
         str | None, typer.Option(help="Steps of a funnel: view,cart_add:product=7,goal:NAME.")
@@ -124,23 +110,7 @@ def report(
         "tz": tz,
         "limit": limit,
         "bots": "true" if bots else None,
-        "endpoint": endpoint,
-        "type": type_,
-        "product": product,
-        "source": source,
-        "path": path,
-        "referrer": referrer,
-        "utm_source": utm_source,
-        "utm_medium": utm_medium,
-        "utm_campaign": utm_campaign,
-        "utm_term": utm_term,
-        "utm_content": utm_content,
-        "click_id": click_id,
-        "channel": channel,
-        "device": device,
-        "browser": browser,
-        "os": os,
-        "country": country,
+        **filters,
         "goal": goal,
         "steps": steps,
         "within": within,
