@@ -4,7 +4,7 @@
 
 A goal is a name and filters by dimension, as texts (`etl.reports.filters` lists the dimensions).
 The file is replaced whole under a lock; a `Changeable` replaces it for all machines that share it.
-A report, a step of a funnel and a measure may name a goal.
+A report names a goal by its name; a step of a funnel and a measure by `goal:NAME`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from etl import durable
 
 GOALS_OF_TENANT_MAX = 100
 NAME_CHARS_MAX = 64
+_REFERENCE = "goal:"
 _NAME = re.compile(rf"\w[\w .-]{{0,{NAME_CHARS_MAX - 1}}}")
 
 
@@ -40,6 +41,12 @@ class Goal:
 def is_name(text: str) -> bool:
     """Return whether a goal may have this name: letters, digits, spaces, dots and hyphens."""
     return _NAME.fullmatch(text) is not None and text == text.strip()
+
+
+def named_by(text: str) -> str | None:
+    """Return NAME of a text `goal:NAME`; None for any other text."""
+    name = text.removeprefix(_REFERENCE)
+    return name if name and name != text else None
 
 
 class Changeable(Protocol):

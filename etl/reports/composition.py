@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files as package_files
 
-from etl.reports import filters, measures, steps
+from etl.goals import named_by
+from etl.reports import filters, steps
 from etl.reports.measures import MEASURES, Measure
 from etl.reports.parameters import ParameterError
 from etl.reports.steps import Step
@@ -110,11 +111,11 @@ def _condition(values: dict[str, object], goals: GoalFilters, step: Step, number
 def _breakdown(values: dict[str, object], goals: GoalFilters) -> dict[str, str]:
     keys = [_key(name) for name in dimensions(values)]
     name = str(values["measure"])
-    if name.startswith(measures.GOAL):
-        goal = goals[name.removeprefix(measures.GOAL)]
-        measure = Measure(measured=_goal(values, goal, "measured_"))
-    else:
+    goal = named_by(name)
+    if goal is None:
         measure = MEASURES[name]
+    else:
+        measure = Measure(measured=_goal(values, goals[goal], "measured_"))
     return {
         "key": keys[0],
         "key_2": keys[1] if len(keys) > 1 else "NULL::VARCHAR",

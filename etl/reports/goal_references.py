@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from etl.goals import Goal
+from etl.goals import Goal, named_by
 from etl.lake.errors import LakeError
-from etl.reports import filters, measures, parameters, steps
+from etl.reports import filters, parameters, steps
 from etl.reports.composition import GoalFilters
 from etl.reports.parameters import ParameterError
 
@@ -61,6 +61,6 @@ def _named(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     for step in steps.parse(str(values["steps"])) if values.get("steps") else ():
         if step.goal is not None:
             yield "steps", step.goal
-    measure = str(values.get("measure", ""))
-    if measure.startswith(measures.GOAL):
-        yield "measure", measure.removeprefix(measures.GOAL)
+    measured = named_by(str(values.get("measure")))
+    if measured is not None:
+        yield "measure", measured

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-GOAL = "goal:"
+from etl import goals
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,6 @@ MEASURES: Mapping[str, Measure] = {
 
 def parse(text: str) -> str:
     """Return the name of a measure. Raises ValueError."""
-    is_goal = text.startswith(GOAL) and len(text) > len(GOAL)
-    if text not in MEASURES and not is_goal:
+    if text not in MEASURES and goals.named_by(text) is None:
         raise ValueError(f"takes one of {', '.join(MEASURES)}, or goal:NAME.")
     return text

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from etl import goals
+
 STEPS_MAX = 8
 WITHIN_S_MAX = 366 * 86_400
-GOAL = "goal:"
 _TEXT_CHARS_MAX = 1_000
 _STEP = re.compile(
     r"(?P<type>[a-z_]{1,64})(:product=(?P<product>[0-9]{1,16}))?(:path=(?P<path>.{1,255}))?"
@@ -38,8 +39,9 @@ def parse(text: str) -> list[Step]:
 
 
 def _step(text: str) -> Step:
-    if text.startswith(GOAL) and len(text) > len(GOAL):
-        return Step(text, goal=text.removeprefix(GOAL))
+    goal = goals.named_by(text)
+    if goal is not None:
+        return Step(text, goal=goal)
     match = _STEP.fullmatch(text)
     if not match:
         raise ValueError("takes steps such as view, cart_add:product=7:path=/shoes or goal:NAME.")
