@@ -1,4 +1,4 @@
-"""Text for values: exact numbers, and times with their offset."""
+"""Text for values: exact numbers, times with their offset; and whether a text is UTF-8."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def exact(value: Decimal) -> str:
     """Return a number without an exponent or trailing zeros."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether UTF-8 has a form of a text; a lone surrogate has none."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def iso(moment: datetime, timespec: str = "auto") -> str:

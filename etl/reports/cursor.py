@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 
+from etl.plain import is_utf8
+
 CHARS_MAX = 6_000
+_TAKEN = "takes the cursor of a result of the same question."
 _LEFT_OUT = ("cursor", "limit")
 _DIGEST_BYTES = 9
 _VERSION_MAX = 10**15
@@ -35,15 +38,17 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """Parse a text. Raises ValueError."""
+        """Parse a text. Raises ValueError, whose text says what is taken."""
+        if len(text) > CHARS_MAX:
+            raise ValueError(_TAKEN)
         try:
             question, version, amount, *keys = json.loads(urlsafe_b64decode(text.encode()))
             first, second, currency = keys
             cursor = cls(question, version, Decimal(amount), (first, second, currency))
         except (ValueError, TypeError, InvalidOperation, RecursionError):
-            raise ValueError from None
+            raise ValueError(_TAKEN) from None
         if not cursor._is_sound():
-            raise ValueError
+            raise ValueError(_TAKEN)
         return cursor
 
     def text(self) -> str:
@@ -63,7 +68,7 @@ class Cursor:
             and self.amount.is_finite()
             and self.amount.copy_abs() < _AMOUNT_END
             and self.amount.as_tuple().exponent in _EXPONENTS
-            and all(key is None or _is_text(key) for key in self.keys)
+            and all(map(_is_key, self.keys))
         )
 
 
@@ -85,9 +90,9 @@ def digest(values: Mapping[str, object]) -> str:
     return urlsafe_b64encode(blake2b(content, digest_size=_DIGEST_BYTES).digest()).decode()
 
 
-def _is_text(key: object) -> bool:
-    """Return whether DuckDB takes it: a text without lone surrogates, which JSON can write."""
-    return isinstance(key, str) and key == key.encode(errors="replace").decode()
+def _is_key(key: object) -> bool:
+    """Return whether DuckDB takes it; JSON can write lone surrogates, and other types."""
+    return key is None or (isinstance(key, str) and is_utf8(key))
 
 
 def _text(value: object) -> str | None:

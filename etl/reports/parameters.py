@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 
 from etl import zones
 from etl.lake.period import Period
+from etl.plain import is_utf8
 from etl.reports import filters, measures, steps
-from etl.reports.cursor import CHARS_MAX, Cursor
+from etl.reports.cursor import Cursor
 
 Value = TypeVar("Value")
 
@@ -104,11 +105,6 @@ def is_id(text: str) -> bool:
     return _is_number(text, ID_DIGITS_MAX)
 
 
-def is_utf8(text: str) -> bool:
-    """Return whether UTF-8 has a form of a text; a lone surrogate has none."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
 def _is_number(text: str, digits_max: int) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= digits_max
 
@@ -175,13 +171,8 @@ def _steps(text: str) -> str:
 
 
 def _cursor(text: str) -> str:
-    try:
-        if len(text) <= CHARS_MAX:
-            Cursor.parse(text)
-            return text
-    except ValueError:
-        pass
-    raise ValueError("takes the cursor of a result of the same question.")
+    Cursor.parse(text)
+    return text
 
 
 def _product(text: str) -> int:

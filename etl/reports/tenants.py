@@ -18,8 +18,9 @@ from etl.lake.errors import LakeError
 from etl.lake.live.names import Names
 from etl.lake.live.view import LiveView
 from etl.layout import Layout
+from etl.plain import is_utf8
 from etl.reports import parameters
-from etl.reports.parameters import ParameterError, is_id, is_utf8
+from etl.reports.parameters import ParameterError, is_id
 
 
 class Shops(Protocol):
