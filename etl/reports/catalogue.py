@@ -14,8 +14,6 @@ from importlib.resources import files as package_files
 
 from etl.reports import filters, parameters
 
-PARAMETER = re.compile(r"\$(\w+)")
-"""A parameter in a report's SQL."""
 _HEADER = re.compile(r"-- (?P<name>[a-z-]+): (?P<about>(?s:.)*?)\n-- parameters: (?P<names>.*)\n")
 
 

@@ -28,6 +28,8 @@ from etl.reports.steps import Step
 GoalFilters = Mapping[str, Mapping[str, object]]
 """The name of a goal -> the value of each dimension that it filters by."""
 
+PARAMETER = re.compile(r"\$(\w+)")
+"""A parameter in a report's SQL."""
 _PLACE = re.compile(r"\{(\w+)\}")
 _CONTACT = "contact"
 _KEYS_MAX = 2
@@ -43,7 +45,7 @@ _TOUCHES: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """SQL without places, and the values of its parameters, which may be more than it names."""
+    """SQL without places, and the values of the parameters that it names."""
 
     sql: str
     values: Mapping[str, object]
@@ -58,7 +60,8 @@ def compose(sql: str, values: Mapping[str, object], goals: GoalFilters) -> Compo
     for name in dict.fromkeys(_PLACE.findall(sql)):
         if name not in pieces:
             pieces |= _FILLED[name](made, goals)
-    return Composed(_PLACE.sub(lambda place: pieces[place[1]], sql), made)
+    filled = _PLACE.sub(lambda place: pieces[place[1]], sql)
+    return Composed(filled, {name: made[name] for name in PARAMETER.findall(filled)})
 
 
 @cache

@@ -17,7 +17,6 @@ import duckdb
 from etl.lake.live.view import LiveView
 from etl.lake.period import ALWAYS
 from etl.reports import inputs, limits
-from etl.reports.catalogue import PARAMETER
 from etl.reports.question import TIMEOUT_S, ParsedQuestion, Question
 from etl.reports.result import Result
 from etl.reports.tenants import ShopsOfConnection, ShopsOfView
@@ -77,7 +76,5 @@ def _execute(
         if report.compares:
             values |= inputs.compared_span(con, values, asked.zone, now)
         composed = asked.composed(values)
-        named = set(PARAMETER.findall(composed.sql))
-        bound = {name: value for name, value in composed.values.items() if name in named}
-        table = con.sql(composed.sql, params=bound).to_arrow_table()
+        table = con.sql(composed.sql, params=composed.values).to_arrow_table()
     return asked.result(table, values, version=version, tail_events=tail_events, pinned=pinned)

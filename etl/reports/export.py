@@ -19,7 +19,6 @@ from etl.lake.live.view import LiveView
 from etl.lake.period import ALWAYS
 from etl.lake.tables import CONTEXT
 from etl.reports import composition, filters, goal_references, parameters, tenants, writers
-from etl.reports.catalogue import PARAMETER
 from etl.reports.composition import GoalFilters
 from etl.reports.tenants import ShopsOfView
 
@@ -109,5 +108,4 @@ def _query(
     con: duckdb.DuckDBPyConnection, values: Mapping[str, object], goals: GoalFilters
 ) -> duckdb.DuckDBPyRelation:
     composed = composition.compose(_QUERY, values, goals)
-    named = PARAMETER.findall(composed.sql)
-    return con.sql(composed.sql, params={name: composed.values[name] for name in named})
+    return con.sql(composed.sql, params=composed.values)

@@ -16,7 +16,7 @@ from etl.lake.live.view import LiveView
 from etl.lake.snapshot import SIGNED, Snapshot
 from etl.lake.tables import EVENTS
 from etl.reports import clock_table, columns, comparison
-from etl.reports.catalogue import PARAMETER
+from etl.reports.composition import PARAMETER
 from etl.reports.question import ParsedQuestion, Question
 from etl.reports.result import Result
 from etl.reports.spark import relations, transpile

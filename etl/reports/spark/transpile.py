@@ -16,8 +16,8 @@ from sqlglot import ErrorLevel, exp
 from sqlglot.errors import SqlglotError
 
 from etl.reports import composition
-from etl.reports.catalogue import PARAMETER, Report
-from etl.reports.composition import Composed
+from etl.reports.catalogue import Report
+from etl.reports.composition import PARAMETER, Composed
 from etl.reports.spark import macros
 
 RELATIONS = frozenset({"events", "tenants", "products", "clock"})
