@@ -11,16 +11,11 @@ WITH steps (ordinal, step) AS (
 ),
 taken AS (
     SELECT
-        CASE type
-            WHEN 'view' THEN 1
-            WHEN 'whatsapp_click' THEN 2
-            WHEN 'call' THEN 2
-            WHEN 'call_click' THEN 2
-            WHEN 'maps_click' THEN 2
-            WHEN 'location_view' THEN 2
-            WHEN 'cart_add' THEN 3
-            WHEN 'purchase' THEN 4
-            WHEN 'conversion' THEN 4
+        CASE
+            WHEN type = 'view' THEN 1
+            WHEN is_contact(type) THEN 2
+            WHEN type = 'cart_add' THEN 3
+            WHEN type IN ('purchase', 'conversion') THEN 4
         END AS ordinal,
         visitor_id
     FROM selected($tenant, $from, $to, $bots)

@@ -6,8 +6,7 @@ WITH walked AS (
     SELECT tenant_id, product_id,
            bit_or(CASE
                WHEN type = 'view' THEN 1
-               WHEN type IN ('whatsapp_click', 'call', 'call_click', 'maps_click', 'location_view')
-               THEN 2
+               WHEN is_contact(type) THEN 2
                WHEN type = 'cart_add' THEN 4
                WHEN type IN ('purchase', 'conversion') THEN 8
                ELSE 0

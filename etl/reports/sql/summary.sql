@@ -44,8 +44,7 @@ added AS (
         total(events, NOT is_now) AS events_before,
         total(visitors, NOT is_now) AS visitors_before,
         total(events, NOT is_now AND is_sale) AS transactions_before,
-        total(events, NOT is_now AND type IN ('whatsapp_click', 'call', 'call_click', 'maps_click',
-                                              'location_view')) AS contacts_before
+        total(events, NOT is_now AND is_contact(type)) AS contacts_before
     FROM counted
     GROUP BY tenant_id
 )

@@ -19,8 +19,7 @@ counted AS (
            CASE WHEN is_sale THEN currency END AS currency,
            count(*) AS events,
            count(*) FILTER (type = 'view') AS views,
-           count(*) FILTER (type IN ('whatsapp_click', 'call', 'call_click', 'maps_click',
-                                     'location_view')) AS contacts,
+           count(*) FILTER (is_contact(type)) AS contacts,
            count(*) FILTER (type = 'cart_add') AS cart_adds,
            count(*) FILTER (is_sale) AS transactions,
            sum(value) FILTER (is_sale) AS value
