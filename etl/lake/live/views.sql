@@ -36,8 +36,8 @@ CREATE OR REPLACE TEMP MACRO stated(metadata, channel_rules) AS
                         ['$.source', '$.referrer', '$.path']);
 CREATE OR REPLACE TEMP MACRO utm_source_of(utm_source, metadata, channel_rules) AS
     coalesce(utm_source, nullif(stated(metadata, channel_rules)[1], ''));
--- Old trackers stated the referrer's host with "www." and port, which the column leaves out. Whoever
--- stated a URL finds that URL.
+-- Old trackers stated the referrer's host with "www." and port, which the column leaves out. A URL that
+-- they stated stays as it is.
 CREATE OR REPLACE TEMP MACRO host_of(stated) AS
     CASE WHEN stated LIKE '%/%' THEN stated
          ELSE split_part(CASE WHEN stated LIKE 'www.%' THEN substr(stated, 5) ELSE stated END, ':', 1)

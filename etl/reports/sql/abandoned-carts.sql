@@ -1,9 +1,9 @@
--- abandoned-carts: products that visitors put into a cart without buying anything on the same day, per
--- shop: carts counts a product once per visitor and day. A purchase that a page reports counts as
--- bought, as in the funnel, and so does a sale of the period whose `ref` names an event of the
--- visitor, as a sale in a chat can; other sales of a server have no visitor. Only events of the
--- period count: a cart of today may still be bought, and one of its end afterwards. Value is the
--- directory's price for each cart, in the shop's currency; NULL where the directory has none.
+-- abandoned-carts: products that visitors put into a cart without buying anything on the same day,
+-- per shop: `carts` counts a product once per visitor and day. A purchase that a page reports
+-- counts as bought, as in the funnel, and so does a sale of the period whose `ref` names an event
+-- of the visitor, as a sale in a chat can; other sales of a server have no visitor. Only events of
+-- the period count: a cart at its end may be bought after it. Value is the directory's price for
+-- each cart, in the shop's currency; NULL where the directory has none.
 -- parameters: tenant, from, to, bots, limit, filters
 WITH bought AS (
     SELECT tenant_id, visitor_of(visitor_id) AS visitor, ref

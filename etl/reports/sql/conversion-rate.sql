@@ -1,5 +1,6 @@
 -- conversion-rate: transactions per visitor, per tenant. A shop's server that reports a sale is not
--- a visitor, so the rate is a ratio of counts, not of people. A visitor counts once per day of the shop.
+-- a visitor, so the rate is a ratio of counts, not of people. A visitor counts once per day of the
+-- shop.
 -- parameters: tenant, from, to, bots, filters
 WITH chosen AS (
     SELECT tenant_id, visitor_id,

@@ -1,5 +1,6 @@
--- countries: the visitors' countries: visitors, visits, events and transactions per country, as ISO
--- 3166 codes. NULL holds the events without a known country, as all are without country_database.
+-- countries: visitors, visits, events and transactions per country, as ISO 3166 codes. NULL holds
+-- the events without a known country: all events, unless the setting country_database names a
+-- database.
 -- parameters: tenant, from, to, bots, limit, filters
 SELECT key AS country, visitors, visits, events, transactions
 FROM visitors_by(country, {filters}, $tenant, $from, $to, $bots)

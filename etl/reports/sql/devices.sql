@@ -1,4 +1,4 @@
--- devices: phones, tablets and desktops: visitors, visits, events and transactions per kind of device.
+-- devices: visitors, visits, events and transactions per kind of device: phone, tablet or desktop.
 -- NULL holds the events without a known device.
 -- parameters: tenant, from, to, bots, filters
 SELECT key AS device, visitors, visits, events, transactions

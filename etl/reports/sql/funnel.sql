@@ -1,10 +1,11 @@
 -- funnel: visitors and events per step; a visitor counts in each step that it took, in any order. A
--- visitor counts once per day of the shop. Visitors who asked for privacy have no visitor_id: their events
--- count, but they do not count as visitors. The last step also counts events that a page calls a
--- purchase; other reports do not count those as transactions. With `steps`, such as
--- view,cart_add:product=7:path=/shoes,goal:NAME, the steps are these (contact is any event by which a
--- visitor gets in touch), and a visitor counts in a step if it took all steps up to it in their order,
--- each by another event, and the last of them at most `within`, such as 30m or 24h, after the first.
+-- visitor counts once per day of the shop. Visitors who asked for privacy have no visitor_id: their
+-- events count, but they do not count as visitors. The last step also counts events that a page
+-- calls a purchase; other reports do not count those as transactions. The parameter `steps` names
+-- other steps, such as view,cart_add:product=7:path=/shoes,goal:NAME; contact is any event by which
+-- a visitor gets in touch. Then a visitor counts in a step if it took all steps up to it in their
+-- order, each by another event, and the last of them at most `within`, such as 30m or 24h, after
+-- the first.
 -- parameters: tenant, from, to, bots, steps, within, filters
 WITH steps (ordinal, step) AS (
     VALUES (1, 'view'), (2, 'contact'), (3, 'cart'), (4, 'purchase')

@@ -1,6 +1,5 @@
--- hours: events and visitors per weekday (1 Monday to 7 Sunday) and hour of the day (0 to 23), by the
--- clocks of `tz`. Hours without events are left out. A visitor counts once per weekday and hour of
--- each day.
+-- hours: events and visitors per weekday (1 Monday to 7 Sunday) and hour of the day (0 to 23), by
+-- the clocks of `tz`. Hours without events are left out. A visitor counts once per day and hour.
 -- parameters: tenant, from, to, tz, bots, filters
 WITH counted AS (
     SELECT minute_of(occurred_at) AS minute, visitor_of(visitor_id) AS visitor, count(*) AS events

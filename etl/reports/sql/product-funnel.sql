@@ -1,6 +1,6 @@
--- product-funnel: visitors per product and step of the funnel, in any order: who viewed it, asked about
--- it (contact), put it into a cart, bought it. A visitor counts once per local day and step. Events
--- without a visitor do not count.
+-- product-funnel: visitors per product and step of the funnel, in any order: who viewed it, asked
+-- about it (contact), put it into a cart, bought it. A visitor counts once per step and day of the
+-- shop. Events without a visitor do not count.
 -- parameters: tenant, from, to, bots, limit, filters
 WITH walked AS (
     SELECT tenant_id, product_id,

@@ -1,9 +1,10 @@
--- trend: the figures of a shop's page per bucket of time, without the buckets that have no events;
--- with `from` also those of the previous period, with the rule and the parameters `compared_from`
--- and `compared_to` of the report `summary`: `period` is "now" or "before". Contacts are the types
--- of the funnel's step contact; transactions are sales sent to the conversion endpoint. Currencies
--- are never added up: `value` is in `currency`, the one of most sales of both periods. A visitor
--- counts once per bucket, so the sum of the buckets can exceed the visitors of the period.
+-- trend: the figures of a shop on the dashboard, per bucket of time; buckets without events are
+-- left out. With `from`, it has those of the previous period too: `period` is "now" or "before".
+-- The previous period follows the rule of the report `summary`, which also explains the parameters
+-- `compared_from` and `compared_to`. Contacts are the events of the funnel's step contact;
+-- transactions are sales sent to the conversion endpoint. Currencies are never added up: `value` is
+-- in `currency`, the one of most sales of both periods. A visitor counts once per bucket, so the
+-- sum of the buckets can exceed the visitors of the period.
 -- parameters: tenant, from, to, interval, tz, bots, filters
 WITH chosen AS (
     SELECT minute_of(occurred_at) AS minute, visitor_of(visitor_id) AS visitor, type,

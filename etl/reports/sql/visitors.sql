@@ -1,8 +1,8 @@
 -- visitors: visitors and events per bucket of time; buckets without events are left out. Buckets
--- are divided in `tz`, but a visitor id lasts one day of the shop's calendar: a visitor who is present
--- before and after the shop's midnight counts as two, also within a bucket, and in a longer bucket a
--- visitor counts once per day of the shop. A visitor counts once per bucket, so the sum of the buckets can exceed the
--- visitors of the period.
+-- are divided in `tz`, but a visitor id lasts one day of the shop's calendar: a visitor who is
+-- present before and after the shop's midnight counts as two, also within a bucket. A visitor who
+-- is present in several buckets counts in each, so the sum of the buckets can exceed the visitors
+-- of the period.
 -- parameters: tenant, from, to, interval, tz, bots, filters
 WITH chosen AS (
     SELECT minute_of(occurred_at) AS minute, visitor_of(visitor_id) AS visitor
