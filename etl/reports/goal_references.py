@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
 
-from etl.goals import Goal, named_by
+from etl.goals import named_by
 from etl.lake.errors import LakeError
 from etl.reports import filters, parameters, steps
 from etl.reports.composition import GoalFilters
 from etl.reports.parameters import ParameterError
+from etl.reports.tenants import Shops
 
 _UNKNOWN = (
     "takes the name of a goal of the shop; `beaconlog goal list` and /api/v1/goals list them."
@@ -18,14 +18,7 @@ _NO_SHOP = "a goal belongs to a shop; name the shop with tenant."
 _TAKEN: Mapping[str, object] = dict.fromkeys(filters.DIMENSIONS)
 
 
-class Goals(Protocol):
-    """The goals of the tenants."""
-
-    def goals_of(self, tenant: int) -> Mapping[str, Goal]:
-        """Return the goals of a tenant by name. Raises LakeError if they cannot be read."""
-
-
-def resolve(values: Mapping[str, object], goals: Goals) -> GoalFilters:
+def resolve(values: Mapping[str, object], shops: Shops) -> GoalFilters:
     """Return the filters of every goal that parsed parameters name.
 
     Raises ParameterError; LakeError if the goals cannot be read or used.
@@ -36,7 +29,7 @@ def resolve(values: Mapping[str, object], goals: Goals) -> GoalFilters:
     tenant = values["tenant"]
     if not isinstance(tenant, int):
         raise ParameterError({parameter: [_NO_SHOP] for parameter, _ in named})
-    known = goals.goals_of(tenant)
+    known = shops.goals_of(tenant)
     if unknown := {parameter: [_UNKNOWN] for parameter, name in named if name not in known}:
         raise ParameterError(unknown)
     try:

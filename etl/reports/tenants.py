@@ -24,7 +24,7 @@ from etl.reports.parameters import ParameterError, is_id
 
 
 class Shops(Protocol):
-    """The names and time zones of the tenants."""
+    """The names, time zones and goals of the tenants."""
 
     def tenant_of(self, slug: str) -> int | None:
         """Return the id of the tenant with a slug."""
