@@ -61,7 +61,7 @@ class RejectedStream:
     def keep(self, endpoint: str, rejection: Rejection, body: bytes, address: str) -> Batch | None:
         """Submit a rejected payload, cut to its maximum; return its batch, None if dropped.
 
-        What is never stored of a context is taken out of the body first.
+        The parts of a context that are never stored are taken out of the body first.
         Call it in a step of the loop that may stamp records: see `Journal.clock_wait`.
         """
         received_us = self._clock.now_us()

@@ -22,7 +22,7 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BoundPort:
-    """A port with its bound sockets. `name` is `public` or `reports`."""
+    """A port with its bound sockets. `name` is `public`, `reports` or `metrics`."""
 
     name: str
     sockets: Sequence[socket.socket]

@@ -22,7 +22,7 @@ import maxminddb
 _CACHED_MAX = 4096
 _COPIED_BYTES = 1 << 20
 _COUNTRY_CHARS = 2
-# What the reader raises for damaged bytes; ValueError also for IPv6 in a database of IPv4.
+# The reader raises these for damaged bytes; ValueError also for IPv6 in a database of IPv4.
 _DAMAGED = (RuntimeError, ValueError, MemoryError)
 _TRIED = ("1.1.1.1", "8.8.8.8", "190.4.0.1")
 
