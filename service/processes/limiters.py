@@ -24,8 +24,9 @@ from service.shared.throttle_counters import ThrottleCounters
 log = logging.getLogger(__name__)
 
 MakeLimiter: TypeAlias = Callable[[int, Clock], Limiter]
-_MACHINES_MAX = 1 << 16
 """Make the limiter of the collector in a slot."""
+
+_MACHINES_MAX = 1 << 16
 
 
 def limiter(settings: Settings, counters: ThrottleCounters | None) -> MakeLimiter:

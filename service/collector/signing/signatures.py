@@ -23,8 +23,6 @@ HEADER = "Beaconlog-Signature"
 WINDOW_US = 300_000_000
 SIGNATURES_MAX = 8
 
-"""The types of events that are sales, or claim to be."""
-
 _SECONDS_DIGITS_MAX = 12
 INVALID = Rejection(
     "signature-invalid",
