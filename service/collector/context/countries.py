@@ -13,7 +13,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol
 
@@ -55,7 +56,7 @@ class CountryDatabase:
         self._path = path
         self._stamp: _Stamp | None = None
         self._problem: str | None = None
-        self._country = lru_cache(maxsize=1)(_no_country)
+        self._country: Callable[[str], str | None] = NoCountries().of
 
     def of(self, ip: str) -> str | None:
         """See Countries.of. Never raises, whatever is in the database."""
@@ -91,24 +92,7 @@ class CountryDatabase:
             why = "it is no MMDB file, or damaged"
             raise DatabaseUnreadable(_unreadable(self._path, why)) from error
         # One value, because the loop reads it while a thread replaces it.
-        self._country = lru_cache(maxsize=_CACHED_MAX)(_Lookup(reader).country)
-
-
-class _Lookup:
-    """The countries of one content of the file."""
-
-    def __init__(self, reader: maxminddb.Reader) -> None:
-        self._reader = reader
-
-    def country(self, ip: str) -> str | None:
-        try:
-            return _country(self._reader, ip)
-        except _DAMAGED:
-            return None
-
-
-def _no_country(ip: str) -> str | None:  # noqa: ARG001  (called for any address)
-    return None
+        self._country = lru_cache(maxsize=_CACHED_MAX)(partial(_country_if_read, reader))
 
 
 def _reader(path: Path) -> maxminddb.Reader:
@@ -125,7 +109,16 @@ def _reader(path: Path) -> maxminddb.Reader:
         os.close(copy)  # the reader has mapped it
 
 
+def _country_if_read(reader: maxminddb.Reader, ip: str) -> str | None:
+    """Return the country of an address; None, too, if the bytes of its record are damaged."""
+    try:
+        return _country(reader, ip)
+    except _DAMAGED:
+        return None
+
+
 def _country(reader: maxminddb.Reader, ip: str) -> str | None:
+    """Return the country of an address, or None. Raises the errors of a damaged file."""
     record = reader.get(ip)
     if not isinstance(record, dict):
         return None
