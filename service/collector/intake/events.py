@@ -13,11 +13,11 @@ from service.collector import record
 from service.collector.bots import is_bot
 from service.collector.clock import Clock
 from service.collector.context.contexts import Contexts
-from service.collector.contract.payload import SALES, Payload, SentContext
+from service.collector.contract.payload import Payload, SentContext
 from service.collector.identifiers import iso_utc, uuid7
 from service.collector.intake.admission import Admitted
 from service.collector.intake.outcome import Owed, Reply, Unavailable
-from service.collector.intake.persons import OF_SERVERS, Person, person_of
+from service.collector.intake.persons import Person, person_of
 from service.collector.intake.submission import Submission
 from service.collector.journal import Batch, Journal, JournalBroken, JournalFull
 from service.collector.local_days import LocalDays
@@ -127,10 +127,8 @@ class EventStream:
         payload, received_us = admitted.payload, receipt.received_us
         event_id = payload.event_id or uuid7(received_us, self._random_bits)
         occurred_us = self._occurred_us(payload, received_us)
-        person: Person | None = receipt.client
-        if admitted.signed or endpoint == OF_SERVERS or payload.type in SALES:
-            is_browser = receipt.submission.is_browser
-            person = person_of(admitted, receipt.client, is_browser=is_browser)
+        is_browser = receipt.submission.is_browser
+        person = person_of(endpoint, admitted, receipt.client, is_browser=is_browser)
         at_us = received_us if occurred_us is None else occurred_us
         visit = self._visit_of(receipt, admitted, person, at_us)
         line = record.event(

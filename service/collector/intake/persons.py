@@ -12,9 +12,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from service.collector.client import address_of
+from service.collector.contract.payload import SALES
 from service.collector.intake.admission import Admitted
 
-OF_SERVERS = "conversion"
+_OF_SERVERS = "conversion"
 """The endpoint to which servers of shops report, too."""
 
 
@@ -30,14 +31,19 @@ class Person(NamedTuple):
     is_visitor: bool = True
 
 
-def person_of(admitted: Admitted, client: Person, *, is_browser: bool) -> Person | None:
-    """Return the person of a conversion, sale or signed event; None for nobody.
+def person_of(
+    endpoint: str, admitted: Admitted, client: Person, *, is_browser: bool
+) -> Person | None:
+    """Return the person of an event; None for nobody.
 
     `client` is the person of the request; `is_browser`: the request has the headers of a browser.
     """
+    payload = admitted.payload
     if admitted.signed:
-        sent = admitted.payload.context
+        sent = payload.context
         if sent is not None and (sent.ip or sent.user_agent):
             ip, user_agent = address_of(sent.ip or "") or "", sent.user_agent or ""
             return Person(ip, user_agent, bool(ip and user_agent))
+    elif endpoint != _OF_SERVERS and payload.type not in SALES:
+        return client
     return client if is_browser else None
