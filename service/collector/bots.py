@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 
-USER_AGENT_CHARS_MAX = 512
+from service.collector.user_agents import CHARS_MAX
 
 _CACHED_MAX = 1024
 _NOT_A_BOT_TAGS = {"http-library"}
@@ -35,7 +35,7 @@ class _Signatures(NamedTuple):
 
 def is_bot(user_agent: str) -> bool:
     """Return whether the first 512 characters of the user agent match a known bot."""
-    return _matches(user_agent[:USER_AGENT_CHARS_MAX])
+    return _matches(user_agent[:CHARS_MAX])
 
 
 @lru_cache(maxsize=_CACHED_MAX)

@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from etl import durable
+from service.collector.user_agents import is_of_browser
 
 SALT_BYTES = 32
 SALT_LIFETIME = timedelta(hours=36)
@@ -28,7 +29,6 @@ SALT_LIFETIME = timedelta(hours=36)
 _SALTS_IN_MEMORY_MAX = 5
 """The three dates that the zones of the world may show at one moment, and those before them."""
 _VISITOR_ID_BYTES = 8
-_BROWSERS = ("Mozilla/", "Opera/")
 
 # A salt, or the temporary file of a process that was killed while it created one. That file must
 # be destroyed too, because it may be a second link to the salt.
@@ -134,7 +134,7 @@ def is_browser(site: str | None, mode: str | None, origin: str | None, user_agen
     """
     if site is not None:
         return True
-    return (mode is not None or origin is not None) and user_agent.startswith(_BROWSERS)
+    return (mode is not None or origin is not None) and is_of_browser(user_agent)
 
 
 def wants_privacy(gpc: str | None, dnt: str | None) -> bool:

@@ -1,8 +1,8 @@
 """Device, browser and operating system by the user agent, with the maintained rules of uap-core.
 
-Only user agents of browsers, which begin with "Mozilla/" or "Opera/", have these fields; those of
-HTTP libraries, with which servers send events, have none. A browser has one name on desktops, on
-phones and inside apps, because `device` tells them apart.
+Only user agents of browsers have these fields; those of HTTP libraries, with which servers send
+events, have none. A browser has one name on desktops, on phones and inside apps, because `device`
+tells them apart.
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ from ua_parser import Domain
 
 from etl.channels.rules import Rules
 from service.collector.context.text import stored
-
-USER_AGENT_CHARS_MAX = 512
+from service.collector.user_agents import CHARS_MAX, is_of_browser
 
 _CACHED_MAX = 1024
-_BROWSERS = ("Mozilla/", "Opera/")
 _BROWSER_NAMES = {
     "Chrome Mobile": "Chrome",
     "Chrome Mobile WebView": "Chrome",
@@ -69,9 +67,9 @@ class Agents:
 
     def of(self, user_agent: str) -> Agent:
         """Return the agent; only the first 512 characters of the text count."""
-        if not user_agent.startswith(_BROWSERS):
+        if not is_of_browser(user_agent):
             return _NO_BROWSER
-        found: Agent = self._read_once(user_agent[:USER_AGENT_CHARS_MAX])
+        found: Agent = self._read_once(user_agent[:CHARS_MAX])
         return found
 
     def _read(self, user_agent: str) -> Agent:
