@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import ua_parser
-from ua_parser import Domain
+from ua_parser import OS, Domain, UserAgent
 
 from etl.channels.rules import Rules
 from service.collector.context.text import stored
@@ -74,19 +74,20 @@ class Agents:
 
     def _read(self, user_agent: str) -> Agent:
         parsed = self._resolver(user_agent, Domain.USER_AGENT | Domain.OS)
-        system = parsed.os.family if parsed.os else None
-        system = _SYSTEM_NAMES.get(system, system) if system else None
-        browser = parsed.user_agent.family if parsed.user_agent else None
+        system = _name(parsed.os, _SYSTEM_NAMES)
         is_whatsapp = self.rules.is_whatsapp(user_agent)
         names = {
             "device": _device(user_agent, system),
-            "browser": _WHATSAPP
-            if is_whatsapp
-            else browser and _BROWSER_NAMES.get(browser, browser),
+            "browser": _WHATSAPP if is_whatsapp else _name(parsed.user_agent, _BROWSER_NAMES),
             "os": system,
         }
         fields = {name: text for name, found in names.items() if found and (text := stored(found))}
         return Agent(fields, is_whatsapp)
+
+
+def _name(parsed: OS | UserAgent | None, names: Mapping[str, str]) -> str | None:
+    """Return the name of a system or browser; `names` has those that differ from uap-core's."""
+    return names.get(parsed.family, parsed.family) if parsed else None
 
 
 def _device(user_agent: str, system: str | None) -> str | None:
