@@ -60,8 +60,9 @@ def _reduced(context: object) -> dict[str, str] | None:
         kept["path"] = text.path(path)
     if isinstance(query, str):
         found = origin.parameters(query)
-        click_id = found.pop("click_id", None)
-        kept["query"] = urlencode({**found, **({click_id: _CLICKED} if click_id else {})})
+        if click_id := found.pop("click_id", None):
+            found[click_id] = _CLICKED
+        kept["query"] = urlencode(found)
     if isinstance(referrer, str):
         kept["referrer"] = origin.host(referrer) or ""
     return kept
