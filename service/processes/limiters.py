@@ -64,14 +64,14 @@ def _by_server(settings: Settings, buckets: Buckets, counters: ThrottleCounters)
     counters.know_machines(known.read())
     try:
         address = ServerAddress.parse(settings.throttle_url)
-        limits = ServerLimits(address, buckets, token_hex(8), known.write)
+        limits = ServerLimits(address, buckets, token_hex(8))
         asyncio.run(limits.check(counters.tally(0)))
     except AddressError as error:
         raise StartError(str(error)) from None  # its text has no part of the URL
     except ServerRefused as error:
         raise StartError(f"throttle_url: the server refuses: {error}") from error
     return lambda slot, clock: ServerLimiter(
-        limits, counters.tally(slot), clock, remembers=slot == 0
+        limits, counters.tally(slot), clock, known.write if slot == 0 else None
     )
 
 

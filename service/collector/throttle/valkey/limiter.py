@@ -17,22 +17,15 @@ _DEGRADED = "limits hold per machine: the server of throttle_url does not decide
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """The values that all collectors of a machine share. `machine` is unique to this start.
-
-    `remember` takes each new number of machines, from one of the collectors.
-    """
+    """The values that all collectors of a machine share. `machine` is unique to this start."""
 
     address: ServerAddress
     buckets: Buckets
     machine: str
-    remember: Callable[[int], object]
 
-    def server(self, tally: Tally, *, remembers: bool = False) -> ThrottleServer:
+    def server(self, tally: Tally) -> ThrottleServer:
         """Return the server for one event loop."""
-        server = ThrottleServer(self.address, rates(self.buckets.limits), self.machine, tally)
-        if remembers:
-            server.remember = self.remember
-        return server
+        return ThrottleServer(self.address, rates(self.buckets.limits), self.machine, tally)
 
     async def check(self, tally: Tally) -> None:
         """Try the server once. Raises ServerRefused; a server that is away is logged."""
@@ -40,12 +33,20 @@ class ServerLimits:
 
 
 class ServerLimiter:
-    """A Limiter. The names of keys are hashed under the server's password."""
+    """A Limiter. The names of keys are hashed under the server's password.
+
+    `remember` takes each new number of machines; one collector of a machine is enough.
+    """
 
     def __init__(
-        self, limits: ServerLimits, tally: Tally, clock: Clock, *, remembers: bool
+        self,
+        limits: ServerLimits,
+        tally: Tally,
+        clock: Clock,
+        remember: Callable[[int], object] | None,
     ) -> None:
-        self._server = limits.server(tally, remembers=remembers)
+        self._server = limits.server(tally)
+        self._server.remember = remember
         self.gates = server_gates(limits.buckets, clock, self._server, limits.address.password)
 
     async def run(self) -> None:

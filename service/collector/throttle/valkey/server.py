@@ -49,8 +49,8 @@ class ThrottleServer:
     """The server at `address`, for the event loop of one worker of `machine`.
 
     `rates` are those of all buckets, in the order that `Ask.first` counts. While the server does
-    not decide, `why_away` is the reason, in one line. `remember` is called in a thread, with each
-    new number of machines.
+    not decide, `why_away` is the reason, in one line. `remember`, if it is set, is called in a
+    thread with each new number of machines.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ThrottleServer:
         self.why_away: str | None = None
         self.machines = max(1, tally.machines)
         self.tally = tally
-        self.remember: Callable[[int], object] = int
+        self.remember: Callable[[int], object] | None = None
         self._remembering: asyncio.Task[object] | None = None
         self._address = address
         self._machine = machine
@@ -150,7 +150,9 @@ class ThrottleServer:
         self._plan.clock.observe(unix_s - EPOCH_S + microseconds / 1e6)
         if machines not in (0, self.machines):
             self.machines = machines
-            self._remembering = asyncio.create_task(asyncio.to_thread(self.remember, machines))
+            if self.remember:
+                remembering = asyncio.to_thread(self.remember, machines)
+                self._remembering = asyncio.create_task(remembering)
 
     def _failed(self, why: str) -> None:
         """Note that the server does not decide; log it unless that is known."""
