@@ -48,12 +48,12 @@ _WORD = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{STATUS_CHARS_MAX - 1}}}")
 _PRICE = re.compile(r"[0-9]{1,11}(\.[0-9]{1,4})?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
-_PREFERENCES: Mapping[str, tuple[Callable[[str], str | None], str]] = {
-    "language": (preferences.language, " or ".join(preferences.LANGUAGES)),
-    "timezone": (preferences.timezone, "a zone such as America/Tegucigalpa"),
-    "currency": (preferences.currency, "a code of ISO 4217 such as HNL"),
+_TAKEN: Mapping[str, str] = {
+    "language": " or ".join(preferences.LANGUAGES),
+    "timezone": "a zone such as America/Tegucigalpa",
+    "currency": "a code of ISO 4217 such as HNL",
 }
-"""Optional column -> its reader, and the values that it takes."""
+"""Optional column -> the values that it takes."""
 
 _Row = dict[str, str]
 _T = TypeVar("_T")
@@ -209,10 +209,9 @@ def _preference(row: _Row, column: str) -> str | None:
     cell = row.get(column, "")
     if not cell:
         return None
-    read, takes = _PREFERENCES[column]
-    value = read(cell)
+    value = preferences.READERS[column](cell)
     if value is None:
-        raise _BadCell(f"{column} must be {takes}, or empty")
+        raise _BadCell(f"{column} must be {_TAKEN[column]}, or empty")
     return value
 
 

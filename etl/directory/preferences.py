@@ -5,12 +5,13 @@
     currency   an active code of ISO 4217 in upper case, such as `HNL`
 
 Each function returns the value in that form, and None for a text that has none. It takes the texts
-of applications too: `es_HN` and `ES` are `es`, `hnl` is `HNL`.
+of applications too: `es_HN` and `ES` are `es`, `hnl` is `HNL`. READERS has them by column.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files as package_files
 
@@ -45,3 +46,11 @@ def currency(text: str) -> str | None:
 def _currencies() -> frozenset[str]:
     common = package_files("schemas").joinpath("v1", "common.json").read_bytes()
     return frozenset(orjson.loads(common)["$defs"]["currency"]["enum"])
+
+
+READERS: Mapping[str, Callable[[str], str | None]] = {
+    "language": language,
+    "timezone": timezone,
+    "currency": currency,
+}
+"""The function of each column of `etl.directory.entries.PREFERENCES`."""

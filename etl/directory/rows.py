@@ -8,7 +8,7 @@ a default of reports must not stop the events of a shop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from uuid import UUID
 from etl.directory import preferences
 from etl.directory.entries import (
     ID_MAX,
+    PREFERENCES,
     DirectoryUnavailable,
     Product,
     Tenant,
@@ -35,9 +36,7 @@ def tenant_of(row: Any) -> Tenant:
         slug=_text("slug", row.slug),
         name=_text("name", row.name),
         status=_text("status", row.status),
-        language=_preference(sent, "language", preferences.language),
-        timezone=_preference(sent, "timezone", preferences.timezone),
-        currency=_preference(sent, "currency", preferences.currency),
+        **{column: _preference(sent, column) for column in PREFERENCES},
     )
 
 
@@ -86,11 +85,9 @@ def _uuid(value: Any) -> str | None:
     return None if value is None else canonical_uuid(str(value))
 
 
-def _preference(
-    sent: Mapping[str, Any], column: str, read: Callable[[str], str | None]
-) -> str | None:
+def _preference(sent: Mapping[str, Any], column: str) -> str | None:
     value = sent.get(column)
-    return read(value) if isinstance(value, str) else None
+    return preferences.READERS[column](value) if isinstance(value, str) else None
 
 
 def _price(value: Any) -> Decimal | None:
