@@ -5,9 +5,9 @@ products.csv has the columns `id,tenant_id,name,price`. tenants.csv may also hav
 `timezone` and `currency` (`etl.directory.preferences`): a column that it lacks changes nothing, an
 empty cell is none.
 
-Columns may be in any order, and other columns are ignored. The files are UTF-8, with or without a
-BOM. Ids are whole numbers from 1 to 2^53-1; a uuid or a price may be empty; a price has at most 11
-digits before the point and 4 after, which every database keeps exactly.
+Ids are whole numbers from 1 to 2^53-1; a uuid or a price may be empty; a price has at most 11
+digits before the point and 4 after, which every database keeps exactly. `etl.directory.csv_rows`
+reads the files.
 
 Invariant: any mistake raises a `DirectoryFileError`, whose message is one line that names the file
 and the line, and nothing of either file is imported.
@@ -15,17 +15,15 @@ and the line, and nothing of either file is imported.
 
 from __future__ import annotations
 
-import codecs
-import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from etl.directory import preferences
+from etl.directory import csv_rows, preferences
+from etl.directory.csv_rows import DirectoryFileError, Row
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import (
     PREFERENCES,
@@ -38,6 +36,8 @@ from etl.directory.entries import (
     is_id,
     is_slug,
 )
+
+__all__ = ["DirectoryFileError", "import_directory"]
 
 TENANT_COLUMNS = ("id", "uuid", "slug", "name", "status")
 PRODUCT_COLUMNS = ("id", "tenant_id", "name", "price")
@@ -55,18 +55,7 @@ _TAKEN: Mapping[str, str] = {
 }
 """Optional column -> the values that it takes."""
 
-_Row = dict[str, str]
 _T = TypeVar("_T")
-
-
-class DirectoryFileError(Exception):
-    """A file cannot be imported. `line` counts from 1; None if the error has no line."""
-
-    def __init__(self, path: Path, line: int | None, why: str) -> None:
-        self.path = path
-        self.line = line
-        self.why = why
-        super().__init__(f"{path.name}{'' if line is None else f', line {line}'}: {why}")
 
 
 class _BadCell(Exception):
@@ -150,18 +139,18 @@ def _unique_values(tenant: Tenant) -> Iterator[tuple[str, object]]:
 def _parsed(
     path: Path,
     columns: Sequence[str],
-    parse: Callable[[_Row], _T],
+    parse: Callable[[Row], _T],
     optional: Sequence[str] = (),
 ) -> Iterator[tuple[int, _T]]:
-    """Yield the parsed rows, whose dicts have no key for an optional column that is not there."""
-    for line, row in _rows(path, columns, optional):
+    """Yield the number and the parsed value of each row. Raises DirectoryFileError."""
+    for line, row in csv_rows.read(path, columns, optional):
         try:
             yield line, parse(row)
         except _BadCell as error:
             raise DirectoryFileError(path, line, str(error)) from None
 
 
-def _tenant(row: _Row) -> _Sent:
+def _tenant(row: Row) -> _Sent:
     if not is_slug(row["slug"]):
         raise _BadCell(f"slug must be 1 to {TEXT_CHARS_MAX} characters without blanks")
     if not _WORD.fullmatch(row["status"]):
@@ -177,7 +166,7 @@ def _tenant(row: _Row) -> _Sent:
     return _Sent(tenant, [name for name in PREFERENCES if name not in row])
 
 
-def _product(row: _Row) -> Product:
+def _product(row: Row) -> Product:
     return Product(
         id=_id(row, "id"),
         tenant_id=_id(row, "tenant_id"),
@@ -186,7 +175,7 @@ def _product(row: _Row) -> Product:
     )
 
 
-def _id(row: _Row, column: str) -> int:
+def _id(row: Row, column: str) -> int:
     cell = row[column]
     if not (_WHOLE.fullmatch(cell) and is_id(int(cell))):
         raise _BadCell(f"{column} must be a whole number from 1 to 2^53-1")
@@ -205,7 +194,7 @@ def _name(cell: str) -> str:
     return cell
 
 
-def _preference(row: _Row, column: str) -> str | None:
+def _preference(row: Row, column: str) -> str | None:
     cell = row.get(column, "")
     if not cell:
         return None
@@ -221,64 +210,3 @@ def _price(cell: str) -> Decimal | None:
     if not _PRICE.fullmatch(cell):
         raise _BadCell("price must be a number of 0 or more, below 10^11, with at most 4 decimals")
     return Decimal(cell)
-
-
-def _rows(
-    path: Path, columns: Sequence[str], optional: Sequence[str]
-) -> Iterator[tuple[int, _Row]]:
-    with _opened(path) as file:
-        reader = csv.reader(_lines(path, file), strict=True)
-        try:
-            header = next(reader, None)
-            if header is None:
-                raise DirectoryFileError(path, None, "the file is empty")
-            places = _places(path, header, columns, optional)
-            for cells in reader:
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    why = f"has {len(cells)} cells where the header has {len(header)}"
-                    raise DirectoryFileError(path, reader.line_num, why)
-                yield reader.line_num, {name: cells[at] for name, at in places.items()}
-        except csv.Error as error:
-            raise DirectoryFileError(path, reader.line_num, f"not CSV: {error}") from None
-
-
-def _places(
-    path: Path, header: list[str], columns: Sequence[str], optional: Sequence[str]
-) -> dict[str, int]:
-    present = [name for name in optional if name in header]
-    for name in (*columns, *present):
-        if header.count(name) != 1:
-            why = f"the column {name} is {'there twice' if name in header else 'missing'}"
-            raise DirectoryFileError(path, 1, why)
-    return {name: header.index(name) for name in (*columns, *present)}
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file; close it at once on an error, because the traceback refers to its reader."""
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise _unreadable(path, error) from None
-    with file:
-        yield file
-
-
-def _lines(path: Path, file: BinaryIO) -> Iterator[str]:
-    """Yield the decoded lines, one at a time, so that an error names its line."""
-    try:
-        for number, raw in enumerate(file, start=1):
-            line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
-            if b"\0" in line:
-                raise DirectoryFileError(path, number, "holds a NUL character")
-            yield line.decode("utf-8")
-    except UnicodeDecodeError:
-        raise DirectoryFileError(path, number, "is not UTF-8") from None
-    except OSError as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: OSError) -> DirectoryFileError:
-    return DirectoryFileError(path, None, f"cannot be read: {error.strerror}")
