@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 
@@ -28,32 +29,33 @@ from service.shared.throttle_counters import ThrottleCounters
 from service.web.private.throttle_metrics import ThrottleMetrics
 
 
+@dataclass(eq=False)
 class MachineMetrics:
     """The metrics of the processes of one start, and of its data folder.
 
     `counters` are those of the collectors, if any; `beats` are the heartbeats of all processes of
-    the start; `throttle` are there if a server decides. `store` says what is not shipped.
+    the start; `throttle` counts the decisions of its server, if it has one. `store` says what is
+    not shipped; None is the log of the data folder.
     """
 
-    def __init__(
-        self,
-        data: Path,
-        counters: RequestCounters | None,
-        beats: Heartbeats | None = None,
-        throttle: ThrottleCounters | None = None,
-        store: SegmentStore | None = None,
-    ) -> None:
-        self.registry = registry = CollectorRegistry()
-        self._layout = Layout(data.absolute())
-        self._store = store or LocalLog.of(self._layout)
-        ProcessCollector(registry=registry)
-        registry.register(_Disk(self._layout, self._store))
-        if counters:
-            registry.register(_Requests(counters))
-        if beats:
-            registry.register(_Beats(beats))
-        if throttle:
-            registry.register(ThrottleMetrics(throttle))
+    data: Path
+    counters: RequestCounters | None
+    beats: Heartbeats | None = None
+    throttle: ThrottleCounters | None = None
+    store: SegmentStore | None = None
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry, init=False)
+
+    def __post_init__(self) -> None:
+        self._layout = Layout(self.data.absolute())
+        self._store = self.store or LocalLog.of(self._layout)
+        ProcessCollector(registry=self.registry)
+        self.registry.register(_Disk(self._layout, self._store))
+        if self.counters:
+            self.registry.register(_Requests(self.counters))
+        if self.beats:
+            self.registry.register(_Beats(self.beats))
+        if self.throttle:
+            self.registry.register(ThrottleMetrics(self.throttle))
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -20,9 +19,6 @@ from etl.lake.store import LakeStore, LocalLake
 from etl.layout import Layout
 from etl.log.segments import Sealed
 from etl.log.store import SegmentStore
-from service.shared.heartbeat import Heartbeats
-from service.shared.request_counters import RequestCounters
-from service.shared.throttle_counters import ThrottleCounters
 from service.web.private.machine_metrics import MachineMetrics, gauge
 from service.web.private.tail_age import TailAge
 
@@ -31,17 +27,10 @@ _COMPACTION_BUCKETS_S = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900)
 
 
 class WarehouseMetrics(MachineMetrics):
-    """The metrics of one warehouse process, with the arguments of MachineMetrics."""
+    """The metrics of one warehouse process, made as those of its machine."""
 
-    def __init__(
-        self,
-        data: Path,
-        counters: RequestCounters | None,
-        beats: Heartbeats | None = None,
-        throttle: ThrottleCounters | None = None,
-        store: SegmentStore | None = None,
-    ) -> None:
-        super().__init__(data, counters, beats, throttle, store)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         registry = self.registry
         self._compaction_s = Histogram(
             "beaconlog_compaction_seconds",
