@@ -1,4 +1,4 @@
-"""Convert settings to the plain values that the collectors take."""
+"""Convert settings to the plain values that the processes take; it loads no lake."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from service.processes.child import LogOptions
 from service.processes.collector import CollectorOptions
 from service.processes.database import directory_source
 from service.processes.ports import StartError
+from service.processes.private_port import PrivatePort
 from service.settings import Settings
 
 _DAY_US = 86_400_000_000
@@ -49,6 +50,17 @@ def collector_options(settings: Settings) -> CollectorOptions:
         connections_max=settings.connections_max,
         drain_delay_s=settings.drain_delay_s,
         country_database=_country_database(settings),
+    )
+
+
+def private_port(settings: Settings) -> PrivatePort:
+    """Return the choices for the port of a warehouse, or for `metrics_port`."""
+    return PrivatePort(
+        host=settings.reports_host,
+        token=settings.reports_token,
+        opened=settings.reports_open,
+        trusted_proxies=settings.trusted_proxies,
+        connections_max=settings.connections_max,
     )
 
 

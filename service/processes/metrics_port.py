@@ -16,14 +16,12 @@ from pathlib import Path
 from etl.layout import Layout
 from etl.log import unshipped
 from etl.log.opening import open_store
-from service.collector.client import ClientAddress
 from service.processes import child, shared_files
 from service.processes.child import LogOptions, Stop
+from service.processes.private_port import PrivatePort
 from service.shared.request_counters import RequestCounters
 from service.shared.state import Shared
 from service.web.health import Readiness
-from service.web.http.stock_server import BoundedServer
-from service.web.private.access import Access
 from service.web.private.machine_metrics import MachineMetrics
 from service.web.private.metrics_app import make_metrics_app
 
@@ -34,17 +32,13 @@ NAME = "metrics"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsStart:
-    """The values that the process gets. Its port is bound to `host`."""
+    """The values that the process gets."""
 
     data: Path
     log_url: str
     shared_url: str
     logs: LogOptions
-    host: str
-    token: str
-    opened: bool
-    trusted_proxies: Sequence[str]
-    connections_max: int
+    port: PrivatePort
     drain_delay_s: float
     counters: RequestCounters
     shared: Shared
@@ -60,15 +54,7 @@ async def _serve(start: MetricsStart, stop: Stop) -> int:
     layout, beats = Layout(start.data.absolute()), start.shared.beats
     tokens, pulling = shared_files.tokens(layout, start.shared_url)
     await pulling.start()
-    proxies = ClientAddress(start.trusted_proxies)
-    access = Access(
-        start.token,
-        tokens,
-        start.host,
-        opened=start.opened,
-        proxies=proxies,
-        newer=pulling.newer,
-    )
+    access = start.port.access(tokens, pulling)
     store = open_store(layout, start.log_url)
     metrics = MachineMetrics(start.data, start.counters, beats, start.shared.throttle, store)
     readiness = Readiness(
@@ -76,7 +62,7 @@ async def _serve(start: MetricsStart, stop: Stop) -> int:
         lambda: [*unshipped.problems(layout), *pulling.why_degraded()],
     )
     app = make_metrics_app(access, metrics, readiness)
-    server = BoundedServer(app, proxies, connections_max=start.connections_max)
+    server = start.port.server(app, access)
     server.listen(start.sockets)
     beats.keep_beating(NAME)
     await stop.wait()

@@ -22,7 +22,6 @@ from etl.log.opening import open_store
 from etl.log.store import SegmentStore
 from etl.schedule import Schedule
 from etl.upkeep import maintenance
-from service.collector.client import ClientAddress
 from service.processes import child, shared_files
 from service.processes.child import LogOptions, Stop
 from service.processes.directory_source import WAREHOUSE_REFRESHES_AT, DirectorySource
@@ -33,12 +32,11 @@ from service.processes.jobs import (
     maintain,
     read_ahead,
 )
-from service.processes.shared_files import Pulling
+from service.processes.private_port import PrivatePort
 from service.shared.request_counters import RequestCounters
 from service.shared.state import Shared
 from service.web.health import Readiness
 from service.web.http.stock_server import BoundedServer
-from service.web.private.access import Access
 from service.web.private.app import make_app
 from service.web.private.metrics import WarehouseMetrics
 from service.web.private.report_pool import ReportPool
@@ -56,7 +54,7 @@ _POLL_S = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarehouseOptions:
-    """The operator's choices for the warehouse. Its port is bound to `reports_host`."""
+    """The operator's choices for the warehouse."""
 
     data: Path
     shared_url: str
@@ -70,11 +68,7 @@ class WarehouseOptions:
     maintain_interval_s: float
     report_timeout_s: float
     report_memory_bytes_max: int
-    reports_host: str
-    reports_token: str
-    reports_open: bool
-    trusted_proxies: Sequence[str]
-    connections_max: int
+    port: PrivatePort
     drain_delay_s: float
 
 
@@ -108,7 +102,6 @@ async def _serve(start: WarehouseStart, stop: Stop) -> int:
     pool = _report_pool(options, saved or database, store, lake)
     schedule = _schedule(start, compactor, pool.view.ahead)
     refreshing = asyncio.create_task(directory.run_every(options.directory.read_every_s))
-    proxies = ClientAddress(options.trusted_proxies)
     tokens, pulling = shared_files.tokens(layout, options.shared_url)
     goals = shared_files.goals(layout, options.shared_url)
     await asyncio.gather(pulling.start(), goals.start())
@@ -127,10 +120,10 @@ async def _serve(start: WarehouseStart, stop: Stop) -> int:
     def why_degraded() -> list[str]:
         return [*directory.why_degraded(), *pulling.why_degraded(), *goals.why_degraded()]
 
-    access = _access(options, tokens, pulling, proxies)
+    access = options.port.access(tokens, pulling)
     readiness = Readiness(why_not_ready, why_degraded, directory.ages_s)
     app = make_app(pool, access, metrics, readiness)
-    server = BoundedServer(app, proxies, connections_max=options.connections_max)
+    server = options.port.server(app, access)
     server.listen(start.sockets)
     beats.keep_beating(NAME)
     log.info("reporting")
@@ -175,19 +168,6 @@ def _report_pool(
     limits = ViewLimits(memory_bytes_max=memory_bytes, tail_bytes_max=memory_bytes // 2)
     view = LiveView(options.data, directory, limits, store, lake)
     return ReportPool(view, options.report_timeout_s)
-
-
-def _access(
-    options: WarehouseOptions, tokens: TokenStore, pulling: Pulling, proxies: ClientAddress
-) -> Access:
-    return Access(
-        options.reports_token,
-        tokens,
-        options.reports_host,
-        opened=options.reports_open,
-        proxies=proxies,
-        newer=pulling.newer,
-    )
 
 
 def _remember(tokens: TokenStore) -> None:

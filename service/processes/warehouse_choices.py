@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etl.lake.opening import LakePlace
-from service.processes.choices import log_options
+from service.processes.choices import log_options, private_port
 from service.processes.database import directory_source
 from service.processes.plans import compaction_plan, maintenance_plan
 from service.processes.warehouse import WarehouseOptions
@@ -28,11 +28,7 @@ def warehouse_options(settings: Settings) -> WarehouseOptions:
         maintain_interval_s=settings.maintain_interval_s,
         report_timeout_s=settings.report_timeout_s,
         report_memory_bytes_max=settings.report_memory_bytes_max,
-        reports_host=settings.reports_host,
-        reports_token=settings.reports_token,
-        reports_open=settings.reports_open,
-        trusted_proxies=settings.trusted_proxies,
-        connections_max=settings.connections_max,
+        port=private_port(settings),
         drain_delay_s=settings.drain_delay_s,
     )
 
