@@ -6,7 +6,6 @@ loads no lake.
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,8 +23,6 @@ from service.shared.state import Shared
 from service.web.health import Readiness
 from service.web.private.machine_metrics import MachineMetrics
 from service.web.private.metrics_app import make_metrics_app
-
-log = logging.getLogger(__name__)
 
 NAME = "metrics"
 
