@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from etl.directory.entries import DirectoryUnavailable
@@ -38,8 +36,9 @@ from service.collector.throttle.limiter import Limiter
 from service.collector.visitors import DailySalts
 from service.processes import child, shared_files
 from service.processes.child import LogOptions, Stop
+from service.processes.collector_jobs import clear_salts, follow_countries
 from service.processes.directory_source import DirectorySource
-from service.processes.memory import give_back_regularly
+from service.processes.memory import give_back_regularly, spare_long_lived_objects
 from service.processes.not_ready import NotYet, begin_or_retry
 from service.processes.series import CollectorSeries
 from service.shared.request_counters import RequestCounters
@@ -56,9 +55,6 @@ log = logging.getLogger(__name__)
 _DRAIN_S = 7.0
 _FAILED_DRAIN_S = 1.0
 _POLL_S = 0.02
-_GARBAGE_OBJECTS_MAX = 10_000
-_SALTS_CLEARED_EVERY_S = 3600.0
-_COUNTRIES_CHECKED_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,19 +148,19 @@ class _Collector:
             on_broken=self._journal_broke,
         )
         journal.start()
-        if self._countries:
-            self._countries.refresh()
         background = [
-            asyncio.create_task(self._clear_salts()),
+            asyncio.create_task(clear_salts(self._salts, self._start.shared.clock)),
             asyncio.create_task(self._series.follow_clock(journal)),
             asyncio.create_task(give_back_regularly()),
             asyncio.create_task(self._limiter.run()),
-            asyncio.create_task(self._follow_countries()),
         ]
+        if self._countries:
+            self._countries.refresh()
+            background.append(asyncio.create_task(follow_countries(self._countries)))
         server = self._server(
             self._endpoints(directory, journal), lambda: self._why_not_ready(journal)
         )
-        _spare_long_lived_objects()
+        spare_long_lived_objects()
         server.listen(self._start.sockets)
         self._start.shared.beats.keep_beating(self._name)
         log.info("collecting", extra={"fields": {"series": self._series.name}})
@@ -252,28 +248,6 @@ class _Collector:
         self._failed = True
         self._stop.set_now()
 
-    async def _clear_salts(self) -> None:
-        while True:
-            now = datetime.fromtimestamp(self._start.shared.clock.now_s(), UTC)
-            try:
-                self._salts.destroy_old(now)
-            except OSError as error:
-                log.error("old salts were not destroyed", extra={"fields": {"why": str(error)}})
-            await asyncio.sleep(_SALTS_CLEARED_EVERY_S)
-
-    async def _follow_countries(self) -> None:
-        """Read the database of countries again when it is replaced; log each new problem once."""
-        known: list[str] = []
-        while self._countries:
-            await asyncio.to_thread(self._countries.refresh)
-            problems = self._countries.why_degraded()
-            if problems and problems != known:
-                log.error(
-                    "cannot read the country database", extra={"fields": {"why": problems[0]}}
-                )
-            known = problems
-            await asyncio.sleep(_COUNTRIES_CHECKED_EVERY_S)
-
     async def _drain(self, server: Server, journal: Journal) -> None:
         """Answer the requests in flight, and seal the open segment."""
         self._in_flight.draining = True
@@ -288,13 +262,3 @@ class _Collector:
         await journal.close()
         log.info("drained", extra={"fields": {"cut_off": len(self._in_flight.requests)}})
         await server.cut_off()
-
-
-def _spare_long_lived_objects() -> None:
-    """Exclude all objects that exist now from cyclic garbage collection.
-
-    Traversing them every few thousand requests would stop the loop for tens of milliseconds.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GARBAGE_OBJECTS_MAX, 10, 10)
