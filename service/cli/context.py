@@ -83,10 +83,11 @@ def lake_store(loaded: Settings) -> LakeStore:
 
 def shared_versions(loaded: Settings, file: Path) -> ObjectVersions | None:
     """Return the versions of a file that machines share; None if it is of this machine alone."""
+    if not loaded.shared_url:
+        return None
+    require_object_storage()
     from service.processes import shared_files  # noqa: PLC0415
 
-    if loaded.shared_url:
-        require_object_storage()
     return shared_files.versions(loaded.shared_url, file.name)
 
 

@@ -98,11 +98,12 @@ def remove(shop: _Shop, name: _Name, config: Config = None, data: Data = None) -
 
 def _store(loaded: Settings, *, pulled: bool = False) -> GoalStore:
     """Return the goals of the data folder; if `pulled`, fetch the shared ones first."""
+    file = Layout(loaded.data).goals
+    if not loaded.shared_url:
+        return GoalStore(file)
+    require_object_storage()
     from service.processes import shared_files  # noqa: PLC0415
 
-    if loaded.shared_url:
-        require_object_storage()
-    file = Layout(loaded.data).goals
     shared = shared_files.goals_file(file, loaded.shared_url)
     if shared and pulled:
         shared.pull()
