@@ -6,6 +6,8 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
+from tornado.template import Template
+
 from service.web.private.dashboard.languages import LANGUAGES, strings
 from service.web.responses import JsonHandler
 from service.web.styles import style_sheet
@@ -25,9 +27,20 @@ def content(name: str) -> bytes:
 
 
 @cache
+def template(name: str) -> Template:
+    """Return the compiled template of a page."""
+    return Template(content(name).decode())
+
+
+@cache
 def modules() -> list[str]:
     """Return the names of the scripts, which a browser can load at once."""
     return sorted(file.name for file in _STATIC.iterdir() if file.name.endswith(".js"))
+
+
+@cache
+def _etag(name: str) -> str:
+    return f'"{sha256(content(name)).hexdigest()[:16]}"'
 
 
 class AssetHandler(JsonHandler):
@@ -41,8 +54,7 @@ class AssetHandler(JsonHandler):
             return
         self.set_header("Content-Type", _TYPES[suffix])
         self.set_header("Cache-Control", "no-cache")
-        body = content(name)
-        self.etag = f'"{sha256(body).hexdigest()[:16]}"'
-        self.finish(body)
+        self.etag = _etag(name)
+        self.finish(content(name))
 
     head = get

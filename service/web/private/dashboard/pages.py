@@ -6,11 +6,10 @@ import logging
 from urllib.parse import parse_qs, quote
 
 from tornado import web
-from tornado.template import Template
 
 from service.web.private.access import COOKIE, Access, Denied
 from service.web.private.dashboard import languages
-from service.web.private.dashboard.files import content, modules
+from service.web.private.dashboard.files import modules, template
 from service.web.private.handler import PrivateHandler
 from service.web.private.sessions import DAYS, SessionFileError
 from service.web.private.tokens import TokenFileError
@@ -30,9 +29,8 @@ class DashboardHandler(PrivateHandler):
 
     def get(self) -> None:
         language = _page_language(self)
-        page = Template(content("index.html").decode())
         self.finish(
-            page.generate(
+            template("index.html").generate(
                 language=language,
                 is_chosen=languages.chosen(self) is not None,
                 modules=[*modules(), f"strings.{language}.js"],
@@ -101,9 +99,8 @@ class SignInHandler(JsonHandler):
         language = _page_language(self)
         text = languages.texts(language)
         others = [(code, name) for code, name in languages.LANGUAGES.items() if code != language]
-        page = Template(content("signin.html").decode())
         self.finish(
-            page.generate(
+            template("signin.html").generate(
                 language=language,
                 others=others,
                 text=text,
