@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from functools import partial
 
 from service.processes import choices
+from service.processes.names import METRICS, SHIPPER
 from service.processes.ports import BoundPort, bind
 from service.processes.supervisor import ProcessSpec
 from service.settings import Settings
 from service.shared.request_counters import RequestCounters
 from service.shared.state import Shared
-
-SHIPPER, METRICS = "shipper", "metrics"
-NAMES = frozenset({SHIPPER, METRICS})
 
 
 def shipper_names(settings: Settings) -> list[str]:

@@ -39,6 +39,7 @@ from service.processes.child import LogOptions, Stop
 from service.processes.collector_jobs import clear_salts, follow_countries
 from service.processes.directory_source import DirectorySource
 from service.processes.memory import give_back_regularly, spare_long_lived_objects
+from service.processes.names import collector_name
 from service.processes.not_ready import NotYet, begin_or_retry
 from service.processes.series import CollectorSeries
 from service.shared.request_counters import RequestCounters
@@ -94,14 +95,10 @@ class CollectorStart:
 
 def run(start: CollectorStart, slot: int, lifeline: int) -> int:
     """Serve until SIGTERM or the end of the lifeline, and return the exit code."""
+    name = collector_name(slot)
     return child.run(
-        name(slot), start.options.logs, lifeline, lambda stop: _Collector(start, slot, stop).serve()
+        name, start.options.logs, lifeline, lambda stop: _Collector(start, slot, stop).serve()
     )
-
-
-def name(slot: int) -> str:
-    """Return the name of the collector in `slot`."""
-    return f"worker-{slot}"
 
 
 class _Collector:
@@ -111,7 +108,7 @@ class _Collector:
         self._start = start
         self._options = options = start.options
         self._slot = slot
-        self._name = name(slot)
+        self._name = collector_name(slot)
         self._stop = stop
         self._layout = Layout(options.data.absolute())
         self._salts = DailySalts(self._layout.salts)

@@ -17,14 +17,13 @@ from etl.log import unshipped
 from etl.log.opening import open_store
 from service.processes import child, shared_files
 from service.processes.child import LogOptions, Stop
+from service.processes.names import METRICS
 from service.processes.private_port import PrivatePort
 from service.shared.request_counters import RequestCounters
 from service.shared.state import Shared
 from service.web.health import Readiness
 from service.web.private.machine_metrics import MachineMetrics
 from service.web.private.metrics_app import make_metrics_app
-
-NAME = "metrics"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +43,7 @@ class MetricsStart:
 
 def run(start: MetricsStart, lifeline: int) -> int:
     """Serve until SIGTERM or the end of the lifeline, and return the exit code."""
-    return child.run(NAME, start.logs, lifeline, partial(_serve, start))
+    return child.run(METRICS, start.logs, lifeline, partial(_serve, start))
 
 
 async def _serve(start: MetricsStart, stop: Stop) -> int:
@@ -55,13 +54,13 @@ async def _serve(start: MetricsStart, stop: Stop) -> int:
     store = open_store(layout, start.log_url)
     metrics = MachineMetrics(start.data, start.counters, beats, start.shared.throttle, store)
     readiness = Readiness(
-        lambda: [*beats.why_not_ready(NAME), *tokens.why_not_ready()],
+        lambda: [*beats.why_not_ready(METRICS), *tokens.why_not_ready()],
         lambda: [*unshipped.problems(layout), *pulling.why_degraded()],
     )
     app = make_metrics_app(access, metrics, readiness)
     server = start.port.server(app, access)
     server.listen(start.sockets)
-    beats.keep_beating(NAME)
+    beats.keep_beating(METRICS)
     await stop.wait()
     await stop.delay(start.drain_delay_s)
     pulling.stop()

@@ -22,11 +22,11 @@ from etl.log.rescue import ShippingTaken
 from etl.log.shipping import Round, Shipper, destination
 from service.processes import child
 from service.processes.child import LogOptions, Stop
+from service.processes.names import SHIPPER
 from service.shared.state import Shared
 
 log = logging.getLogger(__name__)
 
-NAME = "shipper"
 _PAUSE_S = 0.25
 _PAUSE_AFTER_FAILURE_S = 2.0
 _DRAIN_S = 7.0
@@ -47,7 +47,7 @@ class ShipperStart:
 
 def run(start: ShipperStart, lifeline: int) -> int:
     """Ship until SIGTERM or the end of the lifeline, and return the exit code."""
-    return child.run(NAME, start.logs, lifeline, partial(_serve, start))
+    return child.run(SHIPPER, start.logs, lifeline, partial(_serve, start))
 
 
 async def _serve(start: ShipperStart, stop: Stop) -> int:
@@ -59,7 +59,7 @@ async def _serve(start: ShipperStart, stop: Stop) -> int:
             end = partial(loop.call_soon_threadsafe, stop.set_now)
             rounds = Rounds(Shipper(layout, objects, grace_s=start.grace_s).round, end)
             threading.Thread(target=rounds.run, name="rounds", daemon=True).start()
-            start.shared.beats.keep_beating(NAME)
+            start.shared.beats.keep_beating(SHIPPER)
             log.info("shipping", extra={"fields": {"to": start.log_url}})
             await stop.wait()
             rounds.drain()

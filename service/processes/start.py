@@ -28,6 +28,7 @@ from service.collector.contract.contract import Contract
 from service.collector.contract.schemas import SchemaFileError
 from service.processes import beside, choices, collector, database, limiters
 from service.processes.collector import CollectorStart
+from service.processes.names import NOT_COLLECTORS, WAREHOUSE, collector_name
 from service.processes.ports import BoundPort, StartError, allow_connections, bind
 from service.processes.supervisor import (
     DRAIN_TIMEOUT_S,
@@ -46,7 +47,6 @@ __all__ = ["StartError", "collect", "serve", "warehouse"]
 
 log = logging.getLogger(__name__)
 
-_WAREHOUSE = "warehouse"
 _WAREHOUSE_PATIENCE = 3
 """The warehouse's heartbeat timeout, in timeouts of a collector: its threads are busier."""
 
@@ -57,7 +57,7 @@ def serve(settings: Settings) -> int:
     """Run collectors and the warehouse until SIGTERM or SIGINT, and return the exit code."""
     contract = _check_collector(settings)
     counters = _counters(settings)
-    shared = _shared(settings, *_names_beside(settings), _WAREHOUSE)
+    shared = _shared(settings, *_names_beside(settings), WAREHOUSE)
     return _run(
         settings,
         shared,
@@ -80,7 +80,7 @@ def collect(settings: Settings) -> int:
 def warehouse(settings: Settings) -> int:
     """Run the warehouse alone; otherwise as `serve`."""
     _check_data(settings)
-    shared = _shared(settings, _WAREHOUSE)
+    shared = _shared(settings, WAREHOUSE)
     return _run(settings, shared, partial(_warehouse, settings, None, shared))
 
 
@@ -133,7 +133,7 @@ def _collectors(
 def _warehouse(settings: Settings, counters: RequestCounters | None, shared: Shared) -> _Bound:
     port = bind("reports", settings.reports_host, settings.reports_port)
     run = partial(_run_warehouse, settings, counters, shared, port.sockets)
-    return port, [ProcessSpec(_WAREHOUSE, run)]
+    return port, [ProcessSpec(WAREHOUSE, run)]
 
 
 def _run_warehouse(
@@ -152,7 +152,7 @@ def _run_warehouse(
 
 
 def _collector_names(settings: Settings) -> list[str]:
-    return [collector.name(slot) for slot in range(settings.workers)]
+    return [collector_name(slot) for slot in range(settings.workers)]
 
 
 def _names_beside(settings: Settings) -> list[str]:
@@ -163,9 +163,9 @@ def _names_beside(settings: Settings) -> list[str]:
 def _shared(settings: Settings, *names: str) -> Shared:
     timeout_s = settings.heartbeat_timeout_s
     timeouts_s = dict.fromkeys(names, timeout_s)
-    if _WAREHOUSE in timeouts_s:
-        timeouts_s[_WAREHOUSE] = _WAREHOUSE_PATIENCE * timeout_s
-    collectors = [name for name in names if name not in {_WAREHOUSE, *beside.NAMES}]
+    if WAREHOUSE in timeouts_s:
+        timeouts_s[WAREHOUSE] = _WAREHOUSE_PATIENCE * timeout_s
+    collectors = [name for name in names if name not in NOT_COLLECTORS]
     has_server = bool(settings.throttle_url and collectors)
     try:
         throttle = ThrottleCounters(collectors) if has_server else None

@@ -32,6 +32,7 @@ from service.processes.jobs import (
     maintain,
     read_ahead,
 )
+from service.processes.names import WAREHOUSE
 from service.processes.private_port import PrivatePort
 from service.shared.request_counters import RequestCounters
 from service.shared.state import Shared
@@ -44,7 +45,6 @@ from service.web.private.tokens import TokenFileError, TokenStore
 
 log = logging.getLogger(__name__)
 
-NAME = "warehouse"
 _TAIL_MEASURED_EVERY_MIN_S = 1.0
 _TAIL_MEASURED_EVERY_MAX_S = 30.0
 _READ_AHEAD_EVERY_S = 2.0
@@ -84,7 +84,7 @@ class WarehouseStart:
 
 def run(start: WarehouseStart, lifeline: int) -> int:
     """Serve until SIGTERM or the end of the lifeline, and return the exit code."""
-    return child.run(NAME, start.options.logs, lifeline, partial(_serve, start))
+    return child.run(WAREHOUSE, start.options.logs, lifeline, partial(_serve, start))
 
 
 async def _serve(start: WarehouseStart, stop: Stop) -> int:
@@ -111,7 +111,7 @@ async def _serve(start: WarehouseStart, stop: Stop) -> int:
         return [
             *(["this process is draining"] if stop.is_set() else []),
             *compactor.why_not_ready(),
-            *beats.why_not_ready(NAME),
+            *beats.why_not_ready(WAREHOUSE),
             *tokens.why_not_ready(),
             *unshipped.problems(layout),
             *directory.why_not_ready(),
@@ -125,7 +125,7 @@ async def _serve(start: WarehouseStart, stop: Stop) -> int:
     app = make_app(pool, access, metrics, readiness)
     server = options.port.server(app, access)
     server.listen(start.sockets)
-    beats.keep_beating(NAME)
+    beats.keep_beating(WAREHOUSE)
     log.info("reporting")
     await stop.wait()
     await stop.delay(options.drain_delay_s)
