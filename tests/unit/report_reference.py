@@ -65,7 +65,7 @@ class Question:
     by: str | None = None
     measure: str = "events"
     touch: str | None = None
-    """What sales are attributed to."""
+    """The kind of touch that sales are attributed to."""
     path: str | None = None
     referrer: str | None = None
     utm_source: str | None = None
@@ -269,7 +269,7 @@ def _measures(events: list[Record]) -> dict[str, int]:
 
 
 def timeseries(events: list[Record], asked: Question, _: Shops) -> list[Row]:
-    chosen = grouped(_chosen(events, asked), lambda one: (_bucket(one, asked), one["type"]))
+    chosen = grouped(in_period(events, asked), lambda one: (bucket_of(one, asked), one["type"]))
     return [
         {"bucket": bucket, "type": type_, "events": len(chosen[bucket, type_])}
         for bucket, type_ in sorted(chosen)
@@ -277,7 +277,9 @@ def timeseries(events: list[Record], asked: Question, _: Shops) -> list[Row]:
 
 
 def activity(events: list[Record], asked: Question, _: Shops) -> list[Row]:
-    chosen = grouped(_chosen(events, asked), lambda one: (one["tenant_id"], _bucket(one, asked)))
+    chosen = grouped(
+        in_period(events, asked), lambda one: (one["tenant_id"], bucket_of(one, asked))
+    )
     return [
         {"tenant_id": tenant, "bucket": bucket, "events": len(chosen[tenant, bucket])}
         for tenant, bucket in sorted(chosen)
@@ -285,7 +287,7 @@ def activity(events: list[Record], asked: Question, _: Shops) -> list[Row]:
 
 
 def visitors_report(events: list[Record], asked: Question, _: Shops) -> list[Row]:
-    chosen = grouped(_chosen(events, asked), lambda one: _bucket(one, asked))
+    chosen = grouped(in_period(events, asked), lambda one: bucket_of(one, asked))
     return [
         {"bucket": bucket, "visitors": visitors(chosen[bucket]), "events": len(chosen[bucket])}
         for bucket in sorted(chosen)
@@ -294,7 +296,7 @@ def visitors_report(events: list[Record], asked: Question, _: Shops) -> list[Row
 
 def heard(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
     rows = []
-    for tenant, chosen in grouped(_chosen(events, asked), lambda one: one["tenant_id"]).items():
+    for tenant, chosen in grouped(in_period(events, asked), lambda one: one["tenant_id"]).items():
         days = {one["occurred_at"].astimezone(UTC).date() for one in chosen}
         rows.append(
             {
@@ -310,7 +312,7 @@ def heard(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
 
 def shop_revenue(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
     sales = grouped(
-        filter(is_sale, _chosen(events, asked)), lambda one: (one["tenant_id"], one["currency"])
+        filter(is_sale, in_period(events, asked)), lambda one: (one["tenant_id"], one["currency"])
     )
     rows = [
         {
@@ -318,7 +320,7 @@ def shop_revenue(events: list[Record], asked: Question, shops: Shops) -> list[Ro
             "tenant": shops.slugs.get(tenant),
             "currency": currency,
             "transactions": len(sold),
-            "value": _sum(sold),
+            "value": total(sold),
         }
         for (tenant, currency), sold in sales.items()
     ]
@@ -328,12 +330,12 @@ def shop_revenue(events: list[Record], asked: Question, shops: Shops) -> list[Ro
 def trend(events: list[Record], asked: Question, _: Shops) -> list[Row]:
     span = compared_span(asked)
     before = selected(events, asked, *span) if span else []
-    now = _chosen(events, asked)
+    now = in_period(events, asked)
     sold = Counter(one["currency"] for one in [*now, *before] if is_sale(one))
     main = min(sold, key=lambda name: (-sold[name], name), default=None)
     rows = []
     for period, chosen in (("now", now), ("before", before)):
-        buckets = grouped(chosen, lambda one: _bucket(one, asked))
+        buckets = grouped(chosen, lambda one: bucket_of(one, asked))
         for bucket in sorted(buckets):
             rows.append({"bucket": bucket, "period": period, **_figures(buckets[bucket], main)})
     return rows
@@ -349,22 +351,22 @@ def _figures(events: list[Record], currency: str | None) -> Row:
         "contacts": sum(types[name] for name in CONTACTS),
         "cart_adds": types["cart_add"],
         "transactions": len(sales),
-        "value": _sum([one for one in sales if one["currency"] == currency]),
+        "value": total([one for one in sales if one["currency"] == currency]),
         "currency": currency,
     }
 
 
-def _chosen(events: list[Record], asked: Question) -> list[Record]:
+def in_period(events: list[Record], asked: Question) -> list[Record]:
     return selected(events, asked, asked.since, asked.until)
 
 
-def _bucket(one: Record, asked: Question) -> datetime:
+def bucket_of(one: Record, asked: Question) -> datetime:
     """In UTC, where times are in one order."""
     return calendar.bucket(one["occurred_at"], asked.tz, asked.interval).astimezone(UTC)
 
 
 def funnel(events: list[Record], asked: Question, _: Shops) -> list[Row]:
-    chosen = _chosen(events, asked)
+    chosen = in_period(events, asked)
     if asked.steps:
         return _ordered_steps(chosen, asked.steps.split(","), asked.within)
     rows = []
@@ -380,8 +382,8 @@ WITHIN = {None: timedelta.max, "30m": timedelta(minutes=30), "1d": timedelta(day
 def _ordered_steps(chosen: list[Record], steps: list[str], within: str | None) -> list[Row]:
     """Every way of every visitor: from each event of the first step to events that follow."""
     reached: list[set[str]] = [set() for _ in steps]
-    for visitor, of_it in grouped(chosen, _visitor).items():
-        in_order = sorted(of_it, key=_order) if visitor else []
+    for visitor, of_it in grouped(chosen, visitor_of).items():
+        in_order = sorted(of_it, key=order_of) if visitor else []
         ways = [(one["occurred_at"], index) for index, one in enumerate(in_order)]
         ways = [way for way in ways if _takes(in_order[way[1]], steps[0])]
         for number, step in enumerate(steps):
@@ -418,7 +420,7 @@ def breakdown(events: list[Record], asked: Question, _: Shops) -> list[Row]:
     of_event = visits(events, asked)
     names = (asked.by or "type").split(",")
     is_value = asked.measure == "value"
-    counted = [one for one in _chosen(events, asked) if MEASURED[asked.measure](one)]
+    counted = [one for one in in_period(events, asked) if MEASURED[asked.measure](one)]
     rows = []
     for (first, second, currency), chosen in grouped(
         counted,
@@ -431,13 +433,13 @@ def breakdown(events: list[Record], asked: Question, _: Shops) -> list[Row]:
         amount = {
             "visitors": lambda of_it=chosen: visitors(of_it),
             "visits": lambda of_it=chosen: len({of_event[id(one)] for one in of_it}),
-            "value": lambda of_it=chosen: _sum(of_it),
+            "value": lambda of_it=chosen: total(of_it),
         }.get(asked.measure, lambda of_it=chosen: len(of_it))()
         rows.append({"key": first, "key_2": second, "amount": amount, "currency": currency})
     rows.sort(
         key=lambda row: (
             -row["amount"],
-            *(_nulls_last(row[name]) for name in ("key", "key_2", "currency")),
+            *(nulls_last(row[name]) for name in ("key", "key_2", "currency")),
         )
     )
     return rows[: asked.limit]
@@ -450,8 +452,8 @@ def _key(one: Record, name: str) -> str | None:
 
 MEASURED: dict[str, Callable[[Record], bool]] = {
     "events": lambda one: True,
-    "visitors": lambda one: bool(_visitor(one)),
-    "visits": lambda one: bool(_visitor(one)),
+    "visitors": lambda one: bool(visitor_of(one)),
+    "visits": lambda one: bool(visitor_of(one)),
     "views": lambda one: one["type"] == "view",
     "contacts": lambda one: one["type"] in CONTACTS,
     "cart_adds": lambda one: one["type"] == "cart_add",
@@ -461,33 +463,33 @@ MEASURED: dict[str, Callable[[Record], bool]] = {
 
 
 def revenue(events: list[Record], asked: Question, _: Shops) -> list[Row]:
-    sales = grouped(filter(is_sale, _chosen(events, asked)), lambda one: one["currency"])
+    sales = grouped(filter(is_sale, in_period(events, asked)), lambda one: one["currency"])
     rows = [
-        {"currency": currency, "transactions": len(sold), "value": _sum(sold)}
+        {"currency": currency, "transactions": len(sold), "value": total(sold)}
         for currency, sold in sales.items()
     ]
     return sorted(rows, key=lambda row: (-row["value"], row["currency"]))
 
 
 def signed_sales(events: list[Record], asked: Question, _: Shops) -> list[Row]:
-    sales = grouped(filter(is_sale, _chosen(events, asked)), lambda one: one["currency"])
+    sales = grouped(filter(is_sale, in_period(events, asked)), lambda one: one["currency"])
     rows = []
-    for currency, sold in sorted(sales.items(), key=lambda item: (-_sum(item[1]), item[0])):
+    for currency, sold in sorted(sales.items(), key=lambda item: (-total(item[1]), item[0])):
         row: Row = {"currency": currency}
         for name, is_signed in (("verified", True), ("claimed", False)):
             part = [one for one in sold if bool(one.get("signed")) == is_signed]
-            row |= {f"{name}_transactions": len(part), f"{name}_value": _sum(part)}
+            row |= {f"{name}_transactions": len(part), f"{name}_value": total(part)}
         rows.append(row)
     return rows
 
 
-def _sum(sold: list[Record]) -> Decimal:
+def total(sold: list[Record]) -> Decimal:
     return sum((one["value"] for one in sold), Decimal(0))
 
 
 def conversion_rate(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
     rows = []
-    for tenant, chosen in grouped(_chosen(events, asked), lambda one: one["tenant_id"]).items():
+    for tenant, chosen in grouped(in_period(events, asked), lambda one: one["tenant_id"]).items():
         seen, sold = visitors(chosen), sum(map(is_sale, chosen))
         row = {"tenant_id": tenant, "tenant": shops.slugs.get(tenant), "visitors": seen}
         rows.append(row | {"transactions": sold, "rate": rounded(sold / seen) if seen else None})
@@ -502,20 +504,20 @@ def sources(events: list[Record], asked: Question, _: Shops) -> list[Row]:
             "events": len(chosen),
             "transactions": sum(map(is_sale, chosen)),
         }
-        for source, chosen in grouped(_chosen(events, asked), source_of).items()
+        for source, chosen in grouped(in_period(events, asked), source_of).items()
     ]
     ordered = sorted(rows, key=lambda row: (-row["visitors"], -row["events"], row["source"]))
     return ordered[: asked.limit]
 
 
 def top_products(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
-    chosen = [one for one in _chosen(events, asked) if one.get("product_id") is not None]
+    chosen = [one for one in in_period(events, asked) if one.get("product_id") is not None]
     rows = []
     for (tenant, product), of_it in grouped(
         chosen, lambda one: (one["tenant_id"], one["product_id"])
     ).items():
         sold = list(filter(is_sale, of_it))
-        main, revenue, others = _earned(sold)
+        main, revenue, others = earnings(sold)
         rows.append(
             {
                 "product_id": product,
@@ -548,11 +550,11 @@ def visits(events: list[Record], asked: Question) -> dict[int, int]:
     )
     of_event: dict[int, int] = {}
     number = 0
-    for visitor, of_it in grouped(_chosen(events, everything), _visitor).items():
+    for visitor, of_it in grouped(in_period(events, everything), visitor_of).items():
         if visitor is None:
             continue
         last: datetime | None = None
-        for one in sorted(of_it, key=_order):
+        for one in sorted(of_it, key=order_of):
             if last is None or one["occurred_at"] - last >= timedelta(minutes=30):
                 number += 1
             last = one["occurred_at"]
@@ -560,32 +562,32 @@ def visits(events: list[Record], asked: Question) -> dict[int, int]:
     return of_event
 
 
-def _visitor(one: Record) -> Any:
+def visitor_of(one: Record) -> Any:
     return one.get("visitor_id")
 
 
-def _order(one: Record) -> tuple[datetime, datetime]:
+def order_of(one: Record) -> tuple[datetime, datetime]:
     return one["occurred_at"], one["received_at"]
 
 
-def _by_dimension(name: str) -> Callable[[list[Record], Question, Shops], list[Row]]:
+def by_dimension(name: str) -> Callable[[list[Record], Question, Shops], list[Row]]:
     def report(events: list[Record], asked: Question, _: Shops) -> list[Row]:
         of_event = visits(events, asked)
         rows = [
-            {name: value, **_traffic(chosen, of_event)}
-            for value, chosen in grouped(_chosen(events, asked), DIMENSIONS[name]).items()
+            {name: value, **traffic(chosen, of_event)}
+            for value, chosen in grouped(in_period(events, asked), DIMENSIONS[name]).items()
         ]
-        rows.sort(key=lambda row: (-row["visitors"], -row["events"], *_nulls_last(row[name])))
+        rows.sort(key=lambda row: (-row["visitors"], -row["events"], *nulls_last(row[name])))
         return rows[: asked.limit] if name in ("browser", "country") else rows
 
     return report
 
 
-def _nulls_last(value: Any) -> tuple[bool, Any]:
+def nulls_last(value: Any) -> tuple[bool, Any]:
     return value is None, value or ""
 
 
-def _traffic(chosen: list[Record], of_event: Mapping[int, int]) -> Row:
+def traffic(chosen: list[Record], of_event: Mapping[int, int]) -> Row:
     return {
         "visitors": visitors(chosen),
         "visits": len({of_event[id(one)] for one in chosen if id(one) in of_event}),
@@ -599,34 +601,34 @@ def campaigns(events: list[Record], asked: Question, _: Shops) -> list[Row]:
     names = ("utm_source", "utm_medium", "utm_campaign")
     rows = []
     for key, chosen in grouped(
-        _chosen(events, asked), lambda one: tuple(DIMENSIONS[name](one) for name in names)
+        in_period(events, asked), lambda one: tuple(DIMENSIONS[name](one) for name in names)
     ).items():
         if any(key):
-            row = dict(zip(names, key, strict=True)) | _traffic(chosen, of_event)
-            main, value, others = _earned(list(filter(is_sale, chosen)))
+            row = dict(zip(names, key, strict=True)) | traffic(chosen, of_event)
+            main, value, others = earnings(list(filter(is_sale, chosen)))
             rows.append(row | {"value": value, "currency": main, "other_value": others})
     rows.sort(
         key=lambda row: (
             -row["visitors"],
             -row["events"],
-            *(_nulls_last(row[name]) for name in names),
+            *(nulls_last(row[name]) for name in names),
         )
     )
     return rows[: asked.limit]
 
 
-def _earned(sold: list[Record]) -> tuple[str | None, Decimal, str | None]:
+def earnings(sold: list[Record]) -> tuple[str | None, Decimal, str | None]:
     """The currency of most of these sales, their value in it, and the sums in the others."""
     earned = grouped(sold, lambda one: one["currency"])
     main = min(earned, key=lambda name: (-len(earned[name]), name), default=None)
     others = sorted(name for name in earned if name != main)
-    told = ", ".join(f"{_sum(earned[name]):.4f} {name}" for name in others)
-    return main, _sum(earned[main]) if main else Decimal(0), told or None
+    told = ", ".join(f"{total(earned[name]):.4f} {name}" for name in others)
+    return main, total(earned[main]) if main else Decimal(0), told or None
 
 
 def visits_report(events: list[Record], asked: Question, _: Shops) -> list[Row]:
     of_event = visits(events, asked)
-    chosen = {of_event[id(one)] for one in _chosen(events, asked) if id(one) in of_event}
+    chosen = {of_event[id(one)] for one in in_period(events, asked) if id(one) in of_event}
     by_visit = grouped(
         (one for one in events if of_event.get(id(one)) in chosen), lambda one: of_event[id(one)]
     )
@@ -640,7 +642,7 @@ def visits_report(events: list[Record], asked: Question, _: Shops) -> list[Row]:
     return [
         {
             "visits": count,
-            "visitors": len({(_visitor(of_it[0])) for of_it in by_visit.values()}),
+            "visitors": len({(visitor_of(of_it[0])) for of_it in by_visit.values()}),
             "bounces": bounces,
             "bounce_rate": rounded(bounces / count) if count else None,
             "views": views,
@@ -665,7 +667,7 @@ def attribution(events: list[Record], asked: Question, _: Shops) -> list[Row]:
         return value is not None and value not in no_touch
 
     of_event = visits(events, asked)
-    by_visitor = grouped((one for one in events if id(one) in of_event), _visitor)
+    by_visitor = grouped((one for one in events if id(one) in of_event), visitor_of)
     rows: dict[tuple[str | None, str], Row] = {}
 
     def count(name: str, key: str | None, sale: Record) -> None:
@@ -673,9 +675,11 @@ def attribution(events: list[Record], asked: Question, _: Shops) -> list[Row]:
         row[f"{name}_transactions"] += 1
         row[f"{name}_value"] += sale["value"]
 
-    for sale in filter(is_sale, _chosen(events, asked)):
-        walked = sorted(by_visitor.get(_visitor(sale), []) if _visitor(sale) else [], key=_order)
-        before = [touch(one) for one in walked if _order(one) < _order(sale)]
+    for sale in filter(is_sale, in_period(events, asked)):
+        walked = sorted(
+            by_visitor.get(visitor_of(sale), []) if visitor_of(sale) else [], key=order_of
+        )
+        before = [touch(one) for one in walked if order_of(one) < order_of(sale)]
         touched = list(filter(is_touch, before))
         count("last", touched[-1] if touched else touch(sale), sale)
         visit = [one for one in walked if of_event[id(one)] == of_event[id(sale)]]
@@ -697,7 +701,7 @@ def attribution(events: list[Record], asked: Question, _: Shops) -> list[Row]:
             -row["last_value"],
             -row["first_transactions"],
             -row["linked_transactions"],
-            *_nulls_last(row["key"]),
+            *nulls_last(row["key"]),
             row["currency"],
         ),
     )
@@ -729,15 +733,15 @@ def pages(events: list[Record], asked: Question, _: Shops) -> list[Row]:
     )
     rows = []
     path = DIMENSIONS["path"]
-    for page, chosen in grouped(_chosen(events, asked), path).items():
+    for page, chosen in grouped(in_period(events, asked), path).items():
         if page is None:
             continue
         walked = [
-            sorted(by_visit[number], key=_order)
+            sorted(by_visit[number], key=order_of)
             for number in {of_event[id(one)] for one in chosen if id(one) in of_event}
         ]
         shown = [[path(one) for one in visit if path(one)] for visit in walked]
-        seen = _traffic(chosen, of_event)
+        seen = traffic(chosen, of_event)
         rows.append(
             {
                 "path": page,
@@ -762,7 +766,7 @@ def hours(events: list[Record], asked: Question, _: Shops) -> list[Row]:
         shown = one["occurred_at"].astimezone(calendar.zone(asked.tz))
         return shown.isoweekday(), shown.hour
 
-    chosen = grouped(_chosen(events, asked), hour)
+    chosen = grouped(in_period(events, asked), hour)
     return [
         {
             "weekday": key[0],
@@ -778,18 +782,18 @@ def abandoned_carts(events: list[Record], asked: Question, shops: Shops) -> list
     everything = Question(
         asked.tz, asked.now, asked.first, asked.last, bots=asked.bots, tenant=asked.tenant
     )
-    period = _chosen(events, everything)
+    period = in_period(events, everything)
     sold = [one for one in period if one["type"] in ("purchase", "conversion")]
     named = {(one["tenant_id"], one["ref"]) for one in sold if one.get("ref")}
-    bought = {_visitor(one) for one in sold} | {
-        _visitor(one)
+    bought = {visitor_of(one) for one in sold} | {
+        visitor_of(one)
         for one in period
         if {(one["tenant_id"], one["event_id"][start:]) for start in (0, -10)} & named
     }
     left = {
-        (one["tenant_id"], one.get("product_id"), _visitor(one))
-        for one in _chosen(events, asked)
-        if one["type"] == "cart_add" and _visitor(one) and _visitor(one) not in bought
+        (one["tenant_id"], one.get("product_id"), visitor_of(one))
+        for one in in_period(events, asked)
+        if one["type"] == "cart_add" and visitor_of(one) and visitor_of(one) not in bought
     }
     carts = Counter((tenant, product) for tenant, product, _ in left)
     rows = []
@@ -806,13 +810,15 @@ def abandoned_carts(events: list[Record], asked: Question, shops: Shops) -> list
                 "currency": None,
             }
         )
-    rows.sort(key=lambda row: (-row["carts"], row["tenant_id"], *_nulls_last(row["product_id"])))
+    rows.sort(key=lambda row: (-row["carts"], row["tenant_id"], *nulls_last(row["product_id"])))
     return rows[: asked.limit]
 
 
 def product_funnel(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
     chosen = [
-        one for one in _chosen(events, asked) if one.get("product_id") is not None and _visitor(one)
+        one
+        for one in in_period(events, asked)
+        if one.get("product_id") is not None and visitor_of(one)
     ]
     names = dict(zip(STEPS, ("viewers", "contact", "cart", "purchase"), strict=True))
     rows = []
@@ -820,7 +826,7 @@ def product_funnel(events: list[Record], asked: Question, shops: Shops) -> list[
         chosen, lambda one: (one["tenant_id"], one["product_id"])
     ).items():
         counts = {
-            names[step]: len({_visitor(one) for one in of_it if one["type"] in types})
+            names[step]: len({visitor_of(one) for one in of_it if one["type"] in types})
             for step, types in STEPS.items()
         }
         if any(counts.values()):
@@ -832,7 +838,7 @@ def product_funnel(events: list[Record], asked: Question, shops: Shops) -> list[
 
 
 def recent(events: list[Record], asked: Question, shops: Shops) -> list[Row]:
-    latest = sorted(_chosen(events, asked), key=lambda one: one["received_at"], reverse=True)
+    latest = sorted(in_period(events, asked), key=lambda one: one["received_at"], reverse=True)
     names = ("type", "product_id", "transaction_id", "value", "currency", "visitor_id", "event_id")
     return [
         {
@@ -853,7 +859,7 @@ def quality(
         asked.tz, asked.now, asked.first, asked.last, bots=True, tenant=asked.tenant,
         endpoint=asked.endpoint,
     )  # fmt: skip
-    accepted = _chosen(events, everyone)
+    accepted = in_period(events, everyone)
     reasons = Counter(
         one["reason"]
         for one in refused
@@ -865,11 +871,11 @@ def quality(
     counted = {
         "accepted": len(accepted),
         "bots": sum(bool(one.get("bot")) for one in accepted),
-        "duplicates": len(_chosen(again, everyone)),
+        "duplicates": len(in_period(again, everyone)),
     }
     told = [(name, None, n, None) for name, n in counted.items()]
-    other = grouped(_disagreeing(events, _chosen(again, everyone)), lambda one: one["currency"])
-    amounts = [("another-amount", name, len(of_it), _sum(of_it)) for name, of_it in other.items()]
+    other = grouped(_disagreeing(events, in_period(again, everyone)), lambda one: one["currency"])
+    amounts = [("another-amount", name, len(of_it), total(of_it)) for name, of_it in other.items()]
     refusals = [("rejected", reason, n, None) for reason, n in reasons.items()]
     for part in (amounts, refusals):
         told += sorted(part, key=lambda row: (-row[2], row[1]))
@@ -905,12 +911,12 @@ REPORTS: dict[str, Callable[[list[Record], Question, Shops], list[Row]]] = {
     "activity": activity,
     "attribution": attribution,
     "breakdown": breakdown,
-    "browsers": _by_dimension("browser"),
+    "browsers": by_dimension("browser"),
     "campaigns": campaigns,
-    "channels": _by_dimension("channel"),
+    "channels": by_dimension("channel"),
     "conversion-rate": conversion_rate,
-    "countries": _by_dimension("country"),
-    "devices": _by_dimension("device"),
+    "countries": by_dimension("country"),
+    "devices": by_dimension("device"),
     "funnel": funnel,
     "heard": heard,
     "hours": hours,
