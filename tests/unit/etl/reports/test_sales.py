@@ -1,0 +1,63 @@
+"""Sales and their money: one meaning in every report, exact, and never added over currencies."""
+
+from decimal import Decimal
+
+import pytest
+from log_tools import event
+from report_tools import SALE, result, rows
+
+
+def test_revenue(filled):
+    """Per currency, exactly; of conversions, not of what a page says it sold."""
+    assert rows(filled, "revenue") == [
+        ("HNL", 2, Decimal("100.5001")),
+        ("USD", 1, Decimal(20)),
+    ]
+    assert rows(filled, "revenue", tenant="taller") == [("HNL", 1, Decimal("0.0001"))]
+
+
+@pytest.mark.parametrize("compacts", [False, True])
+def test_signed_sales_tell_verified_from_claimed(shop, compacts):
+    """Per currency; a claim that a signed sale outranks is neither; together they are revenue."""
+    sold = {"endpoint": "conversion", "type": "purchase", "currency": "HNL"}
+    shop.seal(
+        event(0, **sold, value=5, dedupe_key="tx:A", transaction_id="A"),
+        event(1, **sold, value=100, dedupe_key="stx:A", transaction_id="A", signed=True),
+        event(2, **sold, value=7, dedupe_key="tx:B", transaction_id="B"),
+        event(3, **sold | {"currency": "USD"}, value=2.5, signed=True),
+        event(4, **sold | {"endpoint": "track"}, value=9),
+        event(5, **sold, value=1, tenant_id=2),
+    )
+    if compacts:
+        shop.compact()
+    ours = rows(shop, "signed-sales", tenant="1")
+    assert ours == [("HNL", 1, 100, 1, 7), ("USD", 1, Decimal("2.5"), 0, 0)]
+    assert rows(shop, "signed-sales", tenant="2") == [("HNL", 0, 0, 1, 1)]
+    assert rows(shop, "revenue", tenant="1") == [
+        (currency, verified + claimed, value + claimed_value)
+        for currency, verified, value, claimed, claimed_value in ours
+    ]
+
+
+def test_sales_mean_one_thing(shop):
+    """A purchase that a page reports is a step of the funnel, and no sale in any report."""
+    sale = SALE | {"product_id": 7, "currency": "HNL", "visitor_id": "ann"}
+    claim = {"type": "purchase", "product_id": 7, "visitor_id": "ann"}
+    shop.seal(event(0, **sale, value=0.5), event(1, **sale, value=2), event(2, **claim))
+    [summary] = result(shop, "summary").rows
+    [product] = result(shop, "top-products").rows
+    [rate] = result(shop, "conversion-rate").rows
+    [revenue] = result(shop, "revenue").rows
+    [source] = result(shop, "sources").rows
+    told = [found["transactions"] for found in (summary, rate, revenue, source)]
+    assert [*told, product["purchases"], summary["purchase"]] == [2, 2, 2, 2, 2, 3]
+    assert rows(shop, "funnel")[3] == ("purchase", 1, 3)
+
+
+def test_other_revenue_keeps_its_decimals(shop):
+    """Four of them, as all money."""
+    sale = SALE | {"product_id": 7}
+    euros = (event(n, **sale, value=1, currency="EUR") for n in range(2))
+    shop.seal(*euros, event(2, **sale, value=0.0001, currency="USD"))
+    [row] = result(shop, "top-products").rows
+    assert (row["revenue"], row["other_revenue"]) == (Decimal(2), "0.0001 USD")
