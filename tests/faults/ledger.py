@@ -12,8 +12,6 @@ the same transaction, at about the same time, and either may come first. The sig
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import http.client
 import json
 import re
@@ -21,7 +19,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -34,6 +31,7 @@ from uuid import UUID
 import traffic_tools as tools
 from http_tools import BATCH, CONVERSION, TRACK
 from traffic_tools import Client, Service
+from wire import signature
 
 NUMBER = "(metadata->>'number')::BIGINT"
 SHOP_CSV = f"id,uuid,slug,name,status\n1,{UUID(int=1)},shop,Shop,active\n"
@@ -195,10 +193,7 @@ class Load:
         return kept == 1 or (kept == 6 and self.is_sale(number))
 
     def _signature(self, body: dict[str, Any]) -> dict[str, str]:
-        now = str(int(time.time()))
-        signed = now.encode() + b"." + json.dumps(body).encode()
-        digest = hmac.new(str(self.secret).encode(), signed, hashlib.sha256).hexdigest()
-        return {"Beaconlog-Signature": f"t={now},v1={digest}"}
+        return signature(str(self.secret), json.dumps(body).encode())
 
     def _note_acked(self, number: int, event_id: str | None) -> None:
         with self._lock:

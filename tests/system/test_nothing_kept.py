@@ -1,9 +1,6 @@
 """What is never stored: no byte of it is under the data folder, whatever becomes of the event."""
 
-import hashlib
-import hmac
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -12,7 +9,7 @@ import duckdb
 import pytest
 from examples import share
 from harness import StartService
-from wire import BATCH, CONVERSION, INTERACTIONS, TRACK
+from wire import BATCH, CONVERSION, INTERACTIONS, TRACK, signature
 
 ADDRESS = "203.0.113.77"
 VISITOR = "198.51.100.99"
@@ -78,7 +75,7 @@ def test_what_is_never_stored_is_nowhere(start_service: StartService, server: st
     secret = service.command("tenant", "secret", "la-colmena").stdout.strip()
     sale = json.dumps({**SOLD, "transaction_id": "A-1"}).encode()
     headers = {"X-Forwarded-For": ADDRESS, "User-Agent": PHONE}
-    signed = {"Content-Type": "application/json", "Beaconlog-Signature": signature(secret, sale)}
+    signed = {"Content-Type": "application/json", **signature(secret, sale)}
     assert service.post(CONVERSION, sale, headers | signed).body["status"] == "ok"
     statuses = {
         service.post(path, body, {**headers, "User-Agent": agent}).status
@@ -99,12 +96,6 @@ def test_what_is_never_stored_is_nowhere(start_service: StartService, server: st
     assert done.returncode == 0, done.stderr
     assert list(service.data.glob("lake/events/*/*.parquet"))
     assert_nothing_kept(service.data)
-
-
-def signature(secret: str, body: bytes) -> str:
-    now = str(int(time.time()))
-    digest = hmac.new(secret.encode(), now.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return f"t={now},v1={digest}"
 
 
 def assert_nothing_kept(data: Path) -> None:

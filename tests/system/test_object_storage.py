@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import io
 import json
 import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +21,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 from pyarrow import parquet
 from seaweed import SECRET_KEY, SeaweedFS
-from wire import BROWSER, CONVERSION, TRACK
+from wire import BROWSER, CONVERSION, TRACK, signature
 
 if TYPE_CHECKING:
     from harness import StartService
@@ -290,9 +287,7 @@ def sale(service: Service, secret: str | None) -> str:
     """Send a sale that is signed with a secret, or not at all; what became of it."""
     fields = {"tenant_slug": "la-colmena", "transaction_id": "A-1", "value": 10}
     body = json.dumps(fields).encode()
-    now = str(int(time.time()))
-    digest = hmac.new(str(secret).encode(), now.encode() + b"." + body, hashlib.sha256).hexdigest()
-    signed = {"Beaconlog-Signature": f"t={now},v1={digest}"} if secret else {}
+    signed = signature(secret, body) if secret else {}
     reply = service.post(CONVERSION, body, {"Content-Type": "application/json", **signed})
     return str(reply.body["status"])
 

@@ -1,27 +1,17 @@
 """Signed sales over HTTP: a secret by command, a signature in a header, and what reports say."""
 
-import hashlib
-import hmac
 import json
-import time
 
 import duckdb
 import pytest
 from examples import share
 from harness import Service, StartService, eventually
-
-CONVERSION = "/api/v1/analytics/conversion"
+from wire import CONVERSION, signature
 
 
 def sale(value: float, **fields: object) -> bytes:
     told = {"tenant_slug": "la-colmena", "transaction_id": "A-1", "value": value, "currency": "HNL"}
     return json.dumps(told | fields).encode()
-
-
-def signature(secret: str, body: bytes) -> dict[str, str]:
-    now = str(int(time.time()))
-    digest = hmac.new(secret.encode(), now.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return {"Beaconlog-Signature": f"t={now},v1={digest}"}
 
 
 def told(service: Service, body: bytes, headers: dict[str, str] | None = None) -> str:

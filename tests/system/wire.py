@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import http.client
 import json
 import socket
+import time
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from typing import Any, NamedTuple
@@ -63,6 +66,13 @@ def read_reply(response: http.client.HTTPResponse) -> Reply:
     except ValueError:
         body = raw
     return Reply(response.status, response.headers, body)
+
+
+def signature(secret: str, body: bytes) -> dict[str, str]:
+    """The header that signs a body with a shop's secret, now."""
+    now = str(int(time.time()))
+    digest = hmac.new(secret.encode(), now.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return {"Beaconlog-Signature": f"t={now},v1={digest}"}
 
 
 def answers(url: str) -> bool:
