@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
+import days
 import pytest
 from directories import new_folder
 from harness import PRODUCTS_CSV, TENANTS_CSV, Service, StartService
@@ -51,6 +53,12 @@ def start_shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     """As `start_service`, for a service that a whole module talks to."""
     folder = tmp_path_factory.mktemp("shared")
     yield from _ended(lambda started: _starter(folder, started))
+
+
+@pytest.fixture
+def one_day() -> None:
+    """Begin where no midnight in UTC can come between two events of a visitor."""
+    days.stay_within(timedelta(minutes=2))
 
 
 @pytest.fixture

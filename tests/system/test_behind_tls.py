@@ -122,6 +122,7 @@ def visitor(edge: Edge, reply: Reply) -> str:
 # -- who the client is ------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("one_day")
 def test_a_client_keeps_its_own_address(edge: Edge) -> None:
     """One is over its limit, another is not; and they are two visitors."""
     one = [edge.track("127.0.1.1") for _ in range(4)]
@@ -130,6 +131,7 @@ def test_a_client_keeps_its_own_address(edge: Edge) -> None:
     assert visitor(edge, one[0]) == visitor(edge, one[1]) != visitor(edge, other)
 
 
+@pytest.mark.usefixtures("one_day")
 @pytest.mark.parametrize("header", FORGED)
 def test_a_client_cannot_name_another_address(edge: Edge, header: str) -> None:
     """Neither for the throttle nor for its id."""

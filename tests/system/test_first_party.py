@@ -92,6 +92,7 @@ def ask(
         return read_reply(connection.getresponse())
 
 
+@pytest.mark.usefixtures("one_day")
 @pytest.mark.parametrize("name", SERVERS)
 def test_visitors_behind_the_shops_own_path_are_told_apart(
     service: Service, tmp_path: Path, name: str

@@ -170,6 +170,7 @@ def test_warehouses_on_several_machines_share_a_lake(start_service: StartService
     assert objects_with("several", of_two) == []
 
 
+@pytest.mark.usefixtures("one_day")
 def test_a_visitor_is_erased_from_the_bucket(start_service: StartService) -> None:
     """From the lake, and from the log whose lines are not compacted yet; others stay."""
     places = {"log_url": "s3://visitors/log", "lake_url": "s3://visitors/lake"}

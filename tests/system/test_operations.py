@@ -6,8 +6,10 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
+import days
 import pytest
 import traffic_tools as tools
 from http_tools import INTERACTIONS, UUID, post
@@ -49,6 +51,7 @@ def template(tmp_path_factory: pytest.TempPathFactory, street_files: tuple[Path,
     """The data folder of a service that has ended: two segments of ten events of a shop."""
     folder = tmp_path_factory.mktemp("drained") / "data"
     tools.import_directory(*street_files, data=folder)
+    days.stay_within(timedelta(minutes=2))  # so that its events are of one visitor
     with serving(folder) as running:
         for _ in range(2):
             send_and_seal(running, folder)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import days
 import duckdb
 import pytest
 import rees46
@@ -83,12 +84,7 @@ Ask = Callable[[str], Any]
 def rows() -> list[rees46.Row]:
     """The day, as long as it has not to be asked across midnight: visitors' salts are daily."""
     found = rees46.read(tools.dataset(DATASET))
-
-    def is_day_long_enough() -> bool:
-        now = datetime.now(UTC)
-        return (now + timedelta(minutes=2)).date() == now.date()
-
-    tools.eventually(is_day_long_enough, timeout_s=150, what="midnight is over")
+    days.stay_within(timedelta(minutes=2))
     return found
 
 

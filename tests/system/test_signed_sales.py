@@ -104,6 +104,7 @@ VISITOR = {
 }
 
 
+@pytest.mark.usefixtures("one_day")
 @pytest.mark.parametrize("server", share(["fast", "tornado"]))
 def test_a_signed_sale_names_a_visitor_who_is_stored_nowhere(
     start_service: StartService, server: str
