@@ -166,7 +166,7 @@ class Traffic:
         return event
 
     def _context(self) -> Record:
-        """What an event says of its page and visit: nothing, as before, or some of it."""
+        """Return the context of an event: nothing, as before, or some of its fields."""
         if self._random.random() < 0.3:
             return {}
         context = {name: self._random.choice((None, *values)) for name, values in CONTEXTS.items()}

@@ -96,7 +96,7 @@ def test_php_has_no_fault_in_it(tmp_path: Path, title: str, place: int) -> None:
 def wordpress(
     folder: Path, url: str, secret: str, product: int = 101, **variables: str
 ) -> dict[str, Any]:
-    """What the plugin does over the life of an order."""
+    """Return what the plugin does over the life of an order."""
     plugin = folder / "beaconlog.php"
     plugin.write_text(code("WordPress and WooCommerce"))
     script = STAND_INS / "wordpress.php"

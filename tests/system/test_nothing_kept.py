@@ -1,4 +1,4 @@
-"""What is never stored: no byte of it is under the data folder, whatever becomes of the event."""
+"""No byte of what is never stored is under the data folder, whatever becomes of the event."""
 
 import json
 from collections.abc import Iterator

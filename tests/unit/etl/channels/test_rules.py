@@ -133,7 +133,7 @@ def test_rules_applied_again_give_the_same(signs: Signs, known: set[str]) -> Non
 
 
 def test_new_rules_change_only_what_follows_from_the_signs() -> None:
-    """What only the user agent or the own site told stays."""
+    """A channel that only the user agent or the own site told stays."""
     mail = [{"channel": "mail"}]
     newer = Rules({**WRITTEN, "version": 2, "rules": mail})
     for channel in RULES.channels:

@@ -52,7 +52,7 @@ def attributed(shop: Asked, **given: str) -> dict[str | None, tuple[int, int, in
 
 
 def both(shop: Asked, ask: Any) -> Any:
-    """What is told of the log, which is what is told of the lake."""
+    """Return the answer of the log, which is that of the lake."""
     of_log = ask()
     shop.compact()
     assert ask() == of_log

@@ -66,7 +66,7 @@ def told(shop: Shop) -> list[tuple[object, ...]]:
 
 
 def answers(shop: Shop) -> list[object]:
-    """What the reports say, but those of channels."""
+    """The answers of reports, but those of channels."""
     with LiveView(shop.data).connect() as con:
         return [
             reports.run(con, name).rows

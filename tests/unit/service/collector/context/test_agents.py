@@ -93,7 +93,7 @@ ANDROID = "Mozilla/5.0 (Linux; Android 14; SM-A546E) AppleWebKit/537.36 (KHTML, 
 def test_a_user_agent_tells_its_device(
     user_agent: str, device: str | None, browser: str | None, system: str | None
 ) -> None:
-    """What it does not tell is left out; what is no browser tells nothing."""
+    """A property that it does not tell is left out; one of no browser tells nothing."""
     known = {"device": device, "browser": browser, "os": system}
     fields = AGENTS.of(user_agent).fields
     assert fields == {name: text for name, text in known.items() if text}

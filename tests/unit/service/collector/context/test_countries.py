@@ -64,7 +64,7 @@ def test_without_a_database_there_are_no_countries() -> None:
 def test_the_databases_of_several_makers_are_read(
     tmp_path: Path, record: object, country: str | None
 ) -> None:
-    """What is no code of two letters is no country."""
+    """A text that is no code of two letters is no country."""
     database = loaded(mmdb.write(tmp_path / "x.mmdb", {"203.0.113.0/24": record}))
     assert database.of("203.0.113.7") == country
 

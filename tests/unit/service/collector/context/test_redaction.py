@@ -118,7 +118,7 @@ def test_a_context_of_another_form_is_left_out(context: object) -> None:
     ],
 )
 def test_a_body_that_is_no_object_ends_before_its_context(body: bytes) -> None:
-    """What is before it shows which tenant it is of."""
+    """The part before it shows which tenant it is of."""
     stored = redacted(body)
     assert body.startswith(stored)
     assert b"tenant_id" in stored

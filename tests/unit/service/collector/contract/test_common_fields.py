@@ -105,7 +105,7 @@ def test_any_text_as_a_timestamp_gives_a_result(text: str) -> None:
 
 @EVERY
 def test_a_context_is_read_as_it_is_sent(name: str) -> None:
-    """What is missing is None, and another property is not read."""
+    """A missing field is None, and another property is not read."""
     sent = {"path": "/p", "query": "?utm_source=x", "ip": None, "more": [1]}
     assert taken(name, context=sent).context == SentContext("/p", "?utm_source=x")
     full = {field.name: field.name for field in dataclasses.fields(SentContext)}
