@@ -140,22 +140,20 @@ def test_a_file_that_cannot_be_read_is_an_error_of_one_line(tmp_path: Path) -> N
 
 @given(st.integers(0, 2**32), st.integers(1, 12))
 @settings(max_examples=200, deadline=None)
-def test_damaged_bytes_never_raise(seed: int, damages: int) -> None:
+def test_damaged_bytes_never_raise(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, damages: int
+) -> None:
     """Wherever they are: an address has a country or none."""
     chance = random.Random(seed)
     content = bytearray(mmdb.content(HONDURAS))
     for _ in range(damages):
         content[chance.randrange(len(content))] = chance.randrange(256)
-    path = Path("/dev/shm/beaconlog-test-damaged.mmdb")
-    path = path.with_name(f"{path.name}.{seed}")
+    path = tmp_path_factory.mktemp("damaged") / "countries.mmdb"
     path.write_bytes(content)
-    try:
-        database = loaded(path)
-        for ip in ("203.0.113.7", "2001:db8::7", "198.51.100.7"):
-            country = database.of(ip)
-            assert country is None or (country.isalpha() and len(country) == 2)
-    finally:
-        path.unlink()
+    database = loaded(path)
+    for ip in ("203.0.113.7", "2001:db8::7", "198.51.100.7"):
+        country = database.of(ip)
+        assert country is None or (country.isalpha() and len(country) == 2)
 
 
 def test_a_pipe_in_place_of_the_file_is_not_waited_for(path: Path) -> None:
