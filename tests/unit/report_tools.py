@@ -12,6 +12,7 @@ from etl import reports
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import Product, Tenant
 from etl.lake.live.view import LiveView
+from etl.reports import Question, Result
 from etl.reports.parameters import ParameterError
 
 TENANTS = [
@@ -40,6 +41,21 @@ class Asked(Shop):
     @cached_property
     def view(self) -> LiveView:
         return LiveView(self.data, DirectoryDatabase(self.layout.directory_url))
+
+    def ask(
+        self, name: str, reader: int | None = None, version: int | None = None, **texts: str
+    ) -> Result:
+        """Ask a question of the view, as a request does; `result` asks of a connection."""
+        asked = Question(name, texts, reader_tenant=reader)
+        return reports.answer(self.view, asked, version=version)
+
+    def rows(self, name: str, **texts: str) -> list[tuple]:
+        return [tuple(row.values()) for row in self.ask(name, **texts).rows]
+
+    def refused(self, name: str, **texts: str) -> dict[str, list[str]]:
+        with pytest.raises(ParameterError) as caught:
+            self.ask(name, **texts)
+        return caught.value.errors
 
 
 def street(shop: Shop) -> None:
@@ -87,7 +103,7 @@ def directory_of(shop: Shop) -> None:
     directory.upsert(TENANTS, PRODUCTS)
 
 
-def result(shop: Asked, name: str, **given: str) -> reports.Result:
+def result(shop: Asked, name: str, **given: str) -> Result:
     with shop.view.connect() as con:
         return reports.run(con, name, **given)
 
@@ -121,3 +137,8 @@ def visits_of_two(shop: Shop) -> None:
         event(8, **SALE | bob, value=3, currency="USD", path="/"),
         event(9, **SALE, value=99, currency="HNL"),
     )
+
+
+def walk(shop: Shop, visitor: str | None, *taken: tuple[float, str]) -> None:
+    """Events of a visitor: (minute, type)."""
+    shop.seal(*(event(at * MINUTE_S, type=type_, visitor_id=visitor) for at, type_ in taken))
