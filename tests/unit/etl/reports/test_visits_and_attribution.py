@@ -4,51 +4,29 @@ tests/faults/test_report_numbers.py compares both with plain Python, over random
 """
 
 from decimal import Decimal
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from log_tools import DAY_S, Shop, event
+from log_tools import DAY_S, event
+from report_tools import MINUTE_S, Asked, rows
 
-from etl import reports
-from etl.lake.live.view import LiveView
 from etl.reports.parameters import ParameterError
 
-MINUTE_S, US = 60, 1e-6
+US = 1e-6
 VIEW = {"endpoint": "interactions", "type": "view"}
 SALE = {"endpoint": "conversion", "type": "purchase", "value": 100, "currency": "HNL"}
 NOTHING = (0, 0, 0, None, 0, None, None, None)
-
-
-class Asked(Shop):
-    """A data folder with one view for all questions."""
-
-    @cached_property
-    def view(self) -> LiveView:
-        return LiveView(self.data)
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Asked:
-    shop = Asked(tmp_path / "data")
-    shop.layout.prepare()
-    return shop
 
 
 def event_id(number: int) -> str:
     return f"0193b2d0-7b1c-7d43-9a55-{number:012x}"
 
 
-def told(shop: Asked, name: str, **given: str) -> list[tuple[Any, ...]]:
-    with shop.view.connect() as con:
-        return [tuple(row.values()) for row in reports.run(con, name, **given).rows]
-
-
 def attributed(shop: Asked, **given: str) -> dict[str | None, tuple[int, int, int]]:
     """Key -> the transactions by last touch, by the first one, and linked."""
-    return {row[0]: (row[2], row[4], row[6]) for row in told(shop, "attribution", **given)}
+    return {row[0]: (row[2], row[4], row[6]) for row in rows(shop, "attribution", **given)}
 
 
 def both(shop: Asked, ask: Any) -> Any:
@@ -64,9 +42,9 @@ def both(shop: Asked, ask: Any) -> Any:
 
 def test_without_events_there_are_no_visits(shop: Asked) -> None:
     """Nor are there of people without a visitor id."""
-    assert told(shop, "visits") == [NOTHING]
+    assert rows(shop, "visits") == [NOTHING]
     shop.seal(event(0, **VIEW), event(1, **SALE))
-    assert told(shop, "visits") == [NOTHING]
+    assert rows(shop, "visits") == [NOTHING]
 
 
 @pytest.mark.parametrize("begins", [("true", "false"), ("false", "true")])
@@ -94,7 +72,7 @@ def test_a_visit_ends_after_30_minutes(
         event(begins_s, **VIEW, visitor_id="ann"),
         event(begins_s + after_s, **VIEW, visitor_id="ann"),
     )
-    assert both(shop, lambda: told(shop, "visits"))[0][:3] == (visits, 1, 2 * (visits - 1))
+    assert both(shop, lambda: rows(shop, "visits"))[0][:3] == (visits, 1, 2 * (visits - 1))
 
 
 def test_the_figures_of_visits(shop: Asked) -> None:
@@ -108,11 +86,11 @@ def test_the_figures_of_visits(shop: Asked) -> None:
         event(2 + 88 * MINUTE_S, **VIEW, visitor_id="cat", channel="mail"),
         event(9000, **VIEW, visitor_id="bot", bot=True),
     )
-    figures = both(shop, lambda: told(shop, "visits"))
+    figures = both(shop, lambda: rows(shop, "visits"))
     assert figures == [(4, 3, 2, 0.5, 4, 1.0, 0.0, 58 * 60 / 4)]
-    assert told(shop, "visits", bots="true")[0][:3] == (5, 4, 3)
-    assert told(shop, "visits", type="whatsapp_click") == [(1, 1, 0, 0.0, 2, 2.0, 3480.0, 3480.0)]
-    assert told(shop, "visits", channel="mail") == [(1, 1, 1, 1.0, 1, 1.0, 0.0, 0.0)]
+    assert rows(shop, "visits", bots="true")[0][:3] == (5, 4, 3)
+    assert rows(shop, "visits", type="whatsapp_click") == [(1, 1, 0, 0.0, 2, 2.0, 3480.0, 3480.0)]
+    assert rows(shop, "visits", channel="mail") == [(1, 1, 1, 1.0, 1, 1.0, 0.0, 0.0)]
 
 
 def test_a_visit_ends_at_midnight_because_the_visitor_does(shop: Asked) -> None:
@@ -121,7 +99,7 @@ def test_a_visit_ends_at_midnight_because_the_visitor_does(shop: Asked) -> None:
         event(DAY_S - MINUTE_S, **VIEW, visitor_id="ann-monday"),
         event(DAY_S, **VIEW, visitor_id="ann-tuesday"),
     )
-    assert told(shop, "visits")[0][:3] == (2, 2, 2)
+    assert rows(shop, "visits")[0][:3] == (2, 2, 2)
 
 
 def test_visits_are_those_of_the_raw_lines(shop: Asked, tmp_path: Path) -> None:
@@ -145,7 +123,7 @@ def test_visits_are_those_of_the_raw_lines(shop: Asked, tmp_path: Path) -> None:
         SELECT count(*), count(DISTINCT visitor_id), count(*) FILTER (n = 1) FROM visits"""
     with duckdb.connect() as con:
         expected = con.execute(query, [str(raw)]).fetchone()
-    assert both(shop, lambda: told(shop, "visits"))[0][:3] == expected
+    assert both(shop, lambda: rows(shop, "visits"))[0][:3] == expected
 
 
 # -- attribution ------------------------------------------------------------------------------
@@ -213,11 +191,11 @@ def test_values_are_added_per_currency(shop: Asked) -> None:
         event(1, **SALE | {"value": 0.2}, channel="mail"),
         event(2, **SALE | {"value": 5, "currency": "USD"}, channel="mail"),
     )
-    assert [row[:4] for row in told(shop, "attribution")] == [
+    assert [row[:4] for row in rows(shop, "attribution")] == [
         ("mail", "HNL", 2, Decimal("0.3")),
         ("mail", "USD", 1, Decimal(5)),
     ]
-    assert [row[:3] for row in told(shop, "attribution", limit="1")] == [("mail", "HNL", 2)]
+    assert [row[:3] for row in rows(shop, "attribution", limit="1")] == [("mail", "HNL", 2)]
 
 
 def test_a_ref_links_a_sale_to_an_event_of_days_ago(shop: Asked) -> None:
