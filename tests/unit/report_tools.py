@@ -97,6 +97,7 @@ def street(shop: Shop) -> None:
 
 
 def directory_of(shop: Shop) -> None:
+    """Write the directory of a data folder."""
     shop.layout.prepare()
     directory = DirectoryDatabase(shop.layout.directory_url)
     directory.create_tables()

@@ -2,18 +2,14 @@
 
 import pytest
 from examples import share
-from report_tools import PRODUCTS, TENANTS, Asked, directory_of, street
-
-from etl.directory.database import DirectoryDatabase
+from report_tools import Asked, directory_of, street
 
 
 @pytest.fixture
 def shop(tmp_path) -> Asked:
+    """Two shops with products, and a new one; nothing has happened in them."""
     shop = Asked(tmp_path / "data")
-    shop.layout.prepare()
-    directory = DirectoryDatabase(shop.layout.directory_url)
-    directory.create_tables()
-    directory.upsert(TENANTS, PRODUCTS)
+    directory_of(shop)
     return shop
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from log_tools import DAY_S, Shop, event
-from report_tools import SALE, directory_of, result, rows, schema_types
+from report_tools import SALE, result, rows, schema_types
 
 from etl import reports
 from etl.lake.live.view import LiveView
@@ -52,7 +52,6 @@ def test_sales_and_revenue_are_compared_over_one_span(shop):
 
 def test_a_shop_that_fell_to_zero_is_listed(shop):
     """With zeros, its numbers before, and the change; last."""
-    directory_of(shop)
     sale = SALE | {"tenant_id": 2, "value": 1, "currency": "HNL"}
     shop.seal(event(0, **sale, visitor_id="ann"), event(1, tenant_id=2), event(DAY_S))
     day = {"from": "2026-11-24", "to": "2026-11-24"}

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 from log_tools import event
-from report_tools import SALE, directory_of, result, rows, visits_of_two
+from report_tools import SALE, result, rows, visits_of_two
 
 
 def test_sources(shop):
@@ -26,7 +26,6 @@ def test_sources(shop):
 @pytest.mark.parametrize("compacts", [False, True])
 def test_dimensions(shop, compacts):
     """A visit ends after 30 minutes without an event; each visit counts where its events are."""
-    directory_of(shop)
     visits_of_two(shop)
     if compacts:
         shop.compact()
@@ -77,7 +76,6 @@ def test_hours_are_those_of_the_zone_by_weekday(shop):
 
 def test_abandoned_carts(shop):
     """Of visitors who bought nothing, at the directory's price."""
-    directory_of(shop)
     visits_of_two(shop)
     [cart] = result(shop, "abandoned-carts").rows
     assert (cart["tenant"], cart["product_id"], cart["name"]) == ("la-colmena", 7, "Lamp")
@@ -103,7 +101,6 @@ def test_a_cart_that_was_bought_in_a_chat_is_not_abandoned(shop, length):
 
 def test_product_funnel(shop):
     """Visitors per step and product, in any order."""
-    directory_of(shop)
     visits_of_two(shop)
     assert rows(shop, "product-funnel") == [(7, "Lamp", 2, 0, 2, 1, 1)]
 

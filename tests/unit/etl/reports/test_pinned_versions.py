@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 
 from log_tools import DAY_S, Shop, event, rejection
-from report_tools import directory_of, result, rows, street
+from report_tools import result, rows, street
 
 from etl import reports
 from etl.directory.database import DirectoryDatabase
@@ -15,7 +15,6 @@ from etl.upkeep import maintenance
 
 def test_a_pinned_version_is_the_same_answer_whatever_comes_after(shop):
     """Of every report; whenever it is asked, and after merging."""
-    directory_of(shop)
     street(shop)
     again = {"dedupe_key": "id:x", "event_id": None}
     shop.seal(event(20, **again), event(21, **again), rejection(22), rejection(23, "not-json", "{"))

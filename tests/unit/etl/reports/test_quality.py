@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 from log_tools import at, event, record, rejection
-from report_tools import directory_of, rows
+from report_tools import rows
 
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import Tenant
@@ -28,7 +28,6 @@ def test_quality(shop):
         refusal("conversion", "product-not-found", '{"tenant_slug": "la-colmena"}'),
         rejection(reason="not-json", body="{"),
     )
-    directory_of(shop)
     told = [
         ("accepted", None, 2, None),
         ("bots", None, 1, None),
@@ -57,7 +56,6 @@ def test_quality(shop):
 )
 def test_quality_finds_a_shop_by_whatever_intake_takes(shop, endpoint, body):
     """Whole or cut; and not in what another endpoint would take, or a field deeper inside."""
-    directory_of(shop)
     database = DirectoryDatabase(shop.layout.directory_url)
     uuid = "3f0e6f0e-5f0e-4b5e-9d6e-2d9a6c1f4a11"
     database.upsert([Tenant(42, uuid, "ferretería", "Ferretería", "active")], [])
@@ -112,7 +110,6 @@ def test_sales_that_came_again_with_another_amount(shop):
         sale(9, 0, 101, tenant=2),
         sale(month_s, 3, 7),
     )
-    directory_of(shop)
     for compact in (lambda: None, shop.compact):
         compact()
         assert rows(shop, "quality", tenant="1") == [

@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 from log_tools import event
-from report_tools import directory_of, refused, result, rows
+from report_tools import refused, result, rows
 
 from etl import reports
 from etl.directory.database import DirectoryDatabase
@@ -51,7 +51,6 @@ def test_activity_of_some_shops(filled):
 )
 def test_shops_are_found_with_and_without_events(shop, given, ids):
     """By id, slug or name, whatever capitals and accents."""
-    directory_of(shop)
     cafe = Tenant(7, None, "cafe-marcala", "Café Marcala", "active")
     DirectoryDatabase(shop.layout.directory_url).upsert([cafe], [])
     assert [row[0] for row in rows(shop, "shops", **given)] == ids
@@ -106,7 +105,6 @@ def test_a_reader_of_one_tenant_reads_no_other(filled):
 def test_a_question_reads_the_names_of_one_moment(shop, monkeypatch):
     """A shop that is renamed meanwhile is shown under the name that was resolved."""
     shop.seal(event(0, tenant_id=2))
-    directory_of(shop)
     directory = DirectoryDatabase(shop.layout.directory_url)
     view = LiveView(shop.data, directory)
     lock_down = view.lock_down
