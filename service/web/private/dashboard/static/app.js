@@ -45,13 +45,17 @@ const languageOf = (shop) =>
     ? shop.language
     : browserLanguage;
 
-/** Return the shell in the language of a shop, or of the browser. */
-const shellFor = async (shop) => {
+/** Return the speech in the language of a shop, or of the browser. */
+const speechFor = (shop) => {
   const zone = shop?.timezone ?? browserZone;
   const language = languageOf(shop);
   const currency = shop?.currency ?? null;
   const key = `speech ${language} ${zone} ${currency}`;
-  const say = await once(key, () => Speech.of(language, { currency, zone }));
+  return once(key, () => Speech.of(language, { currency, zone }));
+};
+
+/** Return the shell of a speech: the one that is shown, if it has this speech. */
+const shellOf = (say) => {
   if (shell?.say !== say) shell = new Shell(say, navigate);
   return shell;
 };
@@ -67,7 +71,7 @@ const problemText = (say, error) => {
 };
 
 const showProblem = async (error) => {
-  const { say } = shell ?? (await shellFor(null));
+  const { say } = shell ?? shellOf(await speechFor(null));
   const isAddress = error instanceof BadAddress;
   const action = isAddress
     ? button(say.text("period.7d"), () => navigate({ period: "7d" }))
@@ -84,7 +88,7 @@ const navigate = (change) => {
 };
 
 /** Return the page of a shop, or of all: the one that is shown, if it is the same. */
-const pageFor = (shop, reader, { say }) => {
+const pageFor = (shop, reader, say) => {
   const key = `${shop ? shop.tenant_id : "all"} ${say.language}`;
   if (page?.key === key) return page;
   const made = shop
@@ -103,13 +107,13 @@ const draw = async (signal) => {
   ]);
   const own = reader.tenant_id === null ? null : String(reader.tenant_id);
   const shop = asked ?? (own && (await once(`shop ${own}`, () => fetchShop(own))));
-  const around = await shellFor(shop);
+  const say = await speechFor(shop);
   signal.throwIfAborted();
-  const { say } = around;
+  const around = shellOf(say);
   around.showTitle(shop ? shopName(shop) : say.text("shops"));
   const period = periodOf(state, say.zone);
   around.show(state, period, { isSignedIn: reader.signed_in, hasOthers: Boolean(shop && !own) });
-  const next = pageFor(shop, reader, around);
+  const next = pageFor(shop, reader, say);
   await next.draw(say, state, period, signal, () => {
     shown = true;
     problem.hidden = true; // a later refresh may succeed after one that failed
