@@ -7,6 +7,7 @@ import { filterLink, nameCell, table } from "./table.js";
 
 const ROWS = 7;
 const TYPES = ["view", ...CONTACT_TYPES, "cart_add", "social_share", "conversion", "purchase"];
+// More products are fetched than the list shows: they name those of the filters and of the carts.
 const PRODUCTS_NAMED = 200;
 const counted = (title, field) => ({ title, text: (say, row) => say.number(row[field] ?? 0) });
 const VISITORS = counted("column.visitors", "visitors");
@@ -30,24 +31,29 @@ const VALUE = {
 
 const CAMPAIGN = ["utm_campaign", "utm_source", "utm_medium"];
 
-const dimension = (key, report, filter, columns = [VISITORS, SALES]) => ({
+const hasRows = (rows) => rows.length > 0;
+const productId = (row) => row.product_id;
+
+/** Return a list of the values of a filter. `own` has what it does not share with the others. */
+const listOf = (key, filter, own = {}) => ({
   key,
-  report,
   filter,
-  columns,
+  report: key,
+  limit: ROWS + 1,
+  columns: [VISITORS, SALES],
   value: (row) => row[filter],
   size: (row) => row.visitors ?? 0,
+  ...own,
 });
 
 /** The lists of what visitors have in common. */
 export const LISTS = [
-  dimension("channels", "channels", "channel"),
-  dimension("sources", "sources", "source"),
-  {
-    key: "products",
+  listOf("channels", "channel"),
+  listOf("sources", "source"),
+  listOf("products", "product", {
     report: "top-products",
-    filter: "product",
-    value: (row) => row.product_id,
+    limit: PRODUCTS_NAMED,
+    value: productId,
     size: (row) => row.views,
     columns: [
       counted("column.views", "views"),
@@ -57,10 +63,11 @@ export const LISTS = [
         text: (say, row) => money(say, row.revenue, row.currency, row.other_revenue),
       },
     ],
-  },
-  dimension("pages", "pages", "path"),
-  {
-    ...dimension("campaigns", "campaigns", "utm_campaign", [VISITORS, SALES, VALUE]),
+  }),
+  listOf("pages", "path"),
+  listOf("campaigns", "utm_campaign", {
+    columns: [VISITORS, SALES, VALUE],
+    isShown: hasRows,
     // The tags of a link may have only a source, or only a medium.
     filterOf: (row) => CAMPAIGN.find((name) => row[name] !== null),
     detailOf: (row) =>
@@ -68,31 +75,27 @@ export const LISTS = [
         .filter((text) => text !== null)
         .slice(1)
         .join(" / "),
-  },
-  dimension("countries", "countries", "country"),
-  dimension("devices", "devices", "device"),
-  dimension("browsers", "browsers", "browser"),
-  {
-    key: "carts",
+  }),
+  listOf("countries", "country"),
+  listOf("devices", "device"),
+  listOf("browsers", "browser"),
+  listOf("carts", "product", {
     report: "abandoned-carts",
-    filter: "product",
-    value: (row) => row.product_id,
+    value: productId,
     size: (row) => row.carts,
     columns: [counted("column.carts", "carts"), VALUE],
-  },
+  }),
 ];
 
 /** The goals, whose rows are made by goals.js. */
-export const GOALS = dimension("goals", "summary", "goal", [
-  VISITORS,
-  counted("column.events", "events"),
-]);
+export const GOALS = listOf("goals", "goal", {
+  report: "summary",
+  columns: [VISITORS, counted("column.events", "events")],
+  isShown: hasRows,
+});
 
 /** The channels that led to the sales, with the rule in words. */
-export const ATTRIBUTION = {
-  key: "attribution",
-  report: "attribution",
-  filter: "channel",
+export const ATTRIBUTION = listOf("attribution", "channel", {
   value: (row) => row.key,
   size: (row) => row.last_transactions,
   columns: [
@@ -103,14 +106,11 @@ export const ATTRIBUTION = {
     },
     counted("column.linked", "linked_transactions"),
   ],
-};
+});
 
 /** Return whether a list has a row with a known value, or no rows. */
-export const isTelling = ({ key, value }, rows) =>
-  key === "campaigns" ? rows.length > 0 : !rows.length || rows.some((row) => value(row) !== null);
-
-/** Return how many rows a list fetches: more than it shows, because products name other rows. */
-export const limitOf = ({ filter }) => (filter === "product" ? PRODUCTS_NAMED : ROWS + 1);
+export const isTelling = ({ value }, rows) =>
+  !rows.length || rows.some((row) => value(row) !== null);
 
 /** Return whether a table shows only some of the rows. */
 export const isCut = (rows) => rows.length > ROWS;

@@ -12,7 +12,6 @@ import {
   funnelTable,
   isCut,
   isTelling,
-  limitOf,
   listTable,
   typesTable,
 } from "./lists.js";
@@ -25,8 +24,8 @@ const always = () => true;
 const listPanel = (list) => ({
   key: list.key,
   report: list.report,
-  more: { limit: limitOf(list) },
-  isShown: (rows) => isTelling(list, rows),
+  more: { limit: list.limit },
+  isShown: list.isShown ?? ((rows) => isTelling(list, rows)),
   isCut,
   draw: (say, rows, context) => listTable(say, list, rows, context),
 });
@@ -48,7 +47,7 @@ const PANELS = [
   lists.get("pages"),
   { key: "types", report: "summary", isShown: always, draw: typesTable },
   lists.get("carts"),
-  { ...listPanel(GOALS), fetch: goalRows, isShown: (rows) => rows.length > 0 },
+  { ...listPanel(GOALS), fetch: goalRows },
   lists.get("countries"),
   lists.get("devices"),
   lists.get("browsers"),
