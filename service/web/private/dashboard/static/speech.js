@@ -15,6 +15,13 @@ const localeOf = (language, currency) => {
 
 const CLOCK = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 const DAY = { month: "short", day: "numeric" };
+const SHORT = { notation: "compact", maximumFractionDigits: 1 };
+
+const inCurrency = (currency) => ({
+  style: "currency",
+  currency,
+  currencyDisplay: "narrowSymbol",
+});
 
 export class Speech {
   #strings;
@@ -59,7 +66,7 @@ export class Speech {
 
   number = (value) => this.#numbers({ maximumFractionDigits: 2 }).format(value);
 
-  short = (value) => this.#numbers({ notation: "compact", maximumFractionDigits: 1 }).format(value);
+  short = (value) => this.#numbers(SHORT).format(value);
 
   percent = (ratio) => this.#numbers({ style: "percent", maximumFractionDigits: 2 }).format(ratio);
 
@@ -69,26 +76,14 @@ export class Speech {
     return this.#numbers(options).format(ratio);
   };
 
-  money = (value, currency) => {
-    if (!currency) return this.number(value);
-    return this.#numbers({
-      style: "currency",
-      currency,
-      currencyDisplay: "narrowSymbol",
-    }).format(value);
-  };
+  money = (value, currency) =>
+    currency ? this.#numbers(inCurrency(currency)).format(value) : this.number(value);
 
   /** Return an amount in few characters, for an axis. */
-  shortMoney = (value, currency) => {
-    if (!currency) return this.short(value);
-    return this.#numbers({
-      style: "currency",
-      currency,
-      currencyDisplay: "narrowSymbol",
-      notation: "compact",
-      maximumFractionDigits: 1,
-    }).format(value);
-  };
+  shortMoney = (value, currency) =>
+    currency
+      ? this.#numbers({ ...inCurrency(currency), ...SHORT }).format(value)
+      : this.short(value);
 
   /** Return the name of a country by its code. */
   country = (code) =>
