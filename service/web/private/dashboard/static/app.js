@@ -8,9 +8,8 @@ import { BadAddress, browserZone, periodOf } from "./period.js";
 import { Shell } from "./shell.js";
 import { ShopPage } from "./shop.js";
 import { ShopsPage } from "./shops.js";
-import { Speech } from "./speech.js";
+import { LANGUAGES, Speech } from "./speech.js";
 
-const LANGUAGES = ["en", "es"];
 const view = document.getElementById("view");
 const problem = document.getElementById("problem");
 // The service writes the language that the reader chose, else that of the browser.
@@ -41,7 +40,7 @@ const fetchShop = async (shop) => {
 };
 
 const languageOf = (shop) =>
-  dataset.chosen === undefined && LANGUAGES.includes(shop?.language)
+  dataset.chosen === undefined && Object.hasOwn(LANGUAGES, shop?.language)
     ? shop.language
     : browserLanguage;
 

@@ -2,9 +2,13 @@
 
 import { bucketsOf, dateOf } from "./period.js";
 
-const sum = (rows, field) => rows.reduce((total, row) => total + Number(row[field] ?? 0), 0);
+/** Return the sum of a field; an amount may be a text, and null counts as 0. */
+export const sum = (rows, field) => rows.reduce((total, row) => total + Number(row[field] ?? 0), 0);
+
+/** Return a change as a ratio; null if there is nothing to compare with. */
+export const growth = (now, before) => (now === null || !before ? null : now / before - 1);
+
 const ratio = (part, whole) => (whole ? part / whole : null);
-const growth = (now, before) => (now === null || !before ? null : now / before - 1);
 
 export const CONTACT_TYPES = [
   "whatsapp_click",

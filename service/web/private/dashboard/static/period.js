@@ -1,7 +1,7 @@
 // Periods: the chosen one as dates, buckets and words, in the zone of the numbers.
 
 const HOUR_MS = 3600000;
-const DAY_MS = 24 * HOUR_MS;
+export const DAY_MS = 24 * HOUR_MS;
 /** The named periods: their days, and how many days ago they end. */
 export const PERIODS = {
   today: { days: 1, ago: 0 },

@@ -3,8 +3,7 @@
 import { addressOf, readState } from "./address.js";
 import { button, element } from "./dom.js";
 import { PERIODS } from "./period.js";
-
-const LANGUAGES = { en: "English", es: "Español" };
+import { LANGUAGES } from "./speech.js";
 
 const option = (say, value) => element("option", { value }, say.text(`period.${value}`));
 

@@ -8,7 +8,7 @@ import { amounts, shopName } from "./names.js";
 import { table } from "./table.js";
 
 export const SHOPS_MAX = 10000;
-const FIND_CHARS_MAX = 255;
+export const FIND_CHARS_MAX = 255;
 const NO_EVENTS = { visitors: 0, events: 0, transactions: 0, visitors_change: null };
 const SORTABLE = [
   ["visitors", "column.visitors"],

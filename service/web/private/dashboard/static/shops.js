@@ -4,29 +4,25 @@ import { SHOPS_PER_PAGE, addressOf, readState, replaceState } from "./address.js
 import { fetchReport } from "./api.js";
 import { element, update } from "./dom.js";
 import { amounts, changeNote, shopName } from "./names.js";
-import { bucketsOf, comparedText, intervalOf } from "./period.js";
-import { SHOPS_MAX, ShopList } from "./shoplist.js";
+import { growth, sum } from "./numbers.js";
+import { DAY_MS, bucketsOf, comparedText, intervalOf } from "./period.js";
+import { FIND_CHARS_MAX, SHOPS_MAX, ShopList } from "./shoplist.js";
 import { head } from "./table.js";
 
-const FIND_CHARS_MAX = 255;
 const TYPING_MS = 200;
 const HEARD_DAYS = 90;
-const DAY_MS = 86400000;
 const QUIET_DAYS_MIN = 3;
 const QUIET_SHOWN = 100;
 const IDS_MAX = 200;
-
-const sum = (rows, field) => rows.reduce((total, row) => total + Number(row[field] ?? 0), 0);
-const growth = (now, before) => (before ? now / before - 1 : null);
 
 /** Return the sums of the rows of the report `shop-revenue`, by currency, the most sales first. */
 const sumsOf = (rows) => {
   const sums = new Map();
   for (const { currency, value, transactions } of rows) {
-    const sum = sums.get(currency) ?? { currency, value: 0, transactions: 0 };
-    sum.value += Number(value);
-    sum.transactions += transactions;
-    sums.set(currency, sum);
+    const sold = sums.get(currency) ?? { currency, value: 0, transactions: 0 };
+    sold.value += Number(value);
+    sold.transactions += transactions;
+    sums.set(currency, sold);
   }
   return [...sums.values()].toSorted((a, b) => b.transactions - a.transactions);
 };

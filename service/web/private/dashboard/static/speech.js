@@ -1,5 +1,7 @@
 // The language of the page: its texts, and how it writes numbers, money and times.
 
+/** The languages that there are texts in, by their own names. */
+export const LANGUAGES = { en: "English", es: "Español" };
 const LATIN_AMERICA = "es-419";
 
 /** Return the strings of a language; `/assets/strings.<language>.js` is made of a JSON file. */

@@ -3,7 +3,7 @@
 import { Chart } from "./chart.js";
 import { totalText } from "./cards.js";
 import { element, update } from "./dom.js";
-import { seriesOf } from "./numbers.js";
+import { seriesOf, sum } from "./numbers.js";
 import { head, table } from "./table.js";
 
 const whenOf = (say, interval) => (interval === "hour" ? say.minute : say.day);
@@ -19,8 +19,10 @@ const axisOf = (say, metric, currency) => {
 };
 
 /** Return the sum of revenue in a currency. */
-const sumIn = (currency, rows) =>
-  rows.filter((row) => row.currency === currency).reduce((sum, row) => sum + Number(row.value), 0);
+const sumIn = (currency, rows) => {
+  const inCurrency = rows.filter((row) => row.currency === currency);
+  return sum(inCurrency, "value");
+};
 
 const swatch = (kind, text) => element("span", { class: `swatch ${kind}` }, text);
 
