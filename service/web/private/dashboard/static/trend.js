@@ -27,24 +27,17 @@ const sumIn = (currency, rows) => {
 const swatch = (kind, text) => element("span", { class: `swatch ${kind}` }, text);
 
 /** Return the function that describes a bucket by its index, or for -1 the whole period. */
-const readerOf =
-  (say, { now, before, start, startBefore, write }, when, whole) =>
-  (index) => {
-    const texts =
-      index < 0
-        ? [`${say.text("chart.now")}: ${whole}`, say.text("chart.before")]
-        : [
-            say.text("chart.read", { when: when(start(index)), value: write(now[index]) }),
-            before &&
-              say.text("chart.read", {
-                when: when(startBefore(index)),
-                value: write(before[index] ?? 0),
-              }),
-          ];
-    return before
-      ? [swatch("solid", texts[0]), swatch("dashed", texts[1])]
-      : [swatch("solid", texts[0])];
-  };
+const readerOf = (say, { now, before, start, startBefore, write }, when, whole) => {
+  const read = (at, value) => say.text("chart.read", { when: when(at), value: write(value) });
+  const textNow = (index) =>
+    index < 0 ? `${say.text("chart.now")}: ${whole}` : read(start(index), now[index]);
+  const textBefore = (index) =>
+    index < 0 ? say.text("chart.before") : read(startBefore(index), before[index] ?? 0);
+  return (index) => [
+    swatch("solid", textNow(index)),
+    ...(before ? [swatch("dashed", textBefore(index))] : []),
+  ];
+};
 
 /** Return the model of a chart from the report `trend`. `total` is the total of the period. */
 const modelOf = (say, metric, total, trend, period, isCompared) => {
