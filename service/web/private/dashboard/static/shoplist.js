@@ -77,7 +77,7 @@ export class ShopList {
   options;
   #showProblem;
   #latest = new AbortController();
-  #directory; // all shops, fetched once
+  #directory; // the rows of all shops, fetched once
 
   constructor(showProblem) {
     this.#showProblem = showProblem;
@@ -92,7 +92,7 @@ export class ShopList {
     const state = readState();
     try {
       const find = state.find.trim().slice(0, FIND_CHARS_MAX);
-      const matching = matchingShops(summarized, await this.#fetchShops(find, signal), find);
+      const matching = matchingShops(summarized, await this.fetchShops(find, signal), find);
       const rows = sorted(matching, state.sort).slice(0, state.shown);
       const cells = new Map(rows.map((row) => [row.tenant_id, element("td", { class: "spark" })]));
       this.node.replaceChildren(
@@ -113,7 +113,7 @@ export class ShopList {
   };
 
   /** Return the directory's shops whose name or slug matches a text; without a text, all. */
-  async #fetchShops(find, signal) {
+  async fetchShops(find, signal) {
     if (!find && this.#directory) return this.#directory;
     const { rows } = await fetchReport("shops", { find, limit: SHOPS_MAX }, signal);
     if (!find) this.#directory = rows;

@@ -57,20 +57,9 @@ const cardsOf = (say, rows, { revenue, revenueBefore }, isCompared) => {
   ];
 };
 
-/** Return the rows of the report `heard` of the active shops that went quiet, with their names. */
-const fetchQuiet = async (heard, signal) => {
-  const isQuiet = ({ heard_at: at, active_days: days }) =>
-    Date.now() - Date.parse(at) > DAY_MS && days >= QUIET_DAYS_MIN;
-  const quiet = heard.filter(isQuiet);
-  if (!quiet.length) return [];
-  const ids = quiet.map((row) => row.tenant_id);
-  const some = ids.length > IDS_MAX ? {} : { shops: ids.join() };
-  const { rows } = await fetchReport("shops", { ...some, limit: SHOPS_MAX }, signal);
-  const known = new Map(rows.map((row) => [row.tenant_id, row]));
-  return quiet
-    .map((row) => ({ ...known.get(row.tenant_id), ...row }))
-    .filter(({ status }) => !status || status === "active");
-};
+/** Return whether a shop went quiet, from its row of the report `heard`. */
+const isQuiet = ({ heard_at: at, active_days: days }) =>
+  Date.now() - Date.parse(at) > DAY_MS && days >= QUIET_DAYS_MIN;
 
 const pageOf = ({ tenant, tenant_id: id }) =>
   addressOf({ ...readState(), shop: tenant ?? id, find: "", shown: SHOPS_PER_PAGE });
@@ -140,16 +129,17 @@ export class ShopsPage {
     ]);
     const { from, to, compared_from: earlier, compared_to: earlierEnd } = summary.parameters;
     const compared = state.compare ? comparedText(summary.parameters, period, say) : null;
-    const before = compared
-      ? await ask("shop-revenue", { from: earlier, to: earlierEnd })
-      : { rows: [] };
+    const [before, quiet] = await Promise.all([
+      compared ? ask("shop-revenue", { from: earlier, to: earlierEnd }) : { rows: [] },
+      this.#fetchQuiet(heard.rows, signal),
+    ]);
+    signal.throwIfAborted();
     this.#drawHead(say, rows, parameters, {
-      quiet: await fetchQuiet(heard.rows, signal),
+      quiet,
       revenue: revenue.rows,
       revenueBefore: before.rows,
       isCompared: Boolean(compared && sum(rows, "events_before")),
     });
-    signal.throwIfAborted();
     onFirst();
     const interval = intervalOf(period);
     if (document.activeElement !== this.#finder) this.#finder.value = readState().find;
@@ -170,6 +160,25 @@ export class ShopsPage {
   #ask(report, parameters, signal) {
     const exists = this.reader.parametersOf.has(report);
     return exists ? fetchReport(report, parameters, signal) : { rows: [] };
+  }
+
+  /** Return the rows of the report `heard` of the active shops that went quiet, with their names. */
+  async #fetchQuiet(heard, signal) {
+    const quiet = heard.filter(isQuiet);
+    if (!quiet.length) return [];
+    const shops = await this.#fetchNamed(quiet, signal);
+    const known = new Map(shops.map((row) => [row.tenant_id, row]));
+    return quiet
+      .map((row) => ({ ...known.get(row.tenant_id), ...row }))
+      .filter(({ status }) => !status || status === "active");
+  }
+
+  /** Return the directory's rows of some shops; of all, which the list fetches anyway, for many. */
+  async #fetchNamed(some, signal) {
+    if (some.length > IDS_MAX) return this.#list.fetchShops("", signal);
+    const shops = some.map((row) => row.tenant_id).join();
+    const { rows } = await fetchReport("shops", { shops, limit: SHOPS_MAX }, signal);
+    return rows;
   }
 
   #drawHead(say, rows, parameters, { quiet, revenue, revenueBefore, isCompared }) {
