@@ -4,7 +4,7 @@ import { PERIODS } from "./period.js";
 
 export const SHOPS_PER_PAGE = 100;
 /** The parameters of reports that a reader can filter by, in the order of the chips. */
-export const FILTERS = [
+const FILTERS = [
   "channel",
   "source",
   "referrer",

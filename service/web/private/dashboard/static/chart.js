@@ -7,11 +7,11 @@ const [HEIGHT_NARROW, HEIGHT_WIDE, NARROW_BELOW_PX, WIDTH_MIN] = [180, 230, 560,
 const TICK_PX = 76;
 const DOTS_MAX = 32;
 
-export const pathOf = (points) =>
+const pathOf = (points) =>
   points.map(([x, y], index) => `${index ? "L" : "M"}${x.toFixed(1)},${y.toFixed(1)}`).join("");
 
 /** Return a round number at or above the maximum; for counts at least 1, and halves are whole. */
-export const roundTop = (maximum, isCount) => {
+const roundTop = (maximum, isCount) => {
   if (isCount && maximum <= 1) return 1;
   if (!(maximum > 0)) return 1;
   const unit = 10 ** Math.floor(Math.log10(maximum));
