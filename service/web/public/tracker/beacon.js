@@ -73,7 +73,7 @@
           const key = batch[place];
           const type = JSON.parse(known[key]).type;
           result.retryable || delete store[key];
-          // Slugs that begin so: the type does not exist.
+          // A reason that begins so says that the type does not exist.
           if (data.debug >= "" || (/^type/.test(result.reason) && !known[type]))
             known[type] = !console.warn("beaconlog:", known[key], result);
         });

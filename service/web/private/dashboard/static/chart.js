@@ -78,7 +78,8 @@ const marksOf = ({ now, before }, scales) => {
 /**
  * A chart that stays in the page while its model changes. A model has a `metric` and a `label`,
  * `count` buckets, the values `now` of those that began and, if compared, `before`. `axis` formats
- * a value of the axis, `when` the start of a bucket, and `read` returns the readout of a bucket.
+ * a value of the axis, `when` the start of a bucket, and `read` returns the readout of a bucket. With
+ * `isCount` the values are whole numbers.
  */
 export class Chart {
   #readout = element("p", { class: "readout", "aria-live": "polite" });

@@ -1,4 +1,4 @@
-// What arrived and what became of it, in sentences.
+// The sentences about the events that arrived: accepted, repeated, refused.
 
 import { element } from "./dom.js";
 

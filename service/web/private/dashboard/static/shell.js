@@ -1,4 +1,4 @@
-// What surrounds the numbers: the title, the choice of the period, the language, and the foot.
+// The frame around the numbers: the title, the choice of the period, the language, and the foot.
 
 import { addressOf, readState } from "./address.js";
 import { button, element } from "./dom.js";
