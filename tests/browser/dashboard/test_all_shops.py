@@ -1,0 +1,147 @@
+"""The operator's page: totals, shops that went quiet, and the list of all shops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+import traffic_tools as tools
+from dashboard_pages import TENANTS, ZONE, Shop, assert_good, card, opened, route_rows
+from http_tools import INTERACTIONS
+from playwright.sync_api import Page, expect
+
+
+def test_all_shops_in_a_table_that_sorts(page: Page, shop: Shop) -> None:
+    """Every choice is in the address, and the back button works."""
+    opened(page, shop.url)
+    names = page.locator("tbody th")
+    assert names.all_inner_texts()[0] == "La Colmena"
+    page.get_by_role("link", name="Shop", exact=True).click()
+    page.wait_for_url("**sort=-tenant")
+    expect(names.first).to_have_text("Taller")
+    assert_good(page)
+    page.get_by_role("link", name="La Colmena").click()
+    page.wait_for_url("**shop=la-colmena**")
+    expect(page.get_by_role("heading", level=1)).to_have_text("La Colmena")
+    page.get_by_role("combobox", name="Period").select_option("today")
+    page.wait_for_url("**period=today**")
+    page.go_back()
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Shops")
+    expect(names.first).to_have_text("Taller")
+
+
+def test_the_list_has_what_the_reports_say(wide: Page, shop: Shop) -> None:
+    """Sales and revenue of each shop, and when it was heard last; totals on the cards."""
+    page = wide
+    opened(page, f"{shop.url}/?find=colmena")
+    [cells] = [row.locator("td").all_inner_texts() for row in page.locator("tbody tr").all()]
+    [summary] = shop.report("summary", tenant="la-colmena")
+    assert (cells[0], cells[2]) == (str(summary["visitors"]), str(summary["transactions"]))
+    assert cells[3].split() == ["L", "560.00"]
+    [heard] = shop.report("heard", tenant="la-colmena", tz=ZONE)
+    assert cells[4].endswith(str(heard["heard_at"])[11:16])
+    assert card(page, "Sales") == str(
+        sum(int(str(row["transactions"])) for row in shop.report("summary"))
+    )
+
+
+def test_the_list_of_shops_names_its_comparison(wide: Page, two_days: Shop) -> None:
+    """A day that is over is compared with the whole day before."""
+    page = wide
+    day = datetime.now(ZoneInfo(ZONE)) - timedelta(days=1)
+    before = day - timedelta(days=1)
+    opened(page, f"{two_days.url}/?from={day:%Y-%m-%d}&to={day:%Y-%m-%d}")
+    note = page.locator(".note").first
+    expect(note).to_contain_text(f"compared with {before:%b %-d}")
+    expect(note).not_to_contain_text("until")
+    opened(page, f"{two_days.url}/?period=today")
+    expect(note).to_contain_text("compared with yesterday until ")
+
+
+def test_shops_that_went_quiet_are_counted_whole(wide: Page, shop: Shop) -> None:
+    """More than the list of them shows, without those that are not active."""
+    page = wide
+    long_ago = "2020-01-01T00:00:00Z"
+    quiet = [
+        {"tenant_id": 1000 + number, "tenant": f"q-{number}", "heard_at": long_ago}
+        | {"active_days": 7}
+        for number in range(202)
+    ]
+    known = [
+        {"tenant_id": row["tenant_id"], "tenant": row["tenant"], "name": None, "status": "active"}
+        for row in quiet
+    ]
+    known[0]["status"] = "inactive"
+    route_rows(page, "heard", quiet)
+    route_rows(page, "shops", known)
+    opened(page, f"{shop.url}/?period=30d")
+    expect(page.get_by_role("heading", name="201 shops went quiet")).to_be_visible()
+    links = page.locator(".quiet a")
+    assert links.count() == 100
+    assert links.first.get_attribute("href") == "/?shop=q-1&period=30d"
+
+
+def test_silent_shops_are_found_by_name(wide: Page, shop: Shop) -> None:
+    """Without regard to case and accents, and also where no shop had an event."""
+    page = wide
+    opened(page, f"{shop.url}/?from=2020-01-01&to=2020-01-02")
+    names = page.locator("tbody th")
+    expect(names).to_have_text(["Dos Días", "Panadería El Sol", "La Colmena", "Taller"])
+    opened(page, f"{shop.url}/?from=2020-01-01&to=2020-01-02&find=PANADERIA")
+    expect(names).to_have_text(["Panadería El Sol"])
+    assert_good(page)
+    for find, name in (("días", "Dos Días"), ("LA-COLMENA", "La Colmena"), ("TALL", "Taller")):
+        page.get_by_role("searchbox", name="Find a shop").fill(find)
+        expect(names).to_have_text([name])
+    names.get_by_role("link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Taller")
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a page of 230 shops, each with an event."""
+    folder = tmp_path_factory.mktemp("street")
+    ids = range(1, 231)
+    rows = [
+        f"{id_},00000000-0000-0000-0000-{id_:012},shop-{id_:03},Shop {id_:03},active" for id_ in ids
+    ]
+    (folder / "tenants.csv").write_text("\n".join([TENANTS.splitlines()[0], *rows, ""]))
+    data = folder / "data"
+    tools.import_directory(folder / "tenants.csv", data=data)
+    with tools.running("serve", data, segment_age_s=0.2, throttle_tenant_aware="off") as service:
+        shop = Shop(service, data)
+        for tenant_id in ids:
+            shop.send(INTERACTIONS, tenant_id=tenant_id, type="view")
+        tools.eventually(
+            lambda: len(shop.report("summary")) == len(ids),
+            timeout_s=60,
+            what="every shop is in the reports",
+        )
+        yield shop.url
+
+
+def test_many_shops_come_a_hundred_at_a_time(wide: Page, street: str) -> None:
+    """Each shown shop has a line over time, and the finder finds the others by name."""
+    page = wide
+    opened(page, f"{street}/?sort=tenant")
+    names = page.locator("tbody th")
+    expect(names).to_have_count(100)
+    expect(page.locator("tbody td.spark svg")).to_have_count(100)
+    assert card(page, "Shops with events") == "230"
+    page.get_by_role("button", name="Show 100 more").click()
+    expect(names).to_have_count(200)
+    expect(page.locator("tbody td.spark svg")).to_have_count(200)
+    expect(page.get_by_role("link", name="Shop 101")).to_be_focused()
+    assert "shown=200" in page.url
+    page.go_back()
+    expect(names).to_have_count(100)
+    page.get_by_role("searchbox", name="Find a shop").fill("SHOP-22")
+    expect(names).to_have_text([f"Shop {number}" for number in range(220, 230)])
+    assert_good(page)
+    page.reload()
+    expect(names).to_have_count(10)
+    page.get_by_role("searchbox", name="Find a shop").fill("nobody")
+    expect(page.get_by_text("No shop has this name.")).to_be_visible()

@@ -1,0 +1,79 @@
+"""Loading a page: at once, again after a failure, and not after the reader has left it."""
+
+from __future__ import annotations
+
+import re
+
+import traffic_tools as tools
+from dashboard_pages import PATIENCE_MS, Shop, opened
+from http_tools import INTERACTIONS, request
+from playwright.sync_api import Browser, expect
+
+
+def test_the_page_is_there_at_once(browser: Browser, shop: Shop) -> None:
+    """The page is small, and a browser revalidates its files without receiving them again."""
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    opened(page, f"{shop.url}/?shop=la-colmena")
+    loaded = page.evaluate(
+        "performance.getEntries().map((file) => [file.name, file.decodedBodySize ?? 0])"
+    )
+    sizes = {name: size for name, size in loaded if size and "/api/" not in name}
+    assert {"app.js", "app.css", "strings.en.js"} <= {name.rpartition("/")[2] for name in sizes}
+    assert sum(sizes.values()) < 120 << 10
+    page.close()
+    asset = request(shop.url, "GET", "/assets/app.js")
+    again = request(
+        shop.url, "GET", "/assets/app.js", headers={"If-None-Match": asset.headers["etag"]}
+    )
+    assert (again.status, again.body) == (304, b"")
+
+
+def test_a_failure_is_shown_and_can_be_tried_again(browser: Browser, shop: Shop) -> None:
+    """With a reason and a button."""
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.route(
+        "**/api/v1/reports/**",
+        lambda route: route.fulfill(status=503, body='{"message": "Too many reports are waiting"}'),
+    )
+    opened(page, f"{shop.url}/?shop=la-colmena")
+    expect(page.get_by_role("alert")).to_contain_text("Too many questions are waiting")
+    page.unroute("**/api/v1/reports/**")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".card").first).to_be_visible()
+    page.close()
+
+
+def test_a_page_recovers_by_itself(browser: Browser, shop: Shop) -> None:
+    """A first load that failed: with the next event the numbers come, and the message goes."""
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    wanted = re.compile(r"/api/v1/reports/(?!recent|shops)")
+    page.route(wanted, lambda route: route.fulfill(status=503, body="{}"))
+    opened(page, f"{shop.url}/?shop=taller")
+    expect(page.get_by_role("alert")).to_contain_text("Too many questions are waiting")
+    expect(page.locator(".card")).to_have_count(0)
+    page.unroute(wanted)
+
+    def is_recovered() -> bool:
+        shop.send(INTERACTIONS, tenant_id=2, type="view")
+        return page.locator(".card").count() > 0
+
+    tools.eventually(is_recovered, timeout_s=60, what="the numbers are there")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    page.close()
+
+
+def test_a_page_that_was_left_ends_its_requests(browser: Browser, shop: Shop) -> None:
+    """A report that is still awaited is neither drawn nor a failure."""
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.route("**/api/v1/reports/summary?tenant=1&**", lambda route: None)
+    with page.expect_request(lambda sent: "summary?tenant=1&" in sent.url):
+        page.goto(f"{shop.url}/?shop=la-colmena")
+    with page.expect_event("requestfailed", lambda sent: "summary?tenant=1&" in sent.url):
+        page.get_by_role("link", name="All shops").click()
+    expect(page.get_by_role("link", name="La Colmena")).to_be_visible()
+    expect(page.get_by_role("alert")).to_be_hidden()
+    page.close()

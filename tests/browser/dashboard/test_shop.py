@@ -1,0 +1,160 @@
+"""A shop's page: its numbers are those of the reports, live, on paper, and without events."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
+
+import pytest
+import traffic_tools as tools
+from dashboard_pages import ZONE, Shop, assert_good, card, opened, route_rows, rows_of
+from http_tools import INTERACTIONS
+from playwright.sync_api import Page, expect
+
+PHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
+)
+
+
+def test_a_shops_page_shows_what_the_reports_say(page: Page, shop: Shop) -> None:
+    """Cards, chart, lists, funnel, and rejected events in words."""
+    opened(page, f"{shop.url}/?shop=la-colmena")
+    expect(page.get_by_role("heading", level=1)).to_have_text("La Colmena")
+    [summary] = shop.report("summary", tenant="la-colmena")
+    assert card(page, "Page views") == str(summary["view"]) == "30"
+    assert card(page, "Visitors") == str(summary["visitors"])
+    assert card(page, "Contacts") == "5"
+    assert card(page, "Sales") == str(summary["transactions"]) == "2"
+    assert card(page, "Revenue") == "L 560.00"
+    rate = 2 / int(str(summary["visitors"]))
+    assert card(page, "Conversion rate") == f"{rate:.0%}"
+    assert page.get_by_text("More sales than visitors").is_visible() == (rate > 1)
+    sources = [
+        [row["source"].capitalize(), str(row["visitors"]), str(row["transactions"])]
+        for row in shop.report("sources", tenant="la-colmena")
+    ]
+    assert rows_of(page, "Where from") == sources
+    assert rows_of(page, "Products") == [["Miel de abeja", "30", "2", "L 560.00"]]
+    steps = [str(row["visitors"]) for row in shop.report("funnel", tenant="la-colmena")]
+    assert [row[1] for row in rows_of(page, "From visit to sale")] == steps
+    done = [["Page view", "30"], ["WhatsApp", "5"]]
+    assert rows_of(page, "What people did")[:2] == done
+    quality = page.locator("section", has=page.get_by_role("heading", name="Was everything"))
+    expect(quality).to_contain_text("1 event arrived again and was counted once.")
+    expect(quality).to_contain_text("1 event was not accepted: the product does not exist.")
+    expect(page.locator("#zone")).to_have_text("Days and hours are those of Tegucigalpa.")
+    assert not re.search(r"\b(lake|tenant|version|slug)\b", page.inner_text("body").lower())
+    assert_good(page)
+
+
+def test_lists_show_what_the_reports_say(wide: Page, shop: Shop) -> None:
+    """A campaign's visit from a phone: its channel, page, campaign, device and browser."""
+    page = wide
+    query = "utm_source=instagram&utm_medium=social&utm_campaign=rebajas"
+    context = {"path": "/zapatos", "query": query, "referrer": "l.instagram.com"}
+    shop.send(INTERACTIONS, PHONE, tenant_id=3, type="view", context=context)
+    tools.eventually(
+        lambda: shop.report("campaigns", tenant="3"), timeout_s=60, what="it is in the reports"
+    )
+    opened(page, f"{shop.url}/?shop=el-sol")
+    for title, report, dimension, name in (
+        ("Pages", "pages", "path", "/zapatos"),
+        ("Campaigns", "campaigns", "utm_campaign", "rebajas \N{EN DASH} instagram / social"),
+        ("How people came", "channels", "channel", "Social media"),
+        ("Devices", "devices", "device", "Phone"),
+    ):
+        rows = {row[dimension]: row for row in shop.report(report, tenant="3")}
+        shown = rows_of(page, title)
+        assert len(shown) == len(rows)
+        [numbers] = [cells[1:3] for cells in shown if cells[0] == name]
+        [row] = [row for key, row in rows.items() if key is not None]
+        assert numbers == [str(row["visitors"]), str(row["transactions"])], title
+    csv = page.get_by_role("link", name="Pages as CSV").get_attribute("href") or ""
+    assert parse_qs(urlsplit(csv).query)["limit"] == ["10000"]
+    times = page.locator("section", has=page.get_by_role("heading", name="When people come"))
+    times.get_by_text("Table", exact=True).click()
+    expect(times.get_by_role("cell", name=re.compile(r"^\w+ \d\d:00$")).first).to_be_visible()
+    page.get_by_role("link", name="rebajas. Show only rebajas").click()
+    page.wait_for_url("**utm_campaign=rebajas")
+    expect(page.locator(".chip")).to_contain_text("Campaign: rebajas")
+    expect(page.locator(".quality")).to_contain_text("whatever the filters")
+    expect(page.locator(".card", has_text="Page views").locator(".number")).to_have_text("1")
+
+
+def test_a_list_names_what_it_leaves_out(wide: Page, shop: Shop) -> None:
+    """Rows beyond those that are shown, and amounts in other currencies."""
+    page = wide
+    amount = {"currency": "HNL", "value": 10, "other_value": "5.0000 EUR, 1.5000 USD"}
+    campaign = {"utm_campaign": "rebajas", "utm_medium": None, "visitors": 1, "transactions": 3}
+    rows = [{**campaign, **amount, "utm_source": f"site-{number}"} for number in range(8)]
+    route_rows(page, "campaigns", rows)
+    opened(page, f"{shop.url}/?shop=la-colmena")
+    shown = rows_of(page, "Campaigns")
+    assert len(shown) == 7
+    assert shown[0] == ["rebajas \N{EN DASH} site-0", "1", "3", "L 10.00 €5.00 $1.50"]
+    panel = page.locator("section", has=page.get_by_role("heading", name="Campaigns"))
+    expect(panel).to_contain_text("The rest is in the CSV.")
+
+
+def test_new_events_change_the_page_and_nothing_else(wide: Page, shop: Shop) -> None:
+    """Within seconds, without a reload; the card stays the same element, with its focus."""
+    page = wide
+    opened(page, f"{shop.url}/?shop=taller")
+    expect(page.locator(".live")).to_contain_text("1 visitor in the last 30 min")
+    before = int(card(page, "Contacts"))
+    contacts = page.locator(".card", has_text="Contacts")
+    contacts.focus()
+    kept = contacts.element_handle()
+    shop.send(INTERACTIONS, tenant_id=2, type="maps_click")
+    expect(page.locator(".live")).to_contain_text("latest: Map")
+    expect(contacts.locator(".number")).to_have_text(str(before + 1))
+    assert page.evaluate("node => document.activeElement === node", kept)
+    expect(page.get_by_role("link", name="Map. Show only Map")).to_be_visible()
+
+
+def test_every_number_compares_with_the_same_span(wide: Page, two_days: Shop) -> None:
+    """Today is compared with the same hours of yesterday, and the page says so."""
+    page = wide
+    opened(page, f"{two_days.url}/?shop=dos-dias&period=today")
+    changes = {
+        name: page.locator(".card", has_text=name).locator(".change").inner_text()
+        for name in ("Sales", "Revenue")
+    }
+    assert changes == {"Sales": "0%", "Revenue": "▲ +100%"}
+    wanted = re.compile(r"^\w+ \d+\. Compared with yesterday until \d\d:\d\d\.$")
+    expect(page.locator(".compared")).to_have_text(wanted)
+    assert_good(page)
+    page.get_by_role("checkbox", name="Compare").uncheck()
+    page.wait_for_url("**compare=no")
+    expect(page.locator(".card").first).to_be_visible()
+    expect(page.locator(".change")).to_have_count(0)
+    expect(page.locator(".compared")).to_have_text(re.compile(r"^\w+ \d+\.$"))
+
+
+def test_the_page_prints_on_one_sheet(page: Page, shop: Shop) -> None:
+    """From a phone too, with the numbers and their period, without what only a screen can use."""
+    opened(page, f"{shop.url}/?shop=la-colmena")
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) == 1
+    page.emulate_media(media="print")
+    expect(page.get_by_role("combobox", name="Period")).to_be_hidden()
+    today = datetime.now(ZoneInfo(ZONE))
+    expect(page.locator(".compared")).to_contain_text(f"{today - timedelta(days=6):%b %-d} to ")
+
+
+@pytest.mark.parametrize("name", ["dos-dias", "4"])
+def test_an_empty_shops_line_names_it(wide: Page, shop: Shop, name: str) -> None:
+    """The line has the shop's id and slug, whichever of them is in the address."""
+    page = wide
+    opened(page, f"{shop.url}/?shop={name}&from=2020-01-01&to=2020-01-02")
+    expect(page.locator("pre")).to_contain_text('data-tenant="4" data-slug="dos-dias"></script>')
+    expect(page.get_by_role("heading", level=1)).to_have_text("Dos Días")
+
+
+def test_an_id_is_no_slug(wide: Page, shop: Shop) -> None:
+    """The line of a shop that the directory lacks has its id alone."""
+    page = wide
+    opened(page, f"{shop.url}/?shop=99")
+    expect(page.locator("pre")).to_contain_text('data-tenant="99"></script>')

@@ -1,0 +1,95 @@
+"""Read the dashboard's pages in a browser, and send events to the service behind them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import traffic_tools as tools
+from axe_playwright_python.sync_playwright import Axe
+from http_tools import request
+from ledger import reports_url
+from playwright.sync_api import Locator, Page
+
+TENANTS = """id,uuid,slug,name,status
+1,00000000-0000-0000-0000-000000000001,la-colmena,La Colmena,active
+2,00000000-0000-0000-0000-000000000002,taller,Taller,active
+3,00000000-0000-0000-0000-000000000003,el-sol,Panadería El Sol,active
+4,00000000-0000-0000-0000-000000000004,dos-dias,Dos Días,active
+"""
+PRODUCTS = "id,tenant_id,name,price\n101,1,Miel de abeja,280\n"
+ZONE = "America/Tegucigalpa"
+PATIENCE_MS = 60_000
+WIDTHS = (1280, 360)
+
+
+class Shop:
+    """A running service with some events, and the address of its pages."""
+
+    def __init__(self, service: tools.Service, data: Path) -> None:
+        self.service = service
+        self.data = data
+        self.url = reports_url(service)
+
+    def send(self, path: str, agent: str = "", **body: object) -> None:
+        headers = {"User-Agent": agent} if agent else {}
+        answer = request(self.service.url, "POST", path, json.dumps(body).encode(), headers)
+        assert answer.status in (200, 201, 404, 422), answer
+
+    def report(self, name: str, **parameters: str) -> list[dict[str, object]]:
+        query = "&".join(f"{key}={text}" for key, text in parameters.items())
+        answer = request(self.url, "GET", f"/api/v1/reports/{name}?{query}")
+        rows: list[dict[str, object]] = answer.body["rows"]
+        return rows
+
+
+def opened(page: Page, url: str) -> None:
+    """Load a page and wait until its numbers are there."""
+    page.goto(url)
+    page.wait_for_selector("#view:not([aria-busy])")
+
+
+def card(page: Page, name: str) -> str:
+    """The number of a card, with a space where a line or the money's own space is."""
+    number = page.locator(".card", has_text=name).locator(".number")
+    return " ".join(number.inner_text().split())
+
+
+def rows_of(page: Page, title: str) -> list[list[str]]:
+    """The rows of a panel's table."""
+    panel = page.locator("section", has=page.get_by_role("heading", name=title, exact=True))
+    return [
+        [" ".join(cell.split()) for cell in row.locator("td").all_inner_texts()]
+        for row in panel.locator("tbody tr").all()
+    ]
+
+
+def assert_good(page: Page) -> None:
+    """The page does not scroll sideways, and axe finds no violation."""
+    wide = page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    assert wide == 0
+    result = Axe().run(page)
+    assert result.violations_count == 0, result.generate_report()
+
+
+def chart_of(page: Page, metric: str) -> Locator:
+    return page.get_by_role("img", name=f"{metric} over time:")
+
+
+def axis(page: Page, kind: str) -> list[str]:
+    """The labels of an axis of the chart over time, in order."""
+    return page.locator(f"svg.lines text.{kind}").all_text_contents()
+
+
+def readout(page: Page) -> list[str]:
+    """The parts of the line above the chart."""
+    return page.locator(".readout .swatch").all_inner_texts()
+
+
+def route_rows(page: Page, report: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Answer the page's questions for a report with these rows."""
+    body = json.dumps({"rows": rows, "parameters": {}})
+    page.route(f"**/api/v1/reports/{report}?*", lambda route: route.fulfill(body=body))
