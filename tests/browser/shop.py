@@ -23,6 +23,11 @@ from playwright.sync_api import BrowserContext, Page, Request
 TENANTS = range(1, 101)
 TIMEOUT_S = 60.0
 SETTINGS = {"segment_age_s": 0.1}
+# The page stays when a link on it is clicked.
+STAY = "<script>addEventListener('click', e => e.preventDefault());"
+STAY += "addEventListener('auxclick', e => e.preventDefault())</script>"
+GPC = "Object.defineProperty(Navigator.prototype, 'globalPrivacyControl', {value: true})"
+TURN = "await new Promise(done => setTimeout(done))"
 
 
 @dataclass(slots=True)

@@ -7,11 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page
-from shop import Visit, delivered
+from shop import GPC, STAY, Visit, delivered
 
-STAY = "<script>addEventListener('click', e => e.preventDefault());"
-STAY += "addEventListener('auxclick', e => e.preventDefault())</script>"
-GPC = "Object.defineProperty(Navigator.prototype, 'globalPrivacyControl', {value: true})"
 TEMPLATE = 'data-ref="(Ref: #{ref})"'
 
 
