@@ -11,7 +11,7 @@ from shop import Visit, delivered
 
 
 def messages(page: Page) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """What will be said from now on: its level, the event as it was sent, and its result."""
+    """Return a list that collects messages: each one's level, the event as sent, and its result."""
     said: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
 
     def note(message: ConsoleMessage) -> None:
@@ -44,7 +44,7 @@ def test_a_type_that_does_not_exist_is_told_once(visit: Visit) -> None:
 
 @pytest.mark.parametrize("attribute", ["data-debug", "data-debug=true"])
 def test_a_page_can_ask_to_be_told_everything(visit: Visit, attribute: str) -> None:
-    """What was sent, and what was refused with the reason."""
+    """Each event that was sent, and for a refused one the reason."""
     page = visit.page()
     said = messages(page)
     page.goto(visit.shop.serve("/debug", visit.script(attribute)))
