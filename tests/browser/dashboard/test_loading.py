@@ -7,7 +7,7 @@ import re
 import traffic_tools as tools
 from dashboard_pages import PATIENCE_MS, Shop, opened
 from http_tools import INTERACTIONS, request
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 
 def test_the_page_is_there_at_once(browser: Browser, shop: Shop) -> None:
@@ -77,3 +77,21 @@ def test_a_page_that_was_left_ends_its_requests(browser: Browser, shop: Shop) ->
     expect(page.get_by_role("link", name="La Colmena")).to_be_visible()
     expect(page.get_by_role("alert")).to_be_hidden()
     page.close()
+
+
+def test_a_shop_that_answers_late_changes_no_newer_page(wide: Page, shop: Shop) -> None:
+    """The page that the reader went back to keeps its header."""
+    page = wide
+    held: list[Route] = []
+    page.route("**/api/v1/reports/shops?tenant=la-colmena&**", held.append)
+    opened(page, shop.url)
+    with page.expect_request(lambda sent: "shops?tenant=la-colmena&" in sent.url):
+        page.get_by_role("link", name="La Colmena").click()
+    page.go_back()
+    page.wait_for_selector("#view:not([aria-busy])")
+    with page.expect_response(lambda got: "shops?tenant=la-colmena&" in got.url) as late:
+        held[0].continue_()
+    late.value.finished()
+    page.evaluate("new Promise(requestAnimationFrame)")
+    expect(page.locator("#zone")).to_have_text("Days and hours are those of Tegucigalpa.")
+    expect(page.get_by_role("combobox", name="Period")).to_have_value("7d")
