@@ -43,7 +43,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield reports_url(service)
 
 
-@pytest.mark.parametrize("path", ["/", "/?tenant=1&period=today", f"/?tenant={MARKUP}"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/?shop=1&period=today", f"/?shop={MARKUP}", f"/?shop=1&period=today&source={MARKUP}"],
+)
 def test_markup_is_shown_and_does_nothing(browser: Browser, pages: str, path: str) -> None:
     """No element comes of it, and no script of it runs, on a page that allows its own alone."""
     page = browser.new_page()
@@ -62,6 +65,6 @@ def test_markup_is_shown_and_does_nothing(browser: Browser, pages: str, path: st
 def test_it_is_shown_as_it_was_written(browser: Browser, pages: str) -> None:
     """So the pages above did have it to show."""
     page = browser.new_page()
-    page.goto(f"{pages}/?tenant=1&period=today")
+    page.goto(f"{pages}/?shop=1&period=today")
     expect(page.get_by_text("<img src=x").first).to_be_visible(timeout=PATIENCE_MS)
     page.close()
