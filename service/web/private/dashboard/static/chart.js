@@ -91,7 +91,9 @@ export class Chart {
   #scales;
 
   constructor() {
-    new ResizeObserver(() => this.#model && this.#draw()).observe(this.node);
+    new ResizeObserver(() => {
+      if (this.#model && this.#scales.width !== this.#width()) this.#draw();
+    }).observe(this.node);
     for (const type of ["pointermove", "pointerdown"])
       this.#picture.addEventListener(type, this.#chooseNearest);
     this.#picture.addEventListener("blur", () => this.#choose(-1));
@@ -107,9 +109,13 @@ export class Chart {
     this.#draw();
   }
 
+  #width() {
+    return Math.max(WIDTH_MIN, Math.round(this.node.clientWidth));
+  }
+
   #draw() {
     const model = this.#model;
-    const scales = scalesOf(model, Math.max(WIDTH_MIN, Math.round(this.node.clientWidth)));
+    const scales = scalesOf(model, this.#width());
     this.#scales = scales;
     this.node.dataset.metric = model.metric;
     this.#picture.setAttribute("viewBox", `0 0 ${scales.width} ${scales.height}`);
