@@ -19,7 +19,6 @@ import { qualityList } from "./quality.js";
 import { head } from "./table.js";
 
 const CSV_ROWS = 10000;
-const always = () => true;
 
 const listPanel = (list) => ({
   key: list.key,
@@ -32,11 +31,14 @@ const listPanel = (list) => ({
 
 const lists = new Map(LISTS.map((list) => [list.key, listPanel(list)]));
 
-/** The panels in the order of a phone: what an owner asks first comes first. */
+/**
+ * The panels in the order of a phone: what an owner asks first comes first. Without events only the
+ * last is shown; with events, each whose rows pass its `isShown`, if it has one.
+ */
 const PANELS = [
   lists.get("channels"),
   lists.get("products"),
-  { key: "funnel", report: "funnel", isShown: always, draw: funnelTable },
+  { key: "funnel", report: "funnel", draw: funnelTable },
   {
     ...listPanel(ATTRIBUTION),
     more: { by: "channel" },
@@ -45,15 +47,15 @@ const PANELS = [
   lists.get("sources"),
   lists.get("campaigns"),
   lists.get("pages"),
-  { key: "types", report: "summary", isShown: always, draw: typesTable },
+  { key: "types", report: "summary", draw: typesTable },
   lists.get("carts"),
   { ...listPanel(GOALS), fetch: goalRows },
   lists.get("countries"),
   lists.get("devices"),
   lists.get("browsers"),
-  { key: "visits", report: "visits", isShown: always, draw: visitFacts },
-  { key: "hours", report: "hours", isShown: always, draw: hoursMap },
-  { key: "quality", report: "quality", isShown: always, draw: qualityList, isLast: true },
+  { key: "visits", report: "visits", draw: visitFacts },
+  { key: "hours", report: "hours", draw: hoursMap },
+  { key: "quality", report: "quality", draw: qualityList, isLast: true },
 ];
 
 /**
@@ -73,10 +75,13 @@ export const fetchPanels = (reports, parametersOf, answered, signal) => {
   );
 };
 
+/** Return whether a panel has something to show; a failure counts, because its section says so. */
+const isTold = ({ isShown, rows }) => !isShown || !rows || isShown(rows);
+
 /** Return the sections of the panels; without events, only those that are shown even then. */
 export const drawPanels = (say, panels, { hasEvents, parametersOf, ...context }) =>
   panels
-    .filter(({ isLast, isShown, rows }) => isLast || (hasEvents && (!rows || isShown(rows))))
+    .filter((panel) => panel.isLast || (hasEvents && isTold(panel)))
     .map(({ key, report, more, draw, rows, note, isCut: cut, isLast }) =>
       element(
         "section",
