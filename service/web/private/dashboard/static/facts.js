@@ -1,6 +1,7 @@
 // Facts about visits.
 
 import { element } from "./dom.js";
+import { emptyPanel } from "./table.js";
 
 const MINUTE_S = 60;
 
@@ -17,7 +18,7 @@ const fact = (name, value) => [element("dt", {}, name), element("dd", {}, value)
 
 /** Return the facts of the row of the report `visits`. */
 export const visitFacts = (say, [row]) => {
-  if (!row?.visits) return element("p", { class: "empty" }, say.text("panel.empty"));
+  if (!row?.visits) return emptyPanel(say);
   return element(
     "dl",
     { class: "facts" },

@@ -3,7 +3,7 @@
 import { element } from "./dom.js";
 import { amounts } from "./names.js";
 import { CONTACT_TYPES } from "./numbers.js";
-import { filterLink, nameCell, table } from "./table.js";
+import { emptyPanel, filterLink, nameCell, table } from "./table.js";
 
 const ROWS = 7;
 const TYPES = ["view", ...CONTACT_TYPES, "cart_add", "social_share", "conversion", "purchase"];
@@ -133,7 +133,7 @@ const nameOf = (say, list, row, { state, products }) => {
 export const listTable = (say, list, all, context) => {
   const { key, filter, columns, size } = list;
   const rows = all.slice(0, ROWS);
-  if (!rows.length) return element("p", { class: "empty" }, say.text("panel.empty"));
+  if (!rows.length) return emptyPanel(say);
   const largest = Math.max(1, ...rows.map(size));
   return table(
     say.text(`panel.${key}`),
@@ -150,7 +150,7 @@ export const typesTable = (say, [row], { state, products }) => {
   const rows = TYPES.map((type) => ({ type, events: row[type] }))
     .filter(({ events }) => events)
     .toSorted((a, b) => b.events - a.events);
-  if (!rows.length) return element("p", { class: "empty" }, say.text("panel.empty"));
+  if (!rows.length) return emptyPanel(say);
   return table(
     say.text("panel.types"),
     [say.text("name.type"), say.text("column.events")],

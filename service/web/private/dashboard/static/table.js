@@ -42,6 +42,9 @@ export const table = (caption, headings, rows) => {
   );
 };
 
+/** Return the text of a panel without rows. */
+export const emptyPanel = (say) => element("p", { class: "empty" }, say.text("panel.empty"));
+
 const barOf = (share, kind) =>
   shape(
     "svg",
