@@ -18,6 +18,8 @@ _INTERPRETED = frozenset(
     {
         # Doors, whose names must stay those of their modules.
         "__init__.py",
+        # A metaclass of msgspec's.
+        "sent.py",
         # Coroutines and threads, and subclasses of asyncio's and Tornado's classes.
         *("directory.py", "lookups.py", "journal.py", "disk_thread.py"),
         *("connection.py", "fast_server.py", "stock_server.py", "tornado_exchange.py"),

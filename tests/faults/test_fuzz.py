@@ -41,6 +41,7 @@ from traffic_tools import Service
 
 from etl.lake import delta_log, duck, staging
 from service.collector import record
+from service.collector.contract.body import content
 from service.collector.contract.contract import Contract
 from service.collector.contract.payload import CURRENCY_DEFAULT, Payload
 from service.collector.contract.rejection import Rejection
@@ -216,7 +217,7 @@ def test_what_the_contract_takes_duckdb_reads_back(bodies: list[tuple[str, Any]]
     for path, body in bodies:
         raw = json.dumps(body).encode()
         sent = orjson.loads(raw)
-        result = READ[path](sent, raw)
+        result = READ[path](content(raw), raw)
         if isinstance(result, Payload):
             taken.append((path, sent))
             lines.append(line_of(path, result))

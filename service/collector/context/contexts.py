@@ -13,7 +13,7 @@ from etl.channels.rules import Signs
 from service.collector.context import origin, text
 from service.collector.context.agents import Agents
 from service.collector.context.countries import Countries
-from service.collector.contract.payload import SentContext
+from service.collector.contract.sent import SentContext
 
 _CACHED_MAX = 2048
 _CACHED_CHARS_MAX = 512

@@ -10,18 +10,21 @@ bracket, and NDJSON otherwise.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeAlias
 
-import orjson
+import msgspec
 
 from service.collector.contract.body import (
     NOT_JSON,
+    Content,
     JsonValue,
+    content,
     is_json_type,
+    json_of,
     json_value,
 )
 from service.collector.contract.compression import GZIP_AND_ZSTD, decompressed
 from service.collector.contract.rejection import Rejection
+from service.collector.contract.sent import UNREADABLE
 
 NDJSON = "application/x-ndjson"
 BODY_BYTES_MAX = 1 << 20
@@ -38,7 +41,17 @@ _NOT_A_LIST = Rejection(
 _EMPTY = Rejection("batch-empty", 400, "The batch has no events.")
 _TOO_LONG = Rejection("batch-too-long", 413, f"A batch has at most {ITEMS_MAX} events.")
 
-Item: TypeAlias = JsonValue | Rejection
+_split = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class Item:
+    """An item of a batch: its JSON as it was sent, and its content."""
+
+    __slots__ = ("content", "raw")
+
+    def __init__(self, raw: bytes, content: Content) -> None:
+        self.raw = raw
+        self.content = content
 
 
 def plain_batch(
@@ -68,12 +81,21 @@ def _media_type(content_type: str | None) -> str:
 
 def _of_array(plain: bytes) -> list[Item] | Rejection:
     try:
-        array = orjson.loads(plain)
-    except orjson.JSONDecodeError:
-        return NOT_JSON
+        parts = _split(plain)
+    except UNREADABLE:
+        return _of_value(json_value(plain))
+    # msgspec does not check what it does not decode; so the array is JSON if its items are.
+    unpacked = [Item(part, content(part)) for part in map(bytes, parts[: ITEMS_MAX + 1])]
+    return NOT_JSON if any(item.content is NOT_JSON for item in unpacked) else unpacked
+
+
+def _of_value(array: JsonValue | Rejection) -> list[Item] | Rejection:
+    """Return the items of a body that msgspec cannot split: it is no array, or nests deep."""
+    if isinstance(array, Rejection):
+        return array
     if not isinstance(array, list):
         return _NOT_A_LIST
-    return array[: ITEMS_MAX + 1]
+    return [Item(json_of(value), value) for value in array[: ITEMS_MAX + 1]]
 
 
 def _of_lines(plain: bytes) -> list[Item] | Rejection:
@@ -85,8 +107,10 @@ def _of_lines(plain: bytes) -> list[Item] | Rejection:
 def _values(lines: list[bytes]) -> Iterator[Item]:
     for number, line in enumerate(lines, 1):
         if line and not line.isspace():
-            value = json_value(line)
-            yield _on_line(value, number) if isinstance(value, Rejection) else value
+            value = content(line)
+            if isinstance(value, Rejection):
+                value = _on_line(value, number)
+            yield Item(line.rstrip(b"\r"), value)
 
 
 def _on_line(rejection: Rejection, number: int) -> Rejection:

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from etl.directory.tenant_reference import sent_tenant
 from service.collector.contract.explain import fault_of, rejection
+from service.collector.contract.sent import SentContext, SentEvent
 from service.collector.identifiers import us_of
 
 CONVERSION_TYPE_DEFAULT = "purchase"
@@ -24,27 +25,13 @@ SALES = frozenset({"purchase", "conversion"})
 
 _TRANSACTION_CHARACTERS_MAX = 255
 _INTEGER_MAX = 2**53 - 1
+_NO_CONTEXT = SentContext()
 _VALUE_STEP = Decimal("0.0001")
 
 # An event id, or the last ten hex digits of one, which a "#" may precede.
 _REF = re.compile(r"#?([0-9a-f]{10})|([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 Body: TypeAlias = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class SentContext:
-    """The context of an event as it was sent: see `context` in schemas/v1/common.json.
-
-    `ip` and `user_agent` are the visitor's. They count only if the tenant signed the event, and
-    are never stored.
-    """
-
-    path: str | None = None
-    query: str | None = None
-    referrer: str | None = None
-    ip: str | None = None
-    user_agent: str | None = None
 
 
 @dataclass(slots=True)
@@ -101,8 +88,8 @@ class Conversions:
             transaction_id=_transaction_text(body.get("transaction_id")),
             value=self._value(body.get("value")),
             currency=self._currency(body.get("currency")),
-            context=_context(body),
-            ref=_ref(body),
+            context=SentContext.of_valid(body.get("context") or None),
+            ref=_ref(body.get("ref")),
         )
 
     def _value(self, sent: str | float | None) -> Decimal:
@@ -122,20 +109,19 @@ class Conversions:
         return code
 
 
-def event_payload(body: Body) -> Payload:
-    """Return the payload of a valid body of track or interactions. Raises RuleBroken."""
-    product_id, event_id = body.get("product_id"), body.get("event_id")
-    timestamp = body.get("timestamp")
+def event_payload(sent: SentEvent) -> Payload:
+    """Return the payload of a valid event of track or interactions. Raises RuleBroken."""
+    product_id, event_id, timestamp = sent.product_id, sent.event_id, sent.timestamp
     return Payload(
-        sent_tenant(body["tenant_id"]),
-        body["type"],
+        sent_tenant(sent.tenant_id),
+        sent.type,
         None if product_id is None else int(product_id),
-        dict(body.get("metadata") or {}),
+        dict(sent.metadata or {}),
         None if event_id is None else event_id.lower(),
         None if timestamp is None else _us_of_text("timestamp", timestamp),
         timestamp,
-        context=_context(body),
-        ref=_ref(body) if body["type"] in SALES else None,
+        context=sent.context if sent.context != _NO_CONTEXT else None,
+        ref=_ref(sent.ref) if sent.type in SALES else None,
     )
 
 
@@ -150,25 +136,11 @@ def transaction_id_of(body: object) -> str | int | float | None:
     return None
 
 
-def _context(body: Body) -> SentContext | None:
-    sent = body.get("context")
-    if not sent:
-        return None
-    return SentContext(
-        sent.get("path"),
-        sent.get("query"),
-        sent.get("referrer"),
-        sent.get("ip"),
-        sent.get("user_agent"),
-    )
-
-
-def _ref(body: Body) -> str | None:
+def _ref(sent: str | None) -> str | None:
     """Return the reference to an event in lower case, without "#"; None if it is of no such form.
 
     A sale counts whatever its reference is: people read them aloud and type them.
     """
-    sent = body.get("ref")
     if sent is None:
         return None
     match = _REF.fullmatch(sent.strip().lower())

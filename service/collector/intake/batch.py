@@ -16,12 +16,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 
-import orjson
-
 from service.collector.contract import batch as contract
-from service.collector.contract.body import TOO_DEEP
 from service.collector.contract.payload import Payload
 from service.collector.contract.rejection import Rejection
+from service.collector.contract.sent import SentEvent
 from service.collector.intake import reading
 from service.collector.intake.admission import (
     DIRECTORY_UNAVAILABLE,
@@ -108,7 +106,7 @@ class BatchEndpoint(Endpoint):
             decision = self._gate.enter(request.address, 0)
             return then(decision, partial(self._refuse, request, unpacked))
         source = Source(request.address, request.signed_body)
-        items = [self._item(source, value) for value in unpacked]
+        items = [self._item(source, sent) for sent in unpacked]
         return then(
             self._enter_items(request, items), lambda _: self._check(_Work(request, items), 0)
         )
@@ -123,17 +121,20 @@ class BatchEndpoint(Endpoint):
         kept = self._rejected.keep(_NAME, rejection, b"", request.address)
         return Owed(kept, reply, None) if kept else reply
 
-    def _item(self, source: Source, value: contract.Item) -> Item:
-        if isinstance(value, Rejection):
-            return Item(source, None, None, value)
-        if not isinstance(value, dict):
-            return Item(source, None, None, _NOT_AN_OBJECT)
-        name = value.pop("endpoint", None)
+    def _item(self, source: Source, sent: contract.Item) -> Item:
+        content = sent.content
+        if isinstance(content, SentEvent):
+            name: object = content.endpoint
+        elif isinstance(content, dict):
+            name = content.pop("endpoint", None)
+        else:
+            rejection = content if isinstance(content, Rejection) else _NOT_AN_OBJECT
+            return Item(source, sent, None, rejection)
         kind = self._kinds.get(name) if isinstance(name, str) else None
         if kind is None:
             rejection = _NO_ENDPOINT if name is None else self._unknown_endpoint
-            return Item(source, None, None, rejection)
-        return Item(source, kind, value)
+            return Item(source, sent, None, rejection)
+        return Item(source, sent, kind)
 
     def _enter_items(self, request: Request, items: Sequence[Item]) -> Waiting[None] | None:
         """Pass the gate of addresses once per event, in order, until the limit is reached."""
@@ -175,15 +176,9 @@ class BatchEndpoint(Endpoint):
 
     def _payload(self, item: Item, kind: Kind) -> Payload | Rejection:
         """Return the payload of an item as its own endpoint would."""
-        try:
-            item.raw = orjson.dumps(item.body)
-        except orjson.JSONEncodeError:  # it nests deeper than orjson writes
-            return TOO_DEEP
-        return (
-            _TOO_LARGE
-            if item.size_bytes > self._body_bytes_max
-            else kind.check(item.body, item.raw)
-        )
+        if item.size_bytes > self._body_bytes_max:
+            return _TOO_LARGE
+        return kind.check(item.sent.content, item.sent.raw)
 
     async def _turn(self) -> None:
         """Let others be served, and the batches that wait take their next steps one at a time."""
@@ -231,7 +226,7 @@ class BatchEndpoint(Endpoint):
                 results.unavailable(verdict.message)
             elif isinstance(verdict, Rejection):
                 name = item.kind.NAME if item.kind else _NAME
-                kept = self._rejected.keep(name, verdict, item.raw, work.request.address) or kept
+                kept = self._rejected.keep(name, verdict, item.body(), work.request.address) or kept
                 if isinstance(item.kind, InteractionKind) and verdict is TENANT_NOT_FOUND:
                     results.accepted(None)
                 else:

@@ -13,7 +13,8 @@ from service.collector import record
 from service.collector.bots import is_bot
 from service.collector.clock import Clock
 from service.collector.context.contexts import Contexts
-from service.collector.contract.payload import Payload, SentContext
+from service.collector.contract.payload import Payload
+from service.collector.contract.sent import SentContext
 from service.collector.identifiers import iso_utc, uuid7
 from service.collector.intake.admission import Admitted
 from service.collector.intake.outcome import Owed, Reply, Unavailable

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
+from service.collector.contract import batch as contract
+from service.collector.contract.body import json_of, json_value
 from service.collector.contract.rejection import Rejection
 from service.collector.intake.admission import DIRECTORY_UNAVAILABLE, Verdict
 from service.collector.intake.kinds import Kind
@@ -16,6 +18,8 @@ from service.collector.throttle.gates import Throttled
 from service.collector.throttle.token_bucket import Decision
 from service.collector.waiting import Waiting
 
+_SPACE, _LINE, _TAB, _ESCAPE = b" \n\t\\"
+_ENDPOINT_BYTES = len(b'"endpoint":"",')
 LOOKUPS_MAX = 4
 """Look-ups at a time: enough for the threads of the directory, and an eighth of those that it
 allows an address, because a server may send several batches at once."""
@@ -31,27 +35,46 @@ class Source(NamedTuple):
 class Item:
     """A Sent: an event of a batch. Without a kind, its verdict is known from the start.
 
-    `raw` is the body as its own endpoint would get it. The decision is not used: the
-    reply has that of the batch's address.
+    `sent` is the item of the batch's body. The decision is not used: the reply has that of the
+    batch's address.
     """
 
-    __slots__ = ("address", "body", "decision", "kind", "raw", "signed_body", "verdict")
+    __slots__ = ("address", "decision", "kind", "sent", "signed_body", "size_bytes", "verdict")
 
     decision: Decision | None
 
     def __init__(
-        self, source: Source, kind: Kind | None, body: object, verdict: Rejection | None = None
+        self,
+        source: Source,
+        sent: contract.Item,
+        kind: Kind | None,
+        verdict: Rejection | None = None,
     ) -> None:
         self.address, self.signed_body = source
+        self.sent = sent
         self.kind = kind
-        self.body = body
-        self.raw = b""
+        self.size_bytes = _size_bytes(sent.raw, kind.NAME) if kind else 0
+        """See Sent.size_bytes: as its own endpoint would get it, without blanks."""
         self.verdict: Verdict | Throttled | Unavailable | None = verdict
 
-    @property
-    def size_bytes(self) -> int:
-        """See Sent.size_bytes."""
-        return len(self.raw)
+    def body(self) -> bytes:
+        """Return the body as its own endpoint would get it; no bytes without a kind."""
+        return _without_endpoint(self.sent.raw) if self.kind else b""
+
+
+def _size_bytes(raw: bytes, endpoint: str) -> int:
+    if _SPACE not in raw and _LINE not in raw and _TAB not in raw and _ESCAPE not in raw:
+        return len(raw) - _ENDPOINT_BYTES - len(endpoint)
+    return len(_without_endpoint(raw))
+
+
+def _without_endpoint(raw: bytes) -> bytes:
+    """Return the JSON of an item without its endpoint; no bytes if it nests too deep."""
+    value = json_value(raw)
+    if not isinstance(value, dict):
+        return b""
+    value.pop("endpoint", None)
+    return json_of(value)
 
 
 _Waits: TypeAlias = list[tuple[Item, Waiting[Verdict]]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
-from service.collector.contract.body import json_value
+from service.collector.contract.body import content
 from service.collector.contract.contract import Check
 from service.collector.contract.payload import Payload
 from service.collector.contract.rejection import Rejection
@@ -53,5 +53,5 @@ def decompress(
 def payload(request: Request, check: Check) -> Payload | Rejection:
     """Parse the decompressed body, and return its payload, or the rejection."""
     submission = request.submission
-    content = request.content = submission.rejection or json_value(submission.body)
-    return content if isinstance(content, Rejection) else check(content, submission.body)
+    read = request.content = submission.rejection or content(submission.body)
+    return read if isinstance(read, Rejection) else check(read, submission.body)

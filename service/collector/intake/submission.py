@@ -36,9 +36,8 @@ class Submission:
 class Request:
     """A submission on its way through the steps of an endpoint.
 
-    `address` is the client's key in the throttle. `content` is the JSON value of the body, or the
-    rejection of the body; `decision` is that of the limit that the response shows. Both are set
-    once they are known.
+    `address` is the client's key in the throttle. `content` is that of the body (`contract.body`);
+    `decision` is that of the limit that the response shows. Both are set once they are known.
     """
 
     __slots__ = ("address", "content", "decision", "submission")

@@ -18,7 +18,7 @@ from service.collector.context.agents import Agents
 from service.collector.context.contexts import Contexts
 from service.collector.context.countries import CountryDatabase, NoCountries
 from service.collector.context.origin import host
-from service.collector.contract.payload import SentContext
+from service.collector.contract.sent import SentContext
 
 CONTEXTS = Contexts(Agents(Rules.load()), NoCountries())
 SCHEMAS = {

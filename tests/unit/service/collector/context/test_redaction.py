@@ -12,7 +12,7 @@ from service.collector.context.agents import Agents
 from service.collector.context.contexts import Contexts
 from service.collector.context.countries import NoCountries
 from service.collector.context.redaction import redacted
-from service.collector.contract.payload import SentContext
+from service.collector.contract.sent import SentContext
 
 CONTEXTS = Contexts(Agents(Rules.load()), NoCountries())
 texts = st.text(max_size=40)

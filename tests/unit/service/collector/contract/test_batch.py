@@ -13,14 +13,20 @@ from service.collector.contract.batch import (
     BODY_BYTES_MAX,
     ITEMS_MAX,
     NDJSON,
-    Item,
     items,
     plain_batch,
 )
+from service.collector.contract.body import JsonValue, json_value
 from service.collector.contract.rejection import Rejection
+from service.collector.contract.sent import SentEvent
 
 JSON = "application/json"
 EVENT = {"endpoint": "track", "tenant_id": 17, "type": "call"}
+PARTS = [
+    *(b"{}", b"1", b'"a"', b"null", orjson.dumps(EVENT), b'{"type":"call","tenant_id":"17"}'),
+    *(b",", b",", b",", b" ", b"\n", b"[", b"]", b"{", b"}", b'"', b"\\"),
+    *(b"01", b"1.", b"-", b"nul", b"NaN", b'"\xff"', b'{"a":"\\x"}', b'{"type":"\xc3("}'),
+]
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -30,14 +36,26 @@ VALUES = st.recursive(
 
 def unpacked(
     raw: bytes, content_type: str | None = JSON, content_encoding: str | None = None
-) -> list[Item] | Rejection:
+) -> list[JsonValue | Rejection] | Rejection:
+    """The values of the items, or the rejections of those that have none."""
     plain = plain_batch(
         raw,
         content_type=content_type,
         content_encoding=content_encoding,
         bytes_max=BODY_BYTES_MAX,
     )
-    return plain if isinstance(plain, Rejection) else items(plain, content_type)
+    listed = plain if isinstance(plain, Rejection) else items(plain, content_type)
+    if isinstance(listed, Rejection):
+        return listed
+    return [value_of(item.content, item.raw) for item in listed]
+
+
+def value_of(content: object, raw: bytes) -> JsonValue | Rejection:
+    if isinstance(content, Rejection):
+        return content
+    value = json_value(raw)
+    assert isinstance(content, SentEvent) or content == value
+    return value
 
 
 def refusal(result: Any) -> tuple[str, int]:
@@ -121,6 +139,29 @@ def test_a_bad_line_is_the_rejection_of_its_item_alone(line: bytes, slug: str) -
 def test_a_body_that_is_no_array_is_refused(raw: bytes, slug: str) -> None:
     """As a whole, with 400."""
     assert refusal(unpacked(raw)) == (slug, 400)
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=12))
+def test_an_array_is_read_exactly_if_it_is_json(parts: list[bytes]) -> None:
+    """As a whole, whatever is wrong within an item; and the items are its own."""
+    plain = b"[" + b"".join(parts) + b"]"
+    value, read = json_value(plain), unpacked(plain)
+    if isinstance(value, Rejection) or not value:
+        assert isinstance(read, Rejection)
+    else:
+        assert read == value
+
+
+@pytest.mark.parametrize("levels", [20, 300, 990])
+def test_a_deep_item_costs_no_other(levels: int) -> None:
+    """It has a content, whatever nests too deep for msgspec or for orjson to write."""
+    deep = b'{"a":' * (levels - 1) + b"{}" + b"}" * (levels - 1)
+    listed = items(b"[%b,%b]" % (orjson.dumps(EVENT), deep), JSON)
+    assert isinstance(listed, list)
+    first, last = listed
+    assert isinstance(first.content, SentEvent) or first.content == EVENT
+    assert isinstance(last.content, dict)
+    assert last.content.keys() == {"a"}
 
 
 @pytest.mark.parametrize("raw", [b"", b"\n", b" \r\n\t\n"])
