@@ -61,7 +61,8 @@ def compose(sql: str, values: Mapping[str, object], goals: GoalFilters) -> Compo
         if name not in pieces:
             pieces |= _FILLED[name](made, goals)
     filled = _PLACE.sub(lambda place: pieces[place[1]], sql)
-    return Composed(filled, {name: made[name] for name in PARAMETER.findall(filled)})
+    named = set(PARAMETER.findall(filled))  # a text in the SQL may hold a dollar, too
+    return Composed(filled, {name: value for name, value in made.items() if name in named})
 
 
 @cache
