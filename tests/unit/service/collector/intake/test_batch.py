@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 import pytest
 from backports import zstd
-from hypothesis import given
+from examples import examples
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from intake_tools import CONVERSION, EVENT_ID, INTERACTION, NOW, SUBMISSION, TRACK, Collector
 
@@ -264,30 +265,49 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
 BODIES = st.sampled_from([TRACK, CONVERSION, INTERACTION, {}]).flatmap(
     lambda valid: st.fixed_dictionaries({}, optional=FIELDS).map(lambda more: valid | more)
 )
-EVENTS = st.tuples(st.sampled_from(["track", "conversion", "interactions"]), BODIES)
-LIMITS = st.fixed_dictionaries(
-    {},
-    optional={
-        "api": st.integers(1, 9).map(few),
-        "address": st.integers(1, 9).map(few),
-        "tenant_aware": st.integers(1, 9).map(few),
-        "tenant_bytes": st.integers(300, 900).map(few),
-    },
+SEVERAL = st.lists(
+    st.tuples(st.sampled_from(["track", "conversion", "interactions"]), BODIES),
+    min_size=1,
+    max_size=12,
 )
+FEW = st.integers(1, 9).map(few)
+OF_ADDRESSES = {"api": FEW, "address": FEW}
+OF_TENANTS = {"tenant_aware": FEW, "tenant_bytes": st.integers(300, 900).map(few)}
+
+Events = list[tuple[str, dict[str, Any]]]
+Limits = dict[str, Rate]
 
 
-@given(st.lists(EVENTS, min_size=1, max_size=12), LIMITS, st.booleans())
-def test_each_result_is_that_of_the_event_on_its_own(
-    events: list[tuple[str, dict[str, Any]]],
-    limits: dict[str, Rate],
-    cold: bool,  # noqa: FBT001
-) -> None:
-    """In any mix, under any limit, with the directory in memory or not; and so is the log."""
+@given(SEVERAL, st.fixed_dictionaries({}, optional=OF_ADDRESSES | OF_TENANTS))
+def test_each_result_is_that_of_the_event_on_its_own(events: Events, limits: Limits) -> None:
+    """In any mix, under any limit; and so is the log."""
+    compare(events, limits, cold=False)
+
+
+@settings(max_examples=examples(40))
+@given(SEVERAL, st.fixed_dictionaries({}, optional=OF_ADDRESSES))
+def test_the_result_is_the_same_if_the_directory_is_asked(events: Events, limits: Limits) -> None:
+    """The limits of addresses come before the look-ups."""
+    compare(events, limits, cold=True)
+
+
+@settings(max_examples=examples(40))
+@given(SEVERAL, FEW)
+def test_as_many_are_throttled_if_the_directory_is_asked(events: Events, limit: Rate) -> None:
+    """The limits of tenants come after the look-ups, so perhaps it is another one of them."""
     with TemporaryDirectory() as folder:
-        alone, together = (Collector(Path(folder), **limits) for _ in range(2))
-        alone.directory.cold = together.directory.cold = cold
-        wanted = [told(alone, name, body) for name, body in events]
-        reply = together.send("batch", [body | {"endpoint": name} for name, body in events])
+        wanted, reply, _ = both_ways(Path(folder), events, {"tenant_aware": limit}, cold=True)
+    throttled = wanted.count(THROTTLED)
+    if reply.status == 429:
+        assert throttled == len(events)
+    else:
+        assert statuses(reply).count("throttled") == throttled
+
+
+def compare(events: Events, limits: Limits, *, cold: bool) -> None:
+    """See that a batch has the results, and leaves the lines, of its events on their own."""
+    with TemporaryDirectory() as folder:
+        wanted, reply, (alone, together) = both_ways(Path(folder), events, limits, cold=cold)
     assert reply.status == status_of(wanted)
     if reply.status != 429:
         assert list(map(comparable, reply.body["results"])) == wanted  # type: ignore[call-overload]
@@ -295,6 +315,17 @@ def test_each_result_is_that_of_the_event_on_its_own(
         del line["event_id"]
     assert together.events == alone.events
     assert together.rejected == alone.rejected
+
+
+def both_ways(
+    folder: Path, events: Events, limits: Limits, *, cold: bool
+) -> tuple[list[dict[str, Any]], Reply, tuple[Collector, Collector]]:
+    """Send each event on its own, and all in a batch, to collectors that are alike."""
+    alone, together = (Collector(folder, **limits) for _ in range(2))
+    alone.directory.cold = together.directory.cold = cold
+    wanted = [told(alone, name, body) for name, body in events]
+    reply = together.send("batch", [body | {"endpoint": name} for name, body in events])
+    return wanted, reply, (alone, together)
 
 
 def told(collector: Collector, endpoint: str, body: dict[str, Any]) -> dict[str, Any]:
