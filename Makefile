@@ -1,8 +1,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CORES := $(shell nproc)
-# Three tests per two cores, because a system test mostly waits.
-WORKERS := $(shell expr $(CORES) + $(CORES) / 2)
+# Two tests per core, because a system test mostly waits; on another Python beside them, three per two.
+WORKERS := $(shell expr $(CORES) + $(CORES))
+BESIDE := $(shell expr $(CORES) + $(CORES) / 2)
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PIP := -m pip --quiet --disable-pip-version-check
 # Tests with many examples run with all of them on one Python only, in `make test`.
@@ -44,25 +45,25 @@ help:  ## list the targets
 	.venv-$*/bin/python $(PIP) install -e ".[test,notebook]"
 	@touch $@
 
-# One core installs what the other Pythons need while the other core lints.
+# Lint, then the tests on the default Python; beside them, what the other Pythons need is installed, and
+# then their tests run. Once lint has failed, no tests of others begin.
 test: .venv/.dev  ## run lint, then all tests and, beside them, those of other Pythons
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint test-ready
 	@$(MAKE) --no-print-directory --jobs 2 test-default test-others test-compiled
 	@$(BIN)/python tools/pythons.py summary
 
 test-ready: compiled
 	@for version in $(OTHERS); do $(MAKE) --no-print-directory .venv-$$version/.test || exit; done
 
-test-default: .venv/.dev
+test-default: lint
 	$(BIN)/python $(COMPILE)
 	$(BIN)/python -m pytest $(PARALLEL)
 
 # System tests run on the default Python and on the newest; a version between them gets the unit tests.
 # What a version printed follows when it has ended: two pytests would print into one another.
-test-others: .venv/.dev
+test-others: test-ready
 	@for version in $(OTHERS); do \
 		test $$version = $(lastword $(OTHERS)) && tests=test || tests=unit; \
-		printed=$$($(MAKE) --no-print-directory WORKERS=$(CORES) $$tests-$$version 2>&1); ended=$$?; \
+		printed=$$($(MAKE) --no-print-directory WORKERS=$(BESIDE) $$tests-$$version 2>&1); ended=$$?; \
 		printf '\n%s\n' "$$printed"; \
 		test $$ended = 0 || exit $$ended; \
 	done
@@ -83,7 +84,7 @@ test-compiled: .venv/.dev compiled  ## run the unit tests of the hot path on its
 
 test-%: .venv/.dev .venv-%/.test  ## run the unit and system tests on another Python: make test-3.12
 	.venv-$*/bin/python $(COMPILE)
-	$(FEWER_EXAMPLES) .venv-$*/bin/python -m pytest tests/system tests/unit $(PARALLEL)
+	$(FEWER_EXAMPLES) .venv-$*/bin/python -m pytest tests/system tests/unit $(PARALLEL) -m "not default_python"
 
 unit-%: .venv/.dev .venv-%/.test
 	.venv-$*/bin/python $(COMPILE)

@@ -1,10 +1,11 @@
 """Readers of the live view during load, kills, compactions, merges and segments deleted at once.
 
 Attacked: the seam of the live view, where a lake snapshot ends and the log's tail begins, while
-both move and the processes that move them are killed. Readers ask without a pause, some over HTTP
-on connections that are kept, some the Python way, `lake.connect()`, in processes of their own;
-these are stopped wherever they are (SIGSTOP) until compactions have committed and deleted, so that
-the moment between a reader's two looks, at the log and at the lake, is as long as it can be.
+both move and the processes that move them are killed. Readers ask again and again, in `make soak`
+without a pause: some over HTTP on connections that are kept, some the Python way, `lake.connect()`,
+in processes of their own; these are stopped wherever they are (SIGSTOP) until compactions have
+committed and deleted, so that the moment between a reader's two looks, at the log and at the lake,
+is as long as it can be.
 
 Must hold for every read, whoever asks:
 
@@ -35,12 +36,14 @@ from typing import Any
 import pytest
 import traffic_tools as tools
 from ledger import HttpReader, Load, PythonReader, Reader, open_shop, reports_url
-from scale import figures, rounds
+from scale import figures, is_soak, rounds
 from test_kills import kill_a_child
 
 SEED = 20261123
 HISTORIES = rounds(2, 4)
 READS_A_LIFE = rounds(200, 500)
+PAUSE_S = 0.0 if is_soak() else 0.2
+"""Between the reads of a reader; without it they keep every core busy while the lake moves on."""
 STEPS_A_LIFE = 10
 PINNED_SHARE = 0.2
 PINS_MAX = 20
@@ -123,7 +126,7 @@ def reading(watch: Watch, readers: Sequence[Reader]) -> Iterator[Callable[[], bo
 
 def read_on(watch: Watch, reader: Reader, chance: random.Random, over: threading.Event) -> None:
     """Read until it is over, now and then a version seen before."""
-    while not over.is_set():
+    while not over.wait(PAUSE_S):
         if (versions := watch.versions) and chance.random() < PINNED_SHARE:
             watch.read_pinned(reader, chance.choice(versions))
         else:

@@ -16,6 +16,8 @@ from http_tools import INTERACTIONS, UUID, post
 from street import TENANTS, street_files  # noqa: F401
 from traffic_tools import Service
 
+pytestmark = pytest.mark.default_python
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 TIMEOUT_S = 60

@@ -18,12 +18,13 @@ import duckdb
 import pytest
 import rees46
 import traffic_tools as tools
-from examples import examples
 from traffic_tools import Client, Ledger, Service
+
+pytestmark = pytest.mark.default_python
 
 DATASET = "rees46-2019-10-01.csv"
 FIRST_DAY = datetime(2019, 10, 1, tzinfo=UTC)
-DAYS = examples(3)
+DAYS = 3
 FRESH_WITHIN_S = 30.0
 """On a busy machine; without load a report shows an event after about 2 s."""
 

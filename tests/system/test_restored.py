@@ -13,22 +13,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from examples import examples
+import pytest
 from harness import REPOSITORY, Service, environment, eventually, run_command
 from http_tools import TRACK
 
 if TYPE_CHECKING:
     from harness import StartService
 
+pytestmark = pytest.mark.default_python
+
 SETTINGS: dict[str, object] = {
     "workers": 2,
     "segment_age_s": 0.1,
     "segment_grace_s": 0,
-    "compact_interval_s": 0.2,
+    "compact_interval_s": 0.5,
     "throttle_api": "off",
 }
-BACKUPS = examples(3)
-PAUSE_S = 0.01
+BACKUPS = 3
+PAUSE_S = 0.05
 
 
 def send(service: Service, count: int) -> None:

@@ -19,9 +19,12 @@ from wire import Reply
 
 SQL = "/api/v1/sql"
 TRIED = [*REFUSED[::8], *share(STOPPED)]
+ENDLESS_TRIED = share(ENDLESS)
 TIMEOUT_S = 25
-HASTY_TIMEOUT_S = 3
+HASTY_TIMEOUT_S = 2
 """An endless query keeps every core busy until then."""
+PATIENCE_S = 120.0
+"""For a first answer within the deadline on a busy machine."""
 MEMORY_BYTES_MAX = 256 << 20
 MEMORY_KEPT_MAX = 1.10
 
@@ -32,7 +35,7 @@ class Guarded:
     def __init__(self, service: Service) -> None:
         self.service = service
         (service.data / "link").symlink_to("/etc")
-        eventually(lambda: self.ask("SELECT 1 AS a").status == 200, TIMEOUT_S)
+        eventually(lambda: self.ask("SELECT 1 AS a").status == 200, PATIENCE_S)
         self.pids = service.children()
         self.files = fingerprint(service.data)
 
@@ -112,7 +115,7 @@ def test_an_attempt_is_refused(guarded: Guarded, query: str, says: str) -> None:
     guarded.require_unchanged()
 
 
-@pytest.mark.parametrize("query", ENDLESS, ids=range(len(ENDLESS)))
+@pytest.mark.parametrize("query", ENDLESS_TRIED, ids=range(len(ENDLESS_TRIED)))
 def test_an_endless_query_ends(hasty: Guarded, query: str) -> None:
     """At the deadline, or where its memory ends."""
     assert hasty.ask(query).status in {422, 504}

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
-from examples import share
 from harness import REPOSITORY, Service, environment, eventually, run_command
 from wire import CONVERSION, INTERACTIONS
 
 if TYPE_CHECKING:
     from harness import StartService
+
+pytestmark = pytest.mark.default_python
 
 ARCHIVES = sorted((REPOSITORY / "tests" / "fixtures").glob("data-*.tar.gz"))
 DIFFERS = {
@@ -48,7 +49,7 @@ SETTINGS: dict[str, object] = {
 Rows = list[dict[str, Any]]
 
 
-@pytest.fixture(params=share(ARCHIVES[::-1]), ids=lambda path: path.name.removesuffix(".tar.gz"))
+@pytest.fixture(params=ARCHIVES[::-1], ids=lambda path: path.name.removesuffix(".tar.gz"))
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The data folder of an earlier version, and beside it what that version said of it."""
     with tarfile.open(request.param) as archive:
