@@ -1,6 +1,14 @@
-"""The rule by which a signed sale outranks unsigned ones of its transaction, as SQL.
+"""The rules of signed sales, as SQL: which sales one outranks, and what it takes over from them.
 
-`etl.lake.superseded` says what follows from it.
+A signed sale outranks the unsigned ones of its tenant and transaction that were received within 30
+days of it. It keeps its money, type and times, but the page often knows more of the visit than
+the server. So it takes over from the first unsigned sale by receipt that it outranks:
+
+- each column of `EACH` that it lacks;
+- the columns of `ORIGIN`, all together, if that sale has a channel, and the signed one has none, or
+  one of `NO_ORIGIN`: a campaign never mixes two sources.
+
+`etl.lake.superseded` says what follows from the rules.
 """
 
 from __future__ import annotations
@@ -8,21 +16,89 @@ from __future__ import annotations
 from datetime import timedelta
 
 from etl.lake.period import SALE_WINDOW
+from etl.lake.tables import EVENTS, PARTITION
 
 IS_SIGNED = "(signed AND starts_with(dedupe_key, 'stx:'))"
 """SQL for whether an event is a signed sale."""
+EACH = ("product_id", "visitor_id", "path", "device", "browser", "os", "country", "ref")
+"""The columns that a signed sale takes over one by one."""
+ORIGIN = (
+    "referrer",
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "utm_term",
+    "utm_content",
+    "click_id",
+    "channel",
+    "channel_rules",
+)
+"""The columns for the origin of a visit, which it takes over together."""
+NO_ORIGIN = ("direct", "internal")
+"""The channels of a visit whose origin is not known."""
+OUTRANKED = {
+    "outranked_at": "received_at",
+    "outranked_series": "series",
+    "outranked_seq": "seq",
+}
+"""The columns of a pair for the unsigned sale, and those of `events` that they hold."""
+PAIR = (*OUTRANKED, *EVENTS.columns)
+"""The columns of a pair: the unsigned sale's, then the signed one with what it takes over."""
+
+_COLUMNS = ", ".join(EVENTS.columns)
 _WINDOW_US = SALE_WINDOW // timedelta(microseconds=1)
+_TAKES_ORIGIN = (
+    "sale.channel IS NOT NULL AND coalesce(signed_sale.channel, 'direct') IN "
+    f"({', '.join(map(repr, NO_ORIGIN))})"
+)
+_TAKEN = {name: f"coalesce(signed_sale.{name}, sale.{name})" for name in EACH} | {
+    name: f"CASE WHEN {_TAKES_ORIGIN} THEN sale.{name} ELSE signed_sale.{name} END"
+    for name in ORIGIN
+}
 
 
-def outranked(sales: str, others: str) -> str:
-    """Return SQL for those of `sales` that a signed sale of `others` outranks, by their lines."""
+def pairs(sales: str, others: str) -> str:
+    """Return SQL for the pairs of a sale of `sales` and a signed one of `others` above it."""
+    unsigned = [f"sale.{column} AS {name}" for name, column in OUTRANKED.items()]
+    signed = [f"{_TAKEN.get(name, f'signed_sale.{name}')} AS {name}" for name in EVENTS.columns]
     return f"""
-        SELECT tenant_id, series, seq
+        SELECT {", ".join([*unsigned, *signed])}
         FROM {sales} AS sale
-        SEMI JOIN (FROM {others} WHERE {IS_SIGNED}) AS signed_sale
+        JOIN (SELECT {_COLUMNS} FROM {others} WHERE {IS_SIGNED}) AS signed_sale
             ON signed_sale.tenant_id = sale.tenant_id
             AND signed_sale.dedupe_key = 's' || sale.dedupe_key
             AND abs(epoch_us(signed_sale.received_at) - epoch_us(sale.received_at))
                 <= {_WINDOW_US}
         WHERE starts_with(sale.dedupe_key, 'tx:')
+    """
+
+
+def completed(of_pairs: str) -> str:
+    """Return SQL for the signed sales of pairs, each with what it takes over."""
+    return f"""
+        SELECT {_COLUMNS} FROM {of_pairs}
+        QUALIFY row_number() OVER (
+            PARTITION BY series, seq ORDER BY {", ".join(OUTRANKED)}) = 1
+    """
+
+
+def replaced(of_pairs: str) -> str:
+    """Return SQL for the lines of the sales of pairs: the outranked ones, and the signed ones."""
+    return f"""
+        SELECT outranked_series AS series, outranked_seq AS seq FROM {of_pairs}
+        UNION ALL
+        SELECT series, seq FROM {of_pairs}
+    """
+
+
+def counted(events: str, of_replaced: str, of_completed: str) -> str:
+    """Return SQL for the events that count, from the results of `replaced` and `completed`."""
+    # DuckDB reads the first column of a union to count its rows; the partition is in no file.
+    columns = ", ".join([PARTITION, *(name for name in EVENTS.columns if name != PARTITION)])
+    return f"""
+        SELECT {_COLUMNS} FROM (
+            SELECT {columns} FROM {events} ANTI JOIN {of_replaced} USING (series, seq)
+            UNION ALL
+            SELECT {columns} FROM {of_completed}
+        ) AS counted
     """

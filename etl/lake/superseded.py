@@ -3,8 +3,9 @@
 A signed sale has a deduplication key of its own, `stx:` instead of `tx:`, so the duplicate rule
 treats signed and unsigned sales apart, and both stay rows of `events` in the lake. When a signed
 sale of the same tenant and transaction was received within 30 days of an unsigned one, before or
-after, readers see the unsigned one as a duplicate. The rule depends only on the rows, in files or
-in the tail, so no compaction changes the result, and no file is rewritten for it.
+after, readers see the unsigned one as a duplicate, and the signed one with what it takes over from
+it (`etl.lake.signed_sales`). That depends only on the rows, in files or in the tail, so no
+compaction changes the result, and no file is rewritten for it.
 
 The rule costs nothing until a sale is signed, which the lake's commits record (`snapshot.SIGNED`).
 From then on a process reads the sales of the lake's files once, and keeps the outranked ones. After
@@ -21,33 +22,35 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from etl.lake import key_search
+from etl.lake import key_search, signed_sales
 from etl.lake.duck import count
 from etl.lake.key_search import Memory
 from etl.lake.keys import making
-from etl.lake.signed_sales import IS_SIGNED, outranked
+from etl.lake.signed_sales import IS_SIGNED, OUTRANKED, PAIR
 from etl.lake.snapshot import SIGNED, Snapshot
 from etl.lake.tables import DUPLICATES, EVENTS
 
-_KEPT_BYTES_MAX = 32 << 20
+_KEPT_BYTES_MAX = 64 << 20
 _STAGED = f"staged_{EVENTS.name}"
-_COLUMNS = pa.schema([("tenant_id", pa.int64()), ("series", pa.string()), ("seq", pa.int64())])
+_SCHEMA = pa.schema(
+    [(name, EVENTS.arrow_schema.field(OUTRANKED.get(name, name)).type) for name in PAIR]
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _OfFiles:
-    """The outranked sales among those of a version's files."""
+    """The outranked sales among those of a version's files, and which signed ones outrank them."""
 
     version: int
     files: frozenset[str]
     superseded: pa.Table
 
 
-_OF_NO_FILES = _OfFiles(0, frozenset(), _COLUMNS.empty_table())
+_OF_NO_FILES = _OfFiles(0, frozenset(), _SCHEMA.empty_table())
 
 
 class Superseded:
-    """Finds outranked sales; keeps those of the newest files, up to 32 MiB.
+    """Finds outranked sales; keeps those of the newest files, up to 64 MiB.
 
     Threads may share it.
     """
@@ -64,32 +67,38 @@ class Superseded:
     ) -> None:
         """Divide `every_event` (the rows of the snapshot and of the tail) into two views.
 
-        `counted_events` are the events that reports count; `outranked` are the unsigned sales that
-        a signed sale outranks, with the columns of `duplicates`. `tenant`: the only tenant whose
-        events are in `every_event`; None for all. `memory` has key files of the snapshot.
+        `counted_events` are the events that reports count, signed sales with what they take over;
+        `outranked` are the unsigned sales that a signed sale outranks, with the columns of
+        `duplicates`. `tenant`: the only tenant whose events are in `every_event`; None for all.
+        `memory` has key files of the snapshot.
         """
         self._stage_files(con, events, tenant)
         _stage_tail(con, events, memory)
-        counted, outranked = "every_event", "lake_duplicates LIMIT 0"
+        columns = ", ".join(DUPLICATES.columns)
+        counted = f"SELECT {', '.join(EVENTS.columns)} FROM every_event"
+        outranked = f"SELECT {columns} FROM lake_duplicates LIMIT 0"
         if count(con, "superseded"):
-            counted = "every_event ANTI JOIN superseded USING (series, seq)"
-            outranked = "every_event SEMI JOIN superseded USING (series, seq)"
-        for name, table, rows in (
-            ("counted_events", EVENTS, counted),
-            ("outranked", DUPLICATES, outranked),
-        ):
-            columns = ", ".join(table.columns)
-            con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {columns} FROM {rows}")
+            for name, rows in (
+                ("completed", signed_sales.completed("superseded")),
+                ("replaced", signed_sales.replaced("superseded")),
+            ):
+                con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {rows}")
+            counted = signed_sales.counted("every_event", "replaced", "completed")
+            outranked = f"""
+                SELECT {columns} FROM every_event AS event SEMI JOIN superseded
+                ON event.series = outranked_series AND event.seq = outranked_seq"""
+        con.execute(f"CREATE OR REPLACE TEMP VIEW counted_events AS {counted}")
+        con.execute(f"CREATE OR REPLACE TEMP VIEW outranked AS {outranked}")
 
     def _stage_files(
         self, con: duckdb.DuckDBPyConnection, events: Snapshot, tenant: int | None
     ) -> None:
-        """Make the table `superseded` of the outranked sales of the snapshot's files."""
+        """Make the table `superseded` of the pairs of sales in the snapshot's files."""
         files = _files_of(events)
         kept = self._kept_of(files)
         of_tenant = "true" if tenant is None else f"tenant_id = {tenant}"
         if files and not kept.files and tenant is not None:
-            _stage(con, _COLUMNS.empty_table())
+            _stage(con, _SCHEMA.empty_table())
             _stage_sales(con, f"(FROM {events.stored_relation(events.files)} WHERE {of_tenant})")
             _supersede(con, "sales", "sales")
             return
@@ -117,8 +126,7 @@ class Superseded:
             _stage_sales(con, new)
             new = "sales"
         _compare(con, new, events, kept.files, Memory())
-        rows = con.table("superseded").to_arrow_table()
-        rows = rows.set_column(1, "series", rows["series"].dictionary_encode())
+        rows = _compact(con.table("superseded").to_arrow_table())
         found = _OfFiles(events.version or 0, frozenset(events.files), rows)
         if rows.nbytes <= _KEPT_BYTES_MAX and found.version >= self._kept.version:
             self._kept = found
@@ -130,6 +138,16 @@ def _files_of(events: Snapshot) -> frozenset[str]:
     return frozenset(events.files if events.watermark(SIGNED) else ())
 
 
+def _compact(rows: pa.Table) -> pa.Table:
+    """Return the rows with each of their texts once in memory."""
+    return pa.table(
+        {
+            name: column.dictionary_encode() if pa.types.is_string(column.type) else column
+            for name, column in zip(rows.column_names, rows.combine_chunks().columns, strict=True)
+        }
+    )
+
+
 def _stage(con: duckdb.DuckDBPyConnection, superseded: pa.Table, condition: str = "true") -> None:
     con.register("kept_rows", superseded)
     con.execute(f"CREATE OR REPLACE TEMP TABLE superseded AS FROM kept_rows WHERE {condition}")
@@ -138,8 +156,8 @@ def _stage(con: duckdb.DuckDBPyConnection, superseded: pa.Table, condition: str 
 
 def _stage_tail(con: duckdb.DuckDBPyConnection, events: Snapshot, memory: Memory) -> None:
     """Add the outranked sales of the tail, and those of files that sales of the tail outrank."""
-    _stage_sales(con, _STAGED)
-    if events.watermark(SIGNED) or count(con, "(FROM sales WHERE signed)"):
+    if events.watermark(SIGNED) or count(con, f"(FROM {_STAGED} WHERE {IS_SIGNED} LIMIT 1)"):
+        _stage_sales(con, _STAGED)
         _compare(con, "sales", events, frozenset(events.files), memory)
 
 
@@ -147,7 +165,7 @@ def _stage_sales(con: duckdb.DuckDBPyConnection, relation: str) -> None:
     """Make the table `sales` of the rows that may outrank a sale or be outranked."""
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE sales AS
-        SELECT tenant_id, dedupe_key, received_at, signed, series, seq
+        SELECT {", ".join(EVENTS.columns)}
         FROM {relation} WHERE starts_with(dedupe_key, 'tx:') OR {IS_SIGNED}
     """)
 
@@ -176,7 +194,7 @@ def _compare(
 
 def _supersede(con: duckdb.DuckDBPyConnection, sales: str, others: str) -> None:
     """Add to `superseded` those of `sales` that a signed sale of `others` outranks."""
-    con.execute(f"INSERT INTO superseded {outranked(sales, others)}")
+    con.execute(f"INSERT INTO superseded {signed_sales.pairs(sales, others)}")
 
 
 def has_signed(con: duckdb.DuckDBPyConnection) -> bool:

@@ -124,7 +124,7 @@ class Traffic:
                 again = again | {"value": again["value"] + self._random.randrange(3)}
             key = again["dedupe_key"]
             if key.startswith("tx:") and index % 2:
-                again = again | {"signed": True, "dedupe_key": f"s{key}"}
+                again = again | self._of_server() | {"signed": True, "dedupe_key": f"s{key}"}
             return again | {
                 "received_at": received_at, "occurred_at": self._occurred(received_at),
             }  # fmt: skip
@@ -171,6 +171,11 @@ class Traffic:
             return {}
         context = {name: self._random.choice((None, *values)) for name, values in CONTEXTS.items()}
         return context | {"channel_rules": self._random.choice((None, 1))}
+
+    def _of_server(self) -> Record:
+        """Return what a shop's server knows of a sale: neither visitor nor product."""
+        unknown = dict.fromkeys((*CONTEXTS, "channel_rules", "visitor_id", "product_id", "ref"))
+        return unknown | self._context()
 
     def _occurred(self, received_at: datetime) -> datetime:
         """Seven days before its receipt to five minutes after, mostly at it."""

@@ -1,7 +1,8 @@
 """The relations of the reports on Spark: one version of the lake, and the directory's names.
 
 The events are those that DuckDB shows for the same version, by the same SQL: columns that files
-lack or pack are read as `etl.lake.tables` says, and a sale that a signed one outranks is left out.
+lack or pack are read as `etl.lake.tables` says, a sale that a signed one outranks is left out, and
+the signed one has what it takes over from it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from etl.lake import signed_sales
 from etl.lake.errors import LakeError
 from etl.lake.live.names import Names
-from etl.lake.signed_sales import outranked
 from etl.lake.snapshot import SIGNED, Snapshot, newest_date
 from etl.lake.tables import PARTITION, Table
 from etl.reports.spark import transpile
@@ -41,9 +42,13 @@ def view_events(spark: SparkSession, events: Snapshot) -> None:
     counted = _query(spark, every or nothing)
     counted.createOrReplaceTempView("every_event")
     if events.watermark(SIGNED):
-        superseded = _query(spark, outranked("every_event", "every_event"))
+        pairs = _query(spark, signed_sales.pairs("every_event", "every_event"))
+        pairs.createOrReplaceTempView("pairs")
         # They are few, so the events need not be shuffled.
-        counted = counted.join(superseded.hint("broadcast"), ["series", "seq"], "left_anti")
+        replaced = _query(spark, signed_sales.replaced("pairs")).hint("broadcast")
+        replaced.createOrReplaceTempView("replaced")
+        _query(spark, signed_sales.completed("pairs")).createOrReplaceTempView("completed")
+        counted = _query(spark, signed_sales.counted("every_event", "replaced", "completed"))
     counted.createOrReplaceTempView("events")
 
 

@@ -1,4 +1,4 @@
-"""Events that came again, and claims that a signed sale outranks."""
+"""Events that came again, claims that a signed sale outranks, and what it takes over from them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,19 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from report_reference.question import Record
+
+EACH = ("product_id", "visitor_id", "path", "device", "browser", "os", "country", "ref")
+ORIGIN = (
+    "referrer",
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "utm_term",
+    "utm_content",
+    "click_id",
+    "channel",
+    "channel_rules",
+)
 
 
 def without_duplicates(records: Iterable[Record]) -> tuple[list[Record], list[Record]]:
@@ -23,8 +36,9 @@ def without_duplicates(records: Iterable[Record]) -> tuple[list[Record], list[Re
                 continue
             receipts.append(one["received_at"])
         events.append(one)
-    again += [one for one in events if _is_outranked(one, kept)]
-    return [one for one in events if not _is_outranked(one, kept)], again
+    below = [one for one in events if _is_outranked(one, kept)]
+    counted = [_with_context(one, below) for one in events if not _is_outranked(one, kept)]
+    return counted, again + below
 
 
 def _is_outranked(one: Record, kept: Mapping[tuple[int, str], list[datetime]]) -> bool:
@@ -32,3 +46,16 @@ def _is_outranked(one: Record, kept: Mapping[tuple[int, str], list[datetime]]) -
     key = one.get("dedupe_key") or ""
     signed = kept.get((one["tenant_id"], f"s{key}"), []) if key.startswith("tx:") else []
     return any(abs(one["received_at"] - other) <= timedelta(days=30) for other in signed)
+
+
+def _with_context(one: Record, below: Iterable[Record]) -> Record:
+    """A signed sale with the context of the first claim that it outranks."""
+    key = one.get("dedupe_key") or ""
+    for claim in below if key.startswith("stx:") else ():
+        is_same = (claim["tenant_id"], f"s{claim['dedupe_key']}") == (one["tenant_id"], key)
+        if is_same and abs(claim["received_at"] - one["received_at"]) <= timedelta(days=30):
+            one = one | {name: claim.get(name) for name in EACH if one.get(name) is None}
+            if one.get("channel") in (None, "direct", "internal") and claim.get("channel"):
+                one = one | {name: claim.get(name) for name in ORIGIN}
+            return one
+    return one

@@ -14,8 +14,30 @@ from etl.lake.snapshot import Snapshot
 from etl.upkeep import maintenance
 from etl.upkeep.maintenance import MaintenancePlan
 
-COUNTED = """
-    SELECT tenant_id, transaction_id, coalesce(signed, false), epoch_us(received_at)
+EACH: dict[str, tuple[object, ...]] = {
+    "product_id": (7, 8),
+    "visitor_id": ("ann", "bob"),
+    "path": ("/", "/zapatos"),
+    "device": ("phone", "desktop"),
+    "browser": ("Firefox", "Safari"),
+    "os": ("Android", "iOS"),
+    "country": ("HN", "ES"),
+    "ref": ("0123456789", "abcdef0123"),
+}
+ORIGIN: dict[str, tuple[object, ...]] = {
+    "referrer": ("b.example", "google.com"),
+    "utm_source": ("instagram", "news"),
+    "utm_medium": ("cpc",),
+    "utm_campaign": ("navidad", "verano"),
+    "utm_term": ("zapatos",),
+    "utm_content": ("a", "b"),
+    "click_id": ("gclid",),
+    "channel": ("direct", "internal", "paid-social", "referral"),
+    "channel_rules": (1, 2),
+}
+COUNTED = f"""
+    SELECT tenant_id, transaction_id, coalesce(signed, false), epoch_us(received_at),
+           {", ".join([*EACH, *ORIGIN])}
     FROM events ORDER BY ALL"""
 START_US = round(START.timestamp() * 1_000_000)
 
@@ -35,25 +57,50 @@ def record(sale: Sale) -> bytes:
         currency="HNL",
         dedupe_key=f"{'stx' if signed else 'tx'}:{transaction}",
         signed=True if signed else None,
+        **context_of(sale),
     )
 
 
-def counted(sales: Sequence[Sale]) -> list[tuple[int, str, bool, int]]:
+def context_of(sale: Sale) -> dict[str, object]:
+    """The context that was sent with a sale."""
+    chance = random.Random(repr(sale))
+    return {name: chance.choice((None, None, *values)) for name, values in (EACH | ORIGIN).items()}
+
+
+def shown(sale: Sale, outranked: Sequence[Sale]) -> tuple[object, ...]:
+    """The context of a sale that counts: first come the sales that it outranks."""
+    context = context_of(sale)
+    if outranked:
+        first = context_of(min(outranked, key=lambda other: other[3]))
+        context |= {name: first[name] for name in EACH if context[name] is None}
+        if context["channel"] in (None, "direct", "internal") and first["channel"]:
+            context |= {name: first[name] for name in ORIGIN}
+    return tuple(context.values())
+
+
+def counted(sales: Sequence[Sale]) -> list[tuple[object, ...]]:
     """The rows of COUNTED by the rule: first the duplicates go, then what is outranked."""
     kept: list[Sale] = []
     for sale in sales:
         if not any(other[:3] == sale[:3] and sale[3] - other[3] <= 30 * DAY_S for other in kept):
             kept.append(sale)
-    signed = [sale for sale in kept if sale[2]]
-    rows = [
-        sale
-        for sale in kept
-        if sale[2]
-        or not any(
-            other[:2] == sale[:2] and abs(sale[3] - other[3]) <= 30 * DAY_S for other in signed
-        )
+
+    def outranked(signed: Sale) -> list[Sale]:
+        return [
+            sale
+            for sale in kept
+            if signed[2]
+            and not sale[2]
+            and sale[:2] == signed[:2]
+            and abs(sale[3] - signed[3]) <= 30 * DAY_S
+        ]
+
+    below = {other for sale in kept for other in outranked(sale)}
+    return [
+        (*sale[:3], START_US + round(1_000_000 * sale[3]), *shown(sale, outranked(sale)))
+        for sale in sorted(kept)
+        if sale not in below
     ]
-    return sorted((*sale[:3], START_US + round(1_000_000 * sale[3])) for sale in rows)
 
 
 def rows_of(view: LiveView, tenant: int | None = None) -> list[tuple[object, ...]]:

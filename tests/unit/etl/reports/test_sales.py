@@ -39,6 +39,52 @@ def test_signed_sales_tell_verified_from_claimed(shop, compacts):
     ]
 
 
+PAGE = {
+    "visitor_id": "ann",
+    "product_id": 7,
+    "path": "/gracias",
+    "utm_source": "instagram",
+    "utm_campaign": "navidad",
+    "channel": "paid-social",
+    "channel_rules": 1,
+    "device": "phone",
+    "country": "HN",
+}
+
+
+@pytest.mark.parametrize("page_first", [False, True])
+@pytest.mark.parametrize("compacts", [(), (1,), (0, 1)])
+def test_a_signed_sale_has_the_visit_of_the_page(shop, compacts, page_first):
+    """Whichever came first, in the lake or in the tail; the money is the server's."""
+    sold = {"endpoint": "conversion", "type": "purchase", "currency": "HNL", "transaction_id": "A"}
+    server = {"path": "/pedido", "channel": "direct", "channel_rules": 1}
+    claimed = event(60 + page_first, **sold, value=5, dedupe_key="tx:A", **PAGE)
+    signed = event(61 - page_first, **sold, value=100, dedupe_key="stx:A", signed=True, **server)
+    view = PAGE | {"path": "/zapatos"}
+    for number, lines in enumerate([(event(0, **view | {"type": "view"}), claimed), (signed,)]):
+        shop.seal(*lines)
+        if number in compacts:
+            shop.compact()
+    for by, key in (
+        ("channel", "paid-social"),
+        ("campaign", "navidad"),
+        ("page", "/zapatos"),
+        ("product", "7"),
+    ):
+        [row] = result(shop, "attribution", by=by).rows
+        assert (row["key"], row["last_value"], row["first_value"]) == (key, 100, 100)
+    for name in ("channels", "campaigns", "devices", "countries"):
+        [row] = result(shop, name).rows
+        assert (row["visitors"], row["visits"], row["transactions"]) == (1, 1, 1), name
+    [page] = [row for row in result(shop, "pages").rows if row["transactions"]]
+    assert page["path"] == "/pedido"
+    assert rows(shop, "funnel", steps="view,purchase") == [
+        ("view", 1, 1),
+        ("purchase", 1, 1),
+    ]
+    assert rows(shop, "revenue", channel="paid-social") == [("HNL", 1, 100)]
+
+
 def test_sales_mean_one_thing(shop):
     """A purchase that a page reports is a step of the funnel, and no sale in any report."""
     sale = SALE | {"product_id": 7, "currency": "HNL", "visitor_id": "ann"}

@@ -165,3 +165,23 @@ def test_the_command_tells_what_it_did(shop: Shop) -> None:
     assert done.exit_code == 0, done.output
     words = "rules 1: 0 events have a new channel, 0 files rewritten; lake version "
     assert done.stdout.startswith(words)
+
+
+def test_a_signed_sale_has_the_channel_that_its_page_got_again(shop: Shop) -> None:
+    """In a process that has read the sales before, too."""
+    sold = {"endpoint": "conversion", "type": "purchase", "transaction_id": "A", "value": 1}
+    press = {"referrer": "laprensa.hn", "channel": "referral", "channel_rules": 1}
+    shop.seal(
+        event(2 * DAY_S, **sold, dedupe_key="tx:A", **press),
+        event(2 * DAY_S + 1, **sold, dedupe_key="stx:A", signed=True),
+    )
+    shop.compact()
+    view = LiveView(shop.data)
+
+    def channel() -> object:
+        with view.connect() as con:
+            return con.execute("SELECT channel FROM events WHERE signed").fetchall()
+
+    assert channel() == [("referral",)]
+    run(shop)
+    assert channel() == [("ai-assistant",)]

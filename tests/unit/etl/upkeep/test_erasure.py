@@ -172,6 +172,22 @@ def test_copies_of_an_erased_event_go_with_it(shop):
     assert check.run(shop.data).problems == []
 
 
+@pytest.mark.parametrize("compacted", [True, False])
+def test_a_signed_sale_loses_the_visitor_that_it_had_from_its_page(shop, compacted):
+    """It is the shop's own record of the sale, and stays."""
+    sold = {"endpoint": "conversion", "type": "purchase", "transaction_id": "A", "value": 1}
+    shop.seal(
+        event(1, **sold, visitor_id="0123456789abcdef", dedupe_key="tx:A"),
+        event(2, **sold, dedupe_key="stx:A", signed=True),
+    )
+    if compacted:
+        shop.compact()
+    visitors = "SELECT visitor_id FROM events"
+    assert shop.query(visitors) == [("0123456789abcdef",)]
+    assert run(shop, VISITOR).remaining == []
+    assert shop.query(visitors) == [(None,)]
+
+
 def test_a_tenant_is_erased_from_duplicates_too(shop):
     """Those of others stay."""
     for tenant in (1, 2):
