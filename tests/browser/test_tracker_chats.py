@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import traffic_tools
+from http_tools import CONVERSION, post
 from playwright.sync_api import Page
 from shop import GPC, STAY, Visit, delivered
+from wire import signature
 
 TEMPLATE = 'data-ref="(Ref: #{ref})"'
 
@@ -155,3 +160,29 @@ def test_a_page_gets_the_id_of_what_it_counts(visit: Visit) -> None:
     assert visit.sent[sale]["ref"] == chat
     events = visit.counted("view", "whatsapp_click", "purchase")
     assert {chat, sale} < {row["event_id"] for row in events}
+
+
+def test_a_sale_in_a_chat_is_linked_to_its_click(visit: Visit, data: Path) -> None:
+    """A shop's server knows nothing of the visit but the reference that the customer sent along."""
+    link = f"<a href='https://wa.me/504?text=Hola' data-product={visit.product} {TEMPLATE}>chat</a>"
+    page, campaign = visit.page(), "utm_source=instagram&utm_medium=paid&utm_campaign=verano"
+    page.goto(f"{visit.serve(STAY + link, '/zapatos')}?{campaign}")
+    page.click("a")
+    delivered(visit, page)
+    visit.counted("view", "whatsapp_click")
+    shop = f"shop-{visit.tenant}"
+    secret = traffic_tools.run("tenant", "secret", shop, data=data).stdout.strip()
+    sale = {"tenant_slug": shop, "transaction_id": "A-1", "value": 280, "currency": "HNL"}
+    body = json.dumps(sale | {"ref": re.findall(r"#\w+", text_of(page))[0]}).encode()
+    server = {"User-Agent": "python-requests/2.32", **signature(secret, body)}
+    assert post(visit.service.url, CONVERSION, body, **server).body["status"] == "ok"
+    visit.until(lambda: visit.service.report("revenue", tenant=shop)["rows"])
+    for by, key in {
+        "channel": "paid-social",
+        "campaign": "verano",
+        "page": "/zapatos",
+        "product": str(visit.product),
+    }.items():
+        rows = visit.service.report("attribution", tenant=shop, by=by)["rows"]
+        linked = {row["key"]: row["linked_value"] for row in rows if row["linked_transactions"]}
+        assert linked == {key: 280}
