@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,13 @@ def fsync_path(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a file. Raises OSError, also if it is not a regular file."""
+    if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for its writer
+        raise OSError(errno.EINVAL, "is not a regular file")
+    return path.read_bytes()
 
 
 def write_file(path: Path, data: bytes) -> None:

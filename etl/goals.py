@@ -68,7 +68,7 @@ class GoalStore:
     def all(self) -> Sequence[Goal]:
         """Return every goal, in order of creation."""
         try:
-            return parsed(self._path.read_bytes())
+            return parsed(durable.read_file(self._path))
         except FileNotFoundError:
             if self._path.is_symlink():
                 raise GoalError(f"{self._path}: links to a file that is missing") from None

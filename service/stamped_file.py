@@ -76,7 +76,7 @@ class StampedFile(Generic[T]):
 
     def _parsed(self) -> T:
         try:
-            return self._parse(self._path.read_bytes())
+            return self._parse(durable.read_file(self._path))
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise self._error(f"{self._path}: {why}") from error

@@ -1,6 +1,9 @@
 """The file of goals."""
 
 import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -59,6 +62,31 @@ def test_a_link_to_a_missing_file_is_never_overwritten(tmp_path: Path) -> None:
         with pytest.raises(GoalError, match="links to a file that is missing"):
             action()
     assert path.is_symlink()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """A FIFO would let the reader wait for its writer."""
+    path = tmp_path / "goals.json"
+    make(path)
+    store = GoalStore(path)
+    for action in (store.all, lambda: store.add(SOLD), lambda: store.remove(1, "sold")):
+        with pytest.raises(GoalError, match="is not a regular file"):
+            action()
+
+
+def test_writers_at_once_lose_no_goal(tmp_path: Path) -> None:
+    """Each reads what the others wrote, and no reader meets half of a file."""
+    names = [f"goal {number}" for number in range(20)]
+
+    def add(name: str) -> None:
+        store = GoalStore(tmp_path / "goals.json")
+        store.add(Goal(1, name, SOLD.filters))
+        assert name in store.of_tenant(1)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, names))
+    assert {goal.name for goal in GoalStore(tmp_path / "goals.json").all()} == set(names)
 
 
 def test_a_shop_has_a_bounded_number_of_goals(
