@@ -48,7 +48,8 @@ def answer(view: LiveView, question: Question, *, version: int | None = None) ->
     view.lock_down()
     now = datetime.now(UTC)
     period = asked.period(now) if version is None else ALWAYS
-    con = view.connect(version=version, tenant=asked.tenant, names=names, period=period)
+    with asked.reading_version():
+        con = view.connect(version=version, tenant=asked.tenant, names=names, period=period)
     with closing(con):
         return _execute(con, asked, now, version)
 

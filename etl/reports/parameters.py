@@ -150,7 +150,9 @@ def _moment(text: str, zone: ZoneInfo, *, days_later: int) -> datetime:
         # In a query string, the "+" of an offset is decoded to a space.
         moment = datetime.fromisoformat(text.replace(" ", "+"))
         return moment.astimezone(UTC) if moment.tzinfo else zones.first_instant(moment, zone)
-    except (ValueError, OverflowError):
+    except OverflowError:
+        raise ValueError("takes a time in the years 1 to 9999 (UTC).") from None
+    except ValueError:
         raise ValueError("takes a date (2026-11-23) or an ISO 8601 time.") from None
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from etl.lake.errors import VersionNotFound
 from etl.lake.period import Period
 from etl.plain import iso
 from etl.reports import catalogue, comparison, composition, goal_references, parameters, tenants
@@ -80,6 +82,17 @@ class ParsedQuestion:
         if version is not None:
             raise ParameterError({"version": ["is not that of the cursor; leave it out."]})
         return self.cursor.version
+
+    @contextmanager
+    def reading_version(self) -> Iterator[None]:
+        """Raise ParameterError about the cursor if the body does not find its version."""
+        try:
+            yield
+        except VersionNotFound as error:
+            if self.cursor is None:
+                raise
+            why = "is of a version that is no longer kept; ask for the first page again."
+            raise ParameterError({"cursor": [why]}) from error
 
     @property
     def digest(self) -> str:

@@ -58,7 +58,8 @@ def answer(
     asked = ParsedQuestion.parse(question, ShopsOfView(view, names))
     _require_spark(asked)
     version = asked.pinned(version)
-    newest = view.lake.load(EVENTS, version)
+    with asked.reading_version():
+        newest = view.lake.load(EVENTS, version)
     period = asked.period(datetime.now(UTC))
     if newest.watermark(SIGNED) or asked.report.compares:
         period = period.around_sales()

@@ -83,11 +83,15 @@ def test_a_cursor_is_of_one_question(pages):
 
 
 def test_a_cursor_of_a_version_that_is_gone_is_refused(pages):
-    """As any version is."""
+    """By its own name: who sent it named no version."""
     cursor = Cursor.parse(pages.ask("breakdown", by="os", limit="1").cursor)
     gone = Cursor(cursor.question, 7, cursor.amount, cursor.keys)
+    refused = pages.refused("breakdown", by="os", limit="1", cursor=gone.text())
+    assert refused == {
+        "cursor": ["is of a version that is no longer kept; ask for the first page again."]
+    }
     with pytest.raises(lake.errors.VersionNotFound):
-        pages.ask("breakdown", by="os", limit="1", cursor=gone.text())
+        pages.ask("breakdown", by="os", limit="1", version=7)
 
 
 def made_up(*values: str | float | None) -> str:

@@ -114,6 +114,18 @@ def test_a_wrong_value_is_named_and_never_echoed(name, text):
     assert len(text) < 3 or text not in message
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "zone"),
+    [("to", "9999-12-31", "UTC"), ("from", "0001-01-01", "Pacific/Auckland")],
+)
+def test_a_date_beyond_the_calendar_is_refused_as_such(name, text, zone):
+    """It is a date; the day before it, or after it, is an answer."""
+    assert errors({name: text, "tz": zone}) == {
+        name: ["takes a time in the years 1 to 9999 (UTC)."]
+    }
+    assert value("to", "9999-12-30") == utc("9999-12-31T00:00:00")
+
+
 def test_every_wrong_parameter_is_named_at_once():
     """Those that the report does not take too, with those it takes."""
     given = {"from": "x", "to": "y", "interval": "z", "limit": "w", "color": "red"}
