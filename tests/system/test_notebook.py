@@ -72,10 +72,12 @@ def test_it_shows_the_command_lines_numbers_and_draws_without_a_network(
 
 
 def test_the_funnel_of_a_day(execute: Execute, data: Path) -> None:
-    """Is that of the command line for the same day; its charts are pictures."""
+    """Is that of the command line for the shop's day; its charts are pictures."""
     executed = execute("funnel")
-    day = streamed(executed, "day").partition(":")[0]
-    answer = tools.report("funnel", "--from", day, "--to", day, data=data)
+    shop = streamed(executed, "connect").strip()
+    day, _, counted = streamed(executed, "day").partition(": ")
+    assert counted.endswith(", in America/Tegucigalpa\n")
+    answer = tools.report("funnel", "--tenant", shop, "--from", day, "--to", day, data=data)
     funnel = {row["step"]: (row["visitors"], row["events"]) for row in answer["rows"]}
     assert shown_steps(output(executed, "funnel", "text/plain")) == funnel
     for chart in ("funnel-chart", "cohort-chart"):
