@@ -42,7 +42,7 @@ class Report:
     @property
     def looks_back(self) -> bool:
         """Whether the SQL reads what happened around the sales of the period."""
-        return "disagreeing" in self.sql or "days_later(" in self.sql
+        return "disagreeing(" in self.sql or "days_later(" in self.sql
 
     @property
     def reads_clock(self) -> bool:

@@ -1,19 +1,24 @@
 """One DuckDB instance for all connections of a live view.
 
 A connection is a cursor of the instance. Cursors share the threads, the memory and the footers of
-the Parquet files that any of them has read. Each has its own temporary tables, views and macros,
-and interrupting it interrupts its own query only.
+the Parquet files that any of them has read, and the macros. Each has its own temporary tables and
+views, and interrupting it interrupts its own query only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.resources import files as package_files
 from pathlib import Path
 from threading import Lock
 
 import duckdb
 
 from etl.lake import duck
+from etl.lake.snapshot import Snapshot
+from etl.lake.tables import DUPLICATES, EVENTS
+
+_READ_BY_MACROS = (EVENTS, DUPLICATES)
 
 
 class Instance:
@@ -41,9 +46,22 @@ class Instance:
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         root = self._connect()
+        _define_macros(root)
         if self._folder is not None:
             duck.lock_down(root, self._folder)
         return root
+
+
+def _define_macros(root: duckdb.DuckDBPyConnection) -> None:
+    """Define the macros of the reports.
+
+    DuckDB looks up the relations that they read now, and again when a connection calls them.
+    """
+    for table in _READ_BY_MACROS:
+        root.execute(f"CREATE VIEW {table.name} AS FROM {Snapshot.empty(table).relation()}")
+    root.execute(package_files("etl.lake.live").joinpath("macros.sql").read_text())
+    for table in _READ_BY_MACROS:
+        root.execute(f"DROP VIEW {table.name}")
 
 
 def _is_usable(con: duckdb.DuckDBPyConnection) -> bool:

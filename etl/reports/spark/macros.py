@@ -15,7 +15,7 @@ import sqlglot
 from sqlglot import exp
 
 _MACRO = re.compile(
-    r"CREATE OR REPLACE TEMP MACRO (?P<name>\w+)\((?P<parameters>[^)]*)\)"
+    r"CREATE MACRO (?P<name>\w+)\((?P<parameters>[^)]*)\)"
     r" AS(?: TABLE)?\s(?P<body>[^;]+);"
 )
 
@@ -71,9 +71,9 @@ class Macros:
 @cache
 def load() -> Macros:
     """Return the macros of the live view, in the form that Spark understands."""
-    views = package_files("etl.lake.live").joinpath("views.sql").read_text()
+    shared = package_files("etl.lake.live").joinpath("macros.sql").read_text()
     own = package_files("etl.reports.spark").joinpath("macros.sql").read_text()
-    texts = {**_definitions(views, "duckdb"), **_definitions(own, "spark")}
+    texts = {**_definitions(shared, "duckdb"), **_definitions(own, "spark")}
     return Macros({name: _parse(*text) for name, text in texts.items()})
 
 

@@ -22,7 +22,7 @@ repeated AS (
       AND ($endpoint IS NULL OR endpoint = $endpoint)
 ),
 differing AS (
-    SELECT currency, count(*) AS events, sum(value)::DECIMAL(38, 4) AS value FROM disagreeing
+    SELECT currency, count(*) AS events, sum(value)::DECIMAL(38, 4) AS value FROM disagreeing()
     WHERE ($tenant IS NULL OR tenant_id = $tenant)
       AND falls_in(occurred_at, event_date, $from, $to)
       AND ($endpoint IS NULL OR endpoint = $endpoint)

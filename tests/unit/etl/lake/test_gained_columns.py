@@ -125,4 +125,4 @@ def test_a_repeat_keeps_its_amount(tmp_path: Path) -> None:
         assert shop.query(f"SELECT {', '.join(GAINED)} FROM duplicates") == [
             ("A-1", Decimal(1000), "USD")
         ]
-        assert shop.query("SELECT value FROM disagreeing") == [(Decimal(1000),)]
+        assert shop.query("SELECT value FROM disagreeing()") == [(Decimal(1000),)]

@@ -12,7 +12,7 @@ from etl.reports.composition import Composed
 from etl.reports.spark import NotOnSpark, transpile
 
 REFUSED = {
-    "quality": "it reads disagreeing, duplicates, refused_of_tenant, rejected",
+    "quality": "it reads duplicates, refused_of_tenant, rejected",
     "shops": "it uses strip_accents()",
 }
 ALL = dict.fromkeys(("tenant", "from", "to"))

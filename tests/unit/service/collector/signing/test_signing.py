@@ -342,7 +342,7 @@ def test_a_signed_sale_outranks_an_unsigned_one(tmp_path: Path, first: str, comp
     assert shop.query(counted) == [(1000.0, True)]
     repeats = "SELECT value::DOUBLE FROM duplicates ORDER BY 1"
     assert shop.query(repeats) == [(0.01,), (900.0,)]
-    assert shop.query("SELECT value::DOUBLE FROM disagreeing ORDER BY 1") == [(0.01,), (900.0,)]
+    assert shop.query("SELECT value::DOUBLE FROM disagreeing() ORDER BY 1") == [(0.01,), (900.0,)]
     assert shop.query("SELECT count(*) FROM events") == [(2,)]
     assert check.run(shop.data).problems == []
 
