@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from etl import durable
+from etl.lake.newest import NewestSnapshot
 from etl.lake.period import Period
 from etl.lake.snapshot import Snapshot
 from etl.lake.table_store import LocalTable, TableStore
@@ -37,7 +38,7 @@ class LakeStore(Protocol):
         """Load the newest version of a table, or `version`. Raises LakeError, VersionNotFound."""
 
     def newest(self) -> list[Snapshot]:
-        """Load the newest version of every table. Raises LakeError."""
+        """Return the newest version of every table, for readers. Raises LakeError."""
 
     def within(self, snapshot: Snapshot, period: Period, /) -> Snapshot:
         """Return a snapshot for a question about a period.
@@ -81,6 +82,9 @@ class LocalLake:
 
     layout: Layout
     versions: Mapping[str, int] = field(default_factory=dict)
+    _newest: dict[str, NewestSnapshot] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def locked(self) -> AbstractContextManager[None]:
         return alone_here(self.layout)
@@ -93,7 +97,13 @@ class LocalLake:
         return Snapshot.load(folder, table, newest if version is None else version)
 
     def newest(self) -> list[Snapshot]:
-        return [self.load(table) for table in TABLES]
+        if self.versions:
+            return [self.load(table) for table in TABLES]
+        return [self._kept(table).load() for table in TABLES]
+
+    def _kept(self, table: Table) -> NewestSnapshot:
+        newest = NewestSnapshot(self.layout.table(table.name), table)
+        return self._newest.setdefault(table.name, newest)
 
     def within(self, snapshot: Snapshot, _: Period, /) -> Snapshot:
         return snapshot  # all files are here, and DuckDB opens only those of the period
