@@ -51,8 +51,11 @@ def mark_duplicates(
     if not len(keys.hashes):
         return Marked(0, {})
     answer = key_search.find(events, keys, memory=memory)
+    repeated = pc.unique(keys.repeated())
+    if not (len(repeated) or answer.suspected or answer.unusable):
+        return Marked(0, {})
     _stage_lake_keys(con, events, answer)
-    con.register("repeated", pa.table({"hash": pc.unique(keys.repeated())}))
+    con.register("repeated", pa.table({"hash": repeated}))
     con.execute(package_files("etl.lake").joinpath("duplicates.sql").read_text())
     duplicates = count(con, "dropped")
     con.unregister("repeated")

@@ -111,6 +111,11 @@ def _unreadable_among(
     return error
 
 
+def no_lines() -> str:
+    """Return SQL for the columns of `lines`, without rows; it reads `sources`."""
+    return _select_lines([])
+
+
 def _select_lines(sources: Sequence[Source]) -> str:
     """Return SQL for the lines with the stored columns of every table.
 
@@ -153,10 +158,11 @@ def stage_tables(con: duckdb.DuckDBPyConnection, snapshots: Sequence[Snapshot]) 
     duplicates until `mark_duplicates` has moved them. `staged_keys` are the keys of its rows, with
     their hashes.
     """
-    _mark_old_duplicates(con, of_table(snapshots, EVENTS), of_table(snapshots, DUPLICATES))
+    firsts = _firsts(con)
+    _mark_old_duplicates(con, firsts, *(of_table(snapshots, each) for each in (EVENTS, DUPLICATES)))
     for snapshot in snapshots:
         table = snapshot.table
-        staged = " AND ".join([f"kind = {quoted(table.kind)}", *_unseen(con, snapshot)])
+        staged = " AND ".join([f"kind = {quoted(table.kind)}", *_unseen(snapshot, firsts)])
         for view, columns in (("staged", table.read(())), ("stored", table.read_stored(()))):
             con.execute(f"""
                 CREATE OR REPLACE TEMP VIEW {view}_{table.name} AS
@@ -171,8 +177,25 @@ def stage_tables(con: duckdb.DuckDBPyConnection, snapshots: Sequence[Snapshot]) 
             """)
 
 
+@dataclass(frozen=True, slots=True)
+class _First:
+    """The first segment and the first line of a series in `lines`."""
+
+    series: str
+    segment: int
+    seq: int
+
+
+def _firsts(con: duckdb.DuckDBPyConnection) -> list[_First]:
+    rows = con.execute("SELECT series, min(segment), min(seq) FROM lines GROUP BY 1").fetchall()
+    return [_First(*row) for row in rows]
+
+
 def _mark_old_duplicates(
-    con: duckdb.DuckDBPyConnection, events: Snapshot, duplicates: Snapshot
+    con: duckdb.DuckDBPyConnection,
+    firsts: Sequence[_First],
+    events: Snapshot,
+    duplicates: Snapshot,
 ) -> None:
     """Mark again the duplicates of a compaction that died after its commit to `events`.
 
@@ -180,9 +203,9 @@ def _mark_old_duplicates(
     and that lie above the watermarks of `duplicates`.
     """
     behind = [
-        f"({_held(events, series)} AND NOT {_held(duplicates, series)})"
-        for (series,) in con.execute("SELECT DISTINCT series FROM sources").fetchall()
-        if _watermarks(events, series) > _watermarks(duplicates, series)
+        f"({_held(events, first.series)} AND NOT {_held(duplicates, first.series)})"
+        for first in firsts
+        if _watermarks(events, first.series) > _watermarks(duplicates, first.series)
     ]
     if not behind:
         return
@@ -195,12 +218,12 @@ def _mark_old_duplicates(
     """)
 
 
-def _unseen(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Iterator[str]:
+def _unseen(snapshot: Snapshot, firsts: Sequence[_First]) -> Iterator[str]:
     """Yield conditions that exclude the staged lines that the table holds; usually none."""
-    firsts = con.execute("SELECT series, min(segment), min(seq) FROM lines GROUP BY 1").fetchall()
-    for series, segment, seq in firsts:
-        if snapshot.watermark(series) >= segment or snapshot.lines(series) >= seq:
-            yield f"NOT {_held(snapshot, series)}"
+    for first in firsts:
+        segment, seq = _watermarks(snapshot, first.series)
+        if segment >= first.segment or seq >= first.seq:
+            yield f"NOT {_held(snapshot, first.series)}"
 
 
 def _watermarks(snapshot: Snapshot, series: str) -> tuple[int, int]:

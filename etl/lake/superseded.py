@@ -158,7 +158,8 @@ def _stage_tail(con: duckdb.DuckDBPyConnection, events: Snapshot, memory: Memory
     """Add the outranked sales of the tail, and those of files that sales of the tail outrank."""
     if events.watermark(SIGNED) or count(con, f"(FROM {_STAGED} WHERE {IS_SIGNED} LIMIT 1)"):
         _stage_sales(con, _STAGED)
-        _compare(con, "sales", events, frozenset(events.files), memory)
+        if count(con, "sales"):
+            _compare(con, "sales", events, frozenset(events.files), memory)
 
 
 def _stage_sales(con: duckdb.DuckDBPyConnection, relation: str) -> None:

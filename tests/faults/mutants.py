@@ -400,7 +400,7 @@ MUTANTS = (
         "lines believed kept after their instance failed",
         "tests/unit/etl/lake/test_shared_instance.py"
         "::test_the_successor_of_a_failed_instance_keeps_the_tail_anew",
-        (_TAIL, "            return\n        self._sizes = {}\n", "            return\n"),
+        (_TAIL, "            self._sizes = {}\n", ""),
     ),
     _mutant(
         "a vacuum that deletes the key files of kept files",

@@ -48,28 +48,23 @@ class Tail:
         meanwhile.
         """
         chosen = "true" if tenant is None else f"(tenant_id = {tenant} OR tenant_id IS NULL)"
-        self._stage_none(con, segments)
+        _stage_sources(con, segments)
         with self._lock:
             self._update(con, segments)
             con.begin()
-            con.execute(f"FROM {self._table} LIMIT 0")  # the transaction keeps the table readable
-            copying = f"INSERT INTO lines FROM {self._table} SEMI JOIN sources {_SEGMENT}"
+            self._touch(con)  # the transaction keeps the table readable
+            kept = f"FROM {self._table} SEMI JOIN sources {_SEGMENT} WHERE {chosen}"
             unkept = [item for item in segments if item not in self._sizes]
         with _transaction(con):
-            con.execute(f"{copying} WHERE {chosen}")
+            con.execute(f"CREATE OR REPLACE TEMP TABLE lines AS {kept}")
         for batch in _batches([(item, _size_bytes(item)) for item in unkept]):
             self._parse(con, list(batch), f"INSERT INTO lines FROM parsed WHERE {chosen}")
 
     def read_ahead(self, con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
         """Keep the segments for later connections; raises what `stage` raises."""
-        self._stage_none(con, segments)
+        _stage_sources(con, segments)
         with self._lock:
             self._update(con, segments)
-
-    @staticmethod
-    def _stage_none(con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
-        staging.stage_lines(con, [])
-        staging.stage_sources(con, [Source.whole(item) for item in segments])
 
     def _update(self, con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
         self._make_table(con)
@@ -87,10 +82,13 @@ class Tail:
         An instance that failed has lost its table, so its successor keeps no segment yet.
         """
         try:
-            con.execute(f"CREATE TABLE {self._table} AS FROM lines LIMIT 0")
-        except duckdb.CatalogException:  # it exists
-            return
-        self._sizes = {}
+            self._touch(con)
+        except duckdb.CatalogException:
+            con.execute(f"CREATE TABLE {self._table} AS {staging.no_lines()}")
+            self._sizes = {}
+
+    def _touch(self, con: duckdb.DuckDBPyConnection) -> None:
+        con.execute(f"SELECT 1 FROM {self._table} LIMIT 0")
 
     def _forget_replaced(self, con: duckdb.DuckDBPyConnection, wanted: Sequence[Sealed]) -> None:
         """Forget the segments that an erasure or a mending has written again since."""
@@ -138,6 +136,10 @@ class Tail:
             con.register("parsed", lines.to_arrow_reader(_ROWS_PER_STEP))
             con.execute(insert)
             con.unregister("parsed")
+
+
+def _stage_sources(con: duckdb.DuckDBPyConnection, segments: Sequence[Sealed]) -> None:
+    staging.stage_sources(con, [Source.whole(item) for item in segments])
 
 
 def _size_bytes(segment: Sealed) -> int:

@@ -344,7 +344,7 @@ def test_an_error_of_duckdb_is_an_error_of_the_lake(shop, monkeypatch):
         attempts.append(listed)
         raise duckdb.OutOfMemoryException("too little")
 
-    monkeypatch.setattr(staging, "stage_lines", failing)
+    monkeypatch.setattr(staging, "stage_sources", failing)
     with pytest.raises(LakeError):
         shop.query("FROM events")
     assert len(attempts) == 1
