@@ -30,11 +30,17 @@ REQUESTS = [
     ("GET", "/readyz", 200),
     ("GET", "/no-such-route", 404),
     ("GET", "/assets/app.js", 200),
+    ("GET", "/assets/0123456789abcdef/app.js", 200),
     ("GET", "/assets/no.js", 404),
     ("GET", "/docs", 200),
     ("GET", "/openapi.json", 200),
 ]
-KEPT_BY_ETAG = {"/assets/app.js", "/docs", "/openapi.json"}
+KEPT_BY_ETAG = {
+    "/assets/app.js",
+    "/assets/0123456789abcdef/app.js",
+    "/docs",
+    "/openapi.json",
+}
 """The same for everybody; a browser may keep them, and asks each time."""
 
 

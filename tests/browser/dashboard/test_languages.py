@@ -59,7 +59,7 @@ def test_every_word_of_a_page_is_translated(browser: Browser, shop: Shop) -> Non
     texts = request(shop.url, "GET", "/assets/strings.es.js").body
     marked = re.sub(rb'("[a-z][\w.-]*": )"', rb'\1"' + "¤".encode(), texts)
     page.route(
-        "**/assets/strings.es.js",
+        "**/assets/*/strings.es.js",
         lambda route: route.fulfill(body=marked, content_type="text/javascript"),
     )
     for path in ("/?shop=la-colmena&type=view", "/?shop=la-colmena", "/"):

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 
 def test_the_page_is_there_at_once(browser: Browser, shop: Shop) -> None:
-    """The page is small, and a browser revalidates its files without receiving them again."""
+    """The page is small, and a browser keeps its files until they change."""
     page = browser.new_page()
     page.set_default_timeout(PATIENCE_MS)
     opened(page, f"{shop.url}/?shop=la-colmena")
@@ -21,8 +21,12 @@ def test_the_page_is_there_at_once(browser: Browser, shop: Shop) -> None:
     sizes = {name: size for name, size in loaded if size and "/api/" not in name}
     assert {"app.js", "app.css", "strings.en.js"} <= {name.rpartition("/")[2] for name in sizes}
     assert sum(sizes.values()) < 120 << 10
+    address = next(name for name in sizes if name.endswith("/app.js"))
     page.close()
+    kept = request(shop.url, "GET", address.removeprefix(shop.url))
+    assert kept.headers["cache-control"] == "public, max-age=31536000, immutable"
     asset = request(shop.url, "GET", "/assets/app.js")
+    assert (asset.body, asset.headers["cache-control"]) == (kept.body, "no-cache")
     again = request(
         shop.url, "GET", "/assets/app.js", headers={"If-None-Match": asset.headers["etag"]}
     )

@@ -19,6 +19,36 @@ def _metrics() -> Json:
     return reader_operation("metrics", "Metrics for Prometheus; for administrators.", {200: text})
 
 
+def _asset_paths() -> Json:
+    name = _path_parameter("name", "^[a-z]+([.](en|es))?[.](css|js)$")
+    version = _path_parameter("version", "^[0-9a-f]{16}$")
+    about = "A file that the pages load"
+    return {
+        "/assets/{name}": {"get": _asset("asset", f"{about}.", [name])},
+        "/assets/{version}/{name}": {
+            "get": _asset(
+                "kept-asset", f"{about}; browsers keep that of the newest version.", [version, name]
+            )
+        },
+    }
+
+
+def _path_parameter(name: str, pattern: str) -> Json:
+    schema = {"type": "string", "pattern": pattern}
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _asset(name: str, about: str, parameters: list[Json]) -> Json:
+    tag = ("ETag", "Cache-Control")
+    files = {"text/css": TEXT, "text/javascript": TEXT}
+    by_status = {
+        200: response("The file.", files, always=tag),
+        304: response("Not modified.", always=tag),
+        404: error("There is no such file."),
+    }
+    return operation(name, about, responses(by_status), parameters=parameters)
+
+
 def page_paths() -> Json:
     """Return the paths by route."""
     page = response("The page.", {HTML: TEXT}, maybe=("Set-Cookie",))
@@ -33,14 +63,6 @@ def page_paths() -> Json:
     token = TEXT | {"description": "As printed by `beaconlog token create`."}
     after = TEXT | {"description": "The path of this port to continue at."}
     form = object_of({"token": token, "next": after}, optional=("next",))
-    tag = ("ETag", "Cache-Control")
-    files = {"text/css": TEXT, "text/javascript": TEXT}
-    name = {
-        "name": "name",
-        "in": "path",
-        "required": True,
-        "schema": {"type": "string", "pattern": "^[a-z]+([.](en|es))?[.](css|js)$"},
-    }
     following = {"name": "next", "in": "query", "schema": after}
     words = "en or es; a cookie remembers it. By default, and for others, the browser's language."
     language = {"name": "language", "in": "query", "schema": TEXT | {"description": words}}
@@ -85,18 +107,5 @@ def page_paths() -> Json:
                 "signout", "Sign a browser out.", {303: redirect("Signed out.", maybe=cookie)}
             )
         },
-        "/assets/{name}": {
-            "get": operation(
-                "asset",
-                "A file that the pages load.",
-                responses(
-                    {
-                        200: response("The file.", files, always=tag),
-                        304: response("Not modified.", always=tag),
-                        404: error("There is no such file."),
-                    }
-                ),
-                parameters=[name],
-            )
-        },
+        **_asset_paths(),
     }

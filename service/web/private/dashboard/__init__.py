@@ -30,6 +30,7 @@ def routes(access: Access) -> list[URLSpec]:
         web.url(r"/", DashboardHandler, private),
         web.url(r"/signin", SignInHandler, private),
         web.url(r"/signout", SignOutHandler, private),
-        web.url(r"/assets/([a-z.]+)", AssetHandler),
+        web.url(r"/assets/(?P<name>[a-z.]+)", AssetHandler),
+        web.url(r"/assets/(?P<version>[0-9a-f]+)/(?P<name>[a-z.]+)", AssetHandler),
         web.url(r"/api/v1/me", MeHandler, private),
     ]

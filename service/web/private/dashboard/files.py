@@ -1,4 +1,8 @@
-"""The files of the pages: templates, scripts and style sheets."""
+"""The files of the pages: templates, scripts and style sheets.
+
+A page names them by addresses that contain a digest of them all, so a browser keeps them until one
+of them has changed, and asks for none when it opens the page again.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from service.web.styles import style_sheet
 _STATIC = files("service.web.private.dashboard") / "static"
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _STRINGS = {f"strings.{language}.js": language for language in LANGUAGES}
+_YEAR_S = 31_536_000
 
 
 @cache
@@ -39,21 +44,35 @@ def modules() -> list[str]:
 
 
 @cache
+def digest() -> str:
+    """Return a digest of all scripts and style sheets."""
+    sheets = [file.name for file in _STATIC.iterdir() if file.name.endswith(".css")]
+    tags = map(_etag, (*modules(), *sorted(sheets), *_STRINGS))
+    return sha256("".join(tags).encode()).hexdigest()[:16]
+
+
+@cache
 def _etag(name: str) -> str:
     return f'"{sha256(content(name)).hexdigest()[:16]}"'
 
 
 class AssetHandler(JsonHandler):
-    """GET /assets/<name>: a script or a style sheet, revalidated by its ETag."""
+    """GET /assets/<name> or /assets/<version>/<name>: a script or a style sheet.
 
-    def get(self, name: str) -> None:
+    Each is the file as it is now. A browser keeps it if the version is the digest, and otherwise
+    revalidates it by its ETag.
+    """
+
+    def get(self, name: str, version: str = "") -> None:
         suffix = name[name.rfind(".") :]
         exists = name in _STRINGS or (_STATIC / name).is_file()
         if suffix not in _TYPES or not exists:
             self.fail(404, "There is no such file")
             return
         self.set_header("Content-Type", _TYPES[suffix])
-        self.set_header("Cache-Control", "no-cache")
+        is_kept = version == digest()
+        age = f"public, max-age={_YEAR_S}, immutable" if is_kept else "no-cache"
+        self.set_header("Cache-Control", age)
         self.etag = _etag(name)
         self.finish(content(name))
 

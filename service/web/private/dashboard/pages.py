@@ -9,7 +9,7 @@ from tornado import web
 
 from service.web.private.access import COOKIE, Access, Denied
 from service.web.private.dashboard import languages
-from service.web.private.dashboard.files import modules, template
+from service.web.private.dashboard.files import digest, modules, template
 from service.web.private.handler import PrivateHandler
 from service.web.private.sessions import DAYS, SessionFileError
 from service.web.private.tokens import TokenFileError
@@ -33,6 +33,7 @@ class DashboardHandler(PrivateHandler):
             template("index.html").generate(
                 language=language,
                 is_chosen=languages.chosen(self) is not None,
+                assets=f"/assets/{digest()}",
                 modules=[*modules(), f"strings.{language}.js"],
             )
         )
@@ -102,6 +103,7 @@ class SignInHandler(JsonHandler):
         self.finish(
             template("signin.html").generate(
                 language=language,
+                assets=f"/assets/{digest()}",
                 others=others,
                 text=text,
                 message=text[problem] if problem else "",

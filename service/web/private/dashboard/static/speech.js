@@ -4,8 +4,8 @@
 export const LANGUAGES = { en: "English", es: "Español" };
 const LATIN_AMERICA = "es-419";
 
-/** Return the strings of a language; `/assets/strings.<language>.js` is made of a JSON file. */
-const load = async (language) => (await import(`/assets/strings.${language}.js`)).default;
+/** Return the strings of a language; `strings.<language>.js` is made of a JSON file. */
+const load = async (language) => (await import(`./strings.${language}.js`)).default;
 
 /** Return the locale of a language: in the country of the shop's currency, else of the browser. */
 const localeOf = (language, currency) => {
