@@ -32,8 +32,23 @@ class Period:
         """
         if self.until and first and first >= self.until:
             return False
+        return self.first_day is None or date.fromisoformat(event_date) >= self.first_day
+
+    @property
+    def first_day(self) -> date | None:
+        """The first day of receipt of an event of the period; None for no bound."""
         earlier = _moved(self.since, -_DAY)
-        return earlier is None or date.fromisoformat(event_date) >= earlier.astimezone(UTC).date()
+        return earlier and earlier.date()
+
+    def covers(self, other: Period) -> bool:
+        """Return whether all moments of another period are in this one."""
+        return self.hull(other) == self
+
+    def hull(self, other: Period) -> Period:
+        """Return the shortest period that covers both."""
+        begins = self.since and other.since and min(self.since, other.since)
+        ends = self.until and other.until and max(self.until, other.until)
+        return Period(begins or None, ends or None)
 
 
 ALWAYS = Period()

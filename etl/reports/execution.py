@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 import duckdb
 
 from etl.lake.live.view import LiveView
-from etl.lake.period import ALWAYS
 from etl.reports import inputs, limits
 from etl.reports.question import TIMEOUT_S, ParsedQuestion, Question
 from etl.reports.result import Result
@@ -37,7 +36,7 @@ def run(
 
 
 def answer(view: LiveView, question: Question, *, version: int | None = None) -> Result:
-    """Answer a question on a connection of its own; it reads only the lake, and only its tenant.
+    """Answer a question on a connection that reads only the lake, and only its tenant.
 
     `version` pins the events to one version of the lake. Raises what `execute` and
     `LiveView.connect` raise.
@@ -47,9 +46,11 @@ def answer(view: LiveView, question: Question, *, version: int | None = None) ->
     version = asked.pinned(version)
     view.lock_down()
     now = datetime.now(UTC)
-    period = asked.period(now) if version is None else ALWAYS
+    if version is None:
+        with view.opened(tenant=asked.tenant, names=names, period=asked.period(now)) as con:
+            return _execute(con, asked, now)
     with asked.reading_version():
-        con = view.connect(version=version, tenant=asked.tenant, names=names, period=period)
+        con = view.connect(version=version, tenant=asked.tenant, names=names)
     with closing(con):
         return _execute(con, asked, now, version)
 

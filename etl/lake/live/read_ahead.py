@@ -15,6 +15,7 @@ import duckdb
 from etl.lake import staging
 from etl.lake.errors import LakeError
 from etl.lake.live.instance import Instance
+from etl.lake.live.kept import KeptViews
 from etl.lake.live.tail import Tail
 from etl.lake.period import Period
 from etl.lake.snapshot import held_whole, of_table
@@ -39,6 +40,7 @@ class ReadAhead:
     tail: Tail
     superseded: Superseded
     verified: backlog.Verified
+    kept: KeptViews
     _seen: frozenset[Sealed] = field(default=frozenset(), init=False)
     """The segments that were in the log when it last read."""
 
@@ -48,6 +50,7 @@ class ReadAhead:
         Does nothing if fewer than `new_bytes_min` were sealed since it last read, and ends early
         if a file is deleted meanwhile. Raises LakeError.
         """
+        self.kept.expire()
         layout = Layout(self.data.absolute())
         try:
             sealed = self.store.sealed()

@@ -23,6 +23,16 @@ class Scope:
         """Whether it shows everybody's newest events."""
         return self.version is None and self.tenant is None
 
+    def covers(self, other: Scope) -> bool:
+        """Return whether a connection to this shows all that a question about another may read."""
+        return (
+            self.version == other.version
+            and self.tenant == other.tenant
+            and self.names.tenants is other.names.tenants
+            and self.names.products is other.names.products
+            and self.period.covers(other.period)
+        )
+
     def condition(self, table: Table) -> str:
         """Return the WHERE clause for the rows of a table."""
         if self.tenant is None or "tenant_id" not in table.columns:

@@ -14,7 +14,7 @@ and the table macro `selected(tenant, since, until, with_bots)`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files as package_files
@@ -29,6 +29,8 @@ from etl.lake.errors import LakeError, LakeUnavailable, VersionNotFound
 from etl.lake.key_search import Memory
 from etl.lake.live import pinned
 from etl.lake.live.instance import Instance
+from etl.lake.live.kept import KeptViews, Opened
+from etl.lake.live.moment import Moment
 from etl.lake.live.names import Names, NamesOf
 from etl.lake.live.read_ahead import ReadAhead
 from etl.lake.live.scope import Scope
@@ -97,6 +99,7 @@ class LiveView:
         )
         self._instance = Instance(open_instance)
         self._tail = Tail(open_instance, self.limits.tail_bytes_max)
+        self._kept = KeptViews(self._open)
         self.ahead = ReadAhead(
             data,
             self.store,
@@ -105,6 +108,7 @@ class LiveView:
             self._tail,
             self._superseded,
             self._verified,
+            self._kept,
         )
 
     def lock_down(self) -> None:
@@ -137,17 +141,28 @@ class LiveView:
         `names` replace those of the directory. Events and other rows outside of `period` may be
         missing. Raises LakeError, VersionNotFound, DirectoryUnavailable.
         """
+        return self._open(Scope(version, tenant, names or self.names(), period)).con
+
+    def opened(
+        self, *, tenant: int | None, names: Names, period: Period
+    ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """Lend a connection for one question, which may have answered others; it is closed later.
+
+        The arguments and errors are those of `connect`.
+        """
+        return self._kept.opened(Scope(None, tenant, names, period))
+
+    def _open(self, scope: Scope) -> Opened:
         try:
             compatibility.refuse_newer(Layout(self.data))
         except (DataFolderError, SeriesFormatError) as error:
             raise LakeError(str(error)) from error
-        scope = Scope(version, tenant, names or self.names(), period)
         for _ in range(_ATTEMPTS_MAX):
             with ExitStack() as on_failure:
                 try:
                     con = self._instance.cursor()
                     on_failure.callback(con.close)
-                    self._fill(con, scope)
+                    moment = self._fill(con, scope)
                 except (VersionNotFound, LakeUnavailable):
                     raise
                 except LogUnavailable as error:
@@ -158,20 +173,24 @@ class LiveView:
                 except duckdb.Error as error:
                     raise LakeError(f"the live view cannot be read: {error}") from error
                 on_failure.pop_all()
-                return con
+                return Opened(con, scope, moment)
         raise LakeError(f"files of the lake or the log cannot be read: {last}") from last
 
     def names(self) -> Names:
         """Return the directory's names, a few seconds old. Raises DirectoryUnavailable."""
         return self._names.current()
 
-    def _fill(self, con: duckdb.DuckDBPyConnection, scope: Scope) -> None:
+    def _fill(self, con: duckdb.DuckDBPyConnection, scope: Scope) -> Moment | None:
+        """Fill a connection; return None if its view must not be kept."""
         sealed = self.store.sealed() if scope.version is None else {}
         snapshots = self._snapshots(scope.version)
         stopped = self._stage_tail(con, sealed, snapshots, scope)
         self._view_tables(con, snapshots, scope)
         self._describe(con, snapshots, stopped)
         scope.names.show(con)
+        # A stopped segment may be restored under its name, and then this moment would not differ.
+        is_kept = scope.version is None and not stopped
+        return Moment(sealed, snapshots, self.store, self.lake) if is_kept else None
 
     def _snapshots(self, version: int | None) -> list[Snapshot]:
         """Load every table: of the events `version`, or the newest; of the others the newest."""

@@ -424,7 +424,7 @@ async def test_a_long_query_is_interrupted(
 
 
 class HeldView:
-    """A view whose connections wait until they are let go, and then fail."""
+    """A view that makes questions wait until they are let go, and then fail."""
 
     def __init__(self, view: LiveView) -> None:
         self._view = view
@@ -433,7 +433,7 @@ class HeldView:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._view, name)
 
-    def connect(self, **_: Any) -> Any:
+    def opened(self, **_: Any) -> Any:
         assert self.gate.wait(20)
         raise LakeError("let go")
 

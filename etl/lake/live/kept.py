@@ -1,0 +1,146 @@
+"""Opened views that later questions about the same moment use again.
+
+A page of a shop asks some twenty reports at once, about the same rows. The first question opens a
+view, which is kept for a few seconds afterwards. A later question takes it if a view that it would
+open itself shows the same: no segment was sealed or deleted, no table has a newer version, and the
+names are the same. At its second question, a view of one tenant copies the rows of that tenant and
+period, if they are few, into a temporary table; from then on a report takes milliseconds.
+
+A view that is in use is taken by nobody else, so questions at the same time have one each.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from threading import Lock
+
+import duckdb
+
+from etl.lake.duck import count, quoted
+from etl.lake.live.moment import Moment
+from etl.lake.live.scope import Scope
+from etl.lake.period import ALWAYS, Period
+from etl.lake.tables import EVENTS, PARTITION
+
+KEPT_S = 5.0
+_VIEWS_MAX = 6
+_ROWS_MAX = 200_000
+_UNUSED = ("dedupe_key", "segment")
+"""The columns of `events` that no report reads."""
+_COLUMNS = ", ".join(name for name in EVENTS.columns if name not in _UNUSED)
+
+
+@dataclass(slots=True)
+class Opened:
+    """A connection to a live view of `scope`; `moment` is None if the view must not be kept."""
+
+    con: duckdb.DuckDBPyConnection
+    scope: Scope
+    moment: Moment | None
+    kept_at_s: float = field(default=0.0, init=False)
+    """When its last question had ended."""
+    _copied: Period | None = field(default=None, init=False)
+    """The period whose rows were copied."""
+    _has_tried: bool = field(default=False, init=False)
+
+    def shows(self, scope: Scope) -> bool:
+        """Return whether it shows all that a question about another scope may read."""
+        return self._shown.covers(scope)
+
+    @property
+    def _shown(self) -> Scope:
+        has_all = self.moment is not None and self.moment.has_all_files(self.scope.period)
+        return replace(self.scope, period=ALWAYS) if has_all else self.scope
+
+    def ask_again(self, period: Period) -> None:
+        """Let `events` be the copied rows, if they suffice for a question about a period."""
+        if not self._has_tried and self.scope.tenant is not None:
+            self._has_tried = True
+            self._copy(self.scope.period.hull(period))
+        suffices = self._copied is not None and self._copied.covers(period)
+        rows = "copied_events" if suffices else "counted_events"
+        self.con.execute(f"CREATE OR REPLACE TEMP VIEW events AS FROM {rows}")
+
+    def _copy(self, period: Period) -> None:
+        """Copy the rows of a period, and those around its sales too, unless they are too many."""
+        for wanted in (period.hull(period.around_sales()), period):
+            rows = f"(FROM counted_events WHERE {_may_read(wanted)})"
+            if count(self.con, rows) <= _ROWS_MAX:
+                copying = f"CREATE TEMP TABLE copied_events AS SELECT {_COLUMNS} FROM {rows}"
+                self.con.execute(copying)
+                self._copied = wanted
+                return
+
+
+@dataclass(slots=True)
+class KeptViews:
+    """The views that are kept, the newest last. Threads may share them."""
+
+    open_view: Callable[[Scope], Opened]
+    clock: Callable[[], float] = time.monotonic
+    _idle: list[Opened] = field(default_factory=list)
+    _lock: Lock = field(default_factory=Lock)
+
+    @contextmanager
+    def opened(self, scope: Scope) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Lend a connection that shows `scope`; raises what `open_view` raises."""
+        view = self._again(scope) or self.open_view(scope)
+        try:
+            yield view.con
+        except BaseException:
+            view.con.close()
+            raise
+        self._keep(view)
+
+    def expire(self) -> None:
+        """Close the views that no question has used for KEPT_S."""
+        oldest_s = self.clock() - KEPT_S
+        with self._lock:
+            old = [view for view in self._idle if view.kept_at_s < oldest_s]
+            self._idle = [view for view in self._idle if view not in old]
+        for view in old:
+            view.con.close()
+
+    def _again(self, scope: Scope) -> Opened | None:
+        """Return a kept view that shows `scope` as it is now."""
+        self.expire()
+        while view := self._take(scope):
+            try:
+                if view.moment and view.moment.is_now():
+                    view.ask_again(scope.period)
+                    return view
+            except duckdb.Error:
+                pass  # such as a file that an erasure has deleted meanwhile: it is opened again
+            view.con.close()
+        return None
+
+    def _take(self, scope: Scope) -> Opened | None:
+        with self._lock:
+            fitting = (view for view in reversed(self._idle) if view.shows(scope))
+            view = next(fitting, None)
+            if view:
+                self._idle.remove(view)
+        return view
+
+    def _keep(self, view: Opened) -> None:
+        view.kept_at_s = self.clock()
+        surplus: Opened | None = view
+        with self._lock:
+            if view.moment:
+                self._idle.append(view)
+                surplus = self._idle.pop(0) if len(self._idle) > _VIEWS_MAX else None
+        if surplus:
+            surplus.con.close()
+
+
+def _may_read(period: Period) -> str:
+    """Return the condition that a question about a period may read an event."""
+    conditions = ["true"]
+    if period.first_day:
+        conditions.append(f"{PARTITION} >= DATE {quoted(period.first_day.isoformat())}")
+    if period.until:
+        conditions.append(f"occurred_at < TIMESTAMPTZ {quoted(period.until.isoformat())}")
+    return " AND ".join(conditions)

@@ -1,0 +1,200 @@
+"""Views that are used again: they show what a view that is opened now would show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+from log_tools import START, Shop, event, flip
+
+from etl.directory.database import DirectoryDatabase
+from etl.directory.entries import Tenant
+from etl.lake.compaction import CompactionPlan
+from etl.lake.errors import LakeError
+from etl.lake.live import kept
+from etl.lake.live.kept import KEPT_S
+from etl.lake.live.view import LiveView
+from etl.lake.period import ALWAYS, Period
+
+HOUR = timedelta(hours=1)
+MINE = Period(START - HOUR, START + HOUR)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """Three events of two shops."""
+    shop = Shop(tmp_path / "data")
+    shop.seal(event(0), event(1, tenant_id=2), event(2))
+    return shop
+
+
+@pytest.fixture
+def view(shop: Shop) -> LiveView:
+    """A view whose clock stands still, and whose names are never read again."""
+    view = LiveView(shop.data)
+    names = view.names()
+    view.names = lambda: names  # type: ignore[method-assign]
+    view._kept.clock = lambda: 0.0
+    return view
+
+
+def asked(
+    view: LiveView, tenant: int | None = 1, period: Period = MINE
+) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
+    """The connection that a question got, and the events that it saw."""
+    with view.opened(tenant=tenant, names=view.names(), period=period) as con:
+        rows = con.execute("SELECT event_id FROM events ORDER BY received_at").fetchall()
+    return con, [event_id for (event_id,) in rows]
+
+
+def test_a_view_is_used_again_while_nothing_has_changed(view: LiveView) -> None:
+    """By the next question, and by the one after it."""
+    first, events = asked(view)
+    assert events == ["e0", "e2"]
+    assert [asked(view) for _ in range(3)] == [(first, events)] * 3
+
+
+@pytest.mark.parametrize("tenant", [1, None])
+def test_a_new_segment_is_seen_by_the_next_question(
+    shop: Shop, view: LiveView, tenant: int | None
+) -> None:
+    """Also by one that would have used copied rows."""
+    before = [asked(view, tenant)[1] for _ in range(3)]
+    shop.seal(event(3))
+    assert [asked(view, tenant)[1] for _ in range(3)] == [[*events, "e3"] for events in before]
+
+
+def test_a_view_of_an_older_version_is_not_used(shop: Shop, view: LiveView) -> None:
+    """A compaction and a deletion of segments change no number, and no view outlives its files."""
+    seen = asked(view)
+    shop.compact()
+    compacted = asked(view)
+    shop.compact(CompactionPlan(segment_grace_s=0.0), after_s=60.0)
+    deleted = asked(view)
+    assert [events for _, events in (seen, compacted, deleted)] == [["e0", "e2"]] * 3
+    assert len({id(con) for con, _ in (seen, compacted, deleted)}) == 3
+
+
+def test_no_question_sees_the_rows_of_another_tenant(view: LiveView) -> None:
+    """Nor of all, whatever was asked before."""
+    tenants: Sequence[int | None] = (1, None, 2, 1, None, 2, 1)
+    expected = {1: ["e0", "e2"], 2: ["e1"], None: ["e0", "e1", "e2"]}
+    for tenant in tenants:
+        assert asked(view, tenant)[1] == expected[tenant]
+
+
+def test_copied_rows_answer_only_questions_about_their_period(shop: Shop, view: LiveView) -> None:
+    """Another question reads the lake and the log, in the same view."""
+    shop.seal(*(event(days * 86_400.0) for days in range(1, 50, 12)))
+    con, _ = asked(view)
+    asked(view)
+    late = Period(START + timedelta(days=40))
+    early = Period(None, START + HOUR)
+    for period in (late, early, ALWAYS, MINE):
+        again, events = asked(view, 1, period)
+        assert again is con
+        assert {"e0", "e2"} <= set(events) or period == late
+        assert ("e4.2336e+06" in events) or period.until
+
+
+def test_many_rows_are_not_copied(view: LiveView, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their view is used again without a copy."""
+    monkeypatch.setattr(kept, "_ROWS_MAX", 1)
+    con, events = asked(view)
+    assert asked(view) == (con, events)
+    tables = con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    assert ("copied_events",) not in tables
+
+
+def test_two_questions_at_the_same_time_have_a_view_each(view: LiveView) -> None:
+    """So that neither waits for the other, nor is interrupted with it."""
+    names = view.names()
+    with view.opened(tenant=1, names=names, period=MINE) as first:
+        second, events = asked(view)
+        assert second is not first
+        assert events == ["e0", "e2"]
+
+
+def test_a_view_in_which_a_question_failed_is_closed(view: LiveView) -> None:
+    """The next question opens one."""
+    names = view.names()
+    with (
+        pytest.raises(duckdb.CatalogException),
+        view.opened(tenant=1, names=names, period=MINE) as con,
+    ):
+        con.execute("FROM nothing")
+    with pytest.raises(duckdb.ConnectionException):
+        con.execute("SELECT 1")
+    assert asked(view)[1] == ["e0", "e2"]
+
+
+def test_a_view_that_cannot_be_used_any_more_is_opened_again(view: LiveView) -> None:
+    """Such as one of an instance that DuckDB has given up."""
+    con, events = asked(view)
+    con.close()
+    assert asked(view)[1] == events
+
+
+def test_a_view_that_nobody_uses_is_closed(view: LiveView) -> None:
+    """It is not kept for longer, so that an idle process holds no rows."""
+    con, _ = asked(view)
+    view._kept.clock = lambda: 2 * KEPT_S
+    view.ahead.run(new_bytes_min=1 << 40)
+    with pytest.raises(duckdb.ConnectionException):
+        con.execute("SELECT 1")
+
+
+def test_a_bounded_number_of_views_is_kept(view: LiveView) -> None:
+    """Of many shops that ask, those that asked last."""
+    connections = [asked(view, tenant)[0] for tenant in range(1, 12)]
+    assert len(view._kept._idle) == kept._VIEWS_MAX
+    assert asked(view, 11)[0] is connections[-1]
+    with pytest.raises(duckdb.ConnectionException):
+        connections[0].execute("SELECT 1")
+
+
+def test_new_names_need_a_new_view(shop: Shop) -> None:
+    """A name that was changed is shown as soon as it was read."""
+    directory = DirectoryDatabase(shop.layout.directory_url)
+    shop.layout.prepare()
+    directory.create_tables()
+    view = LiveView(shop.data, directory)
+    for name in ("La Colmena", "La Abeja"):
+        directory.upsert([Tenant(1, None, "la-colmena", name, "active")], [])
+        fresh = LiveView(shop.data, directory).names()
+        for _ in range(3):
+            with view.opened(tenant=1, names=fresh, period=MINE) as con:
+                assert con.execute("SELECT name FROM tenants").fetchall() == [(name,)]
+
+
+def test_a_view_of_a_stopped_series_is_not_kept(shop: Shop, view: LiveView) -> None:
+    """A damaged segment that is restored has the same name, so nothing else would tell."""
+    damaged = shop.seal(event(3))
+    flip(damaged.path, 20)
+    assert asked(view)[1] == ["e0", "e2"]
+    flip(damaged.path, 20)
+    assert asked(view)[1] == ["e0", "e2", "e3"]
+
+
+def test_a_pinned_version_is_not_kept(shop: Shop, view: LiveView) -> None:
+    """It has a connection of its own."""
+    shop.compact()
+    view.connect(version=1, tenant=1).close()
+    assert not view._kept._idle
+
+
+def test_an_error_of_the_log_is_an_error_of_the_question(
+    view: LiveView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kept view does not hide that the lake cannot be read."""
+    asked(view)
+
+    def fails(*_: object) -> bool:
+        raise LakeError("no lake")
+
+    monkeypatch.setattr(type(view.lake), "newest", fails)
+    with pytest.raises(LakeError):
+        asked(view)
