@@ -6,13 +6,14 @@ open itself shows the same: no segment was sealed or deleted, no table has a new
 names are the same. At its second question, a view of one tenant copies the rows of that tenant and
 period, if they are few, into a temporary table; from then on a report takes milliseconds.
 
-A view that is in use is taken by nobody else, so questions at the same time have one each.
+A view that is in use is taken by nobody else. So questions about one tenant take turns, and share
+a view instead of opening and copying one each; after TURN_S a question opens one for itself.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Lock
@@ -26,8 +27,10 @@ from etl.lake.period import ALWAYS, Period
 from etl.lake.tables import EVENTS, PARTITION
 
 KEPT_S = 5.0
+TURN_S = 1.0
 _VIEWS_MAX = 6
 _ROWS_MAX = 200_000
+_TURNS = 64
 _UNUSED = ("dedupe_key", "segment")
 """The columns of `events` that no report reads."""
 _COLUMNS = ", ".join(name for name in EVENTS.columns if name not in _UNUSED)
@@ -81,19 +84,37 @@ class KeptViews:
 
     open_view: Callable[[Scope], Opened]
     clock: Callable[[], float] = time.monotonic
+    turn_s: float = TURN_S
     _idle: list[Opened] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
+    _turns: Sequence[Lock] = field(default_factory=lambda: [Lock() for _ in range(_TURNS)])
+    """Each for some of the tenants."""
 
     @contextmanager
     def opened(self, scope: Scope) -> Iterator[duckdb.DuckDBPyConnection]:
         """Lend a connection that shows `scope`; raises what `open_view` raises."""
-        view = self._again(scope) or self.open_view(scope)
+        with self._turn(scope.tenant):
+            view = self._again(scope) or self.open_view(scope)
+            try:
+                yield view.con
+            except BaseException:
+                view.con.close()
+                raise
+            self._keep(view)
+
+    @contextmanager
+    def _turn(self, tenant: int | None) -> Iterator[None]:
+        """Wait until no other question about a tenant runs, but not for long."""
+        if tenant is None:
+            yield
+            return
+        turn = self._turns[tenant % _TURNS]
+        is_mine = turn.acquire(timeout=self.turn_s)
         try:
-            yield view.con
-        except BaseException:
-            view.con.close()
-            raise
-        self._keep(view)
+            yield
+        finally:
+            if is_mine:
+                turn.release()
 
     def expire(self) -> None:
         """Close the views that no question has used for KEPT_S."""
