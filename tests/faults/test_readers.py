@@ -42,8 +42,9 @@ from test_kills import kill_a_child
 SEED = 20261123
 HISTORIES = rounds(2, 4)
 READS_A_LIFE = rounds(200, 500)
-PAUSE_S = 0.0 if is_soak() else 0.2
-"""Between the reads of a reader; without it they keep every core busy while the lake moves on."""
+READ_PAUSE_S, SEND_PAUSE_S = (0.0, 0.0) if is_soak() else (0.2, 0.02)
+"""Between the reads of a reader, and the requests of a client; without them they keep every core
+busy while the lake moves on."""
 STEPS_A_LIFE = 10
 PINNED_SHARE = 0.2
 PINS_MAX = 20
@@ -126,7 +127,7 @@ def reading(watch: Watch, readers: Sequence[Reader]) -> Iterator[Callable[[], bo
 
 def read_on(watch: Watch, reader: Reader, chance: random.Random, over: threading.Event) -> None:
     """Read until it is over, now and then a version seen before."""
-    while not over.wait(PAUSE_S):
+    while not over.wait(READ_PAUSE_S):
         if (versions := watch.versions) and chance.random() < PINNED_SHARE:
             watch.read_pinned(reader, chance.choice(versions))
         else:
@@ -138,7 +139,7 @@ class Watch:
     """The facts known from outside; every read is compared with them."""
 
     data: Path
-    load: Load = field(default_factory=Load)
+    load: Load = field(default_factory=lambda: Load(pause_s=SEND_PAUSE_S))
     reads: int = 0
     pinned_reads: int = 0
     kills: int = 0
