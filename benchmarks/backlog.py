@@ -21,7 +21,6 @@ from etl.log.segments import Position
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 BATCH_LINES = 500
-_SEGMENT_BYTES_MAX = 64 << 20
 _DISK_FREE_BYTES_MIN = 1 << 30
 _AGENTS = (
     ("phone", "Chrome", "Android"),
@@ -41,10 +40,11 @@ class Backlog:
     lasts: timedelta = timedelta(days=1)
     shops: int = users.SHOPS
     series: int = 2
+    segment_bytes_max: int = 64 << 20
 
 
 def fill(data: Path, backlog: Backlog) -> None:
-    """Write the events, sealed at 64 MiB and at the end, in new series."""
+    """Write the events, sealed at the largest size and at the end, in new series."""
     layout = Layout(data)
     layout.prepare()
     claims = [
@@ -55,7 +55,7 @@ def fill(data: Path, backlog: Backlog) -> None:
         SegmentWriter(
             claim.folder,
             Position(),
-            segment_bytes_max=_SEGMENT_BYTES_MAX,
+            segment_bytes_max=backlog.segment_bytes_max,
             disk_free_bytes_min=_DISK_FREE_BYTES_MIN,
         )
         for claim in claims

@@ -67,6 +67,19 @@ def _counted(seconds: int, roles: Sequence[str]) -> Counter[str]:
         return _read(metrics_port) - before
 
 
+def storage(folder: Path, s3_port: int, metrics_port: int) -> tuple[Command, dict[str, str]]:
+    """Return the process of SeaweedFS, and the environment of its clients."""
+    access = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench-secret"}
+    access |= {"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{s3_port}"}
+    (folder / "objects").mkdir()
+    line = [_WEED, "server", "-filer", "-s3", f"-dir={folder / 'objects'}", "-ip=127.0.0.1"]
+    line += ["-volume.max=300", "-master.volumeSizeLimitMB=64", "-master.telemetry=false"]
+    line += [f"-s3.port={s3_port}", f"-metricsPort={metrics_port}"]
+    line += [f"-{name}={free_port()}" for name in _PORTS]
+    line += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
+    return Command(s3_port, line, access), access
+
+
 class _Commands:
     """The processes of a run: SeaweedFS, and one of each role."""
 
@@ -74,16 +87,7 @@ class _Commands:
         self._roles, self._metrics_port = roles, metrics_port
 
     def __call__(self, port: int, folder: Path) -> Sequence[Command]:
-        s3_port, access = free_port(), {"AWS_ACCESS_KEY_ID": "bench"}
-        access |= {"AWS_SECRET_ACCESS_KEY": "bench-secret", "AWS_REGION": "us-east-1"}
-        access["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{s3_port}"
-        (folder / "objects").mkdir()
-        line = [_WEED, "server", "-filer", "-s3", f"-dir={folder / 'objects'}", "-ip=127.0.0.1"]
-        line += ["-volume.max=300", "-master.volumeSizeLimitMB=64", "-master.telemetry=false"]
-        line += [f"-s3.port={s3_port}", f"-metricsPort={self._metrics_port}"]
-        line += [f"-{name}={free_port()}" for name in _PORTS]
-        line += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
-        store = Command(s3_port, line, access)
+        store, access = storage(folder, free_port(), self._metrics_port)
         return [store, *(self._of_role(role, port, folder, access) for role in self._roles)]
 
     def _of_role(self, role: str, port: int, folder: Path, access: dict[str, str]) -> Command:
