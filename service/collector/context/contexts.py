@@ -1,7 +1,8 @@
 """The fields of a record for the context of an event. Fields without a value are left out.
 
 The events of a visit share the query string and the referrer, and many visits share a user agent,
-so each of these texts is parsed once while it is cached.
+so each of these texts is parsed once while it is cached. The site of a page is compared with the
+referrer before the look-up, so that visits of all shops share what is cached.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Contexts:
         self._agents = agents
         self._rules = agents.rules
         self._countries = countries
+        self._host_once = lru_cache(maxsize=_CACHED_MAX)(origin.host)
         self._origin_once = lru_cache(maxsize=_CACHED_MAX)(self._origin)
 
     def fields(
@@ -46,32 +48,36 @@ class Contexts:
             fields["path"] = path
         query, referrer = sent.query or "", sent.referrer
         if query or fields or referrer is not None:
-            if len(query) + len(referrer or "") + len(site or "") <= _CACHED_CHARS_MAX:
-                found = self._origin_once(query, referrer, site, is_whatsapp=agent.is_whatsapp)
+            if referrer and site and self._is_same_host(referrer, site):
+                referrer = ""
+            if len(query) + len(referrer or "") <= _CACHED_CHARS_MAX:
+                found = self._origin_once(query, referrer, is_whatsapp=agent.is_whatsapp)
             else:
-                found = self._origin(query, referrer, site, is_whatsapp=agent.is_whatsapp)
+                found = self._origin(query, referrer, is_whatsapp=agent.is_whatsapp)
             fields.update(found)
         fields.update(agent.fields)
         if country:
             fields["country"] = country
         return fields
 
+    def _is_same_host(self, referrer: str, site: str) -> bool:
+        is_cached = len(referrer) + len(site) <= _CACHED_CHARS_MAX
+        host_of = self._host_once if is_cached else origin.host
+        host = host_of(referrer)
+        return host is not None and host == host_of(site)
+
     def _origin(
-        self, query: str, referrer: str | None, site: str | None, *, is_whatsapp: bool
+        self, query: str, referrer: str | None, *, is_whatsapp: bool
     ) -> Mapping[str, object]:
         """Return the fields of the origin of a visit.
 
-        `referrer` is None if no page linked to it, and "" or the shop's own host if a page of the
-        shop did.
+        `referrer` is None if no page linked to it, and "" if a page of the shop did.
         """
         found = origin.parameters(query)
         host = origin.host(referrer) if referrer else None
-        is_internal = referrer == "" or (
-            host is not None and site is not None and host == origin.host(site)
-        )
-        if host is not None and not is_internal:
+        if host is not None:
             found["referrer"] = host
         channel = self._rules.channel(
-            Signs(**found), is_whatsapp=is_whatsapp, is_internal=is_internal
+            Signs(**found), is_whatsapp=is_whatsapp, is_internal=referrer == ""
         )
         return {**found, "channel": channel, "channel_rules": self._rules.version}

@@ -249,10 +249,11 @@ def test_the_largest_texts_take_no_time(sent: SentContext) -> None:
 
 
 def test_what_repeats_is_read_once() -> None:
-    """The origin of a visit, and a user agent."""
+    """The origin of a visit, whichever shop it is to, and a user agent."""
     contexts = Contexts(Agents(Rules.load()), NoCountries())
     for page in range(10):
-        contexts.fields(SentContext(f"/{page}", "utm_source=ig", None), None, PHONE)
+        sent = SentContext(f"/{page}", "utm_source=ig", "instagram.com")
+        contexts.fields(sent, None, PHONE, f"https://shop-{page}.example")
     assert contexts._origin_once.cache_info().misses == 1
     contexts.fields(SentContext("/", "utm_source=" + "x" * 2000, None), None, PHONE)
     assert contexts._origin_once.cache_info().misses == 1
