@@ -111,11 +111,11 @@ class Conversions:
 
 def event_payload(sent: SentEvent) -> Payload:
     """Return the payload of a valid event of track or interactions. Raises RuleBroken."""
-    product_id, event_id, timestamp = sent.product_id, sent.event_id, sent.timestamp
+    event_id, timestamp = sent.event_id, sent.timestamp
     return Payload(
         sent_tenant(sent.tenant_id),
         sent.type,
-        None if product_id is None else int(product_id),
+        sent.product_id,
         dict(sent.metadata or {}),
         None if event_id is None else event_id.lower(),
         None if timestamp is None else _us_of_text("timestamp", timestamp),
