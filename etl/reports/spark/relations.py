@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import duckdb
 import pyarrow as pa
 
 from etl.lake import signed_sales
@@ -42,14 +43,21 @@ def view_events(spark: SparkSession, events: Snapshot) -> None:
     counted = _query(spark, every or nothing)
     counted.createOrReplaceTempView("every_event")
     if events.watermark(SIGNED):
-        pairs = _query(spark, signed_sales.pairs("every_event", "every_event"))
-        pairs.createOrReplaceTempView("pairs")
-        # They are few, so the events need not be shuffled.
-        replaced = _query(spark, signed_sales.replaced("pairs")).hint("broadcast")
-        replaced.createOrReplaceTempView("replaced")
-        _query(spark, signed_sales.completed("pairs")).createOrReplaceTempView("completed")
+        _view_signed(spark)
         counted = _query(spark, signed_sales.counted("every_event", "replaced", "completed"))
     counted.createOrReplaceTempView("events")
+
+
+def _view_signed(spark: SparkSession) -> None:
+    """Make the views `replaced` and `completed`. They are few rows, found once per question."""
+    pairs = _query(spark, signed_sales.pairs("every_event", "every_event"))
+    with duckdb.connect() as con:
+        con.register("pairs", pairs.toArrow())
+        for name, rows in (
+            ("replaced", signed_sales.replaced("pairs")),
+            ("completed", signed_sales.completed("pairs")),
+        ):
+            view_table(spark, name, con.sql(rows).to_arrow_table())
 
 
 def view_names(spark: SparkSession, names: Names) -> None:
