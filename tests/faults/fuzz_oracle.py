@@ -98,7 +98,8 @@ def _money(sent: dict[str, Any]) -> tuple[str | None, Decimal, str]:
     text = None if transaction is None else str(transaction)
     exact = Decimal(str(sent.get("value") or 0))
     value = exact.quantize(Decimal("0.0001"), ROUND_HALF_EVEN)
-    return text if text and text.strip() else None, value, (sent.get("currency") or "HNL").upper()
+    is_known = text is not None and text.strip().lower() not in ("", "null", "undefined", "none")
+    return text if is_known else None, value, (sent.get("currency") or "HNL").upper()
 
 
 def _dedupe_key(transaction: str | None, sent: dict[str, Any]) -> str | None:

@@ -30,6 +30,7 @@ _SAMPLES = {
     "integer": [0, 1.0],
     "number": [0, 0.5, -0.0],
     "object": [{}],
+    "array": [[]],
     "null": [None],
 }
 _OTHER_TYPES: list[Any] = [None, True, 1, 1.5, "a", [], {}, [{}]]

@@ -23,7 +23,6 @@ _NAME_CHARACTERS_MAX = 64
 _TYPE_FIELDS = frozenset({"type", "event_type", "event"})
 
 _TYPE_WORDS = {
-    "array": "an array",
     "boolean": "a boolean",
     "integer": "an integer",
     "null": "null",
@@ -31,6 +30,7 @@ _TYPE_WORDS = {
     "object": "an object",
     "string": "a string",
 }
+"""The words for types; an array is not among them: only an empty one is taken, as no object."""
 
 
 class Fault(NamedTuple):
@@ -125,8 +125,8 @@ def _name(part: str | int) -> str:
 def _words(error: ValidationError) -> str:  # noqa: PLR0911 - one line per keyword reads as a table
     limit = error.validator_value
     match error.validator:
-        case "type":
-            return f"must be {_type_words(limit)}"
+        case "type" | "maxItems":
+            return f"must be {_type_words(error.schema['type'])}"
         case "enum":
             return f"must be one of: {', '.join(limit)}"
         case "pattern":
@@ -147,7 +147,7 @@ def _words(error: ValidationError) -> str:  # noqa: PLR0911 - one line per keywo
 
 def _type_words(types: str | list[str]) -> str:
     names = [types] if isinstance(types, str) else types
-    return " or ".join(_TYPE_WORDS[name] for name in names)
+    return " or ".join(_TYPE_WORDS[name] for name in names if name in _TYPE_WORDS)
 
 
 def _gated_keywords(is_within_limits: Callable[[Any], bool]) -> dict[str, Any]:

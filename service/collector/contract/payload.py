@@ -24,6 +24,8 @@ SALES = frozenset({"purchase", "conversion"})
 """The types of events that are sales."""
 
 _TRANSACTION_CHARACTERS_MAX = 255
+_NO_TRANSACTION = frozenset({"", "null", "undefined", "none"})
+"""Texts that programs write for no value, which many sales would share as their transaction."""
 _INTEGER_MAX = 2**53 - 1
 _NO_CONTEXT = SentContext()
 _VALUE_STEP = Decimal("0.0001")
@@ -88,7 +90,7 @@ class Conversions:
             transaction_id=_transaction_text(body.get("transaction_id")),
             value=self._value(body.get("value")),
             currency=self._currency(body.get("currency")),
-            context=SentContext.of_valid(body.get("context") or None),
+            context=SentContext.of_valid(body.get("context")),
             ref=_ref(body.get("ref")),
         )
 
@@ -156,11 +158,11 @@ def _lower(sent: str | None) -> str | None:
 
 
 def _transaction_text(sent: str | float | None) -> str | None:
-    """Return a transaction id as text, 7.0 as "7"; None if it is blank."""
+    """Return a transaction id as text, 7.0 as "7"; None if it stands for no value."""
     if isinstance(sent, float) and sent.is_integer():
         sent = int(sent)
     text = "" if sent is None else str(sent)
-    return text if text.strip() else None
+    return None if text.strip().lower() in _NO_TRANSACTION else text
 
 
 def _first(body: Body, fields: tuple[str, ...]) -> tuple[str, Any]:

@@ -40,9 +40,9 @@ class SentContext(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=T
     user_agent: str | None = None
 
     @classmethod
-    def of_valid(cls, context: dict[str, Any] | None) -> SentContext | None:
-        """Return the context in a valid body."""
-        if context is None:
+    def of_valid(cls, context: dict[str, Any] | list[Any] | None) -> SentContext | None:
+        """Return the context in a valid body; None for an empty object or array."""
+        if not isinstance(context, dict) or not context:
             return None
         return cls(**{name: context.get(name) for name in cls.__struct_fields__})
 

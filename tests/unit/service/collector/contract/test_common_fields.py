@@ -34,7 +34,14 @@ def test_an_event_id_that_is_no_uuid_is_refused(name: str, sent: object) -> None
 
 
 @EVERY
-@pytest.mark.parametrize("sent", [[], "x", 5, True])
+@pytest.mark.parametrize("sent", [None, {}, []])
+def test_metadata_without_anything_is_empty(name: str, sent: object) -> None:
+    """PHP sends an empty array for an empty object."""
+    assert taken(name, metadata=sent).metadata == {}
+
+
+@EVERY
+@pytest.mark.parametrize("sent", [[1], [[]], "", "x", 5, True])
 def test_metadata_that_is_no_object_is_refused(name: str, sent: object) -> None:
     """Metadata is an object, and the message says so once."""
     rejection = refused(name, metadata=sent)
@@ -111,7 +118,7 @@ def test_a_context_is_read_as_it_is_sent(name: str) -> None:
 
 
 @EVERY
-@pytest.mark.parametrize("sent", [None, {}])
+@pytest.mark.parametrize("sent", [None, {}, []])
 def test_a_context_without_anything_is_none(name: str, sent: object) -> None:
     """Nothing is known of the visit."""
     assert taken(name, context=sent).context is None
@@ -120,7 +127,13 @@ def test_a_context_without_anything_is_none(name: str, sent: object) -> None:
 @EVERY
 @pytest.mark.parametrize(
     ("sent", "field"),
-    [("/p", "context"), ([], "context"), ({"path": 1}, "context.path"), ({"ip": {}}, "context.ip")],
+    [
+        ("/p", "context"),
+        ("", "context"),
+        ([{}], "context"),
+        ({"path": 1}, "context.path"),
+        ({"ip": {}}, "context.ip"),
+    ],
 )
 def test_a_context_of_another_form_is_refused(name: str, sent: object, field: str) -> None:
     """The field is named."""

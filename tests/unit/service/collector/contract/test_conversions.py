@@ -96,6 +96,10 @@ def test_every_listed_currency_is_taken_in_either_case(code: str) -> None:
         ("T-1", "T-1"),
         (" T ", " T "),
         ("", None),
+        ("null", None),
+        ("undefined", None),
+        (" None ", None),
+        ("none-1", "none-1"),
         (" \n", None),
         (0, "0"),
         (1001, "1001"),
@@ -105,7 +109,7 @@ def test_every_listed_currency_is_taken_in_either_case(code: str) -> None:
     ],
 )
 def test_a_transaction_id_is_a_text(sent: object, text: str | None) -> None:
-    """A number is taken as text, a blank one as none; either is known as it was sent."""
+    """A number too; one that stands for no value is none; either is known as it was sent."""
     assert taken("conversion", transaction_id=sent).transaction_id == text
     assert transaction_id_of({"transaction_id": sent}) == sent
 
