@@ -82,7 +82,6 @@ class Opened:
 class KeptViews:
     """The views that are kept, the newest last. Threads may share them."""
 
-    open_view: Callable[[Scope], Opened]
     clock: Callable[[], float] = time.monotonic
     turn_s: float = TURN_S
     _idle: list[Opened] = field(default_factory=list)
@@ -91,10 +90,12 @@ class KeptViews:
     """Each for some of the tenants."""
 
     @contextmanager
-    def opened(self, scope: Scope) -> Iterator[duckdb.DuckDBPyConnection]:
+    def opened(
+        self, scope: Scope, open_view: Callable[[Scope], Opened]
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         """Lend a connection that shows `scope`; raises what `open_view` raises."""
         with self._turn(scope.tenant):
-            view = self._again(scope) or self.open_view(scope)
+            view = self._again(scope) or open_view(scope)
             try:
                 yield view.con
             except BaseException:

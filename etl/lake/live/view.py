@@ -99,7 +99,7 @@ class LiveView:
         )
         self._instance = Instance(open_instance)
         self._tail = Tail(open_instance, self.limits.tail_bytes_max)
-        self._kept = KeptViews(self._open)
+        self._kept = KeptViews()
         self.ahead = ReadAhead(
             data,
             self.store,
@@ -150,7 +150,7 @@ class LiveView:
 
         The arguments and errors are those of `connect`.
         """
-        return self._kept.opened(Scope(None, tenant, names, period))
+        return self._kept.opened(Scope(None, tenant, names, period), self._open)
 
     def _open(self, scope: Scope) -> Opened:
         try:

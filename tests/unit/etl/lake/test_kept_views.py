@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -214,3 +216,16 @@ def test_an_error_of_the_log_is_an_error_of_the_question(
     monkeypatch.setattr(type(view.lake), "newest", fails)
     with pytest.raises(LakeError):
         asked(view)
+
+
+def test_a_view_ends_with_its_last_user(shop: Shop) -> None:
+    """At once: it holds memory, and files of the data folder."""
+    gc.disable()
+    try:
+        view = LiveView(shop.data)
+        asked(view)
+        ended = weakref.ref(view)
+        del view
+        assert ended() is None
+    finally:
+        gc.enable()
