@@ -51,6 +51,8 @@ SCENE = "America/Havana", "2026-03-08"
 RECORDS = 240
 VERSIONS = (None, 2) if scale.is_soak() else (None,)
 ROUNDS = scale.rounds(1, 20)
+PARTS = 3
+"""Tests per scene, so that none of them is near its timeout on a busy machine."""
 FRUGAL = """
 spark.driver.bindAddress       127.0.0.1
 spark.driver.extraJavaOptions  -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
@@ -87,17 +89,18 @@ class FewDays(Traffic):
         return calendar.start_of_day(day, self.zone) + timedelta(minutes=minutes, microseconds=us)
 
 
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize(("zone", "day"), SCENES if scale.is_soak() else [SCENE])
 def test_spark_answers_as_duckdb_does(
-    session: SparkSession, zone: str, day: str, data: Path
+    session: SparkSession, zone: str, day: str, part: int, data: Path
 ) -> None:
     """Every report about the newest version; in the long form also about an earlier one."""
-    with scale.figures(f"reports on Spark, {zone} {day}") as counts:
+    with scale.figures(f"reports on Spark, {zone} {day}, {part + 1}/{PARTS}") as counts:
         counts["questions"] = 0
         for number in range(ROUNDS):
-            traffic = FewDays(Random(f"spark {zone} {day} {number}"), zone, day)
+            traffic = FewDays(Random(f"spark {zone} {day} {number} {part}"), zone, day)
             view = lake_of(data / str(number), traffic)
-            for name, version in product(ANSWERED, VERSIONS):
+            for name, version in product(ANSWERED[part::PARTS], VERSIONS):
                 taken = set(reports.load(name).parameters) - REFUSED.get(name, set())
                 asked = asked_of(traffic.question(), taken)
                 compare(view, Question(name, asked), session, version)
