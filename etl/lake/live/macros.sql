@@ -74,26 +74,29 @@ CREATE MACRO order_of(occurred_at, received_at, seq) AS
     (epoch_us(occurred_at)::HUGEINT * 2251799813685248 + epoch_us(received_at)) * 16777216
     + seq % 16777216;
 
--- The groups of a period's events: one per value of a dimension, visitor and half hour, each with its
--- visit. `dimension` and `condition` are SQL over the columns of an event; the counts `chosen...` are
--- of the events for which the condition holds. DuckDB computes only the columns that a report reads.
+-- The groups of a period's events: one per value of a dimension, visitor and half hour. `dimension`
+-- and `condition` are SQL over the columns of an event; the counts `chosen...` are of the events for
+-- which the condition holds. DuckDB computes only the columns that a report reads.
+CREATE MACRO groups_by(
+    dimension, condition, tenant, since, until, with_bots) AS TABLE
+SELECT dimension AS key, visitor_of(visitor_id) AS visitor, slot_of(occurred_at) AS slot,
+       min(epoch_us(occurred_at)) AS first_us, max(epoch_us(occurred_at)) AS last_us,
+       min(order_of(occurred_at, received_at, seq)) AS first_place,
+       max(order_of(occurred_at, received_at, seq)) AS last_place,
+       count(*) AS events,
+       count(*) FILTER (type = 'view') AS views,
+       count(*) FILTER (condition) AS chosen,
+       count(*) FILTER (condition AND type = 'view') AS chosen_views,
+       count(*) FILTER (condition AND is_sale(endpoint, type)) AS chosen_sales
+FROM selected(tenant, since, until, with_bots)
+GROUP BY key, visitor, slot;
+
+-- The groups, each with its visit.
 CREATE MACRO slots_by(
     dimension, condition, tenant, since, until, with_bots) AS TABLE
-WITH counted AS (
-    SELECT dimension AS key, visitor_of(visitor_id) AS visitor, slot_of(occurred_at) AS slot,
-           min(epoch_us(occurred_at)) AS first_us, max(epoch_us(occurred_at)) AS last_us,
-           min(order_of(occurred_at, received_at, seq)) AS first_place,
-           max(order_of(occurred_at, received_at, seq)) AS last_place,
-           count(*) AS events,
-           count(*) FILTER (type = 'view') AS views,
-           count(*) FILTER (condition) AS chosen,
-           count(*) FILTER (condition AND type = 'view') AS chosen_views,
-           count(*) FILTER (condition AND is_sale(endpoint, type)) AS chosen_sales
-    FROM selected(tenant, since, until, with_bots)
-    GROUP BY key, visitor, slot
-),
-begun AS (
-    SELECT *, begins_visit(visitor, first_us, last_us) AS begins FROM counted
+WITH begun AS (
+    SELECT *, begins_visit(visitor, first_us, last_us) AS begins
+    FROM groups_by(dimension, condition, tenant, since, until, with_bots)
 )
 SELECT *, visit_of(visitor, first_us, begins) AS visit FROM begun;
 
@@ -103,16 +106,46 @@ SELECT visitor, slot, visit FROM slots_by(true, true, tenant, since, until, with
 WHERE visitor IS NOT NULL;
 
 -- The visitors, visits, events and transactions of each value of a dimension. A visit counts for each
--- value that one of its events has.
+-- value that one of its events has. Most visitors come once: events of less than 30 minutes are one
+-- visit, and only the others (`longer`) have to be divided.
 CREATE MACRO visitors_by(
     dimension, condition, tenant, since, until, with_bots) AS TABLE
+WITH counted AS (
+    SELECT key, visitor, first_us, last_us, chosen, chosen_sales
+    FROM groups_by(dimension, condition, tenant, since, until, with_bots)
+),
+longer AS (
+    SELECT visitor FROM counted
+    WHERE visitor IS NOT NULL
+    GROUP BY visitor
+    HAVING max(last_us) - min(first_us) >= 1800000000
+),
+begun AS (
+    SELECT *, begins_visit(visitor, first_us, last_us) AS begins
+    FROM counted SEMI JOIN longer USING (visitor)
+),
+divided AS (
+    SELECT *, visit_of(visitor, first_us, begins) AS visit FROM begun
+),
+by_visitor AS (
+    SELECT key, visitor, count(DISTINCT visit) AS visits,
+           sum(chosen) AS events, sum(chosen_sales) AS transactions
+    FROM divided
+    WHERE chosen > 0
+    GROUP BY key, visitor
+    UNION ALL
+    SELECT key, visitor, CASE WHEN visitor IS NULL THEN 0 ELSE 1 END AS visits,
+           sum(chosen) AS events, sum(chosen_sales) AS transactions
+    FROM counted ANTI JOIN longer USING (visitor)
+    WHERE chosen > 0
+    GROUP BY key, visitor
+)
 SELECT key,
-       count(DISTINCT visitor) AS visitors,
-       count(DISTINCT visit) AS visits,
-       sum(chosen)::BIGINT AS events,
-       sum(chosen_sales)::BIGINT AS transactions
-FROM slots_by(dimension, condition, tenant, since, until, with_bots)
-WHERE chosen > 0
+       count(visitor) AS visitors,
+       sum(visits)::BIGINT AS visits,
+       sum(events)::BIGINT AS events,
+       sum(transactions)::BIGINT AS transactions
+FROM by_visitor
 GROUP BY key;
 
 -- A visit of one event, a view.
