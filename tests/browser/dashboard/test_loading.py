@@ -19,8 +19,9 @@ def test_the_page_is_there_at_once(browser: Browser, shop: Shop) -> None:
         "performance.getEntries().map((file) => [file.name, file.decodedBodySize ?? 0])"
     )
     sizes = {name: size for name, size in loaded if size and "/api/" not in name}
-    assert {"app.js", "app.css", "strings.en.js"} <= {name.rpartition("/")[2] for name in sizes}
+    assert {"app.js", "strings.en.js"} <= {name.rpartition("/")[2] for name in sizes}
     assert sum(sizes.values()) < 120 << 10
+    assert page.evaluate("document.styleSheets.length") == 1  # the policy allows it
     address = next(name for name in sizes if name.endswith("/app.js"))
     page.close()
     kept = request(shop.url, "GET", address.removeprefix(shop.url))

@@ -6,6 +6,7 @@ of them has changed, and asks for none when it opens the page again.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -19,6 +20,7 @@ from service.web.styles import style_sheet
 _STATIC = files("service.web.private.dashboard") / "static"
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _STRINGS = {f"strings.{language}.js": language for language in LANGUAGES}
+_SHEET = "app.css"
 _YEAR_S = 31_536_000
 
 
@@ -29,6 +31,18 @@ def content(name: str) -> bytes:
         return b"export default " + strings(_STRINGS[name])
     file = _STATIC / name
     return style_sheet(file) if name.endswith(".css") else file.read_bytes()
+
+
+@cache
+def style() -> str:
+    """Return the style sheet, which the dashboard's page contains, to be painted at once."""
+    return content(_SHEET).decode()
+
+
+@cache
+def style_source() -> str:
+    """Return the source by which a Content-Security-Policy allows that style sheet in the page."""
+    return f"'sha256-{b64encode(sha256(content(_SHEET)).digest()).decode()}'"
 
 
 @cache

@@ -9,7 +9,7 @@ from tornado import web
 
 from service.web.private.access import COOKIE, Access, Denied
 from service.web.private.dashboard import languages
-from service.web.private.dashboard.files import digest, modules, template
+from service.web.private.dashboard.files import digest, modules, style, style_source, template
 from service.web.private.handler import PrivateHandler
 from service.web.private.sessions import DAYS, SessionFileError
 from service.web.private.tokens import TokenFileError
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 _FORM_BYTES_MAX = 4096
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self' {style}; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
@@ -34,6 +34,7 @@ class DashboardHandler(PrivateHandler):
                 language=language,
                 is_chosen=languages.chosen(self) is not None,
                 assets=f"/assets/{digest()}",
+                style=style(),
                 modules=[*modules(), f"strings.{language}.js"],
             )
         )
@@ -142,7 +143,7 @@ class MeHandler(PrivateHandler):
 
 def _set_page_headers(handler: web.RequestHandler) -> None:
     handler.set_header("Content-Type", "text/html; charset=utf-8")
-    handler.set_header("Content-Security-Policy", _POLICY)
+    handler.set_header("Content-Security-Policy", _POLICY.format(style=style_source()))
 
 
 def _page_language(handler: web.RequestHandler) -> str:
