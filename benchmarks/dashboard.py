@@ -2,7 +2,8 @@
 
 A lake of 30 days as in `benchmarks.reports`, served by a warehouse with 5,001 shops; each page is
 loaded in a new tab of headless Chromium, on the same cores. Milliseconds until the browser painted
-its first content, and until every number and chart of the page is there.
+its first content, and until every number and chart of the page is there. Before each page a new
+segment is sealed, as in a service that receives events, so no page reads what was kept for another.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 from benchmarks import directory, lakes
 from benchmarks.figures import Figure
 from benchmarks.lakes import SHOP, Lake
-from benchmarks.reports import SHOP_EVENTS
+from benchmarks.reports import SEGMENT_EVENTS, SHOP_EVENTS, new_segment
 from benchmarks.rounds import BenchmarkFailed, interleaved, markdown
 from benchmarks.servers import Command, Server, running
 from benchmarks.size import Size, millions, run_alone
@@ -51,9 +52,11 @@ def _table(lake: Lake, size: Size, chromium: str) -> str:
     first_ms: dict[str, list[float]] = {name: [] for name in _pages(lake)}
     server = Server("beaconlog", _warehouse(lake), cpus=2)
     with running(server) as at_work, sync_playwright() as playwright:
+        grow = new_segment(at_work.folder / "data", SEGMENT_EVENTS)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
 
         def measure(name: str, url: str) -> float:
+            grow()
             try:
                 first, whole = _loaded_ms(browser, url)
             except Error as error:
