@@ -4,7 +4,7 @@ A page of a shop asks some twenty reports at once, about the same rows. The firs
 view, which is kept for a few seconds afterwards. A later question takes it if a view that it would
 open itself shows the same: no segment was sealed or deleted, no table has a newer version, and the
 names are the same. At its second question, a view of one tenant copies the rows of that tenant and
-period, if they are few, into a temporary table; from then on a report takes milliseconds.
+period, if they are few and short, into a temporary table; from then on a report takes milliseconds.
 
 A view that is in use is taken by nobody else. So questions about one tenant take turns, and share
 a view instead of opening and copying one each; after TURN_S a question opens one for itself.
@@ -30,6 +30,7 @@ KEPT_S = 5.0
 TURN_S = 1.0
 _VIEWS_MAX = 6
 _ROWS_MAX = 200_000
+_METADATA_BYTES_MAX = 32 << 20
 _TURNS = 64
 _UNUSED = ("dedupe_key", "segment")
 """The columns of `events` that no report reads."""
@@ -68,14 +69,21 @@ class Opened:
         self.con.execute(f"CREATE OR REPLACE TEMP VIEW events AS FROM {rows}")
 
     def _copy(self, period: Period) -> None:
-        """Copy the rows of a period, and those around its sales too, unless they are too many."""
+        """Copy the rows of a period, and those around its sales too, unless they are much."""
         for wanted in (period.hull(period.around_sales()), period):
             rows = f"(FROM counted_events WHERE {_may_read(wanted)})"
-            if count(self.con, rows) <= _ROWS_MAX:
+            if self._fits(rows):
                 copying = f"CREATE TEMP TABLE copied_events AS SELECT {_COLUMNS} FROM {rows}"
                 self.con.execute(copying)
                 self._copied = wanted
                 return
+
+    def _fits(self, rows: str) -> bool:
+        """Return whether rows are few, and their metadata (other texts are short) is not long."""
+        if count(self.con, rows) > _ROWS_MAX:
+            return False
+        metadata = f"SELECT coalesce(sum(strlen(metadata)), 0) FROM {rows}"
+        return int(self.con.execute(metadata).fetchall()[0][0]) <= _METADATA_BYTES_MAX
 
 
 @dataclass(slots=True)

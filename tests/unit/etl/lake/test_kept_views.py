@@ -103,9 +103,13 @@ def test_copied_rows_answer_only_questions_about_their_period(shop: Shop, view: 
         assert ("e4.2336e+06" in events) or period.until
 
 
-def test_many_rows_are_not_copied(view: LiveView, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("limit", "most"), [("_ROWS_MAX", 1), ("_METADATA_BYTES_MAX", 19)])
+def test_many_or_long_rows_are_not_copied(
+    shop: Shop, view: LiveView, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
     """Their view is used again without a copy."""
-    monkeypatch.setattr(kept, "_ROWS_MAX", 1)
+    shop.seal(*(event(at_s, metadata={"a": "12"}) for at_s in (3, 4)))  # ten bytes each
+    monkeypatch.setattr(kept, limit, most)
     con, events = asked(view)
     assert asked(view) == (con, events)
     tables = con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
