@@ -12,6 +12,7 @@ a view instead of opening and copying one each; after TURN_S a question opens on
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from etl.lake.period import ALWAYS, Period
 from etl.lake.tables import EVENTS, PARTITION
 
 KEPT_S = 5.0
+REUSED_S = 60.0
 TURN_S = 1.0
 _VIEWS_MAX = 6
 _ROWS_MAX = 200_000
@@ -46,6 +48,8 @@ class Opened:
     moment: Moment | None
     kept_at_s: float = field(default=0.0, init=False)
     """When its last question had ended."""
+    reused_until_s: float = field(default=math.inf, init=False)
+    """When it is opened again at the latest: only that marks copies of a lake's files as used."""
     _copied: Period | None = field(default=None, init=False)
     """The period whose rows were copied."""
     _has_tried: bool = field(default=False, init=False)
@@ -157,9 +161,10 @@ class KeptViews:
 
     def _keep(self, view: Opened) -> None:
         view.kept_at_s = self.clock()
+        view.reused_until_s = min(view.reused_until_s, view.kept_at_s + REUSED_S)
         surplus: Opened | None = view
         with self._lock:
-            if view.moment:
+            if view.moment and view.kept_at_s < view.reused_until_s:
                 self._idle.append(view)
                 surplus = self._idle.pop(0) if len(self._idle) > _VIEWS_MAX else None
         if surplus:

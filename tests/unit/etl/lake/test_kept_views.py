@@ -18,7 +18,7 @@ from etl.directory.entries import Tenant
 from etl.lake.compaction import CompactionPlan
 from etl.lake.errors import LakeError
 from etl.lake.live import kept
-from etl.lake.live.kept import KEPT_S
+from etl.lake.live.kept import KEPT_S, REUSED_S
 from etl.lake.live.view import LiveView
 from etl.lake.period import ALWAYS, Period
 
@@ -167,6 +167,16 @@ def test_a_view_that_nobody_uses_is_closed(view: LiveView) -> None:
     view.ahead.run(new_bytes_min=1 << 40)
     with pytest.raises(duckdb.ConnectionException):
         con.execute("SELECT 1")
+
+
+def test_a_view_that_is_always_in_use_is_opened_again_now_and_then(view: LiveView) -> None:
+    """Else a shared lake takes the copies of its files for unused, and may delete them."""
+    connections = []
+    for second in range(int(REUSED_S) + 2):
+        view._kept.clock = lambda now_s=float(second): now_s
+        connections.append(asked(view)[0])
+    assert connections.count(connections[0]) == int(REUSED_S) + 1
+    assert connections[-1] is not connections[0]
 
 
 def test_a_bounded_number_of_views_is_kept(view: LiveView) -> None:
