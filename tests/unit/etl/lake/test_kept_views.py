@@ -21,6 +21,7 @@ from etl.lake.live import kept
 from etl.lake.live.kept import KEPT_S, REUSED_S
 from etl.lake.live.view import LiveView
 from etl.lake.period import ALWAYS, Period
+from etl.upkeep import erasure
 
 HOUR = timedelta(hours=1)
 MINE = Period(START - HOUR, START + HOUR)
@@ -79,6 +80,20 @@ def test_a_view_of_an_older_version_is_not_used(shop: Shop, view: LiveView) -> N
     deleted = asked(view)
     assert [events for _, events in (seen, compacted, deleted)] == [["e0", "e2"]] * 3
     assert len({id(con) for con, _ in (seen, compacted, deleted)}) == 3
+
+
+@pytest.mark.parametrize("is_compacted", [False, True])
+def test_an_erased_visitor_is_in_no_answer(
+    shop: Shop, view: LiveView, *, is_compacted: bool
+) -> None:
+    """Neither from the log nor from the lake, whatever was copied before."""
+    shop.seal(event(3, visitor_id="0123456789abcdef"))
+    if is_compacted:
+        shop.compact()
+    assert [asked(view)[1] for _ in range(3)] == [["e0", "e2", "e3"]] * 3
+    subject = erasure.Subject(visitor_id="0123456789abcdef")
+    erasure.run(shop.data, subject, CompactionPlan(), START.timestamp(), seal_timeout_s=0.1)
+    assert [asked(view)[1] for _ in range(3)] == [["e0", "e2"]] * 3
 
 
 def test_no_question_sees_the_rows_of_another_tenant(view: LiveView) -> None:
