@@ -34,3 +34,4 @@ def interrupted_after(con: duckdb.DuckDBPyConnection, timeout_s: float) -> Itera
         raise LakeError(f"a file of the lake cannot be read; ask again: {error}") from error
     finally:
         timer.cancel()
+        timer.join()  # a late interruption must not meet the connection's next query
