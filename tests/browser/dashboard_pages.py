@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import traffic_tools as tools
 from axe_playwright_python.sync_playwright import Axe
@@ -12,14 +14,29 @@ from http_tools import request
 from ledger import reports_url
 from playwright.sync_api import Locator, Page
 
-TENANTS = """id,uuid,slug,name,status
-1,00000000-0000-0000-0000-000000000001,la-colmena,La Colmena,active
-2,00000000-0000-0000-0000-000000000002,taller,Taller,active
-3,00000000-0000-0000-0000-000000000003,el-sol,Panadería El Sol,active
-4,00000000-0000-0000-0000-000000000004,dos-dias,Dos Días,active
+
+
+def _zone() -> str:
+    """The zone whose midnight is farther away, so that no day ends while the tests run."""
+
+    def hours_to_midnight(zone: str) -> int:
+        hour = datetime.now(ZoneInfo(zone)).hour
+        return min(hour, 23 - hour)
+
+    return max(("America/Tegucigalpa", "Asia/Tokyo"), key=hours_to_midnight)
+
+
+ZONE = _zone()
+"""The zone of the shops and of the browser."""
+PLACE = ZONE.rpartition("/")[2]
+TENANT_COLUMNS = "id,uuid,slug,name,status,timezone"
+TENANTS = f"""{TENANT_COLUMNS}
+1,00000000-0000-0000-0000-000000000001,la-colmena,La Colmena,active,{ZONE}
+2,00000000-0000-0000-0000-000000000002,taller,Taller,active,{ZONE}
+3,00000000-0000-0000-0000-000000000003,el-sol,Panadería El Sol,active,{ZONE}
+4,00000000-0000-0000-0000-000000000004,dos-dias,Dos Días,active,{ZONE}
 """
 PRODUCTS = "id,tenant_id,name,price\n101,1,Miel de abeja,280\n"
-ZONE = "America/Tegucigalpa"
 PATIENCE_MS = 60_000
 WIDTHS = (1280, 360)
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import traffic_tools as tools
-from dashboard_pages import TENANTS, ZONE, Shop, assert_good, card, opened, route_rows
+from dashboard_pages import TENANT_COLUMNS, ZONE, Shop, assert_good, card, opened, route_rows
 from http_tools import INTERACTIONS
 from playwright.sync_api import Page, expect
 
@@ -106,9 +106,10 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("street")
     ids = range(1, 231)
     rows = [
-        f"{id_},00000000-0000-0000-0000-{id_:012},shop-{id_:03},Shop {id_:03},active" for id_ in ids
+        f"{id_},00000000-0000-0000-0000-{id_:012},shop-{id_:03},Shop {id_:03},active,{ZONE}"
+        for id_ in ids
     ]
-    (folder / "tenants.csv").write_text("\n".join([TENANTS.splitlines()[0], *rows, ""]))
+    (folder / "tenants.csv").write_text("\n".join([TENANT_COLUMNS, *rows, ""]))
     data = folder / "data"
     tools.import_directory(folder / "tenants.csv", data=data)
     with tools.running("serve", data, segment_age_s=0.2, throttle_tenant_aware="off") as service:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from dashboard_pages import PATIENCE_MS, WIDTHS, ZONE, Shop, assert_good, card, opened
+from dashboard_pages import PATIENCE_MS, PLACE, WIDTHS, ZONE, Shop, assert_good, card, opened
 from http_tools import request
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
@@ -36,7 +36,7 @@ def test_a_shops_page_in_spanish(browser: Browser, shop: Shop, width: int) -> No
     assert page.locator("html").get_attribute("lang") == "es"
     assert card(page, "Contactos") == "5"
     assert card(page, "Ingresos") == "L 560.00"
-    expect(page.locator("#zone")).to_have_text("Los días y las horas son los de Tegucigalpa.")
+    expect(page.locator("#zone")).to_have_text(f"Los días y las horas son los de {PLACE}.")
     expect(page.get_by_text("1 evento no se aceptó: el producto no existe.")).to_be_visible()
     assert_good(page)
     page.get_by_role("link", name="English").click()

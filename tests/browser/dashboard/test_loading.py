@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import traffic_tools as tools
-from dashboard_pages import PATIENCE_MS, Shop, opened
+from dashboard_pages import PATIENCE_MS, PLACE, Shop, opened
 from http_tools import INTERACTIONS, request
 from playwright.sync_api import Browser, Page, Route, expect
 
@@ -102,5 +102,5 @@ def test_a_shop_that_answers_late_changes_no_newer_page(wide: Page, shop: Shop) 
         held[0].continue_()
     late.value.finished()
     page.evaluate("new Promise(requestAnimationFrame)")
-    expect(page.locator("#zone")).to_have_text("Days and hours are those of Tegucigalpa.")
+    expect(page.locator("#zone")).to_have_text(f"Days and hours are those of {PLACE}.")
     expect(page.get_by_role("combobox", name="Period")).to_have_value("7d")
