@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from dashboard_pages import Shop, assert_good, card, opened
-from playwright.sync_api import Page, expect
+from dashboard_pages import PATIENCE_MS, Shop, assert_good, card, opened
+from playwright.sync_api import Browser, Page, expect
 
 
 def test_a_row_filters_the_page(page: Page, shop: Shop) -> None:
@@ -41,6 +41,29 @@ def test_a_period_of_ones_own(page: Page, shop: Shop) -> None:
     expect(page.locator("pre")).to_contain_text("beacon.js")
     assert page.get_by_label("From", exact=True).input_value() == "2020-01-01"
     assert_good(page)
+
+
+def test_filters_that_nothing_matches_can_be_removed(browser: Browser, shop: Shop) -> None:
+    """Where the page says so, and where the service refuses one of them."""
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    for filters in ("path=/nothing&type=call", "goal=nothing"):
+        opened(page, f"{shop.url}/?shop=la-colmena&period=30d&{filters}")
+        page.get_by_text("Remove all filters").last.click()
+        page.wait_for_url("**/?shop=la-colmena&period=30d")
+        expect(page.locator(".card").first).to_be_visible()
+    page.close()
+
+
+def test_a_shop_that_does_not_exist_is_reported(browser: Browser, shop: Shop) -> None:
+    """With the way to those that do."""
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    opened(page, f"{shop.url}/?shop=nothing")
+    expect(page.get_by_role("alert")).to_contain_text("This shop does not exist.")
+    page.get_by_role("button", name="All shops").click()
+    expect(page.get_by_role("link", name="La Colmena")).to_be_visible()
+    page.close()
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,9 @@ def test_all_shops_in_a_table_that_sorts(page: Page, shop: Shop) -> None:
     names = page.locator("tbody th")
     assert names.all_inner_texts()[0] == "La Colmena"
     page.get_by_role("link", name="Shop", exact=True).click()
+    page.wait_for_url("**sort=tenant")
+    expect(names.first).to_have_text("Dos Días")
+    page.get_by_role("link", name="Shop", exact=True).click()
     page.wait_for_url("**sort=-tenant")
     expect(names.first).to_have_text("Taller")
     assert_good(page)
@@ -46,6 +49,23 @@ def test_the_list_has_what_the_reports_say(wide: Page, shop: Shop) -> None:
     assert card(page, "Sales") == str(
         sum(int(str(row["transactions"])) for row in shop.report("summary"))
     )
+
+
+def test_new_events_change_the_list_and_nothing_else(wide: Page, shop: Shop) -> None:
+    """Within seconds, without a reload; a shop's row moves to its new place with the focus."""
+    page = wide
+    opened(page, f"{shop.url}/?sort=-heardMs")
+    rows = page.locator("tbody tr")
+    expect(rows.first.locator("svg")).to_be_visible()
+    silent = rows.filter(has_text="Panadería El Sol")
+    expect(silent).to_contain_text("none in 90 days")
+    silent.get_by_role("link").focus()
+    kept = silent.get_by_role("link").element_handle()
+    shop.send(INTERACTIONS, tenant_id=3, type="maps_click")
+    expect(page.locator(".live")).to_contain_text("Latest event: Map, Panadería El Sol, ")
+    expect(rows.first.locator("th")).to_have_text("Panadería El Sol")
+    assert page.evaluate("node => document.activeElement === node", kept)
+    expect(page.locator(".card", has_text="Shops with events").locator(".number")).to_have_text("3")
 
 
 def test_the_list_of_shops_names_its_comparison(wide: Page, two_days: Shop) -> None:

@@ -2,7 +2,9 @@
 
 import { PERIODS } from "./period.js";
 
-export const SHOPS_PER_PAGE = 100;
+/** How many rows of a long list are shown at first, and how many more each time. */
+export const ROWS_PER_PAGE = 100;
+const ROWS_MAX = 9999;
 /** The parameters of reports that a reader can filter by, in the order of the chips. */
 const FILTERS = [
   "channel",
@@ -32,6 +34,11 @@ const filtersOf = (query) =>
     FILTERS.filter((name) => query.get(name)).map((name) => [name, query.get(name)]),
   );
 
+const shownOf = (query) => {
+  const rows = Number.parseInt(query.get("shown"), 10) || 0;
+  return Math.min(ROWS_MAX, Math.max(ROWS_PER_PAGE, rows));
+};
+
 /** Return the choices in the address; a parameter that is missing or invalid gets its default. */
 export const readState = () => {
   const query = new URLSearchParams(location.search);
@@ -47,7 +54,8 @@ export const readState = () => {
     filters: filtersOf(query),
     sort: query.get("sort") ?? DEFAULT_SORT,
     find: query.get("find") ?? "",
-    shown: Math.max(SHOPS_PER_PAGE, Number(query.get("shown")) || 0),
+    open: query.get("open"),
+    shown: shownOf(query),
   };
 };
 
@@ -64,16 +72,20 @@ export const addressOf = (state) => {
   for (const [name, value] of Object.entries(state.filters)) query.set(name, value);
   if (state.sort !== DEFAULT_SORT) query.set("sort", state.sort);
   if (state.find) query.set("find", state.find);
-  if (state.shown > SHOPS_PER_PAGE) query.set("shown", state.shown);
+  if (state.open) query.set("open", state.open);
+  if (state.shown > ROWS_PER_PAGE) query.set("shown", state.shown);
   const text = query.toString();
   return text ? `/?${text}` : "/";
 };
 
-/** Return the address of a state with another value of a filter; without the filter for null. */
-export const filteredAddress = (state, name, value) => {
-  const { [name]: _, ...others } = state.filters;
-  const filters = value === null ? others : { ...state.filters, [name]: String(value) };
-  return addressOf({ ...state, filters });
+/** The part of a state that is about a long list, as it is at first. */
+export const NO_LIST = { find: "", open: null, shown: ROWS_PER_PAGE };
+
+/** Return the address of a state with these values of filters; null removes a filter. */
+export const filteredAddress = (state, changes) => {
+  const wanted = Object.entries({ ...state.filters, ...changes });
+  const filters = Object.fromEntries(wanted.filter(([, value]) => value !== null));
+  return addressOf({ ...state, ...NO_LIST, filters });
 };
 
 /** Change the address without a new entry in the browser's history. */

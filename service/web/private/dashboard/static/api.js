@@ -1,12 +1,21 @@
 // Requests to the report API, with the rights of the reader's session.
 
-/** The service did not answer with numbers. `status` is 0 if it did not answer at all. */
+/**
+ * The service did not answer with numbers. `status` is 0 if it did not answer at all; `fields` are
+ * the names of the parameters that it refused.
+ */
 export class Failure extends Error {
-  constructor(status) {
+  constructor(status, fields = []) {
     super(`status ${status}`);
     this.status = status;
+    this.fields = fields;
   }
 }
+
+const failureOf = async (response) => {
+  const { errors } = await response.json().catch(() => ({}));
+  return new Failure(response.status, Object.keys(errors ?? {}));
+};
 
 /** Return the URL of a report; empty parameters are left out. */
 export const reportUrl = (name, parameters) => {
@@ -26,7 +35,7 @@ const fetchJson = async (url, signal) => {
   );
   if (response.status === 401)
     location.assign(`/signin?next=${encodeURIComponent(location.pathname + location.search)}`);
-  if (!response.ok) throw new Failure(response.status);
+  if (!response.ok) throw await failureOf(response);
   return response.json();
 };
 

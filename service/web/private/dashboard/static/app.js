@@ -62,22 +62,29 @@ const shellOf = (say) => {
 const problemText = (say, error) => {
   if (error instanceof BadAddress) return say.text(error.key);
   if (!(error instanceof Failure)) return error.message;
-  const { status } = error;
+  const { status, fields } = error;
   if (status === 0) return say.text("problem.network");
+  if (fields.includes("tenant")) return say.text("problem.shop");
   return say.has(`problem.${status}`)
     ? say.text(`problem.${status}`)
     : say.text("problem.status", { status: String(status) });
 };
 
+/** Return the button that leads out of a problem. */
+const remedyOf = (say, error) => {
+  const leading = (key, change) => button(say.text(key), () => navigate(change));
+  if (error instanceof BadAddress) return leading("period.7d", { period: "7d" });
+  if (error.status === 403) return leading("problem.own", { shop: null, filters: {} });
+  if (error.fields?.includes("tenant")) return leading("all-shops", { shop: null, filters: {} });
+  if (error.status === 422) return leading("filter.clear", { filters: {} });
+  return button(say.text("problem.again"), show);
+};
+
 const showProblem = async (error) => {
   const { say } = shell ?? shellOf(await speechFor(null));
-  const isAddress = error instanceof BadAddress;
-  const action = isAddress
-    ? button(say.text("period.7d"), () => navigate({ period: "7d" }))
-    : button(say.text("problem.again"), show);
   const reason = problemText(say, error);
-  const text = isAddress ? reason : `${say.text("problem")} ${reason}`;
-  problem.replaceChildren(`${text} `, action);
+  const text = error instanceof BadAddress ? reason : `${say.text("problem")} ${reason}`;
+  problem.replaceChildren(`${text} `, remedyOf(say, error));
   problem.hidden = false;
 };
 
@@ -112,6 +119,7 @@ const draw = async (signal) => {
   around.showTitle(shop ? shopName(shop) : say.text("shops"));
   const period = periodOf(state, say.zone);
   around.show(state, period, { isSignedIn: reader.signed_in, hasOthers: Boolean(shop && !own) });
+  if (!page) view.replaceChildren(element("p", { class: "loading" }, say.text("loading")));
   const next = pageFor(shop, reader, say);
   await next.draw(say, state, period, signal, () => {
     shown = true;

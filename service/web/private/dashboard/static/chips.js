@@ -16,7 +16,7 @@ const chip = (say, state, filter, value, products) => {
       "a",
       {
         class: "chip",
-        href: filteredAddress(state, filter, null),
+        href: filteredAddress(state, { [filter]: null }),
         "aria-label": say.text("filter.remove", texts),
       },
       say.text("filter", texts),

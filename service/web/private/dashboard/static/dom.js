@@ -25,11 +25,13 @@ export const button = (text, onClick) => {
   return node;
 };
 
+const keyOf = (node) => node.dataset?.key;
+
 const isAlike = (node, wanted) =>
   node.nodeType === wanted.nodeType &&
   node.nodeName === wanted.nodeName &&
   node.className?.baseVal === wanted.className?.baseVal &&
-  node.dataset?.key === wanted.dataset?.key;
+  keyOf(node) === keyOf(wanted);
 
 const copyAttributes = (node, wanted) => {
   for (const { name } of [...node.attributes])
@@ -47,20 +49,42 @@ const change = (node, wanted) => {
   update(node, ...wanted.childNodes);
 };
 
+/** Put a child in front of another, or last for null; it keeps the focus if the browser can do it. */
+const move = (node, child, place) =>
+  (node.moveBefore ?? node.insertBefore).call(node, child, place);
+
+/** Remove the children whose key no wanted child has, and return the others by their keys. */
+const keptByKey = (node, wanted) => {
+  const keys = new Set(wanted.map(keyOf));
+  const kept = new Map();
+  for (const child of [...node.children].filter(keyOf)) {
+    if (keys.has(keyOf(child))) kept.set(keyOf(child), child);
+    else child.remove();
+  }
+  return kept;
+};
+
 /**
  * Give a node these children. Children that are already alike stay in the page and only change what
  * differs, so that nothing flickers and the focus stays; listeners of the new children are lost.
+ * A child with a `data-key` follows its key to another place.
  */
 export const update = (node, ...children) => {
   const wanted = children.map((child) =>
     child instanceof Node ? child : document.createTextNode(child),
   );
-  const old = [...node.childNodes];
+  const kept = keptByKey(node, wanted);
   wanted.forEach((child, index) => {
-    const present = old[index];
-    if (!present) node.append(child);
-    else if (isAlike(present, child)) change(present, child);
-    else present.replaceWith(child);
+    const place = node.childNodes[index] ?? null;
+    const present = keyOf(child) ? kept.get(keyOf(child)) : place;
+    kept.delete(keyOf(child));
+    if (!present || (present === place && keyOf(place) !== keyOf(child)))
+      node.insertBefore(child, place);
+    else if (!isAlike(present, child)) present.replaceWith(child);
+    else {
+      if (present !== place) move(node, present, place);
+      change(present, child);
+    }
   });
-  for (const rest of old.slice(wanted.length)) rest.remove();
+  while (node.childNodes.length > wanted.length) node.lastChild.remove();
 };

@@ -2,15 +2,13 @@
 
 import { fetchGoals, fetchReport } from "./api.js";
 
-const GOALS_MAX = 6;
-
-/** Return a row per goal of the shop in the parameters, with its visitors and its events. */
-export const goalRows = async (parametersOf, signal) => {
+/** Return a row per goal of the shop in the parameters, at most `limit`: its visitors, its events. */
+export const goalRows = async (parametersOf, signal, limit) => {
   const { tenant } = parametersOf("summary");
   const ofShop = (await fetchGoals(signal)).filter((goal) => String(goal.tenant_id) === tenant);
   const rowOf = async ({ name }) => {
     const { rows } = await fetchReport("summary", parametersOf("summary", { goal: name }), signal);
     return { goal: name, visitors: rows[0]?.visitors ?? 0, events: rows[0]?.events ?? 0 };
   };
-  return Promise.all(ofShop.slice(0, GOALS_MAX).map(rowOf));
+  return Promise.all(ofShop.slice(0, limit).map(rowOf));
 };

@@ -5,7 +5,8 @@ import { amounts } from "./names.js";
 import { CONTACT_TYPES } from "./numbers.js";
 import { emptyPanel, filterLink, nameCell, table } from "./table.js";
 
-const ROWS = 7;
+/** How many rows of a list the page shows. */
+export const ROWS = 7;
 const TYPES = ["view", ...CONTACT_TYPES, "cart_add", "social_share", "conversion", "purchase"];
 // More products are fetched than the list shows: they name those of the filters and of the carts.
 const PRODUCTS_NAMED = 200;
@@ -29,19 +30,28 @@ const VALUE = {
   text: (say, row) => money(say, row.value, row.currency, row.other_value),
 };
 
-const CAMPAIGN = ["utm_campaign", "utm_source", "utm_medium"];
+/** Return the tags of a link by their names; it may have only a source, or only a medium. */
+const tagsOf = (row) => {
+  const tags = ["utm_campaign", "utm_source", "utm_medium"].map((name) => [name, row[name]]);
+  return Object.fromEntries(tags.filter(([, text]) => text !== null));
+};
 
 const hasRows = (rows) => rows.length > 0;
 const productId = (row) => row.product_id;
 
-/** Return a list of the values of a filter. `own` has what it does not share with the others. */
-const listOf = (key, filter, own = {}) => ({
+/**
+ * Return a list of the values of a filter. `own` has what it does not share with the others;
+ * `details` are the columns that only the whole list has.
+ */
+const listOf = (key, filter, { value = (row) => row[filter], ...own } = {}) => ({
   key,
   filter,
   report: key,
   limit: ROWS + 1,
   columns: [VISITORS, SALES],
-  value: (row) => row[filter],
+  details: [],
+  value,
+  filtersOf: (row) => ({ [filter]: value(row) }),
   size: (row) => row.visitors ?? 0,
   ...own,
 });
@@ -54,27 +64,28 @@ export const LISTS = [
     report: "top-products",
     limit: PRODUCTS_NAMED,
     value: productId,
-    size: (row) => row.views,
+    size: (row) => row.purchases,
     columns: [
-      counted("column.views", "views"),
       counted("column.sales", "purchases"),
       {
         title: "column.revenue",
         text: (say, row) => money(say, row.revenue, row.currency, row.other_revenue),
       },
     ],
+    details: [counted("column.views", "views")],
   }),
-  listOf("pages", "path"),
+  listOf("pages", "path", {
+    details: [
+      counted("column.views", "views"),
+      counted("column.entries", "entries"),
+      counted("column.exits", "exits"),
+    ],
+  }),
   listOf("campaigns", "utm_campaign", {
     columns: [VISITORS, SALES, VALUE],
     isShown: hasRows,
-    // The tags of a link may have only a source, or only a medium.
-    filterOf: (row) => CAMPAIGN.find((name) => row[name] !== null),
-    detailOf: (row) =>
-      CAMPAIGN.map((name) => row[name])
-        .filter((text) => text !== null)
-        .slice(1)
-        .join(" / "),
+    filtersOf: tagsOf,
+    detailOf: (row) => Object.values(tagsOf(row)).slice(1).join(" / "),
   }),
   listOf("countries", "country"),
   listOf("devices", "device"),
@@ -115,24 +126,21 @@ export const isTelling = ({ value }, rows) =>
 /** Return whether a table shows only some of the rows. */
 export const isCut = (rows) => rows.length > ROWS;
 
-/** Return the filter and the value that a row stands for. */
-const chosenBy = ({ filter, value, filterOf }, row) => {
-  if (!filterOf) return { filter, value: value(row) };
-  const name = filterOf(row);
-  return { filter: name, value: row[name] };
-};
-
 /** Return the name of a row, as a link that filters the page, and the detail after it. */
 const nameOf = (say, list, row, { state, products }) => {
-  const link = filterLink(say, { ...chosenBy(list, row), state, products });
+  const link = filterLink(say, { filters: list.filtersOf(row), state, products });
   const detail = list.detailOf?.(row);
-  return detail ? element("span", {}, link, ` – ${detail}`) : link;
+  return detail
+    ? element("span", { class: "detailed" }, link, element("small", {}, detail))
+    : link;
 };
 
+/** Return a text that no other row of the list has. */
+const keyOf = (list, row) => JSON.stringify([list.filtersOf(row), row.currency]);
+
 /** Return the table of a list, or a text if it has no rows. */
-export const listTable = (say, list, all, context) => {
+export const listTable = (say, list, rows, context) => {
   const { key, filter, columns, size } = list;
-  const rows = all.slice(0, ROWS);
   if (!rows.length) return emptyPanel(say);
   const largest = Math.max(1, ...rows.map(size));
   return table(
@@ -142,6 +150,7 @@ export const listTable = (say, list, all, context) => {
       nameCell(nameOf(say, list, row, context), size(row) / largest),
       ...columns.map(({ text }) => text(say, row)),
     ]),
+    rows.map((row) => keyOf(list, row)),
   );
 };
 
@@ -156,7 +165,7 @@ export const typesTable = (say, [row], { state, products }) => {
     [say.text("name.type"), say.text("column.events")],
     rows.map(({ type, events }) => [
       nameCell(
-        filterLink(say, { filter: "type", value: type, state, products }),
+        filterLink(say, { filters: { type }, state, products }),
         events / rows[0].events,
         `t-${type}`,
       ),
@@ -171,12 +180,12 @@ export const funnelTable = (say, rows) => {
   const largest = Math.max(1, ...rows.map(({ visitors }) => visitors));
   return table(
     say.text("panel.funnel"),
-    [say.text("column.name"), say.text("column.visitors"), say.text("column.share")],
+    [say.text("column.step"), say.text("column.visitors"), say.text("column.share")],
     rows.map(({ step, visitors }) => [
       nameCell(say.name("step", step), visitors / largest, `t-${step}`),
       say.number(visitors),
       // Visitors may buy without a view: more of them than viewers have no share.
-      first && visitors <= first ? say.percent(Math.round((1000 * visitors) / first) / 1000) : "–",
+      first && visitors <= first ? say.percent(visitors / first) : "–",
     ]),
   );
 };

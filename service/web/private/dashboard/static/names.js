@@ -12,6 +12,11 @@ export const valueName = (say, filter, value, products) => {
   return TRANSLATED.has(filter) ? say.name(filter, value) : String(value ?? say.text("unknown"));
 };
 
+/** Add the names in rows of products to `products`, by their ids. */
+export const keepNames = (products, rows) => {
+  for (const { product_id: id, name } of rows) if (name) products.set(String(id), name);
+};
+
 export const shopName = ({ name, tenant, tenant_id }) => name ?? tenant ?? `#${tenant_id}`;
 
 /** Return amounts by currency, a line each; zero in the shop's currency if nothing was sold. */

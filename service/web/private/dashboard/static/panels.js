@@ -1,5 +1,6 @@
 // The panels of a shop's page below the chart: the report of each, and how its rows are drawn.
 
+import { addressOf } from "./address.js";
 import { fetchReport } from "./api.js";
 import { element } from "./dom.js";
 import { visitFacts } from "./facts.js";
@@ -9,6 +10,7 @@ import {
   ATTRIBUTION,
   GOALS,
   LISTS,
+  ROWS,
   funnelTable,
   isCut,
   isTelling,
@@ -21,12 +23,13 @@ import { head } from "./table.js";
 const CSV_ROWS = 10000;
 
 const listPanel = (list) => ({
+  list,
   key: list.key,
   report: list.report,
   more: { limit: list.limit },
   isShown: list.isShown ?? ((rows) => isTelling(list, rows)),
   isCut,
-  draw: (say, rows, context) => listTable(say, list, rows, context),
+  draw: (say, rows, context) => listTable(say, list, rows.slice(0, ROWS), context),
 });
 
 const lists = new Map(LISTS.map((list) => [list.key, listPanel(list)]));
@@ -38,7 +41,7 @@ const lists = new Map(LISTS.map((list) => [list.key, listPanel(list)]));
 const PANELS = [
   lists.get("channels"),
   lists.get("products"),
-  { key: "funnel", report: "funnel", draw: funnelTable },
+  { key: "funnel", report: "funnel", draw: funnelTable, note: "funnel.rule" },
   {
     ...listPanel(ATTRIBUTION),
     more: { by: "channel" },
@@ -49,25 +52,35 @@ const PANELS = [
   lists.get("pages"),
   { key: "types", report: "summary", draw: typesTable },
   lists.get("carts"),
-  { ...listPanel(GOALS), fetch: goalRows },
   lists.get("countries"),
   lists.get("devices"),
   lists.get("browsers"),
+  { ...listPanel(GOALS), fetch: goalRows },
   { key: "visits", report: "visits", draw: visitFacts },
   { key: "hours", report: "hours", draw: hoursMap },
   { key: "quality", report: "quality", draw: qualityList, isLast: true },
 ];
+
+/** Return the panel of a list that can be shown whole; undefined for another key. */
+export const listPanelOf = (key) => PANELS.find((panel) => panel.list && panel.key === key);
+
+/** Return the rows of a panel, at most `limit` of them if it is the panel of a list. */
+export const fetchRows = async ({ report, more, fetch }, parametersOf, signal, limit) => {
+  const limits = limit ? { ...more, limit } : (more ?? {});
+  if (fetch) return fetch(parametersOf, signal, limits.limit);
+  const { rows } = await fetchReport(report, parametersOf(report, limits), signal);
+  return rows;
+};
 
 /**
  * Fetch the rows of the panels whose report the service has; null if a report fails. `parametersOf`
  * returns a report's parameters; `answered` has the rows of reports that were fetched already.
  */
 export const fetchPanels = (reports, parametersOf, answered, signal) => {
-  const rowsOf = async ({ report, more, fetch }) => {
-    if (fetch) return fetch(parametersOf, signal);
-    if (answered.has(report)) return (await answered.get(report)).rows;
-    const { rows } = await fetchReport(report, parametersOf(report, more), signal);
-    return rows;
+  const rowsOf = async (panel) => {
+    const isAnswered = !panel.fetch && answered.has(panel.report);
+    if (isAnswered) return (await answered.get(panel.report)).rows;
+    return fetchRows(panel, parametersOf, signal);
   };
   const panels = PANELS.filter(({ report }) => reports.has(report));
   return Promise.all(
@@ -78,24 +91,36 @@ export const fetchPanels = (reports, parametersOf, answered, signal) => {
 /** Return whether a panel has something to show; a failure counts, because its section says so. */
 const isTold = ({ isShown, rows }) => !isShown || !rows || isShown(rows);
 
+/** Return the head of a panel: its title and its CSV. */
+export const panelHead = (say, { key, report, more }, parametersOf) =>
+  head(say, say.text(`panel.${key}`), report, parametersOf(report, { ...more, limit: CSV_ROWS }));
+
+export const failedPanel = (say) => element("p", { class: "empty" }, say.text("panel.failed"));
+
+/** Return the link that opens the whole of a list. */
+const openLink = (say, key, state) =>
+  element(
+    "a",
+    {
+      class: "all",
+      href: addressOf({ ...state, open: key }),
+      "aria-label": say.text("list.all.of", { title: say.text(`panel.${key}`) }),
+    },
+    say.text("list.all"),
+  );
+
 /** Return the sections of the panels; without events, only those that are shown even then. */
 export const drawPanels = (say, panels, { hasEvents, parametersOf, ...context }) =>
   panels
     .filter((panel) => panel.isLast || (hasEvents && isTold(panel)))
-    .map(({ key, report, more, draw, rows, note, isCut: cut, isLast }) =>
-      element(
+    .map((panel) => {
+      const { key, draw, rows, note, isCut: cut, isLast } = panel;
+      return element(
         "section",
         { "data-key": key, class: isLast && "wide quality" },
-        head(
-          say,
-          say.text(`panel.${key}`),
-          report,
-          parametersOf(report, { ...more, limit: CSV_ROWS }),
-        ),
-        rows
-          ? draw(say, rows, context)
-          : element("p", { class: "empty" }, say.text("panel.failed")),
-        rows && cut?.(rows) && element("p", { class: "note" }, say.text("panel.more")),
+        panelHead(say, panel, parametersOf),
+        rows ? draw(say, rows, context) : failedPanel(say),
+        rows && cut?.(rows) && openLink(say, key, context.state),
         note && element("p", { class: "note" }, say.text(note)),
-      ),
-    );
+      );
+    });

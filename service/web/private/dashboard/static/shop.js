@@ -4,12 +4,14 @@ import { fetchReport } from "./api.js";
 import { cardsOf } from "./cards.js";
 import { chipsOf } from "./chips.js";
 import { element, update } from "./dom.js";
-import { emptyPeriod, trackerLine } from "./empty.js";
-import { keepLive } from "./live.js";
+import { emptyFiltered, emptyPeriod, trackerLine } from "./empty.js";
+import { drawLive, shopLine } from "./live.js";
+import { keepNames } from "./names.js";
 import { totalsOf } from "./numbers.js";
 import { drawPanels, fetchPanels } from "./panels.js";
-import { comparedText, intervalOf, periodOf, periodText } from "./period.js";
+import { comparedText, intervalOf, periodText } from "./period.js";
 import { TrendPanel } from "./trend.js";
+import { WholeList } from "./whole.js";
 
 /** Return those of the parameters that a report takes. */
 const knownTo = (report, parameters, { parametersOf }) => {
@@ -25,6 +27,7 @@ export class ShopPage {
   #empty = element("div");
   #trend = new TrendPanel();
   #grid = element("div", { class: "grid" });
+  #whole = new WholeList();
   #products = new Map();
 
   /** `shop` is the directory's row; `showProblem` shows an error of a later refresh. */
@@ -32,7 +35,7 @@ export class ShopPage {
     this.shop = shop;
     this.reader = reader;
     this.showProblem = showProblem;
-    const panels = [this.#trend.node, this.#grid];
+    const panels = [this.#trend.node, this.#grid, this.#whole.node];
     this.node = element(
       "div",
       { class: "shop" },
@@ -50,26 +53,24 @@ export class ShopPage {
    * `onFirst` is called when each refresh has something to see. Throw the errors of fetchReport.
    */
   async draw(say, state, period, signal, onFirst) {
-    const drawn = this.#refresh(say, state, period, signal, onFirst);
-    const onNews = async () => {
-      await drawn.catch(() => {}); // an older answer must not replace a newer one
-      const today = periodOf(state, say.zone); // the page may be open past midnight
-      if (!today.isCurrent) return;
-      await this.#refresh(say, state, today, signal, onFirst).catch((error) => {
-        if (!signal.aborted) this.showProblem(error);
-        throw error; // keepLive asks again
-      });
-    };
+    const refresh = (current) => this.#refresh(say, state, current, signal, onFirst);
     const shop = String(this.shop.tenant_id);
-    keepLive(this.#live, { say, shop, products: this.#products, signal, onNews });
-    await drawn;
+    const line = shopLine(say, this.#products);
+    const { showProblem } = this;
+    this.#whole.prepare(say, { state, parametersOf: this.#questions(say, state, period) });
+    const chosen = { state, period, refresh, showProblem };
+    await drawLive(this.#live, { say, shop, line, signal, ...chosen });
+  }
+
+  /** Return the function from a report to its parameters. */
+  #questions(say, state, { from, to }) {
+    const base = { tenant: String(this.shop.tenant_id), from, to, tz: say.zone };
+    return (report, more = {}) =>
+      knownTo(report, { ...base, ...state.filters, ...more }, this.reader);
   }
 
   async #refresh(say, state, period, signal, onFirst) {
-    const { from, to } = period;
-    const base = { tenant: String(this.shop.tenant_id), from, to, tz: say.zone };
-    const parametersOf = (report, more = {}) =>
-      knownTo(report, { ...base, ...state.filters, ...more }, this.reader);
+    const parametersOf = this.#questions(say, state, period);
     const ask = (report, more) => fetchReport(report, parametersOf(report, more), signal);
     const more = { interval: intervalOf(period) };
     const first = Promise.all([ask("summary"), ask("revenue"), ask("trend", more)]);
@@ -79,12 +80,14 @@ export class ShopPage {
     signal.throwIfAborted();
     onFirst();
     const context = { say, state, period, products: this.#products };
+    const whole = this.#whole.draw(say, { ...context, parametersOf }, signal);
     const parameters = parametersOf("trend", more);
     this.#drawNumbers({ ...context, summary, revenue, trend, parameters });
     const hasEvents = Boolean(summary.rows[0]?.events);
     const answers = await panels;
     signal.throwIfAborted();
     this.#drawPanels(answers, { ...context, hasEvents, parametersOf });
+    await whole;
   }
 
   #drawNumbers({ say, state, period, summary, revenue, trend, parameters, products }) {
@@ -97,7 +100,9 @@ export class ShopPage {
     this.#cards.setAttribute("aria-label", say.text("cards"));
     update(this.#chips, ...chipsOf(say, state, products));
     for (const node of [this.#trend.node, this.#compared, this.#cards]) node.hidden = !row;
-    const emptiness = emptyPeriod(say, isFiltered, trackerLine(say, this.shop));
+    const emptiness = isFiltered
+      ? emptyFiltered(say, state)
+      : emptyPeriod(say, trackerLine(say, this.shop));
     update(this.#empty, ...(hasEvents ? [] : [emptiness]));
     if (!row) return;
     const totals = totalsOf(row, revenue.rows, trend.rows);
@@ -117,8 +122,7 @@ export class ShopPage {
   }
 
   #drawPanels(panels, { say, state, hasEvents, products, parametersOf }) {
-    const named = panels.find(({ key }) => key === "products")?.rows ?? [];
-    for (const { product_id: id, name } of named) if (name) products.set(String(id), name);
+    keepNames(products, panels.find(({ key }) => key === "products")?.rows ?? []);
     update(this.#chips, ...chipsOf(say, state, products));
     update(this.#grid, ...drawPanels(say, panels, { state, hasEvents, products, parametersOf }));
   }

@@ -1,15 +1,17 @@
 // The list of shops, which can be sorted, searched and extended.
 
-import { SHOPS_PER_PAGE, addressOf, pushState, readState } from "./address.js";
+import { NO_LIST, ROWS_PER_PAGE, addressOf, pushState, readState } from "./address.js";
 import { fetchReport } from "./api.js";
 import { spark } from "./chart.js";
-import { button, element } from "./dom.js";
-import { amounts, shopName } from "./names.js";
+import { button, element, update } from "./dom.js";
+import { amounts, changeNote, shopName } from "./names.js";
 import { table } from "./table.js";
 
 export const SHOPS_MAX = 10000;
 export const FIND_CHARS_MAX = 255;
 const NO_EVENTS = { visitors: 0, events: 0, transactions: 0, visitors_change: null };
+const NAME = ["tenant", "shops.shop"];
+const HEARD = ["heardMs", "shops.heard"];
 const SORTABLE = [
   ["visitors", "column.visitors"],
   ["visitors_change", "shops.change.column"],
@@ -42,10 +44,12 @@ const matchingShops = (summarized, found, text) => {
   return [...active.filter(isMatch), ...silent.map((row) => ({ ...row, ...NO_EVENTS }))];
 };
 
+/** Return the head of a column, whose link sorts by it: names from A, numbers from the largest. */
 const sortHeading = (say, state, [field, title]) => {
   const isDescending = state.sort === `-${field}`;
   const direction = isDescending ? "descending" : state.sort === field ? "ascending" : undefined;
-  const href = addressOf({ ...state, sort: isDescending ? field : `-${field}` });
+  const isUpNext = direction ? isDescending : field === "tenant";
+  const href = addressOf({ ...state, sort: isUpNext ? field : `-${field}` });
   const mark = element("span", { "aria-hidden": "true" }, isDescending ? " ▼" : " ▲");
   const sorter = element("a", { class: "sort", href }, say.text(title), direction ? mark : null);
   return element(
@@ -62,22 +66,24 @@ const nameOf = (say, row) => {
 
 const shopCell = (say, state, row) => {
   const shop = row.tenant ?? String(row.tenant_id);
-  const change = { shop, find: "", shown: SHOPS_PER_PAGE };
-  return element(
-    "th",
-    { scope: "row" },
-    element("a", { href: addressOf({ ...state, ...change }) }, nameOf(say, row)),
-  );
+  const href = addressOf({ ...state, ...NO_LIST, shop });
+  return element("th", { scope: "row" }, element("a", { href }, nameOf(say, row)));
 };
 
-/** The list. It is redrawn without the field beside it, which so keeps its cursor. */
+/** The list. It stays in the page, with the focus, while its rows and their order change. */
 export class ShopList {
   node = element("div");
   /** The speech, the rows of the reports, buckets, comparison and signal of the page. */
   options;
   #showProblem;
   #latest = new AbortController();
-  #directory; // the rows of all shops, fetched once
+  #directory; // the rows of all shops as a promise, fetched once
+  #table = element("div", { class: "scroll", tabindex: "0", role: "group" });
+  #shown = element("span");
+  #button = button("", () => this.#showMore());
+  #more = element("p", { class: "more" }, this.#shown, this.#button);
+  #counts = new Map(); // of the events over time, by shop
+  #asked; // the parameters of the counts
 
   constructor(showProblem) {
     this.#showProblem = showProblem;
@@ -85,7 +91,7 @@ export class ShopList {
 
   /** Draw the shops that the address chooses; a later call aborts this one. */
   draw = async (onListed = () => {}) => {
-    const { say, rows: summarized, signal: pageSignal } = this.options;
+    const { rows: summarized, heard, parameters, signal: pageSignal } = this.options;
     this.#latest.abort();
     this.#latest = new AbortController();
     const signal = AbortSignal.any([pageSignal, this.#latest.signal]);
@@ -93,20 +99,16 @@ export class ShopList {
     try {
       const find = state.find.trim().slice(0, FIND_CHARS_MAX);
       const matching = matchingShops(summarized, await this.fetchShops(find, signal), find);
+      for (const row of matching) row.heardMs = Date.parse(heard.get(row.tenant_id)) || null;
       const rows = sorted(matching, state.sort).slice(0, state.shown);
-      const cells = new Map(rows.map((row) => [row.tenant_id, element("td", { class: "spark" })]));
-      this.node.replaceChildren(
-        element("p", { class: "note" }, this.#caption(matching.length)),
-        element("p", { class: "note narrow" }, say.text("shops.scroll")),
-        element(
-          "div",
-          { class: "scroll", tabindex: "0", role: "group", "aria-label": say.text("shops") },
-          this.#table(state, rows, cells),
-        ),
-        rows.length < matching.length ? this.#more(rows.length, matching.length) : "",
-      );
+      const asked = JSON.stringify(parameters);
+      if (asked !== this.#asked) this.#counts.clear();
+      this.#asked = asked;
+      this.#draw(state, rows, matching.length);
       onListed();
-      await this.#fillCells(cells, signal);
+      await this.#count(rows, signal);
+      signal.throwIfAborted();
+      this.#draw(state, rows, matching.length);
     } catch (error) {
       if (!signal.aborted) throw error;
     }
@@ -114,32 +116,56 @@ export class ShopList {
 
   /** Return the directory's shops whose name or slug matches a text; without a text, all. */
   async fetchShops(find, signal) {
-    if (!find && this.#directory) return this.#directory;
-    const { rows } = await fetchReport("shops", { find, limit: SHOPS_MAX }, signal);
-    if (!find) this.#directory = rows;
-    return rows;
+    if (find) return (await fetchReport("shops", { find, limit: SHOPS_MAX }, signal)).rows;
+    this.#directory ??= fetchReport("shops", { limit: SHOPS_MAX }).catch((error) => {
+      this.#directory = undefined;
+      throw error;
+    });
+    return (await this.#directory).rows;
+  }
+
+  /** Return the name of the shop of a report's row. */
+  nameOf = async (row) => {
+    const shops = await this.fetchShops("");
+    return shopName(shops.find((known) => known.tenant_id === row.tenant_id) ?? row);
+  };
+
+  #draw(state, rows, total) {
+    const { say } = this.options;
+    const shown = rows.length;
+    this.#table.setAttribute("aria-label", say.text("shops"));
+    update(this.#table, this.#tableOf(state, rows));
+    this.#shown.textContent = say.text("shops.shown", { shown, total });
+    this.#button.textContent = say.text("more", { count: ROWS_PER_PAGE });
+    this.#more.hidden = shown === total;
+    update(
+      this.node,
+      element("p", { class: "note" }, this.#caption(total)),
+      element("p", { class: "note narrow" }, say.text("list.scroll")),
+      this.#table,
+      this.#more,
+    );
   }
 
   #caption(count) {
     const { say, compared } = this.options;
-    if (!count) return say.text("find.nothing");
+    if (!count) return say.text(readState().find ? "find.nothing" : "shops.none");
     const change = compared ? say.text("shops.change", { span: compared }) : "";
     return `${say.text("shops.choose")} ${change}`;
   }
 
-  #table(state, rows, cells) {
-    const { say, heard, revenue, compared } = this.options;
-    const lastEvent = ({ tenant_id: id }) =>
-      heard.has(id) ? say.moment(heard.get(id)) : say.text("shops.never");
+  #tableOf(state, rows) {
+    const { say, revenue, compared } = this.options;
+    const lastEvent = ({ heardMs }) => (heardMs ? say.moment(heardMs) : say.text("shops.never"));
     const change = (row) =>
-      row.visitors_change === null || !compared ? "–" : say.change(row.visitors_change);
+      row.visitors_change === null || !compared ? "–" : changeNote(say, row.visitors_change);
     return table(
       say.text("shops"),
       [
-        sortHeading(say, state, ["tenant", "shops.shop"]),
+        sortHeading(say, state, NAME),
         ...SORTABLE.map((column) => sortHeading(say, state, column)),
         say.text("column.revenue"),
-        say.text("shops.heard"),
+        sortHeading(say, state, HEARD),
         say.text("shops.over-time"),
       ],
       rows.map((row) => [
@@ -149,37 +175,37 @@ export class ShopList {
         say.number(row.transactions),
         revenue.has(row.tenant_id) ? amounts(say, revenue.get(row.tenant_id)) : "–",
         lastEvent(row),
-        cells.get(row.tenant_id),
+        element("td", { class: "spark" }, this.#sparkOf(row.tenant_id)),
       ]),
+      rows.map((row) => row.tenant_id),
     );
   }
 
-  /** Fetch each shop's events over time, and fill the cells with them. */
-  async #fillCells(cells, signal) {
-    const { say, parameters, buckets } = this.options;
-    const ids = [...cells.keys()];
+  #sparkOf(id) {
+    const { say, buckets } = this.options;
+    const counts = this.#counts.get(id);
+    return counts && spark(counts, say.text("shops.events-over-time"), buckets.count);
+  }
+
+  /** Fetch and keep each shop's events over time. */
+  async #count(rows, signal) {
+    const { parameters, buckets } = this.options;
+    const ids = rows.map((row) => row.tenant_id);
     const pages = [];
-    for (let start = 0; start < ids.length; start += SHOPS_PER_PAGE)
-      pages.push(ids.slice(start, start + SHOPS_PER_PAGE).join());
+    for (let start = 0; start < ids.length; start += ROWS_PER_PAGE)
+      pages.push(ids.slice(start, start + ROWS_PER_PAGE).join());
     const ask = (shops) => fetchReport("activity", { ...parameters, shops }, signal);
-    const activity = (await Promise.all(pages.map(ask))).flatMap(({ rows }) => rows);
+    const activity = (await Promise.all(pages.map(ask))).flatMap((page) => page.rows);
     const counts = new Map(ids.map((id) => [id, Array(Math.max(0, buckets.begun)).fill(0)]));
     for (const row of activity)
       counts.get(row.tenant_id)[buckets.place(Date.parse(row.bucket))] = row.events;
-    const label = say.text("shops.events-over-time");
-    for (const [id, cell] of cells)
-      cell.replaceChildren(spark(counts.get(id), label, buckets.count));
+    this.#counts = counts;
   }
 
-  #more(shown, total) {
-    const { say } = this.options;
+  #showMore() {
+    const { shown } = readState();
     const focusNext = () => this.node.querySelectorAll("tbody a")[shown].focus();
-    const showMore = () => {
-      pushState({ shown: shown + SHOPS_PER_PAGE });
-      this.draw(focusNext).catch(this.#showProblem);
-    };
-    const text = `${say.text("shops.shown", { shown, total })} `;
-    const more = say.text("shops.more", { count: SHOPS_PER_PAGE });
-    return element("p", { class: "more" }, text, button(more, showMore));
+    pushState({ shown: shown + ROWS_PER_PAGE });
+    this.draw(focusNext).catch(this.#showProblem);
   }
 }

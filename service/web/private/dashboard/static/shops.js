@@ -1,11 +1,12 @@
 // The page of all shops: totals, shops that went quiet, and the list.
 
-import { SHOPS_PER_PAGE, addressOf, readState, replaceState } from "./address.js";
+import { NO_LIST, addressOf, readState, replaceState } from "./address.js";
 import { fetchReport } from "./api.js";
 import { element, update } from "./dom.js";
+import { drawLive, shopsLine } from "./live.js";
 import { amounts, changeNote, shopName } from "./names.js";
 import { growth, sum } from "./numbers.js";
-import { DAY_MS, bucketsOf, comparedText, intervalOf } from "./period.js";
+import { DAY_MS, bucketsOf, comparedText, intervalOf, periodText } from "./period.js";
 import { FIND_CHARS_MAX, SHOPS_MAX, ShopList } from "./shoplist.js";
 import { head } from "./table.js";
 
@@ -62,7 +63,7 @@ const isQuiet = ({ heard_at: at, active_days: days }) =>
   Date.now() - Date.parse(at) > DAY_MS && days >= QUIET_DAYS_MIN;
 
 const pageOf = ({ tenant, tenant_id: id }) =>
-  addressOf({ ...readState(), shop: tenant ?? id, find: "", shown: SHOPS_PER_PAGE });
+  addressOf({ ...readState(), ...NO_LIST, shop: tenant ?? id });
 
 /** Return the alarm for shops that went quiet; an empty text if there is none. */
 const alarm = (say, rows) => {
@@ -91,7 +92,9 @@ const alarm = (say, rows) => {
 };
 
 export class ShopsPage {
+  #live = element("p", { class: "live" });
   #cards = element("ul", { class: "cards" });
+  #compared = element("p", { class: "compared" });
   #quiet = element("div");
   #empty = element("div");
   #head = element("div");
@@ -102,6 +105,7 @@ export class ShopsPage {
 
   constructor({ reader, showProblem }) {
     this.reader = reader;
+    this.showProblem = showProblem;
     this.#list = new ShopList(showProblem);
     this.#finder.addEventListener("input", () => {
       clearTimeout(this.#typing);
@@ -111,14 +115,24 @@ export class ShopsPage {
       }, TYPING_MS);
     });
     const list = element("section", {}, this.#head, this.#label, this.#list.node);
-    this.node = element("div", {}, this.#quiet, this.#cards, this.#empty, list);
+    const numbers = [this.#cards, this.#compared, this.#empty, list];
+    this.node = element("div", {}, this.#live, this.#quiet, ...numbers);
   }
 
   /**
-   * Draw the shops of the period that the state chooses. `onFirst` is called as soon as there is
-   * something to see. Throw the errors of fetchReport.
+   * Draw the shops of the period that the state chooses, and keep them fresh until the signal is
+   * aborted. `onFirst` is called when each refresh has something to see. Throw the errors of
+   * fetchReport.
    */
   async draw(say, state, period, signal, onFirst) {
+    const refresh = (current) => this.#refresh(say, state, current, signal, onFirst);
+    const line = shopsLine(say, this.#list.nameOf);
+    const { showProblem } = this;
+    const chosen = { state, period, refresh, showProblem };
+    await drawLive(this.#live, { say, shop: null, line, signal, ...chosen });
+  }
+
+  async #refresh(say, state, period, signal, onFirst) {
     const parameters = { from: period.from, to: period.to, tz: say.zone };
     const ask = (report, more = {}) => this.#ask(report, { ...parameters, ...more }, signal);
     const since = new Date(Date.now() - HEARD_DAYS * DAY_MS).toISOString();
@@ -134,6 +148,8 @@ export class ShopsPage {
       this.#fetchQuiet(heard.rows, signal),
     ]);
     signal.throwIfAborted();
+    const span = say.text("span.of", { span: periodText(period, say) });
+    update(this.#compared, compared ? `${span} ${say.text("compared", { span: compared })}` : span);
     this.#drawHead(say, rows, parameters, {
       quiet,
       revenue: revenue.rows,

@@ -70,7 +70,7 @@ export class Speech {
 
   short = (value) => this.#numbers(SHORT).format(value);
 
-  percent = (ratio) => this.#numbers({ style: "percent", maximumFractionDigits: 2 }).format(ratio);
+  percent = (ratio) => this.#numbers({ style: "percent", maximumFractionDigits: 1 }).format(ratio);
 
   /** Return a change, such as "+40%" for 0.4. */
   change = (ratio) => {

@@ -23,8 +23,11 @@ export const head = (say, title, report, parameters) =>
     ),
   );
 
-/** Return a table. A cell is a text, a node, a `th` or a `td`; the first column is no number. */
-export const table = (caption, headings, rows) => {
+/**
+ * Return a table. A cell is a text, a node, a `th` or a `td`; the first column is no number. With
+ * `keys`, one per row, a row stays the same element wherever it moves.
+ */
+export const table = (caption, headings, rows, keys = []) => {
   const heading = (content, index) =>
     content instanceof HTMLTableCellElement
       ? content
@@ -38,7 +41,11 @@ export const table = (caption, headings, rows) => {
     {},
     element("caption", { class: "unseen" }, caption),
     element("thead", {}, element("tr", {}, ...headings.map(heading))),
-    element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map(cell)))),
+    element(
+      "tbody",
+      {},
+      ...rows.map((row, index) => element("tr", { "data-key": keys[index] }, ...row.map(cell))),
+    ),
   );
 };
 
@@ -57,21 +64,25 @@ export const nameCell = (content, share, kind = "plain") =>
   element("td", { class: "name" }, barOf(share, kind), content);
 
 /**
- * Return the name of a row as a link that filters the page by it, or that removes the filter if it
- * is set. A row without a value has no link.
+ * Return the name of a row as a link that filters the page by it, or that removes its filters if
+ * they are set. `filters` are those of the row by their names; the first names it. A row without a value
+ * has no link.
  */
-export const filterLink = (say, { filter, value, state, products }) => {
-  const name = valueName(say, filter, value, products);
-  if (value === null || value === undefined) return element("span", {}, name);
-  const isSet = state.filters[filter] === String(value);
+export const filterLink = (say, { filters, state, products }) => {
+  const names = Object.keys(filters);
+  const [first] = names;
+  const name = valueName(say, first, filters[first], products);
+  if (filters[first] === null || filters[first] === undefined) return element("span", {}, name);
+  const isSet = names.every((filter) => state.filters[filter] === String(filters[filter]));
+  const changes = isSet ? Object.fromEntries(names.map((filter) => [filter, null])) : filters;
   const label = say.text(isSet ? "filter.remove" : "filter.on", {
-    name: say.text(`name.${filter}`),
+    name: say.text(`name.${first}`),
     value: name,
   });
   return element(
     "a",
     {
-      href: filteredAddress(state, filter, isSet ? null : value),
+      href: filteredAddress(state, changes),
       "aria-label": `${name}. ${label}`,
       "aria-current": isSet ? "true" : undefined,
     },
