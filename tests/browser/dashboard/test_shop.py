@@ -61,18 +61,18 @@ def test_lists_show_what_the_reports_say(wide: Page, shop: Shop) -> None:
         lambda: shop.report("campaigns", tenant="3"), timeout_s=60, what="it is in the reports"
     )
     opened(page, f"{shop.url}/?shop=el-sol")
-    for title, report, dimension, name in (
-        ("Pages", "pages", "path", "/zapatos"),
-        ("Campaigns", "campaigns", "utm_campaign", "rebajas instagram / social"),
-        ("How people came", "channels", "channel", "Social media"),
-        ("Devices", "devices", "device", "Phone"),
+    for title, report, dimension, name, second in (
+        ("Pages", "pages", "path", "/zapatos", "views"),
+        ("Campaigns", "campaigns", "utm_campaign", "rebajas instagram / social", "transactions"),
+        ("How people came", "channels", "channel", "Social media", "transactions"),
+        ("Devices", "devices", "device", "Phone", "transactions"),
     ):
         rows = {row[dimension]: row for row in shop.report(report, tenant="3")}
         shown = rows_of(page, title)
         assert len(shown) == len(rows)
         [numbers] = [cells[1:3] for cells in shown if cells[0] == name]
         [row] = [row for key, row in rows.items() if key is not None]
-        assert numbers == [str(row["visitors"]), str(row["transactions"])], title
+        assert numbers == [str(row["visitors"]), str(row[second])], title
     csv = page.get_by_role("link", name="Pages as CSV").get_attribute("href") or ""
     assert parse_qs(urlsplit(csv).query)["limit"] == ["10000"]
     times = page.locator("section", has=page.get_by_role("heading", name="When people come"))

@@ -74,9 +74,10 @@ export const LISTS = [
     ],
     details: [counted("column.views", "views")],
   }),
+  // Most sales are reported from a checkout's page, so they say nothing of the others.
   listOf("pages", "path", {
+    columns: [VISITORS, counted("column.views", "views")],
     details: [
-      counted("column.views", "views"),
       counted("column.entries", "entries"),
       counted("column.exits", "exits"),
     ],

@@ -17,7 +17,14 @@ const localeOf = (language, currency) => {
 
 const CLOCK = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 const DAY = { month: "short", day: "numeric" };
-const SHORT = { notation: "compact", maximumFractionDigits: 1 };
+const COMPACT_FROM = 100000;
+
+/** Return how a number of an axis is written: languages write small thousands in several ways. */
+const shortly = (value) => ({
+  notation: value < COMPACT_FROM ? "standard" : "compact",
+  minimumFractionDigits: 0,
+  maximumFractionDigits: 1,
+});
 
 const inCurrency = (currency) => ({
   style: "currency",
@@ -68,7 +75,7 @@ export class Speech {
 
   number = (value) => this.#numbers({ maximumFractionDigits: 2 }).format(value);
 
-  short = (value) => this.#numbers(SHORT).format(value);
+  short = (value) => this.#numbers(shortly(value)).format(value);
 
   percent = (ratio) => this.#numbers({ style: "percent", maximumFractionDigits: 1 }).format(ratio);
 
@@ -84,7 +91,7 @@ export class Speech {
   /** Return an amount in few characters, for an axis. */
   shortMoney = (value, currency) =>
     currency
-      ? this.#numbers({ ...inCurrency(currency), ...SHORT }).format(value)
+      ? this.#numbers({ ...inCurrency(currency), ...shortly(value) }).format(value)
       : this.short(value);
 
   /** Return the name of a country by its code. */
