@@ -15,7 +15,6 @@ from ledger import reports_url
 from playwright.sync_api import Locator, Page
 
 
-
 def _zone() -> str:
     """The zone whose midnight is farther away, so that no day ends while the tests run."""
 

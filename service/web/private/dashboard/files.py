@@ -6,6 +6,7 @@ of them has changed, and asks for none when it opens the page again.
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from functools import cache
 from hashlib import sha256
@@ -19,6 +20,8 @@ from service.web.styles import style_sheet
 
 _STATIC = files("service.web.private.dashboard") / "static"
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+_COMMENTS = re.compile(rb"^\s*(?:/\*(?:(?!\*/).)*\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
+_INDENTATION = re.compile(rb"^[ \t]+", re.MULTILINE)
 _STRINGS = {f"strings.{language}.js": language for language in LANGUAGES}
 _SHEET = "app.css"
 _YEAR_S = 31_536_000
@@ -26,11 +29,20 @@ _YEAR_S = 31_536_000
 
 @cache
 def content(name: str) -> bytes:
-    """Return a file of the pages. base.css is put before a style sheet; strings become a module."""
+    """Return a file of the pages. base.css is put before a style sheet; strings become a module.
+
+    Scripts and style sheets come without their indentation and the comments on lines of their own.
+    """
     if name in _STRINGS:
-        return b"export default " + strings(_STRINGS[name])
+        return _smaller(b"export default " + strings(_STRINGS[name]))
     file = _STATIC / name
-    return style_sheet(file) if name.endswith(".css") else file.read_bytes()
+    if name.endswith(".css"):
+        return _smaller(style_sheet(file))
+    return _smaller(file.read_bytes()) if name.endswith(".js") else file.read_bytes()
+
+
+def _smaller(text: bytes) -> bytes:
+    return _INDENTATION.sub(b"", _COMMENTS.sub(b"", text))
 
 
 @cache
