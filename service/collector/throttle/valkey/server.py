@@ -36,7 +36,7 @@ from service.collector.throttle.valkey.tally import Tally
 log = logging.getLogger(__name__)
 
 WAIT_S = 0.004
-"""The longest wait for an answer. A loop that is busy may add a millisecond."""
+"""The longest wait for an answer. A loop that is busy adds the length of its next turns."""
 SILENCE_S = 1.0
 REGISTERED_EVERY_S = 1.0
 MACHINE_S = 15
