@@ -412,6 +412,15 @@ MUTANTS = (
         ),
     ),
     _mutant(
+        "two compactions of different series that both commit",
+        f"{_SUSPENDED}::test_of_two_compactions_of_other_series_the_second_starts_over",
+        (
+            _COMMITS,
+            "    turn = {_COMPACTION: snapshot.watermark(_COMPACTION) + 1}\n",
+            "    turn: dict[str, int] = {}\n",
+        ),
+    ),
+    _mutant(
         "two maintainers rewriting the same files",
         "tests/unit/etl/upkeep/test_maintenance.py::test_of_two_that_replace_the_same_files_one_is_refused",
         (

@@ -437,8 +437,8 @@ def test_a_real_committer_of_the_same_segments_is_seen(shop, monkeypatch):
     assert len(committed(shop)) == 2
 
 
-def test_a_committer_of_other_series_is_no_conflict(shop, monkeypatch):
-    """Its commit comes between, and both count."""
+def test_a_commit_that_is_no_compaction_is_no_conflict(shop, monkeypatch):
+    """It moves no watermark of ours: it comes between, and both count."""
     shop.seal(event(0))
     commit = commits.commit
 

@@ -23,6 +23,7 @@ from etl.lake.errors import LakeTaken
 from etl.lake.snapshot import Snapshot
 from etl.lake.table_store import name_of
 from etl.lake.tables import EVENTS, Table
+from etl.log.store import LocalLog
 from etl.upkeep import check, erasure, maintenance
 from etl.upkeep.erasure import EraseRefused, Subject, from_lake
 from etl.upkeep.maintenance import MaintenancePlan
@@ -81,6 +82,30 @@ def test_a_suspended_compactor_commits_nothing_later(shop, warehouses, monkeypat
     assert one.compact().rows == 0
     assert one.event_ids() == two.event_ids() == ["e0"]
     assert check.run(one.data, one.log, one.lake).problems == []
+
+
+def test_of_two_compactions_of_other_series_the_second_starts_over(
+    tmp_path, shop, warehouses, monkeypatch
+):
+    """An event that both took is stored once, though neither moves a watermark of the other's."""
+    one, two = warehouses
+    others = Shop(tmp_path / "others")
+    others.seal(event(0, dedupe_key="id:a"), series="h-w1-bb")
+    shop.seal(event(1, dedupe_key="id:a"), series="h-w0-aa")
+    two.log = LocalLog.of(others.layout)
+    write = parquet.write
+
+    def overtaken(*arguments):
+        monkeypatch.setattr(parquet, "write", write)
+        files = write(*arguments)
+        two.bucket.objects.delete(["compactor"])  # it has expired
+        assert two.compact().rows == 1
+        return files
+
+    monkeypatch.setattr(parquet, "write", overtaken)
+    outcome = one.compact()
+    assert (outcome.rows, outcome.duplicates) == (0, 1)
+    assert one.event_ids() == two.event_ids() == ["e0"]
 
 
 def test_a_vacuum_lets_no_suspended_compactor_commit(shop, warehouses, monkeypatch):
