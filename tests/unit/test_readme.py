@@ -70,6 +70,12 @@ def test_it_names_the_pythons_that_are_tested() -> None:
     assert f"run on {', '.join(most)} and {last}." in README
 
 
+def test_the_oldest_spark_it_takes_is_the_one_that_is_tested() -> None:
+    """As docs/spark.md says."""
+    [oldest] = re.findall(r"pyspark>=([\d.]+),", (ROOT / "setup.cfg").read_text())
+    assert f"- Tested with Spark {oldest} " in (ROOT / "docs/spark.md").read_text()
+
+
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_every_make_target_it_shows_is_there(page: str) -> None:
     """By its name or by a pattern such as `test-%`."""
