@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,8 @@ from obstore.store import S3Store
 from pyarrow import parquet
 from seaweed import SECRET_KEY, SeaweedFS
 from wire import BROWSER, CONVERSION, TRACK, signature
+
+from etl.object_store import ObjectExists, ObjectStore
 
 if TYPE_CHECKING:
     from harness import StartService
@@ -214,6 +218,29 @@ def objects_with(bucket: str, pattern: bytes) -> list[str]:
         if re.search(pattern, content):
             found.append(key)
     return found
+
+
+WRITERS, KEYS = range(6), tuple(f"key-{number}" for number in range(20))
+
+
+def test_of_six_writers_of_a_key_one_creates_it() -> None:
+    """Each by a client of its own, and all keys at once; what the one put stays."""
+    url = "s3://writers/keys"
+    bucket, *clients = (ObjectStore.open(url, timeout_s=PATIENCE_S) for _ in (0, *WRITERS))
+    bucket.put("made-before", b"the bucket, too")
+    rivals = [(key, writer) for key in KEYS for writer in WRITERS]  # those of a key in turn
+
+    def creates(key: str, writer: int) -> bool:
+        with suppress(ObjectExists):
+            clients[writer].put_new(key, b"of writer %d" % writer)
+            return True
+        return False
+
+    with ThreadPoolExecutor(len(rivals)) as pool:
+        created = list(pool.map(lambda rival: creates(*rival), rivals))
+    winners = [rival for rival, has_won in zip(rivals, created, strict=True) if has_won]
+    assert [key for key, _ in winners] == [*KEYS]
+    assert [bucket.get(key) for key in KEYS] == [b"of writer %d" % writer for _, writer in winners]
 
 
 WORD = b"a-word-that-a-faulty-device-changes"
