@@ -20,6 +20,11 @@ class Fault:
     subject: str
     strike: Callable[[], AbstractContextManager[None]]
 
+    @property
+    def kind(self) -> str:
+        """The first word of its name: cut, kill, pause or clock."""
+        return self.name.partition(" ")[0]
+
 
 def faults(cluster: Cluster) -> Mapping[str, Fault]:
     """All single faults by their names."""

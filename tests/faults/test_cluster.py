@@ -52,6 +52,8 @@ SHORT = (
     cut("valkey", "collector-3"),
     cut("collector-3", "clients"),
     "kill storage",
+    "kill valkey",
+    "kill postgresql",
     "kill collector-2",
     "kill warehouse-1",
     "pause postgresql",
@@ -85,7 +87,8 @@ def test_what_was_acked_is_stored_once(cluster: Cluster, story: Story) -> None:
     with figures("faults of a cluster") as counts:
         with shown.being_read():
             with cluster.under(load):
-                counts.update(strike_all(cluster, load, story))
+                done, struck = strike_all(cluster, load, story)
+            counts.update(done)
             all_was_shown = until(shown.show_all, bool)
         counts["outranked"] = see_all_in_the_lake(cluster, load)
         assert all_was_shown, "a report lacked what is in the lake by now"
@@ -94,22 +97,29 @@ def test_what_was_acked_is_stored_once(cluster: Cluster, story: Story) -> None:
     assert load.unanswered, "nothing failed with a request in its hands"
     assert load.sent_again
     assert counts["outranked"], "no claim of a signed sale was there to be outranked"
+    assert struck == set(faults(cluster) if is_soak() else SHORT), "a fault was left out"
 
 
-def strike_all(cluster: Cluster, load: Load, story: Story) -> Counter[str]:
-    """Let everything of the plan fail, then the compactor be replaced; how often what was done."""
-    chance, done = random.Random(SEED), Counter[str]()
+def strike_all(cluster: Cluster, load: Load, story: Story) -> tuple[Counter[str], set[str]]:
+    """Let everything of the plan fail, then the compactor be replaced.
+
+    Return how often what was done, faults also by their kinds, and the names of the faults.
+    """
+    chance, done, struck = random.Random(SEED), Counter[str](), set[str]()
     load.wait_for_acks(ACKS_PER_FAULT)
     for strike in plan(cluster, chance):
         strike_at(load, story, strike)
+        struck |= {fault.name for fault in strike.faults}
         done["faults"] += len(strike.faults)
+        done.update(fault.kind for fault in strike.faults)
     for _ in range(rounds(1, 30)):
         zombie = cluster.next_compactor()
         load.wait_for_acks(chance.randrange(ACKS_PER_FAULT))  # it is somewhere in its next run
         replace(zombie, cluster, story)
         done["replaced_compactors"] += 1
     load.wait_for_acks(ACKS_PER_FAULT)
-    return done
+    done["different_faults"] = len(struck)
+    return done, struck
 
 
 def replace(zombie: str, cluster: Cluster, story: Story) -> None:
@@ -137,17 +147,23 @@ def strike_at(load: Load, story: Story, strike: Strike) -> None:
 
 
 def plan(cluster: Cluster, chance: random.Random) -> Iterator[Strike]:
-    """The strikes in their order; the faults of one have different subjects."""
+    """The strikes in their order; the faults of one have different subjects.
+
+    The long form has as many as its scale says, or more, until every fault was in one.
+    """
     known = faults(cluster)
     for name in chance.sample(SHORT, len(SHORT)):
         yield Strike([known[name]])
     deck: list[Fault] = []  # shuffled again when all have been struck
-    for _ in range(rounds(0, 300)):
+    missing, number = set(known if is_soak() else ()), 0
+    while missing or number < rounds(0, 300):
         while len(deck) < 2:
             deck = chance.sample(list(known.values()), len(known)) + deck
         struck = [deck.pop()]
         if deck[-1].subject != struck[0].subject:
             struck.append(deck.pop())
+        missing -= {fault.name for fault in struck}
+        number += 1
         yield Strike(struck, chance.choice(LONG_FORM_ACKS))
 
 
