@@ -1,14 +1,14 @@
-"""`GET /metrics` of a running service, in Prometheus' own reading."""
+"""`GET /metrics` of a running service."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import START_TIMEOUT_S, Service, eventually
+from harness import START_TIMEOUT_S, eventually
 from http_tools import BATCH, INTERACTIONS
+from metrics_tools import told
 from ports import free_ports
-from prometheus_client.parser import text_string_to_metric_families
 from wire import answers, request
 
 if TYPE_CHECKING:
@@ -16,18 +16,6 @@ if TYPE_CHECKING:
 
 EVENT = {"tenant_id": 1, "type": "view"}
 REFUSED = {"tenant_id": 1, "type": "no such type"}
-
-
-def told(service: Service, base: str | None = None) -> dict[str, float]:
-    """Each sample by its name and the values of its labels."""
-    reply = request("GET", f"{base or service.reports_url}/metrics")
-    assert reply.status == 200
-    assert reply.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    return {
-        " ".join([sample.name, *sample.labels.values()]): sample.value
-        for family in text_string_to_metric_families(reply.body.decode())
-        for sample in family.samples
-    }
 
 
 @pytest.mark.parametrize("http_server", ["fast", "tornado"])
@@ -39,12 +27,12 @@ def test_all_workers_requests_are_counted(start_service: StartService, http_serv
     assert service.post(INTERACTIONS, REFUSED).status == 422
     assert service.post(BATCH, [{"endpoint": "interactions", **EVENT}, {}]).status == 207
     counted = f"beaconlog_requests_total {BATCH} 207"
-    found = eventually(lambda: now if (now := told(service)).get(counted) else None)
+    found = eventually(lambda: now if (now := told(service.reports_url)).get(counted) else None)
     assert found[counted] == 1
     assert found[f"beaconlog_requests_total {INTERACTIONS} 201"] == 20
     assert found[f"beaconlog_requests_total {INTERACTIONS} 422"] == 1
     service.report("summary")
-    assert told(service)["beaconlog_report_seconds_count summary 200"] == 1
+    assert told(service.reports_url)["beaconlog_report_seconds_count summary 200"] == 1
     assert found["beaconlog_lake_readable"] == 1
     assert found["beaconlog_disk_free_bytes"] > 0
     assert "process_resident_memory_bytes" in found
@@ -59,7 +47,7 @@ def test_a_machine_that_only_collects_has_metrics_too(start_service: StartServic
     eventually(lambda: answers(f"{base}/readyz"), START_TIMEOUT_S)
     for _ in range(20):
         assert service.post(INTERACTIONS, EVENT).status == 201
-    found = told(service, base)
+    found = told(base)
     assert found[f"beaconlog_requests_total {INTERACTIONS} 201"] == 20
     for process in ("worker-0", "worker-1", "metrics"):
         assert f"beaconlog_process_silent_seconds {process}" in found

@@ -19,8 +19,10 @@ import pytest
 import seaweed
 from flipping_proxy import FlippingProxy
 from harness import REPOSITORY, Service, environment, eventually, run_command
+from metrics_tools import told
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
+from ports import free_ports
 from pyarrow import parquet
 from seaweed import SECRET_KEY, SeaweedFS
 from wire import BROWSER, CONVERSION, TRACK, signature
@@ -270,20 +272,33 @@ def test_a_wrong_checksum_is_refused(store: SeaweedFS, checksum: dict[str, Any])
 def test_a_segment_that_is_changed_on_its_way_is_put_again(
     start_service: StartService, store: SeaweedFS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until it arrives as it is on the disk; nobody sees the other one, and `/readyz` tells."""
+    """Until it arrives as it is on the disk; nobody sees the other one.
+
+    Meanwhile `/readyz` and `/metrics` tell, of a machine that only collects and ships.
+    """
+    [port] = free_ports(1)
     with FlippingProxy(store.port, WORD).running() as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        machine = start_service(role="collect", log_url="s3://changed/log", segment_age_s=0.2)
+        settings = {"log_url": "s3://changed/log", "segment_age_s": 0.2, "metrics_port": port}
+        machine = start_service(role="collect", **settings)
         send(machine, metadata={"word": WORD.decode()})
         eventually(lambda: proxy.changes and degraded(machine), PATIENCE_S)
+        eventually(lambda: min(unshipped(port)) > 0, PATIENCE_S)
         report = ("report", "summary", "--format", "json")
         assert json.loads(machine.command(*report).stdout)["rows"] == []
         proxy.is_faulty = False
         eventually(lambda: not degraded(machine), PATIENCE_S)
+        eventually(lambda: unshipped(port) == [0, 0, 0], PATIENCE_S)
         assert machine.stop() == 0
         rows = json.loads(machine.command(*report).stdout)["rows"]
         assert sum(row["events"] for row in rows) == 5
         assert machine.command("check").returncode == 0
+
+
+def unshipped(metrics_port: int) -> list[float]:
+    """The segments that wait to be shipped, their bytes, and the reasons, by `/metrics`."""
+    found = told(f"http://127.0.0.1:{metrics_port}")
+    return [found[f"beaconlog_unshipped_{name}"] for name in ("segments", "bytes", "problems")]
 
 
 def test_machines_share_secrets_and_tokens(start_service: StartService) -> None:
