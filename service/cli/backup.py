@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from service.cli.application import AsJson, Config, Data, app
-from service.cli.context import lake_store, open_data, require_object_storage, segment_store
+from service.cli.context import lake_store, open_data, require_client_of, segment_store
 from service.cli.jobs import job_errors
 from service.cli.output import fail, print_json, print_line, spinner
 
@@ -59,8 +59,7 @@ def mend(
     from etl.log.opening import store_of_segment  # noqa: PLC0415
 
     loaded = open_data(data, config)
-    if loaded.log_url:
-        require_object_storage()
+    require_client_of(loaded.log_url)
     series, _, number = segment.rpartition("/")
     if not series or not _SEGMENT_NUMBER.fullmatch(number):
         fail("mend takes SERIES/NUMBER, such as shop1-w0-5f0c8a3e/42")

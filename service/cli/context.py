@@ -58,8 +58,7 @@ def segment_store(loaded: Settings) -> SegmentStore:
     """Return the store of the segments: object storage, or the log of the data folder."""
     from etl.log.opening import open_store  # noqa: PLC0415
 
-    if loaded.log_url:
-        require_object_storage()
+    require_client_of(loaded.log_url)
     return open_store(Layout(loaded.data.absolute()), loaded.log_url, loaded.lake_url)
 
 
@@ -67,8 +66,7 @@ def lake_store(loaded: Settings) -> LakeStore:
     """Return the store of the lake: object storage, or the lake of the data folder."""
     from etl.lake.opening import LakePlace, open_lake  # noqa: PLC0415
 
-    if loaded.lake_url:
-        require_object_storage()
+    require_client_of(loaded.lake_url)
     place = LakePlace(
         loaded.lake_url,
         loaded.lake_cache_bytes_max,
@@ -85,15 +83,15 @@ def shared_versions(loaded: Settings, file: Path) -> ObjectVersions | None:
     """Return the versions of a file that machines share; None if it is of this machine alone."""
     if not loaded.shared_url:
         return None
-    require_object_storage()
+    require_client_of(loaded.shared_url)
     from service.processes import shared_files  # noqa: PLC0415
 
     return shared_files.versions(loaded.shared_url, file.name)
 
 
-def require_object_storage() -> None:
-    """Fail if the client of object storage is not installed."""
-    if not object_store.is_installed():
+def require_client_of(url: str) -> None:
+    """Fail if a URL needs the client of object storage, and it is not installed."""
+    if url and not object_store.is_installed():
         fail(object_store.NOT_INSTALLED)
 
 

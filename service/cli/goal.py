@@ -10,7 +10,7 @@ from etl.goals import NAME_CHARS_MAX, Goal, GoalError, GoalStore, is_name
 from etl.layout import Layout
 from service.cli import filter_options
 from service.cli.application import App, AsJson, Config, Data, app
-from service.cli.context import open_data, require_object_storage, require_tenant_id
+from service.cli.context import open_data, require_client_of, require_tenant_id
 from service.cli.filter_options import NO_FILTERS, Filters
 from service.cli.output import fail, print_json, print_line, print_table
 from service.settings import Settings
@@ -101,7 +101,7 @@ def _store(loaded: Settings, *, pulled: bool = False) -> GoalStore:
     file = Layout(loaded.data).goals
     if not loaded.shared_url:
         return GoalStore(file)
-    require_object_storage()
+    require_client_of(loaded.shared_url)
     from service.processes import shared_files  # noqa: PLC0415
 
     shared = shared_files.goals_file(file, loaded.shared_url)

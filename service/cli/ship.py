@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from service.cli.application import Config, Data, app
-from service.cli.context import load_settings, require_known_format, require_object_storage
+from service.cli.context import load_settings, require_client_of, require_known_format
 from service.cli.jobs import job_errors
 from service.cli.output import fail, print_line, spinner, warn
 
@@ -37,7 +37,7 @@ def ship(
     loaded = load_settings({"data": data}, config)
     if not loaded.log_url:
         fail("ship needs the setting log_url, such as s3://bucket/log")
-    require_object_storage()
+    require_client_of(loaded.log_url)
     if lost is not None:
         _give_up(loaded.log_url, lost)
         return
