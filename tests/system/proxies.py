@@ -43,13 +43,22 @@ def connect_tls(
     port: int, certificate: Path, name: str = PUBLIC, address: str = "127.0.0.1"
 ) -> http.client.HTTPConnection:
     """A connection from a loopback address, whose certificate was verified for the name."""
+    connection = http.client.HTTPConnection(name)
+    connection.sock = tls_socket(port, certificate, name, address)
+    return connection
+
+
+def tls_socket(
+    port: int, certificate: Path, name: str, address: str, protocols: Sequence[str] = ()
+) -> ssl.SSLSocket:
+    """The socket of such a connection; `protocols` are offered to the proxy (ALPN)."""
     plain = socket.create_connection(
         ("127.0.0.1", port), REPLY_TIMEOUT_S, source_address=(address, 0)
     )
-    connection = http.client.HTTPConnection(name)
     context = ssl.create_default_context(cafile=certificate)
-    connection.sock = context.wrap_socket(plain, server_hostname=name)
-    return connection
+    if protocols:
+        context.set_alpn_protocols([*protocols])
+    return context.wrap_socket(plain, server_hostname=name)
 
 
 def replaced(text: str, changes: Mapping[str, str]) -> str:

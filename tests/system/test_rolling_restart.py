@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from harness import REPOSITORY, Service, eventually
+from http2_client import ConnectionEnded, Http2Client
 from ports import free_ports
-from proxies import PUBLIC, certificate, connect_tls, replaced, run_proxy
+from proxies import PUBLIC, certificate, connect_tls, replaced, run_proxy, tls_socket
 from wire import BROWSER, INTERACTIONS, read_reply
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 PATIENCE_S = 60.0
 CLIENTS = tuple(f"127.0.0.{number}" for number in range(1, 9))
 """Addresses, by which the balancer chooses a machine."""
+KEPT_OPEN = "127.0.0.9"
+"""That of a client which keeps its connection to the balancer over both restarts."""
 EVENTS_AFTER_A_RESTART = 40
 
 
@@ -42,9 +45,10 @@ def test_a_rolling_restart_fails_no_request(start_service: StartService, tmp_pat
     tls, plain = free_ports(2)
     line = ["haproxy", "-db", "-f", str(configuration(tmp_path, machines, tls, plain))]
     enough = Event()
-    with run_proxy(line, tmp_path, tls), ThreadPoolExecutor(len(CLIENTS)) as pool:
-        sent = [Sent(address, [], []) for address in CLIENTS]
-        clients = [pool.submit(send_until, enough, tls, made, each) for each in sent]
+    with run_proxy(line, tmp_path, tls), ThreadPoolExecutor(len(CLIENTS) + 1) as pool:
+        sent = [Sent(address, [], []) for address in (*CLIENTS, KEPT_OPEN)]
+        clients = [pool.submit(send_until, enough, tls, made, each) for each in sent[:-1]]
+        clients.append(pool.submit(send_on_one_connection, enough, tls, made, sent[-1]))
         try:
             eventually(lambda: all(machine.sealed() for machine in machines), PATIENCE_S)
             for machine in machines:
@@ -54,7 +58,7 @@ def test_a_rolling_restart_fails_no_request(start_service: StartService, tmp_pat
             enough.set()
         for client in clients:
             client.result(PATIENCE_S)
-    assert [each.failed for each in sent] == [[]] * len(CLIENTS)
+    assert [each.failed for each in sent] == [[]] * len(sent)
     for machine in machines:
         assert machine.stop() == 0, machine.log()
     stored = [record["event_id"] for machine in machines for record in machine.sealed()]
@@ -113,10 +117,9 @@ def wait_for_more(sent: list[Sent]) -> None:
 def send_until(enough: Event, port: int, made: Path, sent: Sent) -> None:
     """Send events, one per connection, until it is enough."""
     while not enough.is_set():
-        event_id = str(uuid4())
-        body = {"tenant_id": 1, "type": "view", "event_id": event_id}
+        event_id, body = event()
         with closing(connect_tls(port, made, address=sent.address)) as connection:
-            connection.request("POST", INTERACTIONS, json.dumps(body), HEADERS)
+            connection.request("POST", INTERACTIONS, body, HEADERS)
             reply = read_reply(connection.getresponse())
         if reply.status == 201:
             sent.accepted.append(event_id)
@@ -124,4 +127,28 @@ def send_until(enough: Event, port: int, made: Path, sent: Sent) -> None:
             sent.failed.append(reply)
 
 
-HEADERS = {"Host": PUBLIC, "User-Agent": BROWSER, "Content-Type": "application/json"}
+def send_on_one_connection(enough: Event, port: int, made: Path, sent: Sent) -> None:
+    """Send events by HTTP/2, as browsers do, until it is enough or the connection is ended.
+
+    By HTTP/1.1 the balancer keeps no connection.
+    """
+    with closing(tls_socket(port, made, PUBLIC, sent.address, ["h2"])) as sock:
+        client = Http2Client(sock)
+        while not enough.is_set() and not sent.failed:
+            event_id, body = event()
+            try:
+                answer = client.post(INTERACTIONS, body, HEADERS)
+            except (ConnectionEnded, OSError) as error:
+                sent.failed.append(error)
+            else:
+                is_stored = json.loads(answer) == {"status": "success"}
+                (sent.accepted if is_stored else sent.failed).append(event_id)
+
+
+def event() -> tuple[str, bytes]:
+    """An event's id, and its body."""
+    event_id = str(uuid4())
+    return event_id, json.dumps({"tenant_id": 1, "type": "view", "event_id": event_id}).encode()
+
+
+HEADERS = {"host": PUBLIC, "user-agent": BROWSER, "content-type": "application/json"}
