@@ -69,7 +69,7 @@ def test_new_events_change_the_list_and_nothing_else(wide: Page, shop: Shop) -> 
 
 
 def test_the_list_of_shops_names_its_comparison(wide: Page, two_days: Shop) -> None:
-    """A day that is over is compared with the whole day before."""
+    """A day that is over is compared with the whole day before. The totals have a change, too."""
     page = wide
     day = datetime.now(ZoneInfo(ZONE)) - timedelta(days=1)
     before = day - timedelta(days=1)
@@ -79,6 +79,11 @@ def test_the_list_of_shops_names_its_comparison(wide: Page, two_days: Shop) -> N
     expect(note).not_to_contain_text("until")
     opened(page, f"{two_days.url}/?period=today")
     expect(note).to_contain_text("compared with yesterday until ")
+    changes = {
+        name: page.locator(".card", has_text=name).locator(".change").inner_text()
+        for name in ("Sales", "Revenue")
+    }
+    assert changes == {"Sales": "▲ +200%", "Revenue": "▲ +660%"}
 
 
 def test_shops_that_went_quiet_are_counted_whole(wide: Page, shop: Shop) -> None:
