@@ -91,9 +91,12 @@ export const fetchPanels = (reports, parametersOf, answered, signal) => {
 /** Return whether a panel has something to show; a failure counts, because its section says so. */
 const isTold = ({ isShown, rows }) => !isShown || !rows || isShown(rows);
 
-/** Return the head of a panel: its title and its CSV. */
-export const panelHead = (say, { key, report, more }, parametersOf) =>
-  head(say, say.text(`panel.${key}`), report, parametersOf(report, { ...more, limit: CSV_ROWS }));
+/** Return the head of a panel: its title, and its CSV if one report has its rows. */
+export const panelHead = (say, { key, report, more, fetch }, parametersOf) => {
+  const title = say.text(`panel.${key}`);
+  if (fetch) return head(say, title);
+  return head(say, title, report, parametersOf(report, { ...more, limit: CSV_ROWS }));
+};
 
 export const failedPanel = (say) => element("p", { class: "empty" }, say.text("panel.failed"));
 

@@ -5,22 +5,23 @@ import { reportUrl } from "./api.js";
 import { element, shape } from "./dom.js";
 import { valueName } from "./names.js";
 
-/** Return the head of a panel: its title, and a link to its report as CSV. */
+/** Return the head of a panel: its title, and a link to its report as CSV if it has one. */
 export const head = (say, title, report, parameters) =>
   element(
     "div",
     { class: "head" },
     element("h2", {}, title),
-    element(
-      "a",
-      {
-        class: "csv",
-        href: reportUrl(report, { ...parameters, format: "csv" }),
-        download: `${report}.csv`,
-        "aria-label": say.text("csv.of", { title }),
-      },
-      say.text("csv"),
-    ),
+    report &&
+      element(
+        "a",
+        {
+          class: "csv",
+          href: reportUrl(report, { ...parameters, format: "csv" }),
+          download: `${report}.csv`,
+          "aria-label": say.text("csv.of", { title }),
+        },
+        say.text("csv"),
+      ),
   );
 
 /**
