@@ -36,6 +36,11 @@ TENANTS = f"""{TENANT_COLUMNS}
 4,00000000-0000-0000-0000-000000000004,dos-dias,Dos Días,active,{ZONE}
 """
 PRODUCTS = "id,tenant_id,name,price\n101,1,Miel de abeja,280\n"
+PHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
+)
+"""The user agent of a browser on a phone."""
 PATIENCE_MS = 60_000
 WIDTHS = (1280, 360)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+import mmdb
 import pytest
 import traffic_tools as tools
 from dashboard_pages import PATIENCE_MS, PRODUCTS, TENANTS, WIDTHS, ZONE, Shop
@@ -31,7 +32,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shop(data: Path) -> Iterator[Shop]:
     """A service with 30 views, 5 clicks, 2 sales, one of them sent twice, and a payload for a
     product that the shop does not have."""
-    with tools.running("serve", data, segment_age_s=0.2) as service:
+    countries = mmdb.write(data.with_name("countries.mmdb"), {"203.0.113.0/24": "HN"})
+    settings = {"segment_age_s": 0.2, "country_database": countries}
+    with tools.running("serve", data, **settings) as service:
         shop = Shop(service, data)
         for _ in range(30):
             shop.send(INTERACTIONS, tenant_id=1, type="view", product_id=101)

@@ -10,14 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import traffic_tools as tools
-from dashboard_pages import PLACE, ZONE, Shop, assert_good, card, opened, route_rows, rows_of
+from dashboard_pages import PHONE, PLACE, ZONE, Shop, assert_good, card, opened, route_rows, rows_of
 from http_tools import INTERACTIONS
 from playwright.sync_api import Page, Route, expect
-
-PHONE = (
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
-    "(KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
-)
 
 
 def test_a_shops_page_shows_what_the_reports_say(page: Page, shop: Shop) -> None:

@@ -25,6 +25,8 @@ const FILTERS = [
   "os",
   "goal",
 ];
+/** What the sales can be attributed to. */
+export const ATTRIBUTED_BY = ["channel", "campaign", "page", "product"];
 export const METRICS = ["visitors", "views", "contacts", "sales", "revenue", "rate"];
 const DEFAULT_PERIOD = "7d";
 const DEFAULT_SORT = "-visitors";
@@ -44,6 +46,7 @@ export const readState = () => {
   const query = new URLSearchParams(location.search);
   const period = query.get("period") ?? (query.has("from") ? "custom" : DEFAULT_PERIOD);
   const metric = query.get("metric");
+  const by = query.get("by");
   return {
     shop: query.get("shop"),
     period: Object.hasOwn(PERIODS, period) || period === "custom" ? period : DEFAULT_PERIOD,
@@ -51,6 +54,7 @@ export const readState = () => {
     to: query.get("to") ?? "",
     compare: query.get("compare") !== "no",
     metric: METRICS.includes(metric) ? metric : METRICS[0],
+    by: ATTRIBUTED_BY.includes(by) ? by : ATTRIBUTED_BY[0],
     filters: filtersOf(query),
     sort: query.get("sort") ?? DEFAULT_SORT,
     find: query.get("find") ?? "",
@@ -69,6 +73,7 @@ export const addressOf = (state) => {
   } else if (state.period !== DEFAULT_PERIOD) query.set("period", state.period);
   if (!state.compare) query.set("compare", "no");
   if (state.metric !== METRICS[0]) query.set("metric", state.metric);
+  if (state.by !== ATTRIBUTED_BY[0]) query.set("by", state.by);
   for (const [name, value] of Object.entries(state.filters)) query.set(name, value);
   if (state.sort !== DEFAULT_SORT) query.set("sort", state.sort);
   if (state.find) query.set("find", state.find);

@@ -1,7 +1,7 @@
 // The lists of a shop's page: which report each shows, and in which columns.
 
 import { element } from "./dom.js";
-import { amounts } from "./names.js";
+import { amounts, valueName } from "./names.js";
 import { CONTACT_TYPES } from "./numbers.js";
 import { emptyPanel, filterLink, nameCell, table } from "./table.js";
 
@@ -22,7 +22,7 @@ const sumsIn = (text) =>
   });
 
 /** Return an amount, and below it those of `other` currencies. */
-const money = (say, value, currency, other) =>
+export const money = (say, value, currency, other) =>
   value ? amounts(say, [{ value, currency }, ...sumsIn(other)], currency) : "–";
 
 const VALUE = {
@@ -41,9 +41,9 @@ const productId = (row) => row.product_id;
 
 /**
  * Return a list of the values of a filter. `own` has what it does not share with the others;
- * `details` are the columns that only the whole list has.
+ * `details` are the columns that only the whole list has. Without `filtersOf` its rows filter nothing.
  */
-const listOf = (key, filter, { value = (row) => row[filter], ...own } = {}) => ({
+export const listOf = (key, filter, { value = (row) => row[filter], ...own } = {}) => ({
   key,
   filter,
   report: key,
@@ -106,20 +106,6 @@ export const GOALS = listOf("goals", "goal", {
   isShown: hasRows,
 });
 
-/** The channels that led to the sales, with the rule in words. */
-export const ATTRIBUTION = listOf("attribution", "channel", {
-  value: (row) => row.key,
-  size: (row) => row.last_transactions,
-  columns: [
-    counted("column.last", "last_transactions"),
-    {
-      title: "column.revenue",
-      text: (say, row) => money(say, row.last_value, row.currency),
-    },
-    counted("column.linked", "linked_transactions"),
-  ],
-});
-
 /** Return whether a list has a row with a known value, or no rows. */
 export const isTelling = ({ value }, rows) =>
   !rows.length || rows.some((row) => value(row) !== null);
@@ -127,8 +113,10 @@ export const isTelling = ({ value }, rows) =>
 /** Return whether a table shows only some of the rows. */
 export const isCut = (rows) => rows.length > ROWS;
 
-/** Return the name of a row, as a link that filters the page, and the detail after it. */
+/** Return the name of a row, as a link if it filters the page, and the detail after it. */
 const nameOf = (say, list, row, { state, products }) => {
+  if (!list.filtersOf)
+    return element("span", {}, valueName(say, list.filter, list.value(row), products));
   const link = filterLink(say, { filters: list.filtersOf(row), state, products });
   const detail = list.detailOf?.(row);
   return detail
@@ -137,7 +125,8 @@ const nameOf = (say, list, row, { state, products }) => {
 };
 
 /** Return a text that no other row of the list has. */
-const keyOf = (list, row) => JSON.stringify([list.filtersOf(row), row.currency]);
+const keyOf = (list, row) =>
+  JSON.stringify([list.filtersOf?.(row) ?? list.value(row), row.currency]);
 
 /** Return the table of a list, or a text if it has no rows. */
 export const listTable = (say, list, rows, context) => {

@@ -6,10 +6,11 @@ const TRANSLATED = new Set(["type", "channel", "source", "device", "step"]);
 
 /** Return the name of a value of a filter. `products` maps ids to names. */
 export const valueName = (say, filter, value, products) => {
+  if (value === null || value === undefined) return say.text("unknown");
   if (filter === "product")
     return products.get(String(value)) ?? say.text("product", { id: String(value) });
   if (filter === "country") return say.country(value);
-  return TRANSLATED.has(filter) ? say.name(filter, value) : String(value ?? say.text("unknown"));
+  return TRANSLATED.has(filter) ? say.name(filter, value) : String(value);
 };
 
 /** Add the names in rows of products to `products`, by their ids. */

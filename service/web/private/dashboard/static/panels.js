@@ -2,21 +2,12 @@
 
 import { addressOf } from "./address.js";
 import { fetchReport } from "./api.js";
+import { attributionOf, choicesOf } from "./attribution.js";
 import { element } from "./dom.js";
 import { visitFacts } from "./facts.js";
 import { goalRows } from "./goals.js";
 import { hoursMap } from "./hours.js";
-import {
-  ATTRIBUTION,
-  GOALS,
-  LISTS,
-  ROWS,
-  funnelTable,
-  isCut,
-  isTelling,
-  listTable,
-  typesTable,
-} from "./lists.js";
+import { GOALS, LISTS, ROWS, funnelTable, isCut, isTelling, listTable, typesTable } from "./lists.js";
 import { qualityList } from "./quality.js";
 import { head } from "./table.js";
 
@@ -34,19 +25,23 @@ const listPanel = (list) => ({
 
 const lists = new Map(LISTS.map((list) => [list.key, listPanel(list)]));
 
+/** Return the panel of what led to the sales, by what the reader chose. */
+const attributionPanel = (by) => ({
+  ...listPanel(attributionOf(by)),
+  more: { by, limit: ROWS + 1 },
+  choices: choicesOf,
+  note: "attribution.rule",
+});
+
 /**
- * The panels in the order of a phone: what an owner asks first comes first. Without events only the
- * last is shown; with events, each whose rows pass its `isShown`, if it has one.
+ * Return the panels in the order of a phone: what an owner asks first comes first. Without events
+ * only the last is shown; with events, each whose rows pass its `isShown`, if it has one.
  */
-const PANELS = [
+const panelsOf = ({ by }) => [
   lists.get("channels"),
   lists.get("products"),
   { key: "funnel", report: "funnel", draw: funnelTable, note: "funnel.rule" },
-  {
-    ...listPanel(ATTRIBUTION),
-    more: { by: "channel" },
-    note: "attribution.rule",
-  },
+  attributionPanel(by),
   lists.get("sources"),
   lists.get("campaigns"),
   lists.get("pages"),
@@ -61,8 +56,9 @@ const PANELS = [
   { key: "quality", report: "quality", draw: qualityList, isLast: true },
 ];
 
-/** Return the panel of a list that can be shown whole; undefined for another key. */
-export const listPanelOf = (key) => PANELS.find((panel) => panel.list && panel.key === key);
+/** Return the panel of the list that is open in the state; undefined if there is none. */
+export const openPanelOf = (state) =>
+  panelsOf(state).find((panel) => panel.list && panel.key === state.open);
 
 /** Return the rows of a panel, at most `limit` of them if it is the panel of a list. */
 export const fetchRows = async ({ report, more, fetch }, parametersOf, signal, limit) => {
@@ -73,16 +69,17 @@ export const fetchRows = async ({ report, more, fetch }, parametersOf, signal, l
 };
 
 /**
- * Fetch the rows of the panels whose report the service has; null if a report fails. `parametersOf`
- * returns a report's parameters; `answered` has the rows of reports that were fetched already.
+ * Fetch the rows of the state's panels whose report the service has; null if a report fails.
+ * `parametersOf` returns a report's parameters; `answered` has the rows of reports that were fetched
+ * already.
  */
-export const fetchPanels = (reports, parametersOf, answered, signal) => {
+export const fetchPanels = (reports, { state, parametersOf, answered, signal }) => {
   const rowsOf = async (panel) => {
     const isAnswered = !panel.fetch && answered.has(panel.report);
     if (isAnswered) return (await answered.get(panel.report)).rows;
     return fetchRows(panel, parametersOf, signal);
   };
-  const panels = PANELS.filter(({ report }) => reports.has(report));
+  const panels = panelsOf(state).filter(({ report }) => reports.has(report));
   return Promise.all(
     panels.map(async (panel) => ({ ...panel, rows: await rowsOf(panel).catch(() => null) })),
   );
@@ -117,11 +114,12 @@ export const drawPanels = (say, panels, { hasEvents, parametersOf, ...context })
   panels
     .filter((panel) => panel.isLast || (hasEvents && isTold(panel)))
     .map((panel) => {
-      const { key, draw, rows, note, isCut: cut, isLast } = panel;
+      const { key, choices, draw, rows, note, isCut: cut, isLast } = panel;
       return element(
         "section",
         { "data-key": key, class: isLast && "wide quality" },
         panelHead(say, panel, parametersOf),
+        choices?.(say, context.state),
         rows ? draw(say, rows, context) : failedPanel(say),
         rows && cut?.(rows) && openLink(say, key, context.state),
         note && element("p", { class: "note" }, say.text(note)),

@@ -75,7 +75,8 @@ export class ShopPage {
     const more = { interval: intervalOf(period) };
     const first = Promise.all([ask("summary"), ask("revenue"), ask("trend", more)]);
     const answered = new Map([["summary", first.then(([summary]) => summary)]]);
-    const panels = fetchPanels(this.reader.parametersOf, parametersOf, answered, signal);
+    const asked = { state, parametersOf, answered, signal };
+    const panels = fetchPanels(this.reader.parametersOf, asked);
     const [summary, revenue, trend] = await first;
     signal.throwIfAborted();
     onFirst();

@@ -4,7 +4,7 @@ import { NO_LIST, ROWS_PER_PAGE, addressOf } from "./address.js";
 import { element, update } from "./dom.js";
 import { listTable } from "./lists.js";
 import { keepNames } from "./names.js";
-import { failedPanel, fetchRows, listPanelOf, panelHead } from "./panels.js";
+import { failedPanel, fetchRows, openPanelOf, panelHead } from "./panels.js";
 
 const withDetails = (list) => ({ ...list, columns: [...list.columns, ...list.details] });
 
@@ -31,7 +31,7 @@ export class WholeList {
 
   /** Close the window if the state has no list open, or open it before its rows come. */
   prepare(say, { state, parametersOf }) {
-    const panel = listPanelOf(state.open);
+    const panel = openPanelOf(state);
     if (!panel) this.node.close();
     else if (this.node.isConnected) this.#open(say, panel, { state, parametersOf });
   }
@@ -39,7 +39,7 @@ export class WholeList {
   /** Fetch and draw the rows of the list that is open in the state, if there is one. */
   async draw(say, context, signal) {
     const { state, parametersOf, products } = context;
-    const panel = listPanelOf(state.open);
+    const panel = openPanelOf(state);
     if (!panel) return;
     this.#open(say, panel, context);
     const limit = state.shown + 1;
