@@ -29,9 +29,9 @@ class Product:
 class Shop:
     """One row of tenants.csv, with the shop's products, most popular first.
 
-    `has_server`: its server reports its sales, signed, and those that were made in a chat; the
-    sales of other shops are reported by their pages. `quiet_days`: days before the end of the
-    demo in which nobody visits it. `is_new`: it has a single event.
+    `has_server`: beside its pages, its server reports its sales, signed, and it alone those that
+    were made in a chat; other shops report sales by their pages only. `quiet_days`: days before the
+    end of the demo in which nobody visits it. `is_new`: it has a single event.
     """
 
     id: int

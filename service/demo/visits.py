@@ -1,8 +1,10 @@
 """A visit: a shopper views pages and then, ever more rarely, asks, fills a cart and buys.
 
 Every event says where the visit came from, as the tracker does; under Global Privacy Control only
-those of the first page do. Who asks in WhatsApp may buy there, hours or days later: the shop's
-server then reports the sale, with the short ref of the click that the chat began with.
+those of the first page do. The page reports the sale of a cart, and a shop's server reports it
+again, signed, as the plugin of the integration guide does: the signed sale counts, in the visit
+that the page knows. Who asks in WhatsApp may buy there, hours or days later: only the server
+reports that sale, with the short ref of the click that the chat began with.
 """
 
 from __future__ import annotations
@@ -113,20 +115,27 @@ class Visit:
         yield self._event(INTERACTIONS, "view", Page(pages.CART))
         self._wait(mean_s=120)
         if self._rng.random() < _P_PURCHASE_OF_CART:
-            yield self._sale(product)
+            yield from self._sale(product)
 
-    def _sale(self, product: Product) -> Beacon:
-        """Return the sale of a cart, as the page or the shop's server reports it."""
-        context = {"path": pages.CHECKOUT, **self._origin}
-        if self._shop.has_server and not self._shopper.wish:
-            context |= {"ip": self._address, "user_agent": self._shopper.user_agent}
-        return self._checkout(self._shop, product, self._now, context=context)
+    def _sale(self, product: Product) -> Iterator[Beacon]:
+        """Yield the sale of a cart: the page's, then that of the shop's server if it has one."""
+        order = self._order(self._shop, product)
+        yield self._beacon(
+            CONVERSION, {**order, "context": {"path": pages.CHECKOUT, **self._origin}}
+        )
+        if self._shop.has_server:
+            self._wait(mean_s=5)
+            context = {"path": pages.CHECKOUT}
+            if not self._shopper.wish:
+                context |= {"ip": self._address, "user_agent": self._shopper.user_agent}
+            yield self._from_server({**order, "context": context}, self._now)
 
     def _sale_of_chat(self, product: Product, click_id: str) -> Beacon:
         """Return a sale that was agreed in a chat; without a ref if nothing may be traced."""
         hours = min(0.2 + self._rng.expovariate(1 / _CHAT_H_MEAN), _CHAT_H_MAX)
         ref = {} if self._shopper.wants_no_trace else {"ref": beacons.short_ref(click_id)}
-        return self._checkout(self._shop, product, self._now + timedelta(hours=hours), **ref)
+        order = self._order(self._shop, product)
+        return self._from_server({**order, **ref}, self._now + timedelta(hours=hours))
 
     def _leave_page(self) -> None:
         """Forget the origin under Global Privacy Control: only the first page knows it."""
@@ -144,21 +153,21 @@ class Visit:
             fields["product_id"] = page.product.id
         return self._beacon(endpoint, fields)
 
-    def _checkout(self, shop: Shop, product: Product, at: datetime, **fields: Any) -> Beacon:
+    def _order(self, shop: Shop, product: Product) -> dict[str, Any]:
+        """Return the fields of a sale that all of its reports share."""
         quantity = self._rng.choice((1, 1, 1, 1, 2, 2, 3))
-        sale = {
-            "event_id": beacons.event_id(self._rng),
+        return {
             "tenant_slug": shop.slug,
             "transaction_id": f"{shop.slug}-{self._rng.getrandbits(48):012x}",
             "value": round(float(product.price * quantity), 2),
             "currency": shop.currency,
             "product_id": product.id,
             "metadata": {"quantity": quantity},
-            **fields,
         }
-        headers = _SERVER if shop.has_server else self._headers
-        signer = shop if shop.has_server else None
-        return Beacon(at, beacons.request(CONVERSION, headers, at, sale), signer)
+
+    def _from_server(self, sale: Mapping[str, Any], at: datetime) -> Beacon:
+        identified = {"event_id": beacons.event_id(self._rng), **sale}
+        return Beacon(at, beacons.request(CONVERSION, _SERVER, at, identified), self._shop)
 
     def _unknown_product(self) -> Beacon:
         fields = {"type": "cart_add", "product_id": UNKNOWN_PRODUCT_ID}
@@ -171,7 +180,7 @@ class Visit:
         return self._beacon(TRACK, {"tenant_id": CLOSED_SHOP.uuid, "type": "location_view"})
 
     def _closed_checkout(self) -> Beacon:
-        return self._checkout(CLOSED_SHOP, CLOSED_SHOP.products[0], self._now)
+        return self._beacon(CONVERSION, self._order(CLOSED_SHOP, CLOSED_SHOP.products[0]))
 
     def _beacon(self, path: str, fields: Mapping[str, Any]) -> Beacon:
         identified = {"event_id": beacons.event_id(self._rng), **fields}

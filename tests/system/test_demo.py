@@ -25,22 +25,30 @@ def demo(data: Path) -> "subprocess.CompletedProcess[str]":
     return traffic_tools.run("demo", "--events", 3000, data=data)
 
 
+def sales_of_carts(data: Path) -> int:
+    """Return the sales that began with no click in a chat; most of them have a visitor."""
+    rows = traffic_tools.report("attribution", data=data)["rows"]
+    return sum(row["last_transactions"] - row["linked_transactions"] for row in rows)
+
+
 def test_the_demo_shows_reports_and_leaves_nothing_running(tmp_path: Path) -> None:
-    """A month of shops, whose servers sign their sales."""
+    """A month of shops, whose servers sign their sales; the buyers are visitors, too."""
     data = tmp_path / "demo"
     done = demo(data)
     assert done.returncode == 0, done.stdout + done.stderr
     for shown in ("la-colmena", "purchase", "Miel de abeja", "all is well", "127.0.0.1:8081"):
         assert shown in done.stdout
     assert running_with(data) == []
-    funnel = {
-        row["step"]: row["events"] for row in traffic_tools.report("funnel", data=data)["rows"]
-    }
-    assert funnel["view"] > funnel["contact"] > 0
-    assert funnel["view"] > funnel["cart"] > funnel["purchase"] > 0
+    funnel = {row["step"]: row for row in traffic_tools.report("funnel", data=data)["rows"]}
+    events = {step: row["events"] for step, row in funnel.items()}
+    assert events["view"] > events["contact"] > 0
+    assert events["view"] > events["cart"] > events["purchase"] > 0
     (sales,) = traffic_tools.report("signed-sales", "--tenant", "1", data=data)["rows"]
     assert (sales["verified_transactions"] > 0, sales["claimed_transactions"]) == (True, 0)
     assert len(traffic_tools.report("visitors", data=data)["rows"]) >= 30
+    assert 0.7 < funnel["purchase"]["visitors"] / sales_of_carts(data) <= 1
+    left = sum(row["carts"] for row in traffic_tools.report("abandoned-carts", data=data)["rows"])
+    assert 0 < left < 0.9 * funnel["cart"]["visitors"]
 
 
 def test_it_replaces_an_earlier_demo_and_shows_its_dashboard(tmp_path: Path) -> None:
