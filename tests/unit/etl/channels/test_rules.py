@@ -1,5 +1,6 @@
 """The rules of channels: what they give, and that they can be applied again."""
 
+import hashlib
 import tomllib
 from collections import Counter
 from dataclasses import replace
@@ -18,6 +19,9 @@ RULES = Rules.load()
 WRITTEN: dict[str, Any] = tomllib.loads(files("etl.channels").joinpath("rules.toml").read_text())
 COMMON = orjson.loads((files("schemas") / "v1" / "common.json").read_bytes())["$defs"]
 CLICK_IDS = COMMON["clickId"]["enum"]
+
+DIGESTS = {1: "dc4f9ee16c8ccce743428176cd667f3f98ee4ff9c8decd05962729bed485d373"}
+"""Of the parsed rules of each version, without its number."""
 
 texts = st.text(max_size=20) | st.sampled_from(
     ["google", "ig", "cpc", "email", "a.b.google.com.hn", "l.instagram.com", "chatgpt.com", "."]
@@ -146,6 +150,15 @@ def test_new_rules_change_only_what_follows_from_the_signs() -> None:
 def test_the_channels_are_those_of_the_contract() -> None:
     """No more and no fewer."""
     assert RULES.channels == set(COMMON["channel"]["enum"])
+
+
+def test_other_rules_have_another_version() -> None:
+    """Who changes them adds the next version and its digest here, and keeps the earlier ones."""
+    rules = {name: part for name, part in WRITTEN.items() if name != "version"}
+    told = orjson.dumps(rules, option=orjson.OPT_SORT_KEYS)
+    digest = hashlib.sha256(told).hexdigest()
+    assert len({*DIGESTS.values()}) == len(DIGESTS)
+    assert (RULES.version, digest) == (max(DIGESTS), DIGESTS[RULES.version])
 
 
 def test_a_name_is_listed_once() -> None:
