@@ -156,6 +156,22 @@ def test_without_events_it_says_what_to_do(
         execute("semana")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_each_says_it_before_it_asks_anything(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its first cell, with the folder's name."""
+    folder = tmp_path / "nothing"
+    monkeypatch.setenv("BEACONLOG_DATA", str(folder))
+    first = next(cell for cell in committed(name).cells if cell.cell_type == "code")
+    told = {"semana": "no tiene eventos: ejecute `make demo`"}.get(
+        name, "has no events: run `make demo`"
+    )
+    with pytest.raises(SystemExit, match=re.escape(f"{folder} {told}")):
+        exec(first.source, {})
+    assert not folder.exists()
+
+
 def committed(name: str) -> Any:
     """The notebook as it is in the repository."""
     return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)  # type: ignore[no-untyped-call]
