@@ -19,7 +19,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from etl import zones
-from etl.reports import buckets, chart_words
+from etl.reports import buckets, chart_words, type_looks
 from etl.reports.result import Result
 
 if TYPE_CHECKING:
@@ -111,6 +111,8 @@ def spec(result: Result, now: datetime | None = None, *, language: str = "en") -
         raise NoChart(result.report)
     rows: list[_Row] = list(result.rows)
     encoding = definition.encoding(language)
+    if definition.color == "type" and rows:
+        encoding |= type_looks.encoding({str(row["type"]) for row in rows}, language)
     for field, kind in (definition.x, definition.y):
         if kind == "quantitative" and field in _COUNTS:
             encoding["x" if field == definition.x[0] else "y"]["axis"] = _whole_numbers(rows, field)

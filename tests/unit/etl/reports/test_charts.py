@@ -3,9 +3,11 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import vl_convert
 from log_tools import Shop, event
@@ -14,7 +16,8 @@ from etl import reports
 from etl.directory.database import DirectoryDatabase
 from etl.directory.entries import Tenant
 from etl.lake.live.view import LiveView
-from etl.reports import charts
+from etl.reports import chart_words, charts
+from etl.reports.type_looks import LOOKS
 
 
 @pytest.mark.parametrize("name", charts.names())
@@ -36,6 +39,8 @@ def test_a_report_without_a_chart(tmp_path: Path) -> None:
         charts.spec(reports.run(con, "recent"))
 
 
+COMMON = orjson.loads((files("schemas") / "v1" / "common.json").read_bytes())["$defs"]
+TYPES = {*COMMON["trackType"]["enum"], *COMMON["interactionType"]["enum"]}
 PERIOD = {"from_": "2026-03-06", "to": "2026-03-10", "tz": "America/New_York"}
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
 
@@ -120,6 +125,24 @@ def test_a_chart_in_spanish(drawn: Callable[..., dict[str, Any]]) -> None:
     texts = re.findall(r">([^<>]+)</text>", vl_convert.vegalite_to_svg(spec))
     assert {"fecha", "eventos", "tipo", "vista"} <= set(texts)
     assert values(spec, "type")[0] == ("2026-03-06T00:00:00-05:00", "vista")
+
+
+@pytest.mark.parametrize("language", chart_words.LANGUAGES)
+def test_a_type_has_the_colour_of_the_dashboard(
+    language: str, drawn: Callable[..., dict[str, Any]]
+) -> None:
+    """Types of one colour differ by their dashes; a legend lists only types that have events."""
+    style = (files("service.web.private.dashboard") / "static" / "app.css").read_text()
+    of_rule = dict(re.findall(r"--(\w+): light-dark\((#\w+),", style))
+    rules = re.findall(r"([^{}]+)\{\s+--accent: var\(--(\w+)\);", style)
+    colors = {name: of_rule[rule] for of, rule in rules for name in re.findall(r"\.t-(\w+)", of)}
+    assert {name: color for name, (color, _) in LOOKS.items()} == {t: colors[t] for t in TYPES}
+    assert len({*LOOKS.values()}) == len(LOOKS)
+    word = chart_words.value("type", "view", language)
+    encoding = drawn("timeseries", **PERIOD, language=language)["encoding"]
+    color, dash = LOOKS["view"]
+    for channel, look in (("color", color), ("strokeDash", [*dash])):
+        assert encoding[channel]["scale"] == {"domain": [word], "range": [look]}
 
 
 def test_what_nobody_knows_has_a_name(drawn: Callable[..., dict[str, Any]]) -> None:
