@@ -80,8 +80,10 @@ def requests(
         total += plan(_with_faults(Visit(shopper, shop, arrival, days_ago, rng), rng))
         if rng.random() < _P_COMES_BACK:
             later = arrival + timedelta(hours=rng.uniform(1, 6))
-            visit = Visit(shopper, shop, later, (end - later).days, rng, comes_back=True)
-            total += plan(_with_faults(visit, rng))
+            days_ago = (end - later).days
+            if days_ago >= shop.quiet_days:
+                visit = Visit(shopper, shop, later, days_ago, rng, comes_back=True)
+                total += plan(_with_faults(visit, rng))
     while pending:
         yield heapq.heappop(pending)[2].signed(sign)
 
