@@ -2,12 +2,14 @@
 
 Most questions come between two commits. The versions of a log have no gaps, and the oldest entries
 are deleted first. So a version is the newest while its entry is the file that was there when it was
-loaded, and the next entry is missing.
+loaded, and the next entry is missing. A snapshot reads watermarks from the log when they are first
+asked for, so it is loaded again, too, once the oldest entry was deleted.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,29 +35,35 @@ class NewestSnapshot:
 
     folder: Path
     table: Table
-    _kept: tuple[_Entry, Snapshot] | None = field(default=None, init=False)
+    _kept: tuple[Sequence[_Entry], Snapshot] | None = field(default=None, init=False)
 
     def load(self) -> Snapshot:
         """Return the newest version of the table. Raises LakeError."""
         kept = self._kept
         if kept and self._is_newest(kept[0]):
             return kept[1]
-        entry = self._newest_entry()  # before the loading, so that a later change is noticed
+        ends = self._ends()  # before the loading, so that a later change is noticed
         snapshot = Snapshot.load(self.folder, self.table)
-        if entry and entry.version == snapshot.version:
-            self._kept = entry, snapshot
+        if ends and ends[-1].version == snapshot.version:
+            self._kept = ends, snapshot
         return snapshot
 
-    def _is_newest(self, entry: _Entry) -> bool:
-        return self._entry(entry.version) == entry and self._entry(entry.version + 1) is None
+    def _is_newest(self, ends: Sequence[_Entry]) -> bool:
+        try:
+            is_there = all(self._entry(end.version) == end for end in ends)
+            return is_there and self._entry(ends[-1].version + 1) is None
+        except OSError:
+            return False  # Snapshot.load says why
 
-    def _newest_entry(self) -> _Entry | None:
+    def _ends(self) -> Sequence[_Entry]:
+        """Return the oldest and the newest entry; none for a log that is empty or unreadable."""
         try:
             names = os.listdir(self.folder / delta_log.FOLDER)
-        except FileNotFoundError:
-            return None
-        versions = [delta_log.version_of(name) for name in names if delta_log.is_entry(name)]
-        return self._entry(max(versions)) if versions else None
+            versions = [delta_log.version_of(name) for name in names if delta_log.is_entry(name)]
+            ends = (self._entry(end(versions)) for end in (min, max) if versions)
+            return [entry for entry in ends if entry]
+        except OSError:
+            return []
 
     def _entry(self, version: int) -> _Entry | None:
         try:

@@ -63,9 +63,14 @@ class SentEvent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
     @classmethod
     def of_valid(cls, body: dict[str, Any]) -> SentEvent:
-        """Return the event in a body that follows the schema of its endpoint."""
+        """Return the event in a body that follows the schema of its endpoint.
+
+        Compiled code takes no other types than the fields have, so not PHP's empty array.
+        """
         known = {name: _whole(body[name]) for name in cls.__struct_fields__ if name in body}
-        return cls(**known | {"context": SentContext.of_valid(body.get("context"))})
+        known["metadata"] = body.get("metadata") or None
+        known["context"] = SentContext.of_valid(body.get("context"))
+        return cls(**known)
 
 
 def _whole(value: Any) -> Any:

@@ -8,6 +8,7 @@ import pytest
 from log_tools import DAY_S, Shop, event, ids
 from table_tools import FIRST, LOG, SECOND, compacted, folder
 
+from etl.lake.errors import LakeError
 from etl.lake.live.view import LiveView
 from etl.lake.newest import NewestSnapshot
 from etl.lake.snapshot import Snapshot
@@ -76,17 +77,42 @@ def test_a_commit_while_a_version_is_loaded_is_noticed(
     assert [table.load().version for _ in range(2)] == [1, 2]
 
 
-def test_deleted_entries_of_the_log_do_not_matter(shop: Shop) -> None:
-    """Maintenance deletes those before a checkpoint."""
+def test_a_version_is_loaded_again_once_the_entries_behind_it_are_deleted(shop: Shop) -> None:
+    """A snapshot reads a watermark when it is first asked for it, and then needs them."""
     compacted(shop)
     table = newest(shop)
     held = table.load()
     held.opened()[1].checkpoint(1)
     (folder(shop) / LOG / FIRST).unlink()
-    assert table.load() is held
+    with pytest.raises(LakeError):
+        held.watermark("another")
+    again = table.load()
+    assert (again.version, again.files, again.watermark("another")) == (1, held.files, 0)
+    assert table.load() is again
     shop.seal(event(2 * DAY_S))
     shop.compact()
     assert table.load().version == 2
+
+
+def test_a_log_that_cannot_be_read_is_an_error_of_the_lake(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the system refuses the folder or an entry."""
+    compacted(shop)
+    table = newest(shop)
+    table.load()
+
+    def refuses(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    def fails(*_: object) -> Snapshot:
+        raise LakeError("no permission")
+
+    monkeypatch.setattr(Snapshot, "load", fails)
+    monkeypatch.setattr("etl.lake.newest.os.listdir", refuses)
+    monkeypatch.setattr(Path, "stat", refuses)
+    with pytest.raises(LakeError):
+        table.load()
 
 
 def test_a_view_shows_each_commit(shop: Shop) -> None:
