@@ -4,7 +4,8 @@ A signed sale outranks the unsigned ones of its tenant and transaction that were
 days of it. It keeps its money, type and times, but the page often knows more of the visit than
 the server. So it takes over from the first unsigned sale by receipt that it outranks:
 
-- each column of `EACH` that it lacks;
+- each column of `EACH` that it lacks; the visitor only if less than a day is between the times at
+  which the two occurred, because a sale that is paid later adds no visitor to the day of payment;
 - the columns of `ORIGIN`, all together, if that sale has a channel, and the signed one has none, or
   one of `NO_ORIGIN`: a campaign never mixes two sources.
 
@@ -46,15 +47,24 @@ PAIR = (*OUTRANKED, *EVENTS.columns)
 """The columns of a pair: the unsigned sale's, then the signed one with what it takes over."""
 
 _COLUMNS = ", ".join(EVENTS.columns)
+_DAY = timedelta(days=1)
 _WINDOW_US = SALE_WINDOW // timedelta(microseconds=1)
 _TAKES_ORIGIN = (
     "sale.channel IS NOT NULL AND coalesce(signed_sale.channel, 'direct') IN "
     f"({', '.join(map(repr, NO_ORIGIN))})"
 )
-_TAKEN = {name: f"coalesce(signed_sale.{name}, sale.{name})" for name in EACH} | {
+_IS_NEAR = (
+    "abs(epoch_us(signed_sale.occurred_at) - epoch_us(sale.occurred_at)) "
+    f"< {_DAY // timedelta(microseconds=1)}"
+)
+_TAKEN = {name: f"coalesce(signed_sale.{name}, sale.{name})" for name in EACH}
+_TAKEN |= {
     name: f"CASE WHEN {_TAKES_ORIGIN} THEN sale.{name} ELSE signed_sale.{name} END"
     for name in ORIGIN
 }
+_TAKEN["visitor_id"] = (
+    f"coalesce(signed_sale.visitor_id, CASE WHEN {_IS_NEAR} THEN sale.visitor_id END)"
+)
 
 
 def pairs(sales: str, others: str) -> str:

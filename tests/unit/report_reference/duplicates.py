@@ -54,7 +54,10 @@ def _with_context(one: Record, below: Iterable[Record]) -> Record:
     for claim in below if key.startswith("stx:") else ():
         is_same = (claim["tenant_id"], f"s{claim['dedupe_key']}") == (one["tenant_id"], key)
         if is_same and abs(claim["received_at"] - one["received_at"]) <= timedelta(days=30):
-            one = one | {name: claim.get(name) for name in EACH if one.get(name) is None}
+            taken = {name: claim.get(name) for name in EACH if one.get(name) is None}
+            if abs(claim["occurred_at"] - one["occurred_at"]) >= timedelta(days=1):
+                taken.pop("visitor_id", None)
+            one = one | taken
             if one.get("channel") in (None, "direct", "internal") and claim.get("channel"):
                 one = one | {name: claim.get(name) for name in ORIGIN}
             return one

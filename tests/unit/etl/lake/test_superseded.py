@@ -71,7 +71,10 @@ def shown(sale: Sale, outranked: Sequence[Sale]) -> tuple[object, ...]:
     """The context of a sale that counts: first come the sales that it outranks."""
     context = context_of(sale)
     if outranked:
-        first = context_of(min(outranked, key=lambda other: other[3]))
+        sold = min(outranked, key=lambda other: other[3])
+        first = context_of(sold)
+        if abs(sold[3] - sale[3]) >= DAY_S:
+            first["visitor_id"] = None
         context |= {name: first[name] for name in EACH if context[name] is None}
         if context["channel"] in (None, "direct", "internal") and first["channel"]:
             context |= {name: first[name] for name in ORIGIN}
