@@ -7,7 +7,8 @@ names are the same. At its second question, a view of one tenant copies the rows
 period, if they are few and short, into a temporary table; from then on a report takes milliseconds.
 
 A view that is in use is taken by nobody else. So questions about one tenant take turns, and share
-a view instead of opening and copying one each; after TURN_S a question opens one for itself.
+a view instead of opening and copying one each. Once a question has run for TURN_S, the others open
+one for themselves.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ KEPT_S = 5.0
 REUSED_S = 60.0
 TURN_S = 1.0
 _VIEWS_MAX = 6
+_WHOLE_MAX = 2
+"""Of the views of all tenants: each holds a copy of the whole tail."""
 _ROWS_MAX = 200_000
 _METADATA_BYTES_MAX = 32 << 20
 _TURNS = 64
@@ -56,12 +59,10 @@ class Opened:
 
     def shows(self, scope: Scope) -> bool:
         """Return whether it shows all that a question about another scope may read."""
-        return self._shown.covers(scope)
-
-    @property
-    def _shown(self) -> Scope:
-        has_all = self.moment is not None and self.moment.has_all_files(self.scope.period)
-        return replace(self.scope, period=ALWAYS) if has_all else self.scope
+        if self.scope.covers(scope):
+            return True
+        is_alike = replace(self.scope, period=ALWAYS).covers(scope)
+        return is_alike and self.moment is not None and self.moment.has_all_files(self.scope.period)
 
     def ask_again(self, period: Period) -> None:
         """Let `events` be the copied rows, if they suffice for a question about a period."""
@@ -84,10 +85,18 @@ class Opened:
 
     def _fits(self, rows: str) -> bool:
         """Return whether rows are few, and their metadata (other texts are short) is not long."""
-        if count(self.con, rows) > _ROWS_MAX:
+        if count(self.con, f"(FROM {rows} LIMIT {_ROWS_MAX + 1})") > _ROWS_MAX:
             return False
         metadata = f"SELECT coalesce(sum(strlen(metadata)), 0) FROM {rows}"
         return int(self.con.execute(metadata).fetchall()[0][0]) <= _METADATA_BYTES_MAX
+
+
+@dataclass(slots=True)
+class _Turn:
+    """The turn of a question about one tenant, or about another of the same number."""
+
+    lock: Lock = field(default_factory=Lock)
+    began_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -98,8 +107,7 @@ class KeptViews:
     turn_s: float = TURN_S
     _idle: list[Opened] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
-    _turns: Sequence[Lock] = field(default_factory=lambda: [Lock() for _ in range(_TURNS)])
-    """Each for some of the tenants."""
+    _turns: Sequence[_Turn] = field(default_factory=lambda: [_Turn() for _ in range(_TURNS)])
 
     @contextmanager
     def opened(
@@ -117,17 +125,20 @@ class KeptViews:
 
     @contextmanager
     def _turn(self, tenant: int | None) -> Iterator[None]:
-        """Wait until no other question about a tenant runs, but not for long."""
+        """Wait until no other question about a tenant runs, or one has run for `turn_s`."""
         if tenant is None:
             yield
             return
         turn = self._turns[tenant % _TURNS]
-        is_mine = turn.acquire(timeout=self.turn_s)
+        wait_s = turn.began_s + self.turn_s - self.clock()
+        if not turn.lock.acquire(timeout=max(0.0, wait_s)):
+            yield
+            return
+        turn.began_s = self.clock()
         try:
             yield
         finally:
-            if is_mine:
-                turn.release()
+            turn.lock.release()
 
     def expire(self) -> None:
         """Close the views that no question has used for KEPT_S."""
@@ -139,16 +150,18 @@ class KeptViews:
             view.con.close()
 
     def _again(self, scope: Scope) -> Opened | None:
-        """Return a kept view that shows `scope` as it is now."""
+        """Return a kept view that shows `scope` as it is now: the newest, or else none does."""
         self.expire()
-        while view := self._take(scope):
-            try:
-                if view.moment and view.moment.is_now():
-                    view.ask_again(scope.period)
-                    return view
-            except duckdb.Error:
-                pass  # such as a file that an erasure has deleted meanwhile: it is opened again
-            view.con.close()
+        view = self._take(scope)
+        if view is None:
+            return None
+        try:
+            if view.moment and view.moment.is_now():
+                view.ask_again(scope.period)
+                return view
+        except duckdb.Error:
+            pass  # such as a file that an erasure has deleted meanwhile: it is opened again
+        view.con.close()
         return None
 
     def _take(self, scope: Scope) -> Opened | None:
@@ -166,9 +179,18 @@ class KeptViews:
         with self._lock:
             if view.moment and view.kept_at_s < view.reused_until_s:
                 self._idle.append(view)
-                surplus = self._idle.pop(0) if len(self._idle) > _VIEWS_MAX else None
+                surplus = self._surplus()
+                if surplus:
+                    self._idle.remove(surplus)
         if surplus:
             surplus.con.close()
+
+    def _surplus(self) -> Opened | None:
+        """Return the oldest view of those that are too many."""
+        whole = [view for view in self._idle if view.scope.tenant is None]
+        if len(whole) > _WHOLE_MAX:
+            return whole[0]
+        return self._idle[0] if len(self._idle) > _VIEWS_MAX else None
 
 
 def _may_read(period: Period) -> str:

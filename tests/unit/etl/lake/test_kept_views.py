@@ -6,6 +6,7 @@ import gc
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -153,6 +154,23 @@ def test_questions_about_one_tenant_take_turns(view: LiveView) -> None:
             assert pool.submit(asked, view, 2).result(60)[1] == ["e1"]
             assert not any(question.done() for question in later)
         assert [question.result(60) for question in later] == [(first, ["e0", "e2"])] * 2
+
+
+def test_nobody_waits_for_a_question_that_takes_long(view: LiveView) -> None:
+    """Each of the others would wait anew, and hold a thread meanwhile."""
+    view._kept.turn_s = 1e6
+    with view.opened(tenant=1, names=view.names(), period=MINE) as first:
+        view._kept.clock = lambda: 1e6
+        assert asked(view)[0] is not first
+
+
+def test_few_views_of_all_tenants_are_kept(view: LiveView) -> None:
+    """Each holds a copy of the whole tail."""
+    names = view.names()
+    with ExitStack() as at_once:
+        for _ in range(4):
+            at_once.enter_context(view.opened(tenant=None, names=names, period=MINE))
+    assert len(view._kept._idle) == kept._WHOLE_MAX
 
 
 def test_a_view_in_which_a_question_failed_is_closed(view: LiveView) -> None:
