@@ -36,7 +36,7 @@ class Period:
 
     @property
     def first_day(self) -> date | None:
-        """The first day of receipt of an event of the period; None for no bound."""
+        """The first day on which events of the period may be received; None for no bound."""
         earlier = _moved(self.since, -_DAY)
         return earlier and earlier.date()
 

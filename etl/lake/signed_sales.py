@@ -68,7 +68,7 @@ _TAKEN["visitor_id"] = (
 
 
 def pairs(sales: str, others: str) -> str:
-    """Return SQL for the pairs of a sale of `sales` and a signed one of `others` above it."""
+    """Return SQL for each sale of `sales` with each signed one of `others` that outranks it."""
     unsigned = [f"sale.{column} AS {name}" for name, column in OUTRANKED.items()]
     signed = [f"{_TAKEN.get(name, f'signed_sale.{name}')} AS {name}" for name in EVENTS.columns]
     return f"""
@@ -93,7 +93,7 @@ def completed(of_pairs: str) -> str:
 
 
 def replaced(of_pairs: str) -> str:
-    """Return SQL for the lines of the sales of pairs: the outranked ones, and the signed ones."""
+    """Return SQL for the lines of both sales of each pair: `counted` leaves them out."""
     return f"""
         SELECT outranked_series AS series, outranked_seq AS seq FROM {of_pairs}
         UNION ALL
@@ -102,7 +102,7 @@ def replaced(of_pairs: str) -> str:
 
 
 def counted(events: str, of_replaced: str, of_completed: str) -> str:
-    """Return SQL for the events that count, from the results of `replaced` and `completed`."""
+    """Return SQL for the events that count: those of `completed` in place of the replaced ones."""
     # DuckDB reads the first column of a union to count its rows; the partition is in no file.
     columns = ", ".join([PARTITION, *(name for name in EVENTS.columns if name != PARTITION)])
     return f"""

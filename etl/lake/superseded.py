@@ -8,10 +8,11 @@ it (`etl.lake.signed_sales`). That depends only on the rows, in files or in the 
 compaction changes the result, and no file is rewritten for it.
 
 The rule costs nothing until a sale is signed, which the lake's commits record (`snapshot.SIGNED`).
-From then on a process reads the sales of the lake's files once, and keeps the outranked ones. After
-a compaction it reads those of the new files, and looks up the other sale of each transaction in the
-key files of the others; each connection does the same for the log's tail. Until then, and after
-files were merged, a connection that shows one tenant reads the sales of that tenant only.
+From then on a process reads the sales of the lake's files once, and keeps the pairs of an outranked
+sale and the signed one. After a compaction it reads the sales of the new files, and looks up the
+other sale of each transaction in the key files of the others; each connection does the same for the
+log's tail. Until then, and after files were merged, a connection that shows one tenant reads the
+sales of that tenant only.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class _OfFiles:
-    """The outranked sales among those of a version's files, and which signed ones outrank them."""
+    """The pairs of sales in a version's files: see `signed_sales.pairs`."""
 
     version: int
     files: frozenset[str]
@@ -50,7 +51,7 @@ _OF_NO_FILES = _OfFiles(0, frozenset(), _SCHEMA.empty_table())
 
 
 class Superseded:
-    """Finds outranked sales; keeps those of the newest files, up to 64 MiB.
+    """Finds the pairs of sales; keeps those of the newest files, up to 64 MiB.
 
     Threads may share it.
     """
@@ -107,7 +108,7 @@ class Superseded:
         _stage(con, kept.superseded, of_tenant)
 
     def read_ahead(self, con: duckdb.DuckDBPyConnection, events: Snapshot) -> None:
-        """Find the outranked sales of the snapshot's files for later connections."""
+        """Find the pairs of sales in the snapshot's files for later connections."""
         files = _files_of(events)
         kept = self._kept_of(files)
         if kept.files != files:
@@ -119,7 +120,7 @@ class Superseded:
     def _with_new_files(
         self, con: duckdb.DuckDBPyConnection, events: Snapshot, kept: _OfFiles
     ) -> _OfFiles:
-        """Return the outranked sales of the snapshot's files; `kept`: those of some of them."""
+        """Return the pairs of sales in the snapshot's files; `kept`: those of some of them."""
         _stage(con, kept.superseded)
         new = events.stored_relation([file for file in events.files if file not in kept.files])
         if kept.files:
@@ -155,7 +156,7 @@ def _stage(con: duckdb.DuckDBPyConnection, superseded: pa.Table, condition: str 
 
 
 def _stage_tail(con: duckdb.DuckDBPyConnection, events: Snapshot, memory: Memory) -> None:
-    """Add the outranked sales of the tail, and those of files that sales of the tail outrank."""
+    """Add the pairs in which the unsigned sale or the signed one is in the tail."""
     if events.watermark(SIGNED) or count(con, f"(FROM {_STAGED} WHERE {IS_SIGNED} LIMIT 1)"):
         _stage_sales(con, _STAGED)
         if count(con, "sales"):
@@ -178,7 +179,7 @@ def _compare(
     files: AbstractSet[str],
     memory: Memory,
 ) -> None:
-    """Add the outranked sales among `sales`, and those between them and the sales of `files`."""
+    """Add the pairs among `sales`, and those of one of them with a sale of `files`."""
     _supersede(con, sales, sales)
     if not files:
         return
@@ -194,7 +195,7 @@ def _compare(
 
 
 def _supersede(con: duckdb.DuckDBPyConnection, sales: str, others: str) -> None:
-    """Add to `superseded` those of `sales` that a signed sale of `others` outranks."""
+    """Add to `superseded` the pairs of a sale of `sales` and a signed one of `others`."""
     con.execute(f"INSERT INTO superseded {signed_sales.pairs(sales, others)}")
 
 

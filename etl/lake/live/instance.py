@@ -1,8 +1,8 @@
 """One DuckDB instance for all connections of a live view.
 
-A connection is a cursor of the instance. Cursors share the threads, the memory and the footers of
-the Parquet files that any of them has read, and the macros. Each has its own temporary tables and
-views, and interrupting it interrupts its own query only.
+A connection is a cursor of the instance. Cursors share the threads, the memory, the macros and the
+footers of the Parquet files that any of them has read. Each has its own temporary tables and views,
+and interrupting it interrupts its own query only.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Instance:
 def _define_macros(root: duckdb.DuckDBPyConnection) -> None:
     """Define the macros of the reports.
 
-    DuckDB looks up the relations that they read now, and again when a connection calls them.
+    DuckDB looks up the relations that they read, so empty views stand in for them here. A call of a
+    macro looks them up again, among the views of its connection.
     """
     for table in _READ_BY_MACROS:
         root.execute(f"CREATE VIEW {table.name} AS FROM {Snapshot.empty(table).relation()}")

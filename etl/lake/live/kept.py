@@ -1,14 +1,14 @@
 """Opened views that later questions about the same moment use again.
 
-A page of a shop asks some twenty reports at once, about the same rows. The first question opens a
-view, which is kept for a few seconds afterwards. A later question takes it if a view that it would
-open itself shows the same: no segment was sealed or deleted, no table has a newer version, and the
+A shop's page asks some twenty reports at once, about the same rows. The first question opens a
+view, which is kept for a few seconds afterwards. A later question uses it again if a newly opened
+view would show the same: no segment was sealed or deleted, no table has a newer version, and the
 names are the same. At its second question, a view of one tenant copies the rows of that tenant and
-period, if they are few and short, into a temporary table; from then on a report takes milliseconds.
+period into a temporary table, if they are few and short; from then on a report takes milliseconds.
 
-A view that is in use is taken by nobody else. So questions about one tenant take turns, and share
-a view instead of opening and copying one each. Once a question has run for TURN_S, the others open
-one for themselves.
+A view serves one question at a time. So questions about one tenant take turns, and share a view
+instead of opening and copying one each. Once a question has run for TURN_S, the others open one for
+themselves.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Opened:
     kept_at_s: float = field(default=0.0, init=False)
     """When its last question had ended."""
     reused_until_s: float = field(default=math.inf, init=False)
-    """When it is opened again at the latest: only that marks copies of a lake's files as used."""
+    """When it is opened again at the latest: only an opening marks copies of files as used."""
     _copied: Period | None = field(default=None, init=False)
     """The period whose rows were copied."""
     _has_tried: bool = field(default=False, init=False)
@@ -74,7 +74,7 @@ class Opened:
         self.con.execute(f"CREATE OR REPLACE TEMP VIEW events AS FROM {rows}")
 
     def _copy(self, period: Period) -> None:
-        """Copy the rows of a period, and those around its sales too, unless they are much."""
+        """Copy the rows of a period, with those around its sales if all are few and short."""
         for wanted in (period.hull(period.around_sales()), period):
             rows = f"(FROM counted_events WHERE {_may_read(wanted)})"
             if self._fits(rows):
@@ -84,7 +84,7 @@ class Opened:
                 return
 
     def _fits(self, rows: str) -> bool:
-        """Return whether rows are few, and their metadata (other texts are short) is not long."""
+        """Return whether rows are few and their metadata is short; other texts are not measured."""
         if count(self.con, f"(FROM {rows} LIMIT {_ROWS_MAX + 1})") > _ROWS_MAX:
             return False
         metadata = f"SELECT coalesce(sum(strlen(metadata)), 0) FROM {rows}"
@@ -108,6 +108,7 @@ class KeptViews:
     _idle: list[Opened] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
     _turns: Sequence[_Turn] = field(default_factory=lambda: [_Turn() for _ in range(_TURNS)])
+    """One turn per group of tenants."""
 
     @contextmanager
     def opened(
@@ -125,7 +126,10 @@ class KeptViews:
 
     @contextmanager
     def _turn(self, tenant: int | None) -> Iterator[None]:
-        """Wait until no other question about a tenant runs, or one has run for `turn_s`."""
+        """Wait until no other question about a tenant runs, or one has run for `turn_s`.
+
+        Some other tenants share the turn.
+        """
         if tenant is None:
             yield
             return

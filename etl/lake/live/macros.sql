@@ -1,5 +1,5 @@
--- The macros of the reports. They are those of the DuckDB instance, because to define them takes
--- longer than a small report: every connection calls them with views of its own (views.sql).
+-- The macros of the reports. A DuckDB instance defines them once, because that takes longer than a
+-- small report. They read the views of the connection that calls them (views.sql).
 
 -- The context of an event. Old trackers stated it in metadata; an event with a context of its own has
 -- `channel_rules`, and its metadata is the shop's. DuckDB parses the JSON once, because all calls are

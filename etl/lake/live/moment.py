@@ -32,7 +32,7 @@ class Moment:
             return False  # who opens a view now gets the error
 
     def has_all_files(self, period: Period) -> bool:
-        """Return whether no file is left out of a view of a period."""
+        """Return whether a view of a period has all files for certain."""
         return all(self.lake.within(item, period) is item for item in self.snapshots)
 
 

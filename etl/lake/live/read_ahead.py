@@ -45,9 +45,9 @@ class ReadAhead:
     """The segments that were in the log when it last read."""
 
     def run(self, *, new_bytes_min: int) -> None:
-        """Read the log's tail and the sales of new files.
+        """Close the views that nobody uses, and read the log's tail and the sales of new files.
 
-        Does nothing if fewer than `new_bytes_min` were sealed since it last read, and ends early
+        Reads nothing if fewer than `new_bytes_min` were sealed since it last read, and ends early
         if a file is deleted meanwhile. Raises LakeError.
         """
         self.kept.expire()

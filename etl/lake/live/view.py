@@ -7,8 +7,8 @@ compaction. A connection shows one moment: its rows do not change.
 
 Views: `events`, `rejected`, `duplicates`, `tenants`, `products`, `snapshot` (version,
 tail_events), `pinned_at` (received_at: the newest receipt of a pinned version; no row in a live
-view), `stopped` (series, segment, reason: the segments that neither compaction nor the view reads)
-and the table macro `selected(tenant, since, until, with_bots)`.
+view), `stopped` (series, segment, reason: the segments that neither compaction nor the view reads).
+Macros: those of `macros.sql`, such as the table `selected(tenant, since, until, with_bots)`.
 """
 
 from __future__ import annotations

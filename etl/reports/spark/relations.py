@@ -49,7 +49,7 @@ def view_events(spark: SparkSession, events: Snapshot) -> None:
 
 
 def _view_signed(spark: SparkSession) -> None:
-    """Make the views `replaced` and `completed`. They are few rows, found once per question."""
+    """Make the views `replaced` and `completed`, from pairs that are found once per question."""
     pairs = _query(spark, signed_sales.pairs("every_event", "every_event"))
     with duckdb.connect() as con:
         con.register("pairs", pairs.toArrow())
