@@ -1,5 +1,5 @@
 """The public contract: turn the bytes of a request into one valid payload, or a rejection.
 
-It offers `contract`, `payload`, `sent`, `body` and `rejection`; `schemas` and `explain` are its
-parts.
+Other rooms use `contract`, `batch`, `body`, `payload`, `sent` and `rejection`, an error of
+`schemas`, and a rejection of `compression`. `explain` is private.
 """

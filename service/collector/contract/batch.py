@@ -45,7 +45,11 @@ _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Item:
-    """An item of a batch: its JSON as it was sent, and its content."""
+    """An item of a batch: its JSON, and its content.
+
+    The JSON is as it was sent. Only if an item nests too deep for msgspec to split the array, the
+    JSON of each item is encoded again, and is empty for an item that is too deep for orjson.
+    """
 
     __slots__ = ("content", "raw")
 

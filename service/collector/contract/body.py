@@ -1,4 +1,4 @@
-"""Decode the bytes of a request to a JSON value, or to the rejection.
+"""Decode the bytes of a request to a SentEvent, to another JSON value, or to the rejection.
 
 Invariant: the text of a returned value can be encoded as UTF-8. It may nest deeper than DEPTH_MAX,
 counting the root as 1, which the contract rejects.
@@ -18,12 +18,12 @@ from service.collector.contract.sent import UNREADABLE, SentEvent, decode_event
 JsonValue: TypeAlias = dict[str, Any] | list[Any] | str | int | float | bool | None
 
 Content: TypeAlias = SentEvent | JsonValue | Rejection
-"""What the JSON of a body is: an event of the common form, any other value, or not JSON."""
+"""An event of the common form, any other JSON value, or the rejection of what is not JSON."""
 
 DEPTH_MAX = 16
 
 _EVENT_BYTES_MAX = 8192
-"""So that no text in an event exceeds the limit of texts."""
+"""At most the limit of texts in schemas/v1, so that no text in an event exceeds it."""
 # Here and not in the type of the event: msgspec takes more than twice as long to search for it.
 _is_uuid = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}").fullmatch
 
@@ -47,7 +47,7 @@ def plain_body(
 
 
 def content(plain: bytes) -> Content:
-    """Return what a plain body holds; an event of the common form is decoded to that."""
+    """Return the content of a plain body."""
     if fits_text(plain, _EVENT_BYTES_MAX):
         try:
             event = decode_event(plain)

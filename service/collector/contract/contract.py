@@ -1,12 +1,11 @@
 """The public contract: turn a body into one valid, normalised payload, or into the rejection.
 
-The rules are the JSON Schemas of schemas/v1, compiled once. A fast, compiled validator accepts or
-rejects each body; the slower reference validator then explains the rejection. A body is a value as
-`body.content` returns it, and is never changed. The compiled validator also rejects a body that
-nests too deep. Whether a tenant or product exists is checked elsewhere.
-
-A SentEvent was validated when it was decoded, but for its type and tenant. If they are not valid,
-or the endpoint is another one, the schema decides.
+The rules are the JSON Schemas of schemas/v1, compiled once. A body is a value as `body.content`
+returns it, and is never changed. A SentEvent was validated when it was decoded, except for its
+type and tenant. If one of them is not valid, or the event was sent as a conversion, its JSON is
+decoded again and validated like that of any other body: a fast, compiled validator accepts or
+rejects it, and the slower reference validator explains the rejection. The compiled validator also
+rejects a body that nests too deep. Whether a tenant or product exists is checked elsewhere.
 
 The limits of text are half the work of a validation. The JSON text of most bodies shows at once
 that all their texts are within them, and then a validator without these limits decides.

@@ -30,7 +30,7 @@ _TYPE_WORDS = {
     "object": "an object",
     "string": "a string",
 }
-"""The words for types; an array is not among them: only an empty one is taken, as no object."""
+"""The words for types. An array has none: only an empty one is valid, and stands for no object."""
 
 
 class Fault(NamedTuple):

@@ -41,14 +41,18 @@ class SentContext(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=T
 
     @classmethod
     def of_valid(cls, context: dict[str, Any] | list[Any] | None) -> SentContext | None:
-        """Return the context in a valid body; None for an empty object or array."""
+        """Return the context in a valid body; None for null, an empty object or an empty array."""
         if not isinstance(context, dict) or not context:
             return None
         return cls(**{name: context.get(name) for name in cls.__struct_fields__})
 
 
 class SentEvent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """An event as it was sent. `endpoint` and `tenant_slug` are no properties of it, but common."""
+    """An event of track or interactions as it was sent.
+
+    The schemas do not name `endpoint` and `tenant_slug`. They are fields here because the tracker
+    sends them with every event.
+    """
 
     tenant_id: _Whole | Annotated[str, Meta(min_length=1)]
     type: str
@@ -79,4 +83,4 @@ def _whole(value: Any) -> Any:
 
 
 decode_event = msgspec.json.Decoder(SentEvent).decode
-"""Decode the event in a body of the common form; the id is still to be checked."""
+"""Decode an event of the common form. Raises UNREADABLE. The caller checks its size and id."""
