@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CORES := $(shell nproc)
-# Two tests per core, because a system test mostly waits; on another Python beside them, three per two.
+# Two tests per core, because a system test mostly waits; on another Python beside them, three per two cores.
 WORKERS := $(shell expr $(CORES) + $(CORES))
 BESIDE := $(shell expr $(CORES) + $(CORES) / 2)
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
@@ -46,7 +46,7 @@ help:  ## list the targets
 	@touch $@
 
 # Lint, then the tests on the default Python; beside them, what the other Pythons need is installed, and
-# then their tests run. Once lint has failed, no tests of others begin.
+# then their tests run. A failed lint starts no further target, but does not stop a test-others that has begun.
 test: .venv/.dev  ## run lint, then all tests and, beside them, those of other Pythons
 	@$(MAKE) --no-print-directory --jobs 2 test-default test-others test-compiled
 	@$(BIN)/python tools/pythons.py summary

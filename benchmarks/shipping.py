@@ -80,7 +80,7 @@ def _storage() -> Iterator[dict[str, str]]:
 
 
 def _cpu_s(data: Path, url: str, environment: dict[str, str]) -> float:
-    """Return the CPU seconds of shipping a copy of a log, which stays unshipped."""
+    """Return the CPU seconds of shipping a log: a copy of it, so that the log stays unshipped."""
     copy = data.with_name("copy")
     shutil.copytree(data, copy, copy_function=os.link)
     line = [sys.executable, "-c", _SHIP, copy, url]

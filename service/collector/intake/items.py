@@ -54,7 +54,7 @@ class Item:
         self.sent = sent
         self.kind = kind
         self.size_bytes = _size_bytes(sent.raw, kind.NAME) if kind else 0
-        """See Sent.size_bytes: as its own endpoint would get it, without blanks."""
+        """See Sent.size_bytes: that of `body`, whose JSON has no blanks between its tokens."""
         self.verdict: Verdict | Throttled | Unavailable | None = verdict
 
     def body(self) -> bytes:

@@ -4,6 +4,7 @@ import { PERIODS } from "./period.js";
 
 /** How many rows of a long list are shown at first, and how many more each time. */
 export const ROWS_PER_PAGE = 100;
+// Reports return at most 10,000 rows, and a list asks for one row more than it shows.
 const ROWS_MAX = 9999;
 /** The parameters of reports that a reader can filter by, in the order of the chips. */
 const FILTERS = [

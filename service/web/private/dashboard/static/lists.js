@@ -74,7 +74,7 @@ export const LISTS = [
     ],
     details: [counted("column.views", "views")],
   }),
-  // Most sales are reported from a checkout's page, so they say nothing of the others.
+  // Most sales are reported by the page of the checkout, so their number says nothing about other pages.
   listOf("pages", "path", {
     columns: [VISITORS, counted("column.views", "views")],
     details: [

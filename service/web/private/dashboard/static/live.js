@@ -58,8 +58,8 @@ const seen = () =>
 
 /**
  * Keep a node on the latest events of a shop, or of all for `shop` null, until the signal is
- * aborted. `onNews` is called and awaited when an event has arrived since the last look, and after
- * five minutes; if it throws, it is called again.
+ * aborted. `onNews` is called and awaited when an event has arrived since the last look, and when it
+ * was not called for five minutes; if it throws, it is called again.
  */
 const keepLive = async (node, { say, shop, line, signal, onNews }) => {
   let newest;

@@ -66,8 +66,8 @@ export const nameCell = (content, share, kind = "plain") =>
 
 /**
  * Return the name of a row as a link that filters the page by it, or that removes its filters if
- * they are set. `filters` are those of the row by their names; the first names it. A row without a value
- * has no link.
+ * they are set. `filters` are those of the row by their names; the value of the first is the name. A
+ * row without a value has no link.
  */
 export const filterLink = (say, { filters, state, products }) => {
   const names = Object.keys(filters);

@@ -154,7 +154,7 @@ def test_an_array_is_read_exactly_if_it_is_json(parts: list[bytes]) -> None:
 
 @pytest.mark.parametrize("levels", [20, 300, 990])
 def test_a_deep_item_costs_no_other(levels: int) -> None:
-    """It has a content, whatever nests too deep for msgspec or for orjson to write."""
+    """It has a content, whether it is too deep for msgspec to split, or for orjson to write."""
     deep = b'{"a":' * (levels - 1) + b"{}" + b"}" * (levels - 1)
     listed = items(b"[%b,%b]" % (orjson.dumps(EVENT), deep), JSON)
     assert isinstance(listed, list)
