@@ -1,7 +1,8 @@
 """The pool of threads that runs the questions of the private port: reports, exports and SQL.
 
-Each question has its own connection to one DuckDB instance, which can read only the lake's folder.
-A slow question delays neither another one nor the health checks. `fair_queue` decides which
+Each question runs on a connection to one DuckDB instance, which can read only the lake's folder and
+serves one question at a time. A slow question does not delay the health checks; another one about
+its shop waits for it for a second at most (`etl.lake.live.kept`). `fair_queue` decides which
 question is next.
 """
 
