@@ -11,7 +11,7 @@ FEWER_EXAMPLES := EXAMPLES_SHARE=0.2
 # An installation whose hot path is compiled; pip builds it as it does for a user.
 COMPILED := build/compiled
 PACKAGED = $(shell find service etl schemas -type f -not -name "*.pyc")
-# The other Pythons of the classifiers in setup.cfg that this machine has.
+# The other Pythons of the classifiers in setup.cfg that this machine has. `test` looks for them once.
 OTHERS = $(shell $(BIN)/python tools/pythons.py others)
 
 # Bytecode is kept: pytest reuses its rewritten tests, and hundreds of processes start sooner.
@@ -48,7 +48,7 @@ help:  ## list the targets
 # Lint, then the tests on the default Python; beside them, what the other Pythons need is installed, and
 # then their tests run. A failed lint starts no further target, but does not stop a test-others that has begun.
 test: .venv/.dev  ## run lint, then all tests and, beside them, those of other Pythons
-	@$(MAKE) --no-print-directory --jobs 2 test-default test-others test-compiled
+	@$(MAKE) --no-print-directory --jobs 2 OTHERS="$(OTHERS)" test-default test-others test-compiled
 	@$(BIN)/python tools/pythons.py summary
 
 test-ready: compiled

@@ -98,7 +98,9 @@ export class ShopList {
     const state = readState();
     try {
       const find = state.find.trim().slice(0, FIND_CHARS_MAX);
-      const matching = matchingShops(summarized, await this.fetchShops(find, signal), find);
+      const shops = await this.fetchShops(find, signal);
+      signal.throwIfAborted(); // a later search does not abort the fetch of the whole directory
+      const matching = matchingShops(summarized, shops, find);
       for (const row of matching) row.heardMs = Date.parse(heard.get(row.tenant_id)) || null;
       const rows = sorted(matching, state.sort).slice(0, state.shown);
       const asked = JSON.stringify(parameters);
@@ -204,7 +206,7 @@ export class ShopList {
 
   #showMore() {
     const { shown } = readState();
-    const focusNext = () => this.node.querySelectorAll("tbody a")[shown].focus();
+    const focusNext = () => this.node.querySelectorAll("tbody a")[shown]?.focus();
     pushState({ shown: shown + ROWS_PER_PAGE });
     this.draw(focusNext).catch(this.#showProblem);
   }
