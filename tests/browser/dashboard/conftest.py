@@ -31,9 +31,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def shop(data: Path) -> Iterator[Shop]:
     """A service with 30 views, 5 clicks, 2 sales, one of them sent twice, and a payload for a
-    product that the shop does not have."""
-    countries = mmdb.write(data.with_name("countries.mmdb"), {"203.0.113.0/24": "HN"})
-    settings = {"segment_age_s": 0.2, "country_database": countries}
+    product that the shop does not have. The addresses 203.0.113.0/24 are in Honduras."""
+    database = mmdb.write(data.with_name("countries.mmdb"), {"203.0.113.0/24": "HN"})
+    settings = {"segment_age_s": 0.2, "country_database": database}
     with tools.running("serve", data, **settings) as service:
         shop = Shop(service, data)
         for _ in range(30):
