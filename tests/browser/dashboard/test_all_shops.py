@@ -8,7 +8,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import traffic_tools as tools
-from dashboard_pages import TENANT_COLUMNS, ZONE, Shop, assert_good, card, opened, route_rows
+from dashboard_pages import (
+    TENANT_COLUMNS,
+    WIDTHS,
+    ZONE,
+    Shop,
+    assert_good,
+    card,
+    opened,
+    route_rows,
+)
 from http_tools import INTERACTIONS
 from playwright.sync_api import Page, expect
 
@@ -25,6 +34,9 @@ def test_all_shops_in_a_table_that_sorts(page: Page, shop: Shop) -> None:
     page.wait_for_url("**sort=-tenant")
     expect(names.first).to_have_text("Taller")
     assert_good(page)
+    scrolls = page.locator(".scroll").evaluate("node => node.scrollWidth > node.clientWidth")
+    assert scrolls == (page.evaluate("innerWidth") == min(WIDTHS))
+    assert page.get_by_text("The table scrolls sideways.").is_visible() == scrolls
     page.get_by_role("link", name="La Colmena").click()
     page.wait_for_url("**shop=la-colmena**")
     expect(page.get_by_role("heading", level=1)).to_have_text("La Colmena")
@@ -77,6 +89,9 @@ def test_the_list_of_shops_names_its_comparison(wide: Page, two_days: Shop) -> N
     note = page.locator(".note").first
     expect(note).to_contain_text(f"compared with {before:%b %-d}")
     expect(note).not_to_contain_text("until")
+    assert card(page, "Revenue") == "L 1,000.00"
+    sold = page.get_by_role("row", name="Dos Días").get_by_role("cell", name="L 1,000.00")
+    expect(sold).to_be_visible()
     opened(page, f"{two_days.url}/?period=today")
     expect(note).to_contain_text("compared with yesterday until ")
     changes = {
@@ -126,8 +141,8 @@ def test_silent_shops_are_found_by_name(wide: Page, shop: Shop) -> None:
 
 
 @pytest.fixture(scope="module")
-def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a page of 230 shops, each with an event."""
+def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A service with 230 shops, each with an event, that seals segments as often as by default."""
     folder = tmp_path_factory.mktemp("street")
     ids = range(1, 231)
     rows = [
@@ -137,7 +152,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "tenants.csv").write_text("\n".join([TENANT_COLUMNS, *rows, ""]))
     data = folder / "data"
     tools.import_directory(folder / "tenants.csv", data=data)
-    with tools.running("serve", data, segment_age_s=0.2, throttle_tenant_aware="off") as service:
+    with tools.running("serve", data) as service:
         shop = Shop(service, data)
         for tenant_id in ids:
             shop.send(INTERACTIONS, tenant_id=tenant_id, type="view")
@@ -146,13 +161,13 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             timeout_s=60,
             what="every shop is in the reports",
         )
-        yield shop.url
+        yield shop
 
 
-def test_many_shops_come_a_hundred_at_a_time(wide: Page, street: str) -> None:
+def test_many_shops_come_a_hundred_at_a_time(wide: Page, street: Shop) -> None:
     """Each shown shop has a line over time, and the finder finds the others by name."""
     page = wide
-    opened(page, f"{street}/?sort=tenant")
+    opened(page, f"{street.url}/?sort=tenant")
     names = page.locator("tbody th")
     expect(names).to_have_count(100)
     expect(page.locator("tbody td.spark svg")).to_have_count(100)
@@ -171,3 +186,14 @@ def test_many_shops_come_a_hundred_at_a_time(wide: Page, street: str) -> None:
     expect(names).to_have_count(10)
     page.get_by_role("searchbox", name="Find a shop").fill("nobody")
     expect(page.get_by_text("No shop has this name.")).to_be_visible()
+
+
+def test_an_event_is_soon_on_an_open_page(wide: Page, street: Shop) -> None:
+    """Within seconds on an idle machine, with the settings as they are."""
+    page = wide
+    opened(page, f"{street.url}/?shop=shop-001")
+    assert card(page, "Contacts") == "0"
+    expect(page.locator(".live strong")).to_be_visible()
+    street.send(INTERACTIONS, tenant_id=1, type="maps_click")
+    contacts = page.locator(".card", has_text="Contacts").locator(".number")
+    expect(contacts).to_have_text("1", timeout=30_000)

@@ -8,7 +8,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import traffic_tools as tools
-from dashboard_pages import PATIENCE_MS, ZONE, Shop, axis, chart_of, opened, readout
+from dashboard_pages import (
+    PATIENCE_MS,
+    ZONE,
+    Shop,
+    assert_good,
+    axis,
+    chart_of,
+    line,
+    opened,
+    readout,
+)
 from http_tools import INTERACTIONS
 from playwright.sync_api import Browser, Page, expect
 
@@ -73,6 +83,46 @@ def test_axes_count_in_whole_numbers(wide: Page, shop: Shop) -> None:
     opened(page, f"{shop.url}/?shop=el-sol&metric=views")
     chart_of(page, "Page views").wait_for()
     assert all(label.isdigit() for label in axis(page, "y"))
+
+
+def _assert_before_is_dashed(page: Page) -> None:
+    """Sales of 200 now, and of 100 in yesterday's first hour; that of its last hour is not over."""
+    now, before = line(page, "now"), line(page, "before")
+    zero, highest = max(y for _, y in now), min(y for _, y in now)
+    assert [x for x, _ in before] == [x for x, _ in now]
+    assert before[0][1] == pytest.approx((zero + highest) / 2, abs=0.1)
+    assert {y for _, y in before[1:]} == {zero}
+    dashes = "node => getComputedStyle(node).strokeDasharray"
+    assert page.locator("path.before").evaluate(dashes) != "none"
+    assert page.locator("svg.lines path.now").evaluate(dashes) == "none"
+    assert readout(page) == ["This period: L 200.00", "Period before"]
+    chart = chart_of(page, "Revenue")
+    chart.focus()
+    chart.press("Home")
+    assert readout(page) == ["00:00: L 0.00", "00:00: L 100.00"]
+    page.locator(".trend").get_by_text("Table", exact=True).click()
+    first = page.locator(".trend tbody tr").first.locator("td").all_inner_texts()
+    assert [" ".join(cell.split()) for cell in first] == ["00:00", "L 0.00", "L 100.00"]
+
+
+def test_every_number_compares_with_the_same_span(wide: Page, two_days: Shop) -> None:
+    """Today is compared with the same hours of yesterday, and the page says so."""
+    page = wide
+    opened(page, f"{two_days.url}/?shop=dos-dias&period=today&metric=revenue")
+    changes = {
+        name: page.locator(".card", has_text=name).locator(".change").inner_text()
+        for name in ("Sales", "Revenue")
+    }
+    assert changes == {"Sales": "0%", "Revenue": "▲ +100%"}
+    wanted = re.compile(r"^\w+ \d+\. Compared with yesterday until \d\d:\d\d\.$")
+    expect(page.locator(".compared")).to_have_text(wanted)
+    assert_good(page)
+    _assert_before_is_dashed(page)
+    page.get_by_role("checkbox", name="Compare").uncheck()
+    page.wait_for_url("**compare=no**")
+    expect(page.locator(".card").first).to_be_visible()
+    expect(page.locator(".change")).to_have_count(0)
+    expect(page.locator(".compared")).to_have_text(re.compile(r"^\w+ \d+\.$"))
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Europe/Madrid"])
