@@ -17,7 +17,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from etl.lake.period import SALE_WINDOW
-from etl.lake.tables import EVENTS, PARTITION
+from etl.lake.tables import EVENTS
 
 IS_SIGNED = "(signed AND starts_with(dedupe_key, 'stx:'))"
 """SQL for whether an event is a signed sale."""
@@ -103,8 +103,7 @@ def replaced(of_pairs: str) -> str:
 
 def counted(events: str, of_replaced: str, of_completed: str) -> str:
     """Return SQL for the events that count: those of `completed` in place of the replaced ones."""
-    # DuckDB reads the first column of a union to count its rows; the partition is in no file.
-    columns = ", ".join([PARTITION, *(name for name in EVENTS.columns if name != PARTITION)])
+    columns = EVENTS.columns_of_unions
     return f"""
         SELECT {_COLUMNS} FROM (
             SELECT {columns} FROM {events} ANTI JOIN {of_replaced} USING (series, seq)

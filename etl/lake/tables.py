@@ -81,6 +81,14 @@ class Table:
         return {**self.fields, **_PROVENANCE}
 
     @property
+    def columns_of_unions(self) -> str:
+        """A list of SQL for the columns, in the order in which a UNION of the table is cheap.
+
+        DuckDB reads the first column of a union to count its rows; the partition is in no file.
+        """
+        return ", ".join([PARTITION, *(name for name in self.columns if name != PARTITION)])
+
+    @property
     def stored(self) -> dict[str, str]:
         """The columns of the Delta table, for readers of other makes."""
         return {**self.fields, **self.packing.stored, **_PROVENANCE}

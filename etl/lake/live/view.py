@@ -39,7 +39,7 @@ from etl.lake.period import ALWAYS, Period
 from etl.lake.snapshot import Snapshot, held_whole, of_table
 from etl.lake.store import LakeStore, LocalLake
 from etl.lake.superseded import Superseded
-from etl.lake.tables import EVENTS, PARTITION, TABLES
+from etl.lake.tables import EVENTS, TABLES
 from etl.layout import DataFolderError, Layout
 from etl.log import backlog, compatibility, segments
 from etl.log.series import SeriesFormatError
@@ -214,8 +214,7 @@ class LiveView:
         for table in TABLES:
             empty = Snapshot.empty(table).relation()
             con.execute(f"CREATE TEMP VIEW lake_{table.name} AS FROM {empty}")
-        # DuckDB reads the first column of a union to count its rows; the partition is in no file.
-        columns = ", ".join([PARTITION, *(name for name in EVENTS.columns if name != PARTITION)])
+        columns = EVENTS.columns_of_unions
         con.execute(
             "CREATE TEMP VIEW every_event AS "
             f"SELECT {columns} FROM lake_events UNION ALL SELECT {columns} FROM staged_events"
