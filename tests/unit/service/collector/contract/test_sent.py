@@ -3,11 +3,20 @@
 from typing import Any
 
 import pytest
-from contract_tools import CONTRACT, EVERY, INTERACTION_TYPES, TRACK_TYPES, UUID, plain_of
+from contract_tools import (
+    CONTRACT,
+    EVERY,
+    INTERACTION_TYPES,
+    SCHEMAS,
+    TRACK_TYPES,
+    UUID,
+    plain_of,
+)
 from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from service.collector.contract import body, sent
 from service.collector.contract.body import content, json_value
 from service.collector.contract.rejection import Rejection
 from service.collector.contract.sent import SentEvent
@@ -170,13 +179,21 @@ def test_decoding_in_one_step_changes_no_result(name: str, plain: bytes) -> None
     changes_nothing(name, plain)
 
 
+def test_the_bounds_of_the_form_are_those_of_the_schemas() -> None:
+    """A text within the bytes of an event has no more characters than a text may have."""
+    shared = SCHEMAS["common"]["$defs"]
+    assert shared["text"]["maxLength"] >= body._EVENT_BYTES_MAX
+    assert shared["limits"]["maximum"] == sent._WHOLE_MAX
+    assert shared["limits"]["maxProperties"] == sent._PROPERTIES_MAX
+
+
 @pytest.mark.parametrize("missing", [(), ("endpoint",), ("context", "metadata"), ("event_id",)])
 @pytest.mark.parametrize("name", ["track", "interaction"])
 def test_the_events_of_the_tracker_have_the_common_form(
     name: str, missing: tuple[str, ...]
 ) -> None:
     """Otherwise every event would be decoded twice."""
-    body: dict[str, Any] = {key: value for key, value in TRACKED.items() if key not in missing}
-    event = content(plain_of(body))
+    fields: dict[str, Any] = {key: value for key, value in TRACKED.items() if key not in missing}
+    event = content(plain_of(fields))
     assert isinstance(event, SentEvent)
     assert getattr(CONTRACT, name)(event, b"not read again").tenant == 17
