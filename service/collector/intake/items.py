@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 from service.collector.contract import batch as contract
 from service.collector.contract.body import json_of, json_value
 from service.collector.contract.rejection import Rejection
+from service.collector.contract.sent import SentEvent
 from service.collector.intake.admission import DIRECTORY_UNAVAILABLE, Verdict
 from service.collector.intake.kinds import Kind
 from service.collector.intake.outcome import Unavailable
@@ -53,28 +54,31 @@ class Item:
         self.address, self.signed_body = source
         self.sent = sent
         self.kind = kind
-        self.size_bytes = _size_bytes(sent.raw, kind.NAME) if kind else 0
+        self.size_bytes = _size_bytes(sent, kind.NAME) if kind else 0
         """See Sent.size_bytes: that of `body`, whose JSON has no blanks between its tokens."""
         self.verdict: Verdict | Throttled | Unavailable | None = verdict
 
     def body(self) -> bytes:
         """Return the body as its own endpoint would get it; no bytes without a kind."""
-        return _without_endpoint(self.sent.raw) if self.kind else b""
+        return _without_endpoint(self.sent) if self.kind else b""
 
 
-def _size_bytes(raw: bytes, endpoint: str) -> int:
+def _size_bytes(sent: contract.Item, endpoint: str) -> int:
+    raw = sent.raw
     if _SPACE not in raw and _LINE not in raw and _TAB not in raw and _ESCAPE not in raw:
         return len(raw) - _ENDPOINT_BYTES - len(endpoint)
-    return len(_without_endpoint(raw))
+    return len(_without_endpoint(sent))
 
 
-def _without_endpoint(raw: bytes) -> bytes:
+def _without_endpoint(sent: contract.Item) -> bytes:
     """Return the JSON of an item without its endpoint; no bytes if it nests too deep."""
-    value = json_value(raw)
-    if not isinstance(value, dict):
-        return b""
-    value.pop("endpoint", None)
-    return json_of(value)
+    if isinstance(sent.content, SentEvent):
+        value = json_value(sent.raw)
+        if isinstance(value, dict):
+            value.pop("endpoint", None)
+    else:
+        value = sent.content  # its endpoint was taken out to find its kind
+    return json_of(value) if isinstance(value, dict) else b""
 
 
 _Waits: TypeAlias = list[tuple[Item, Waiting[Verdict]]]
