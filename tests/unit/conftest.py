@@ -11,12 +11,17 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from examples import examples
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 MEMORY = Path("/dev/shm")
 MEMORY_FREE_BYTES_MIN = 1 << 30
 
-settings.register_profile("beaconlog", deadline=None, max_examples=examples(100))
+settings.register_profile(
+    "beaconlog",
+    deadline=None,
+    max_examples=examples(100),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("beaconlog")
 
 # Else the first test of a process that makes a Tornado loop has asyncio make one too, which

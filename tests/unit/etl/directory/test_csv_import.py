@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from directory_tools import HONDURAN, LAMP, SHOP, UUID, written
 from examples import examples
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from log_tools import UNTIMED
 
 from etl.directory.csv_import import DirectoryFileError, import_directory
 from etl.directory.database import DirectoryDatabase
@@ -196,7 +197,7 @@ def test_a_refused_import_closes_both_files(tmp_path, database):
     assert not {str(tenants), str(products)} & open_files()
 
 
-@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(UNTIMED, max_examples=examples(50))
 @given(content=st.one_of(st.binary(), st.binary().map(TENANTS_HEADER.encode().__add__)))
 def test_any_bytes_are_tenants_or_one_line(tmp_path, content):
     """A file never breaks the reader in another way."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from intake_tools import (
     CHROME,
@@ -24,6 +24,7 @@ from intake_tools import (
     Collector,
 )
 from jsonschema import Draft202012Validator
+from log_tools import UNTIMED
 from referencing import Registry, Resource
 
 from service.collector.intake import TimeBounds
@@ -218,7 +219,7 @@ PAYLOADS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@UNTIMED
 @given(data=st.data())
 def test_every_accepted_payload_makes_a_valid_record(
     collector: Collector, endpoint: str, data: st.DataObject
@@ -238,7 +239,7 @@ def test_every_accepted_payload_makes_a_valid_record(
     assert kept == sent
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@UNTIMED
 @given(value=st.decimals("-99999999999", "99999999999", places=4, allow_nan=False))
 def test_money_is_exact(collector: Collector, value: Decimal) -> None:
     """To the fourth decimal, sent as text."""
