@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 60.0
 _POLL_S = 0.01
 
 

