@@ -18,7 +18,7 @@ from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
 
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 _POLL_S = 0.05
 _NUMBERS = count()
 _AS_NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")

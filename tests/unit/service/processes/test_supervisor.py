@@ -20,7 +20,8 @@ import pytest
 from service.processes.supervisor import ProcessSpec, Supervisor, signals_held
 from service.shared.heartbeat import Heartbeats
 
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
+DRAIN_S = 3.0  # of which a process that does drain needs little, on a busy machine too
 BEATS = Heartbeats({"hanging-0": 0.2, "listener-1": 0.2})
 
 
@@ -130,7 +131,7 @@ def program(names: list[str]) -> int:
     if "lacking" in names:
         os.fork = lacking_processes()
     logging.basicConfig(format="%(message)s %(fields)s")
-    drain_timeout_s = 0.2 if {"deaf", "hanging"} & set(names) else PATIENCE_S
+    drain_timeout_s = DRAIN_S if {"deaf", "hanging"} & set(names) else PATIENCE_S
     roles = [ProcessSpec(f"{name}-{slot}", ROLES[name]) for slot, name in enumerate(names)]
     beats = BEATS if "hanging" in names else None
     with signals_held():

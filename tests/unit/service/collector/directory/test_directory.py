@@ -20,7 +20,7 @@ OTHER = Tenant(2, None, "other", "Other", "active")
 CLOSED = Tenant(3, "0190a1b2-c3d4-7e5f-8a9b-000000000003", "closed", "Closed", "suspended")
 NEW = Tenant(4, None, "new", "New", "active")
 REFRESH_NEVER_S = 1e6
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 class FakeDatabase:
@@ -65,7 +65,8 @@ def run(database, scenario, **options):
     """Runs a scenario over a started directory, which only refreshes when told to."""
 
     async def started():
-        directory = Directory(database, **{"refresh_s": REFRESH_NEVER_S, **options})
+        patient = {"refresh_s": REFRESH_NEVER_S, "bounds": LookupBounds(timeout_s=DEADLINE_S)}
+        directory = Directory(database, **{**patient, **options})
         await directory.start()
         try:
             await scenario(directory)
