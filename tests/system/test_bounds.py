@@ -45,7 +45,7 @@ def test_a_client_past_its_burst_is_told_when_to_come_back(
     tmp_path: Path, street_files: tuple[Path, Path]
 ) -> None:
     """429 with every header, on both routes; behind a proxy its client counts."""
-    with serving(tmp_path, street_files, throttle_api="6/min burst 3") as service:
+    with serving(tmp_path, street_files, throttle_api="1/min burst 3") as service:
         for remaining in ("2", "1", "0"):
             answer = post(service.url, TRACK, EVENT, X_Forwarded_For="198.51.100.7")
             assert answer.status == 202
@@ -55,10 +55,10 @@ def test_a_client_past_its_burst_is_told_when_to_come_back(
             refused = post(service.url, path, EVENT, X_Forwarded_For="198.51.100.7")
             assert (refused.status, refused.body["success"]) == (429, False)
             assert [name for name in REFUSED_HEADERS if name not in refused.headers] == []
-            assert 1 <= int(refused.headers["retry-after"]) <= 10
+            assert 1 <= int(refused.headers["retry-after"]) <= 60
             reset = int(refused.headers["x-ratelimit-reset"])
-            assert 0 <= reset - time.time() <= 12
-            assert refused.headers["ratelimit-policy"] == '"api";q=3;w=30'
+            assert 0 <= reset - time.time() <= 62
+            assert refused.headers["ratelimit-policy"] == '"api";q=3;w=180'
         assert post(service.url, TRACK, EVENT, X_Forwarded_For="198.51.100.8").status == 202
         assert post(service.url, INTERACTIONS, VIEW, X_Forwarded_For="198.51.100.7").status == 201
 
@@ -67,7 +67,7 @@ def test_an_untrusted_peer_cannot_choose_its_address(
     tmp_path: Path, street_files: tuple[Path, Path]
 ) -> None:
     """X-Forwarded-For of a stranger is ignored; refusals of payloads count too."""
-    settings = {"throttle_api": "6/min burst 2", "trusted_proxies": ""}
+    settings = {"throttle_api": "1/h burst 2", "trusted_proxies": ""}
     with serving(tmp_path, street_files, **settings) as service:
         statuses = [
             post(service.url, TRACK, body, X_Forwarded_For=f"198.51.100.{n}").status
@@ -80,7 +80,7 @@ def test_interactions_are_throttled_by_tenant_and_strangers_by_address(
     tmp_path: Path, street_files: tuple[Path, Path]
 ) -> None:
     """One tenant's burst is its own; unknown tenants share their sender's."""
-    with serving(tmp_path, street_files, throttle_tenant_aware="6/min burst 2") as service:
+    with serving(tmp_path, street_files, throttle_tenant_aware="1/h burst 2") as service:
 
         def sent(tenant: int, client: str) -> int:
             body = {"tenant_id": tenant, "type": "view"}
@@ -129,7 +129,7 @@ def test_a_client_that_never_ends_its_headers_is_cut_off(
     """After 10 s the server closes."""
     with serving(tmp_path, street_files, "collect") as service:
         address = urlsplit(service.url)
-        with socket.create_connection((address.hostname, address.port), timeout=15) as peer:
+        with socket.create_connection((address.hostname, address.port), timeout=60) as peer:
             peer.sendall(b"POST /api/v1/interactions HTTP/1.1\r\nHost: shop\r\nX-Slow: ")
             began_s = time.monotonic()
             assert peer.recv(1) == b""

@@ -134,7 +134,7 @@ def test_no_other_header_names_the_client(start_service: StartService) -> None:
 
 def test_who_comes_back_when_told_is_taken(start_service: StartService) -> None:
     """Retry-After is neither too early nor much too late."""
-    service = start_service(role="collect", throttle_api="20/min burst 1")
+    service = start_service(role="collect", throttle_api="6/min burst 1")
     assert service.post(TRACK, CALL).status == 202
     refused = service.post(TRACK, CALL)
     assert refused.status == 429
