@@ -117,6 +117,14 @@ class Service:
             eventually(lambda: self.log().count(" collecting ") >= self._workers, START_TIMEOUT_S)
         return self
 
+    def wait_for_first_compaction(self) -> None:
+        """Wait until it has compacted once, as a warehouse does as it starts.
+
+        It leaves files behind, without events too; what is sealed later waits for the next time.
+        """
+        first = self.data / "lake" / "duplicates" / "_delta_log" / f"{0:020d}.json"
+        eventually(first.exists, START_TIMEOUT_S)
+
     def launch(self) -> None:
         """Run it and wait for nothing."""
         self.log_path.touch()
@@ -252,7 +260,9 @@ class Service:
 
     # -- commands and files -------------------------------------------------------------------
 
-    def command(self, *arguments: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def command(
+        self, *arguments: str, timeout_s: float = 120.0
+    ) -> subprocess.CompletedProcess[str]:
         """Run a beaconlog command with the same settings; its exit code, stdout and stderr."""
         return run_command(self._env, self._cwd, arguments, timeout_s, python=self._python)
 
@@ -282,7 +292,7 @@ def run_command(
     env: Mapping[str, str],
     cwd: Path,
     arguments: tuple[str, ...],
-    timeout_s: float = 60.0,
+    timeout_s: float = 120.0,
     *,
     python: str | Path = sys.executable,
 ) -> subprocess.CompletedProcess[str]:

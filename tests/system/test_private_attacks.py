@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from wire import REPLY_TIMEOUT_S
 
 if TYPE_CHECKING:
     from harness import Service, StartService
@@ -37,7 +38,9 @@ ELSEWHERE = [
 @pytest.fixture(scope="module")
 def service(start_shared_service: StartService) -> Service:
     """One that has an administrator's token in its settings, and a shop's."""
-    return start_shared_service(reports_token=TOKEN)
+    service = start_shared_service(reports_token=TOKEN, compact_interval_s=3600)
+    service.wait_for_first_compaction()  # its files then stay as they are
+    return service
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +70,7 @@ def test_a_page_that_asked_for_a_sign_in_is_come_back_to(service: Service) -> No
 def test_a_connection_that_closes_says_so(service: Service, method: str) -> None:
     """A 401 is sent before the body is read; else a client would send its next request in vain."""
     target = urlsplit(service.reports_url)
-    with closing(HTTPConnection(target.netloc, timeout=15)) as connection:
+    with closing(HTTPConnection(target.netloc, timeout=REPLY_TIMEOUT_S)) as connection:
         connection.request(method, "/api/v1/sql", b"{}" if method == "POST" else None)
         response = connection.getresponse()
         response.read()
@@ -92,6 +95,7 @@ def test_a_token_is_in_no_log_no_metric_and_no_argument(service: Service, shop_t
 def test_a_failure_tells_a_shop_nothing_of_this_machine(start_service: StartService) -> None:
     """No path; an administrator and the log are told."""
     service = start_service(reports_token=TOKEN, compact_interval_s=3600)
+    service.wait_for_first_compaction()
     made = service.command("token", "create", "--tenant", "la-colmena", "--json")
     shop, admin = json.loads(made.stdout)["token"], TOKEN
     events = service.data / "lake/events/_delta_log"

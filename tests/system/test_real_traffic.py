@@ -153,7 +153,7 @@ def test_a_replayed_day_gives_the_same_numbers_before_during_and_after_compactio
 def _await_first_compaction(data: Path) -> None:
     """A warehouse compacts as it starts; what is sealed after that waits for the next time."""
     first = data / "lake" / "rejected" / "_delta_log" / f"{0:020d}.json"
-    tools.eventually(first.exists, timeout_s=30, what="the lake's tables are made")
+    tools.eventually(first.exists, timeout_s=tools.START_TIMEOUT_S, what="the first compaction")
 
 
 def _replay_a_day(rows: list[rees46.Row], data: Path, folder: Path) -> None:
@@ -205,7 +205,7 @@ def test_live_reports_never_show_less_than_was_acked_nor_more_than_was_sent(
                 watch.look()
         tools.eventually(
             lambda: watch.look() == len({request.key for request in requests}),
-            timeout_s=30,
+            timeout_s=120,
             what="everything that was acked is shown",
         )
         for day in range(DAYS):

@@ -20,7 +20,7 @@ from wire import Reply
 SQL = "/api/v1/sql"
 TRIED = [*REFUSED[::8], *share(STOPPED)]
 ENDLESS_TRIED = share(ENDLESS)
-TIMEOUT_S = 25
+TIMEOUT_S = 45
 HASTY_TIMEOUT_S = 2
 """An endless query keeps every core busy until then."""
 PATIENCE_S = 120.0
@@ -88,9 +88,7 @@ def warehouse(start: StartService, name: str, timeout_s: int) -> Guarded:
         report_timeout_s=timeout_s,
         report_memory_bytes_max=MEMORY_BYTES_MAX,
     )
-    # A warehouse compacts as it starts; the attacks then find files that stay as they are.
-    first = service.data / "lake" / "duplicates" / "_delta_log" / f"{0:020d}.json"
-    eventually(first.exists, TIMEOUT_S)
+    service.wait_for_first_compaction()  # the attacks then find files that stay as they are
     return Guarded(service)
 
 
