@@ -55,11 +55,14 @@ def test_an_interrupted_command_says_so_by_its_exit_code(
             stderr=subprocess.PIPE,
             start_new_session=True,
         ) as process:
-            await_import(process)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(wait_s)
-            process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=tools.COMMAND_TIMEOUT_S)
+            try:
+                await_import(process)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(wait_s)
+                process.send_signal(signal.SIGINT)
+                _, err = process.communicate(timeout=tools.COMMAND_TIMEOUT_S)
+            finally:
+                process.kill()  # else leaving would wait for a command that hangs
         codes.add(process.returncode)
         assert b"Traceback" not in err, err
         assert err.count(b"\n") <= 1

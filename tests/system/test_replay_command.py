@@ -81,9 +81,10 @@ def test_a_5xx_makes_it_exit_1(tmp_path: Path) -> None:
 
 def test_a_refused_connection_makes_it_exit_1(tmp_path: Path) -> None:
     """The summary names the reason, and no traceback is shown."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    done = replay(write(numbered(3), tmp_path), f"http://127.0.0.1:{port}")
+    with socket.socket() as unused:  # bound, so that nobody else takes it; nobody listens
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        done = replay(write(numbered(3), tmp_path), url)
     assert done.returncode == 1
     assert counts(done) == {"connection refused": 3}
     assert "Traceback" not in done.stderr
@@ -127,7 +128,7 @@ def test_as_many_connections_send_at_once_as_were_asked_for(tmp_path: Path) -> N
     meeting = threading.Barrier(5)
 
     def meet(_: Any) -> int:
-        meeting.wait(timeout=30)
+        meeting.wait(timeout=60)
         return 202
 
     with answering(meet) as stub:
@@ -166,7 +167,7 @@ def replay_on_a_terminal(file: Path, url: str) -> tuple[str, str]:
     ) as process:
         os.close(stderr)
         drawn = b"".join(iter(lambda: _read(terminal), b""))
-        summary, _ = process.communicate(timeout=60)
+        summary, _ = process.communicate(timeout=tools.COMMAND_TIMEOUT_S)
     os.close(terminal)
     return drawn.decode(), summary
 

@@ -10,9 +10,10 @@ from command_tools import Cli, text_file
 def test_replay_counts_what_did_not_arrive(cli: Cli) -> None:
     """Exit code 1 where nobody listens."""
     line = json.dumps({"path": "/api/v1/interactions", "body": {}}) + "\n"
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    ended = cli("replay", text_file("day.ndjson", 2 * line), "--url", f"http://127.0.0.1:{port}")
+    with socket.socket() as unused:  # bound, so that nobody else takes it
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        ended = cli("replay", text_file("day.ndjson", 2 * line), "--url", url)
     assert ended.code == 1
     assert ended.out.startswith("2 sent in ")
 
