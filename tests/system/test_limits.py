@@ -108,9 +108,9 @@ def test_workers_share_few_connections(start_service: StartService) -> None:
     service = start_service(role="collect", workers=2, throttle_api="off")
     eventually(lambda: service.log().count(" collecting ") == 2)
     with ExitStack() as stack:
-        for _ in range(12):
+        for _ in range(30):
             peer = stack.enter_context(closing(connect(service.url, PATIENCE_S)))
-            for _ in range(5):
+            for _ in range(2):
                 peer.sendall(raw_post(TRACK, BODY))
                 assert read_next(peer).status == 202
         assert service.stop() == 0

@@ -75,7 +75,7 @@ def start_machine(start_service: StartService, name: str) -> Service:
         trusted_proxies="127.0.0.1",
         throttle_address="off",
         throttle_tenant_aware="off",
-        drain_delay_s=2,
+        drain_delay_s=5,
     )
 
 
