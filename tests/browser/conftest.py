@@ -14,7 +14,9 @@ import pytest
 import traffic_tools
 from http_tools import BROWSER
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
-from shop import SETTINGS, Shop, Visit, import_tenants, open_shop
+from shop import SETTINGS, TIMEOUT_S, Shop, Visit, import_tenants, open_shop
+
+START_TIMEOUT_MS = 120_000
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,9 @@ def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     assert chromium, "Chromium is missing: apt-get install chromium"
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        launched = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox"], timeout=START_TIMEOUT_MS
+        )
         yield launched
         launched.close()
 
@@ -55,6 +59,7 @@ def tenants() -> Iterator[int]:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(user_agent=BROWSER)
+    context.set_default_timeout(TIMEOUT_S * 1000)
     yield context
     context.close()
 

@@ -50,6 +50,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_markup_is_shown_and_does_nothing(browser: Browser, pages: str, path: str) -> None:
     """No element comes of it, and no script of it runs, on a page that allows its own alone."""
     page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
     refused: list[str] = []
     page.on("console", lambda message: refused.append(message.text))
     page.goto(pages + path)
@@ -65,6 +66,7 @@ def test_markup_is_shown_and_does_nothing(browser: Browser, pages: str, path: st
 def test_it_is_shown_as_it_was_written(browser: Browser, pages: str) -> None:
     """So the pages above did have it to show."""
     page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
     page.goto(f"{pages}/?shop=1&period=today")
     expect(page.get_by_text("<img src=x").first).to_be_visible(timeout=PATIENCE_MS)
     page.close()
