@@ -45,11 +45,7 @@ class Machine:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Be on this machine, with all threads and processes that are started meanwhile.
-
-        The threads that run already stay where they are, such as those of a library that keeps a
-        pool for as long as the process lives.
-        """
+        """Be on this machine, with all threads and processes that are started meanwhile."""
         before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         try:
             _enter(_FOLDER / self.namespace)

@@ -14,7 +14,7 @@ from shims import compiled
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-TIMEOUT_S = 290
+TIMEOUT_S = 560
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "integration.md"
 EXAMPLE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 RUNTIMES = {"python": sys.executable, "javascript": "node", "php": "php"}
 ENDINGS = {"python": "py", "javascript": "js", "php": "php"}
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 
 
 def blocks(title: str) -> list[tuple[str, str]]:

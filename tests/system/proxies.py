@@ -16,7 +16,7 @@ from harness import REPOSITORY, eventually
 from wire import REPLY_TIMEOUT_S
 
 PUBLIC, PRIVATE = "stats.example", "reports.example"
-START_TIMEOUT_S = 30
+START_TIMEOUT_S = 120
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 REPORT = "beaconlog report funnel"
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 COMMAND = Path(sys.executable).with_name("beaconlog")
 
 

@@ -66,10 +66,12 @@ def test_it_replaces_an_earlier_demo_and_shows_its_dashboard(tmp_path: Path) -> 
         text=True,
     ) as process:
         traffic_tools.eventually(
-            lambda: page.exists() and "<html" in page.read_text(), timeout_s=60, what="a page"
+            lambda: page.exists() and "<html" in page.read_text(),
+            timeout_s=traffic_tools.COMMAND_TIMEOUT_S,
+            what="a page",
         )
         process.send_signal(signal.SIGINT)
-        printed, _ = process.communicate(timeout=60)
+        printed, _ = process.communicate(timeout=traffic_tools.COMMAND_TIMEOUT_S)
     assert process.returncode == 0
     assert "the dashboard is at http://127.0.0.1:" in printed
     assert not (data / "earlier").exists()

@@ -18,9 +18,9 @@ from harness import group
 from ports import free_ports, is_free
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT_S = 280
+TIMEOUT_S = 560
 PORTS = {"BEACONLOG_PORT": "8080", "BEACONLOG_REPORTS_PORT": "8081"}
-SOON = {"BEACONLOG_SEGMENT_AGE_S": "0.5"}  # a busy machine may be late for the README's sleep
+SOON = {"BEACONLOG_SEGMENT_AGE_S": "0.1"}  # a busy machine may be late for the README's sleep
 NOT_COPIED = shutil.ignore_patterns(
     ".*", "__pycache__", "*.egg-info", "build", "dist", "tests", "benchmarks", "data"
 )

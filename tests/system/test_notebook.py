@@ -35,7 +35,9 @@ def execute(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Exec
     resources = {"metadata": {"path": str(tmp_path)}}
 
     def executed(name: str) -> Any:
-        client = NotebookClient(committed(name), timeout=120, resources=resources)
+        client = NotebookClient(
+            committed(name), timeout=240, startup_timeout=240, resources=resources
+        )
         return asyncio.run(client.async_execute())  # its own `execute` leaves an event loop open
 
     return executed

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.default_python
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text()
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 
 
 @pytest.fixture

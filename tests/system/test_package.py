@@ -16,7 +16,7 @@ from harness import COLMENA_UUID, Service
 from wire import TRACK
 
 ROOT = Path(__file__).resolve().parents[2]
-INSTALL_TIMEOUT_S = 280
+INSTALL_TIMEOUT_S = 560
 SOURCES = ("service", "etl", "schemas", "tests", "tools")
 DATA_FILES = (
     "schemas/v1/*.json",

@@ -33,7 +33,7 @@ COMMAND = "from schemathesis.cli import schemathesis; schemathesis()"
 EXAMPLES = 10
 # The boundaries of all parameters take half of the time: left out with a share of the examples.
 PHASES = "examples,coverage,fuzzing" if SHARE == 1 else "examples,fuzzing"
-TIMEOUT_S = 280
+TIMEOUT_S = 560
 
 
 @pytest.mark.parametrize("http_server", share(["fast", "tornado"]))

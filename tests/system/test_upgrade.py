@@ -90,7 +90,7 @@ def read(data: Path, commands: Iterable[list[str]]) -> Iterator[Rows]:
         input=json.dumps([(name, options(flags)) for _, name, *flags in commands]),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -29,7 +29,7 @@ from harness import pause_s
 START_TIMEOUT_S = 120.0
 DRAIN_TIMEOUT_S = 60.0
 HTTP_TIMEOUT_S = 60.0
-COMMAND_TIMEOUT_S = 120.0
+COMMAND_TIMEOUT_S = 240.0
 NEVER_S = 10**9
 
 Found = TypeVar("Found")

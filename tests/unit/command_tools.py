@@ -43,7 +43,7 @@ def as_a_person(*arguments: object) -> Ended:
     command = [sys.executable, "-m", "service", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     ended = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, timeout=60
+        command, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 

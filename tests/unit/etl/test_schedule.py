@@ -9,7 +9,7 @@ from manual_clock import ManualClock
 
 from etl.schedule import Every, MonotonicTime, Schedule
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_damaged_segments_are_forgotten_while_others_are_found() -> None:
         verified.mark_damaged(segment, "damaged")
     wanted = Wanted(lambda: verified.mark_damaged(SEGMENTS[2], "damaged"))
     verified.keep_only(wanted)
-    wanted.other.join(20)
+    wanted.other.join(60)
     assert [verified.damage_of(segment) for segment in SEGMENTS[:3]] == ["damaged"] * 3
 
 

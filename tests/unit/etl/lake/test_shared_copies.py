@@ -153,14 +153,14 @@ def test_two_questions_download_a_file_once(machines, monkeypatch):
         download(key, path)
 
     def second() -> None:
-        begun.wait(20)
+        begun.wait(60)
         snapshot.fetch()
 
     monkeypatch.setattr(machines.objects, "download", noted)
     other = threading.Thread(target=second)
     other.start()
     snapshot.fetch()
-    other.join(20)
+    other.join(60)
     assert len(calls) == 1
 
 

@@ -34,7 +34,7 @@ def locked_in(lake: Path, query: str) -> object:
     # As etl.reports.sandbox.process starts it: an arena per thread would use the address space up.
     environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}
     done = subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=60, env=environment
+        command, capture_output=True, text=True, check=True, timeout=120, env=environment
     )
     return json.loads(done.stdout)["said"]
 

@@ -21,7 +21,7 @@ from service.collector.journal import Journal, JournalBroken, JournalFull
 
 LONG_S = 3600.0
 NOW_US = 1_000_000_000
-HANG_S = 10.0
+HANG_S = 60.0
 
 
 class FakeWriter:

@@ -466,7 +466,7 @@ def test_the_documented_examples_sign_well(language: str) -> None:
         command = [*RUNTIMES[language], found[1]]
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as example:
             server.handle_request()
-            assert example.wait(30) == 0
+            assert example.wait(60) == 0
         [(path, text, body)] = server.taken  # type: ignore[attr-defined]
     assert path == "/api/v1/analytics/conversion"
     now_us = round(time.time() * 1_000_000)

@@ -37,7 +37,7 @@ def test_closing_all_connections_leaves_none(turns: int) -> None:
             server.stop()
             listening.close()  # what was not accepted ends with the last that could accept it
             await server.close_all_connections()
-            client.settimeout(5)
+            client.settimeout(60)
             await asyncio.to_thread(_assert_closed, client)
 
     asyncio.run(scenario())

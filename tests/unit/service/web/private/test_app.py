@@ -434,7 +434,7 @@ class HeldView:
         return getattr(self._view, name)
 
     def opened(self, **_: Any) -> Any:
-        assert self.gate.wait(20)
+        assert self.gate.wait(60)
         raise LakeError("let go")
 
 
@@ -460,7 +460,7 @@ async def test_a_shop_that_floods_waits_for_itself(data: Path, pool: ReportPool)
     shop, other = Reader(tenant_id=1), Reader(tenant_id=2)
 
     def wait() -> None:
-        assert held.gate.wait(20)
+        assert held.gate.wait(60)
 
     waiting = [asyncio.ensure_future(pool.run(wait, shop)) for _ in range(OF_A_SHOP_MAX)]
     await asyncio.sleep(0)
@@ -481,7 +481,7 @@ async def test_readers_take_turns() -> None:
     async def run_one(shop: int) -> None:
         reader = Reader(tenant_id=shop)
         with queue.admit(reader):
-            await queue.run(reader, lambda: (gate.wait(20), order.append(shop)))
+            await queue.run(reader, lambda: (gate.wait(60), order.append(shop)))
 
     waiting = [asyncio.ensure_future(run_one(shop)) for shop in [1] * 8 + [2, 2, 3]]
     await asyncio.sleep(0)
@@ -498,11 +498,11 @@ async def test_an_admin_is_not_behind_shops() -> None:
 
         async def run_one(queue: FairQueue, who: Reader, gate: threading.Event | None) -> bool:
             with queue.admit(who):
-                return await queue.run(who, lambda: gate is None or gate.wait(20))
+                return await queue.run(who, lambda: gate is None or gate.wait(60))
 
         waiting = [asyncio.ensure_future(run_one(queue, many, gate)) for _ in range(10)]
         await asyncio.sleep(0)
-        assert await asyncio.wait_for(run_one(queue, one, None), 20)
+        assert await asyncio.wait_for(run_one(queue, one, None), 60)
         gate.set()
         assert all(await asyncio.gather(*waiting))
 
@@ -513,7 +513,7 @@ async def test_a_turn_that_is_given_up_is_the_next_ones() -> None:
 
     async def run_one() -> bool:
         with queue.admit(shop):
-            return await queue.run(shop, lambda: gate.wait(20))
+            return await queue.run(shop, lambda: gate.wait(60))
 
     waiting = [asyncio.ensure_future(run_one()) for _ in range(6)]
     await asyncio.sleep(0)
@@ -532,10 +532,10 @@ async def test_a_thread_that_cannot_be_stopped_keeps_its_turn() -> None:
 
     async def run_one() -> None:
         with queue.admit(shop):
-            await queue.run(shop, lambda: (started.release(), gate.wait(20)))
+            await queue.run(shop, lambda: (started.release(), gate.wait(60)))
 
     cancelled = [asyncio.ensure_future(run_one()) for _ in range(2)]
-    assert await asyncio.to_thread(lambda: all(started.acquire(timeout=20) for _ in range(2)))
+    assert await asyncio.to_thread(lambda: all(started.acquire(timeout=60) for _ in range(2)))
     for question in cancelled:
         question.cancel()
     assert len(await asyncio.gather(*cancelled, return_exceptions=True)) == 2
@@ -544,7 +544,7 @@ async def test_a_thread_that_cannot_be_stopped_keeps_its_turn() -> None:
     with queue.admit(ADMINISTRATOR):  # the pool's third thread
         assert await queue.run(ADMINISTRATOR, lambda: not started.acquire(blocking=False))
     gate.set()
-    await asyncio.wait_for(third, 20)
+    await asyncio.wait_for(third, 60)
     assert queue.admitted == 0
 
 

@@ -68,7 +68,7 @@ def test_an_endpoint_may_ask_the_database(
         try:
             if imported:
                 database.upsert(imported, [LAMP])
-            return await asyncio.wait_for(response_to(endpoint), 20)
+            return await asyncio.wait_for(response_to(endpoint), 60)
         finally:
             await directory.stop()
             database.dispose()
@@ -101,7 +101,7 @@ def test_an_owed_reply_waits_for_its_batch(
         await asyncio.sleep(0)
         assert not response.done()
         batch.settle(error)
-        return await asyncio.wait_for(response, 20)
+        return await asyncio.wait_for(response, 60)
 
     head, body = asyncio.run(scenario()).split(b"\r\n\r\n")
     assert head.startswith(expected[0])
@@ -116,7 +116,7 @@ def test_a_wait_that_fails_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
         waited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         response = response_to(lambda _: Waiting(waited, lambda _: Reply(200, {})))
         waited.set_exception(RuntimeError("a defect"))
-        return await asyncio.wait_for(response, 20)
+        return await asyncio.wait_for(response, 60)
 
     assert asyncio.run(scenario()).startswith(b"HTTP/1.1 500 ")
     assert [record.message for record in caplog.records] == ["uncaught exception", "request"]
