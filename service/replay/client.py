@@ -1,7 +1,9 @@
 """Send requests to a collector as fast as N persistent connections carry them.
 
 The calling thread reads the requests, N sender threads send them, and a bounded queue between them
-keeps memory flat for an input of any size.
+keeps memory flat for an input of any size. The queue is two of the kind `queue.SimpleQueue`, one of
+work and one of free places, because their methods can be interrupted anywhere: a KeyboardInterrupt
+inside `queue.Queue.put` may leave its lock taken, and then nobody can use the queue again.
 
 Every request that is sent adds one to exactly one count: the status of its complete response, or
 the reason of its transport error. No status is retried: 429 and 503 are results and are shown.
@@ -88,8 +90,13 @@ class _SenderPool:
         pause: Callable[[float], None],
         on_progress: Callable[[int], None],
     ) -> None:
-        self._work: queue.Queue[Work | None] = queue.Queue(concurrency * QUEUED_REQUESTS_PER_SENDER)
-        self._senders = [Sender(connect(), self._work, pause) for _ in range(concurrency)]
+        self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._places: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(concurrency * QUEUED_REQUESTS_PER_SENDER):
+            self._places.put(None)
+        self._senders = [
+            Sender(connect(), self._work, self._places, pause) for _ in range(concurrency)
+        ]
         self._on_progress = on_progress
         self._next_progress_s = 0.0
         for sender in self._senders:
@@ -100,11 +107,12 @@ class _SenderPool:
         while True:
             self._report_progress()
             try:
-                self._work.put(work, timeout=PROGRESS_INTERVAL_S)
-            except queue.Full:
+                self._places.get(timeout=PROGRESS_INTERVAL_S)
+            except queue.Empty:
                 if not any(sender.is_alive() for sender in self._senders):
                     raise RuntimeError("every sender has died") from None
             else:
+                self._work.put(work)
                 return
 
     def finish(self) -> None:
@@ -127,7 +135,7 @@ class _SenderPool:
         except queue.Empty:
             pass
         for _ in self._senders:
-            self._work.put_nowait(None)
+            self._work.put(None)
         deadline_s = time.perf_counter() + STOP_WAIT_S
         for sender in self._senders:
             sender.join(max(0.0, deadline_s - time.perf_counter()))

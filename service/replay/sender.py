@@ -49,7 +49,7 @@ class Counts:
 
 
 class Sender(threading.Thread):
-    """A thread that sends the work of a queue until it reads None.
+    """A thread that sends the work of a queue until it reads None, and frees a place for each.
 
     A daemon: a server that hangs must not delay the exit of an interrupted replay.
     """
@@ -57,12 +57,14 @@ class Sender(threading.Thread):
     def __init__(
         self,
         connection: Connection,
-        work: queue.Queue[Work | None],
+        work: queue.SimpleQueue[Work | None],
+        places: queue.SimpleQueue[None],
         pause: Callable[[float], None],
     ) -> None:
         super().__init__(name="replay-sender", daemon=True)
         self._connection = connection
         self._work = work
+        self._places = places
         self._pause = pause
         self.finished = 0  # beside the counters, because other threads read it while they grow
         self.counts = Counts()
@@ -70,6 +72,7 @@ class Sender(threading.Thread):
     def run(self) -> None:
         try:
             while (work := self._work.get()) is not None:
+                self._places.put(None)
                 if isinstance(work, Batch):
                     self._send_batch(work)
                     self.finished += len(work.events)

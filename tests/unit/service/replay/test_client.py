@@ -6,14 +6,18 @@ The servers are real sockets on loopback, each driven by a small script.
 import json
 import socket
 import socketserver
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
+from examples import STRIDE
 
 from service.replay import client as replay_module
 from service.replay.batch import batches
@@ -284,6 +288,25 @@ class TestTheRun:
         assert waiting
         assert not senders()
 
+    def test_an_interrupt_ends_a_replay_wherever_it_arrives(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No lock stays taken: a KeyboardInterrupt at any line of what feeds the senders."""
+        monkeypatch.setattr(replay_module, "STOP_WAIT_S", 0.0)
+        with serve() as server:
+            for place in count(0, STRIDE):
+                interrupted = Interrupted(
+                    lambda url=server.url: send(map(request, range(9)), url), place
+                )
+                interrupted.start()
+                interrupted.join(20)
+                assert not interrupted.is_alive(), (
+                    f"it hangs after an interrupt at {interrupted.at}"
+                )
+                if not interrupted.at:
+                    break
+        assert place > 50 * STRIDE
+
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
     def test_a_dead_sender_is_never_a_quiet_loss(self) -> None:
         """A request that cannot be rendered is a fault of the caller's: the replay fails."""
@@ -322,6 +345,34 @@ class TestTheRun:
         assert not Summary(statuses=Counter({202: 1, 404: 2, 422: 3, 429: 4})).failed
         assert Summary(statuses=Counter({202: 1, 500: 1})).failed
         assert Summary(transport_errors=Counter({"timeout": 1})).failed
+
+
+class Interrupted(threading.Thread):
+    """A replay that a KeyboardInterrupt ends at the given line that it runs in its own modules."""
+
+    def __init__(self, replayed: Callable[[], object], place: int) -> None:
+        super().__init__(daemon=True)
+        self._replayed = replayed
+        self._left = place
+        self.at = ""
+
+    def run(self) -> None:
+        sys.settrace(self._trace)
+        with suppress(KeyboardInterrupt, RuntimeError):  # Thread.start itself may raise the latter
+            self._replayed()
+        sys.settrace(None)
+
+    def _trace(self, frame: FrameType, event: str, _: object) -> Any:
+        code = frame.f_code
+        is_ours = Path(code.co_filename).name in {"client.py", "queue.py"}
+        if not is_ours and not code.co_qualname.startswith("Condition."):
+            return None
+        if event in {"line", "return"} and not self.at:
+            self._left -= 1
+            if self._left < 0:
+                self.at = f"{code.co_qualname}:{frame.f_lineno}"
+                raise KeyboardInterrupt
+        return self._trace
 
 
 def senders() -> list[threading.Thread]:
