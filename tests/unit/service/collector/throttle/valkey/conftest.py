@@ -8,6 +8,20 @@ from pathlib import Path
 import pytest
 from valkey_process import ValkeyProcess
 
+from service.collector.throttle.valkey import server as module
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause of a busy machine is no silence of the server."""
+    monkeypatch.setattr(module, "SILENCE_S", 60.0)
+
+
+@pytest.fixture
+def impatient(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in production, for a server that hangs."""
+    monkeypatch.setattr(module, "SILENCE_S", 1.0)
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyProcess]:

@@ -72,6 +72,7 @@ def back(server: ValkeyProcess, failure: Callable[[ValkeyProcess], None]) -> Non
         server.command("ACL", "SETUSER", "default", "+eval", "+evalsha")
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("failure", [killed, paused, without_memory, read_only, not_permitted])
 def test_decisions_go_on_by_the_machine_and_come_back(
     own: ValkeyProcess,
@@ -186,6 +187,7 @@ def test_a_worker_that_starts_without_the_server_has_the_last_known_share(
     asyncio.run(scenario())
 
 
+@pytest.mark.usefixtures("impatient")
 def test_no_decision_waits_for_longer_than_5_ms(own: ValkeyProcess) -> None:
     """By default: the server hangs, and each request that asks it has a timer of 4 ms.
 
@@ -320,6 +322,7 @@ def test_a_server_that_is_mostly_late_is_told(
     assert changes(caplog) == ["WARNING"]
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_request_that_waits_in_the_server_takes_nothing_later(own: ValkeyProcess) -> None:
     """Even after its connection has ended."""
     own.start()
