@@ -67,19 +67,32 @@ _TAKEN["visitor_id"] = (
 )
 
 
+def lines_of_pairs(sales: str, others: str) -> str:
+    """Return SQL for (series, seq) of both sales of each pair; it reads few columns."""
+    return f"""
+        WITH pair AS (
+            SELECT sale.series, sale.seq, signed_sale.series AS by_series, signed_sale.seq AS by_seq
+            FROM {_joined(sales, others)}
+        )
+        SELECT series, seq FROM pair UNION SELECT by_series, by_seq FROM pair
+    """
+
+
 def pairs(sales: str, others: str) -> str:
     """Return SQL for each sale of `sales` with each signed one of `others` that outranks it."""
     unsigned = [f"sale.{column} AS {name}" for name, column in OUTRANKED.items()]
     signed = [f"{_TAKEN.get(name, f'signed_sale.{name}')} AS {name}" for name in EVENTS.columns]
+    return f"SELECT {', '.join([*unsigned, *signed])} FROM {_joined(sales, others)}"
+
+
+def _joined(sales: str, others: str) -> str:
     return f"""
-        SELECT {", ".join([*unsigned, *signed])}
-        FROM {sales} AS sale
-        JOIN (SELECT {_COLUMNS} FROM {others} WHERE {IS_SIGNED}) AS signed_sale
+        (FROM {sales} WHERE starts_with(dedupe_key, 'tx:')) AS sale
+        JOIN (FROM {others} WHERE {IS_SIGNED}) AS signed_sale
             ON signed_sale.tenant_id = sale.tenant_id
             AND signed_sale.dedupe_key = 's' || sale.dedupe_key
             AND abs(epoch_us(signed_sale.received_at) - epoch_us(sale.received_at))
                 <= {_WINDOW_US}
-        WHERE starts_with(sale.dedupe_key, 'tx:')
     """
 
 
