@@ -19,17 +19,18 @@ def test_the_page_is_there_at_once(browser: Browser, shop: Shop) -> None:
         "performance.getEntries().map((file) => [file.name, file.decodedBodySize ?? 0])"
     )
     sizes = {name: size for name, size in loaded if size and "/api/" not in name}
-    assert {"app.js", "strings.en.js"} <= {name.rpartition("/")[2] for name in sizes}
+    scripts = {name.rpartition("/")[2] for name in sizes if name.endswith(".js")}
+    assert scripts == {"page.js", "strings.en.js"}
     assert sum(sizes.values()) < 120 << 10
     assert page.evaluate("document.styleSheets.length") == 1  # the policy allows it
-    address = next(name for name in sizes if name.endswith("/app.js"))
+    address = next(name for name in sizes if name.endswith("/page.js"))
     page.close()
     kept = request(shop.url, "GET", address.removeprefix(shop.url))
     assert kept.headers["cache-control"] == "public, max-age=31536000, immutable"
-    asset = request(shop.url, "GET", "/assets/app.js")
+    asset = request(shop.url, "GET", "/assets/page.js")
     assert (asset.body, asset.headers["cache-control"]) == (kept.body, "no-cache")
     again = request(
-        shop.url, "GET", "/assets/app.js", headers={"If-None-Match": asset.headers["etag"]}
+        shop.url, "GET", "/assets/page.js", headers={"If-None-Match": asset.headers["etag"]}
     )
     assert (again.status, again.body) == (304, b"")
 

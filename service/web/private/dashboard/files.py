@@ -14,6 +14,7 @@ from importlib.resources import files
 
 from tornado.template import Template
 
+from service.web.private.dashboard.bundle import bundle
 from service.web.private.dashboard.languages import LANGUAGES, strings
 from service.web.responses import JsonHandler
 from service.web.styles import style_sheet
@@ -24,6 +25,8 @@ _COMMENTS = re.compile(rb"^\s*(?:/\*(?:(?!\*/).)*\*/|//[^\n]*)\n", re.MULTILINE 
 _INDENTATION = re.compile(rb"^[ \t]+", re.MULTILINE)
 _STRINGS = {f"strings.{language}.js": language for language in LANGUAGES}
 _SHEET = "app.css"
+SCRIPT = "page.js"
+"""The script of the dashboard's page: `app.js` and all that it imports, in one file."""
 _YEAR_S = 31_536_000
 
 
@@ -35,6 +38,8 @@ def content(name: str) -> bytes:
     """
     if name in _STRINGS:
         return _smaller(b"export default " + strings(_STRINGS[name]))
+    if name == SCRIPT:
+        return _smaller(bundle("app", lambda script: (_STATIC / script).read_bytes()))
     file = _STATIC / name
     if name.endswith(".css"):
         return _smaller(style_sheet(file))
@@ -64,16 +69,10 @@ def template(name: str) -> Template:
 
 
 @cache
-def modules() -> list[str]:
-    """Return the names of the scripts, which a browser can load at once."""
-    return sorted(file.name for file in _STATIC.iterdir() if file.name.endswith(".js"))
-
-
-@cache
 def digest() -> str:
     """Return a digest of all scripts and style sheets."""
     sheets = [file.name for file in _STATIC.iterdir() if file.name.endswith(".css")]
-    tags = map(_etag, (*modules(), *sorted(sheets), *_STRINGS))
+    tags = map(_etag, (SCRIPT, *sorted(sheets), *_STRINGS))
     return sha256("".join(tags).encode()).hexdigest()[:16]
 
 
@@ -91,7 +90,7 @@ class AssetHandler(JsonHandler):
 
     def get(self, name: str, version: str = "") -> None:
         suffix = name[name.rfind(".") :]
-        exists = name in _STRINGS or (_STATIC / name).is_file()
+        exists = name in (SCRIPT, *_STRINGS) or (_STATIC / name).is_file()
         if suffix not in _TYPES or not exists:
             self.fail(404, "There is no such file")
             return

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, urlencode
 
 from tornado import web
 
 from service.web.private.access import COOKIE, Access, Denied
 from service.web.private.dashboard import languages
-from service.web.private.dashboard.files import digest, modules, style, style_source, template
+from service.web.private.dashboard.files import (
+    SCRIPT,
+    digest,
+    style,
+    style_source,
+    template,
+)
 from service.web.private.handler import PrivateHandler
 from service.web.private.sessions import DAYS, SessionFileError
 from service.web.private.tokens import TokenFileError
@@ -35,11 +41,21 @@ class DashboardHandler(PrivateHandler):
                 is_chosen=languages.chosen(self) is not None,
                 assets=f"/assets/{digest()}",
                 style=style(),
-                modules=[*modules(), f"strings.{language}.js"],
+                script=SCRIPT,
+                first_questions=self._first_questions(),
             )
         )
 
     head = get
+
+    def _first_questions(self) -> list[str]:
+        """Return the addresses that `app.js` asks first; the browser asks before it has the script.
+
+        Meanwhile the service opens the live view of the shop.
+        """
+        shop = self.get_query_argument("shop", "") or self.reader.tenant_id
+        of_shop = f"/api/v1/reports/shops?{urlencode({'tenant': shop, 'limit': 1})}"
+        return ["/api/v1/me", "/api/v1/reports", *([of_shop] if shop else [])]
 
     def deny(self, denied: Denied) -> None:
         if denied.status == 401:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,18 @@ def test_comments_and_indentation_stay_here(name: str) -> None:
 def test_no_text_has_several_lines(name: str) -> None:
     """Its indentation would be lost."""
     assert all(line.count("`") % 2 == 0 for line in (STATIC / name).read_text().splitlines())
+
+
+def test_the_page_has_all_scripts_in_one() -> None:
+    """Each is there once, after those that it imports from, and in a scope of its own."""
+    sent = files.content(files.SCRIPT).decode()
+    scripts = [name.removesuffix(".js") for name in NAMES if name.endswith(".js")]
+    made = re.findall(r"^const from_(\w+) = ", sent, re.MULTILINE)
+    assert sorted(made) == sorted(scripts)
+    assert not re.findall(r"^(?:import|export)\b.*", sent, re.MULTILINE)
+    done: set[str] = set()
+    for line in sent.splitlines():
+        if begun := re.match(r"const from_(\w+) = \(\(\) => {$", line):
+            done.add(begun[1])
+        elif imported := re.match(r"const \{.+\} = from_(\w+);$", line):
+            assert imported[1] in done
