@@ -15,6 +15,7 @@ from importlib.resources import files as package_files
 from etl.reports import filters, parameters
 
 _HEADER = re.compile(r"-- (?P<name>[a-z-]+): (?P<about>(?s:.)*?)\n-- parameters: (?P<names>.*)\n")
+_BEYOND_EVENTS = ("FROM rejected", "FROM duplicates", "disagreeing(")
 
 
 class UnknownReport(Exception):
@@ -43,6 +44,11 @@ class Report:
     def looks_back(self) -> bool:
         """Whether the SQL reads what happened around the sales of the period."""
         return "disagreeing(" in self.sql or "days_later(" in self.sql
+
+    @property
+    def reads_only_events(self) -> bool:
+        """Whether the SQL reads neither rejected payloads nor duplicates."""
+        return not any(text in self.sql for text in _BEYOND_EVENTS)
 
     @property
     def reads_clock(self) -> bool:

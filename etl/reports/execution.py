@@ -47,7 +47,12 @@ def answer(view: LiveView, question: Question, *, version: int | None = None) ->
     view.lock_down()
     now = datetime.now(UTC)
     if version is None:
-        with view.opened(tenant=asked.tenant, names=names, period=asked.period(now)) as con:
+        with view.opened(
+            tenant=asked.tenant,
+            names=names,
+            period=asked.period(now),
+            only_events=asked.report.reads_only_events,
+        ) as con:
             return _execute(con, asked, now)
     with asked.reading_version():
         con = view.connect(version=version, tenant=asked.tenant, names=names)

@@ -4,11 +4,12 @@ A shop's page asks some twenty reports at once, about the same rows. The first q
 view, which is kept for a few seconds afterwards. A later question uses it again if a newly opened
 view would show the same: no segment was sealed or deleted, no table has a newer version, and the
 names are the same. At its second question, a view of one tenant copies the rows of that tenant and
-period into a temporary table, if they are few and short; from then on a report takes milliseconds.
+period into a table, if they are few and short; from then on a report takes milliseconds, and
+several questions read the copy at a time (`etl.lake.live.copied`).
 
-A view serves one question at a time. So questions about one tenant take turns, and share a view
-instead of opening and copying one each. Once a question has run for TURN_S, the others open one for
-themselves.
+Without a copy a view serves one question at a time. So questions about one tenant take turns, and
+share a view instead of opening and copying one each: a turn ends when its question has begun to
+read a copy. Once it has lasted for TURN_S, the others open a view for themselves.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from threading import Lock
 
 import duckdb
 
-from etl.lake.duck import count, quoted
+from etl.lake.duck import quoted
+from etl.lake.live.copied import CopiedRows
 from etl.lake.live.moment import Moment
 from etl.lake.live.scope import Scope
 from etl.lake.period import ALWAYS, Period
@@ -44,17 +46,20 @@ _COLUMNS = ", ".join(name for name in EVENTS.columns if name not in _UNUSED)
 
 @dataclass(slots=True)
 class Opened:
-    """A connection to a live view of `scope`; `moment` is None if the view must not be kept."""
+    """A connection to a live view of `scope`; `moment` is None if the view must not be kept.
+
+    `cursor` returns a new connection to the view's instance.
+    """
 
     con: duckdb.DuckDBPyConnection
+    cursor: Callable[[], duckdb.DuckDBPyConnection]
     scope: Scope
     moment: Moment | None
     kept_at_s: float = field(default=0.0, init=False)
     """When its last question had ended."""
     reused_until_s: float = field(default=math.inf, init=False)
     """When it is opened again at the latest: only an opening marks copies of files as used."""
-    _copied: Period | None = field(default=None, init=False)
-    """The period whose rows were copied."""
+    _copy: CopiedRows | None = field(default=None, init=False)
     _has_tried: bool = field(default=False, init=False)
 
     def shows(self, scope: Scope) -> bool:
@@ -68,27 +73,37 @@ class Opened:
         """Let `events` be the copied rows, if they suffice for a question about a period."""
         if not self._has_tried and self.scope.tenant is not None:
             self._has_tried = True
-            self._copy(self.scope.period.hull(period))
-        suffices = self._copied is not None and self._copied.covers(period)
-        rows = "copied_events" if suffices else "counted_events"
+            self._copy = self._copied(period)
+        copy = self.copy_of(period)
+        rows = copy.table if copy else "counted_events"
         self.con.execute(f"CREATE OR REPLACE TEMP VIEW events AS FROM {rows}")
 
-    def _copy(self, period: Period) -> None:
+    def copy_of(self, period: Period) -> CopiedRows | None:
+        """Return the copied rows, if they suffice for a question about a period."""
+        return self._copy if self._copy and self._copy.period.covers(period) else None
+
+    def close(self) -> None:
+        """Close the connection and delete the copy; a question that reads the copy goes on."""
+        if self._copy:
+            self._copy.drop()
+        self.con.close()
+
+    def _copied(self, period: Period) -> CopiedRows | None:
         """Copy the rows of a period, with those around its sales if all are few and short."""
         for wanted in (period.hull(period.around_sales()), period):
-            rows = f"(FROM counted_events WHERE {_may_read(wanted)})"
+            rows = f"FROM counted_events WHERE {_may_read(wanted)}"
             if self._fits(rows):
-                copying = f"CREATE TEMP TABLE copied_events AS SELECT {_COLUMNS} FROM {rows}"
-                self.con.execute(copying)
-                self._copied = wanted
-                return
+                copy = CopiedRows(self.con, self.cursor, self.scope.names, wanted)
+                copy.fill(f"SELECT {_COLUMNS} FROM ({rows})")
+                return copy
+        return None
 
     def _fits(self, rows: str) -> bool:
         """Return whether rows are few and their metadata is short; other texts are not measured."""
-        if count(self.con, f"(FROM {rows} LIMIT {_ROWS_MAX + 1})") > _ROWS_MAX:
-            return False
-        metadata = f"SELECT coalesce(sum(strlen(metadata)), 0) FROM {rows}"
-        return int(self.con.execute(metadata).fetchall()[0][0]) <= _METADATA_BYTES_MAX
+        some = f"(SELECT strlen(metadata) AS bytes FROM ({rows}) LIMIT {_ROWS_MAX + 1})"
+        measured = f"SELECT count(*), coalesce(sum(bytes), 0) FROM {some}"
+        rows_there, metadata_bytes = map(int, self.con.execute(measured).fetchall()[0])
+        return rows_there <= _ROWS_MAX and metadata_bytes <= _METADATA_BYTES_MAX
 
 
 @dataclass(slots=True)
@@ -112,17 +127,32 @@ class KeptViews:
 
     @contextmanager
     def opened(
-        self, scope: Scope, open_view: Callable[[Scope], Opened]
+        self, scope: Scope, open_view: Callable[[Scope], Opened], *, only_events: bool = False
     ) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Lend a connection that shows `scope`; raises what `open_view` raises."""
+        """Lend a connection that shows `scope`; raises what `open_view` raises.
+
+        With `only_events` it may be one that lacks other relations: see `etl.lake.live.copied`.
+        """
         with self._turn(scope.tenant):
             view = self._again(scope) or open_view(scope)
-            try:
-                yield view.con
-            except BaseException:
-                view.con.close()
-                raise
-            self._keep(view)
+            copy = view.copy_of(scope.period) if only_events else None
+            with self._keeping(view):
+                if copy is None:
+                    yield view.con
+                    return
+                con = copy.begin()
+        with copy.ending(con):
+            yield con
+
+    @contextmanager
+    def _keeping(self, view: Opened) -> Iterator[None]:
+        """Keep a view for later questions, unless this one fails."""
+        try:
+            yield
+        except BaseException:
+            view.close()
+            raise
+        self._keep(view)
 
     @contextmanager
     def _turn(self, tenant: int | None) -> Iterator[None]:
@@ -151,7 +181,7 @@ class KeptViews:
             old = [view for view in self._idle if view.kept_at_s < oldest_s]
             self._idle = [view for view in self._idle if view not in old]
         for view in old:
-            view.con.close()
+            view.close()
 
     def _again(self, scope: Scope) -> Opened | None:
         """Return a kept view that shows `scope` as it is now: the newest, or else none does."""
@@ -165,7 +195,7 @@ class KeptViews:
                 return view
         except duckdb.Error:
             pass  # such as a file that an erasure has deleted meanwhile: it is opened again
-        view.con.close()
+        view.close()
         return None
 
     def _take(self, scope: Scope) -> Opened | None:
@@ -187,7 +217,7 @@ class KeptViews:
                 if surplus:
                     self._idle.remove(surplus)
         if surplus:
-            surplus.con.close()
+            surplus.close()
 
     def _surplus(self) -> Opened | None:
         """Return the oldest view of those that are too many."""

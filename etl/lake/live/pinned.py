@@ -15,6 +15,8 @@ import pyarrow as pa
 from etl.lake.snapshot import Snapshot
 
 _WATERMARKS = "pinned_watermarks"
+AT_NONE = "(SELECT NULL::TIMESTAMPTZ AS received_at LIMIT 0)"
+"""The rows of `pinned_at` in a view that is not pinned."""
 
 
 def register_watermarks(

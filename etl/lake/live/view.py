@@ -144,13 +144,15 @@ class LiveView:
         return self._open(Scope(version, tenant, names or self.names(), period)).con
 
     def opened(
-        self, *, tenant: int | None, names: Names, period: Period
+        self, *, tenant: int | None, names: Names, period: Period, only_events: bool = False
     ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """Lend a connection for one question, which may have answered others; it is closed later.
 
-        The arguments and errors are those of `connect`.
+        With `only_events` it may lack `rejected` and `duplicates`. The other arguments and the
+        errors are those of `connect`.
         """
-        return self._kept.opened(Scope(None, tenant, names, period), self._open)
+        scope = Scope(None, tenant, names, period)
+        return self._kept.opened(scope, self._open, only_events=only_events)
 
     def _open(self, scope: Scope) -> Opened:
         try:
@@ -173,7 +175,7 @@ class LiveView:
                 except duckdb.Error as error:
                     raise LakeError(f"the live view cannot be read: {error}") from error
                 on_failure.pop_all()
-                return Opened(con, scope, moment)
+                return Opened(con, self._instance.cursor, scope, moment)
         raise LakeError(f"files of the lake or the log cannot be read: {last}") from last
 
     def names(self) -> Names:
@@ -204,7 +206,7 @@ class LiveView:
         events = of_table(snapshots, EVENTS)
         shown = [self.lake.within(item, scope.period) for item in snapshots]
         rows = {item.table.name: item.relation() for item in shown}
-        read_at = "(SELECT NULL::TIMESTAMPTZ AS received_at LIMIT 0)"
+        read_at = pinned.AT_NONE
         if scope.version is not None:
             others = [item for item in snapshots if item is not events]
             pinned.register_watermarks(con, events, others)

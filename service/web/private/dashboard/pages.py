@@ -53,7 +53,7 @@ class DashboardHandler(PrivateHandler):
 
         Meanwhile the service opens the live view of the shop.
         """
-        shop = self.get_query_argument("shop", "") or self.reader.tenant_id
+        shop = parse_qs(self.request.query).get("shop", [self.reader.tenant_id])[0]
         of_shop = f"/api/v1/reports/shops?{urlencode({'tenant': shop, 'limit': 1})}"
         return ["/api/v1/me", "/api/v1/reports", *([of_shop] if shop else [])]
 

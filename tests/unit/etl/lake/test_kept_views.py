@@ -6,7 +6,7 @@ import gc
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -47,12 +47,25 @@ def view(shop: Shop) -> LiveView:
 
 
 def asked(
-    view: LiveView, tenant: int | None = 1, period: Period = MINE
+    view: LiveView, tenant: int | None = 1, period: Period = MINE, *, only_events: bool = False
 ) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
     """The connection that a question got, and the events that it saw."""
-    with view.opened(tenant=tenant, names=view.names(), period=period) as con:
-        rows = con.execute("SELECT event_id FROM events ORDER BY received_at").fetchall()
-    return con, [event_id for (event_id,) in rows]
+    names = view.names()
+    with view.opened(tenant=tenant, names=names, period=period, only_events=only_events) as con:
+        return con, events_of(con)
+
+
+def events_of(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """The events that a connection shows."""
+    rows = con.execute("SELECT event_id FROM events ORDER BY received_at").fetchall()
+    return [event_id for (event_id,) in rows]
+
+
+def copies(view: LiveView) -> int:
+    """The number of copies of rows that the view's DuckDB holds."""
+    with view._instance.cursor() as con:
+        tables = con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    return sum(name.startswith("copied_") for (name,) in tables)
 
 
 def test_a_view_is_used_again_while_nothing_has_changed(view: LiveView) -> None:
@@ -128,8 +141,7 @@ def test_many_or_long_rows_are_not_copied(
     monkeypatch.setattr(kept, limit, most)
     con, events = asked(view)
     assert asked(view) == (con, events)
-    tables = con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-    assert ("copied_events",) not in tables
+    assert copies(view) == 0
 
 
 @pytest.mark.parametrize("tenant", [1, None])
@@ -154,6 +166,95 @@ def test_questions_about_one_tenant_take_turns(view: LiveView) -> None:
             assert pool.submit(asked, view, 2).result(60)[1] == ["e1"]
             assert not any(question.done() for question in later)
         assert [question.result(60) for question in later] == [(first, ["e0", "e2"])] * 2
+
+
+@pytest.fixture
+def copied(view: LiveView) -> LiveView:
+    """A view that has copied the rows of the shop 1; its questions would wait for ever."""
+    view._kept.turn_s = 1e6
+    for _ in range(2):
+        asked(view)
+    assert copies(view) == 1
+    return view
+
+
+def test_several_questions_read_copied_rows_at_a_time(copied: LiveView) -> None:
+    """Each on a connection of its own, which later ones use again, with the names of the view."""
+    names = copied.names()
+
+    def opened() -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return copied.opened(tenant=1, names=names, period=MINE, only_events=True)
+
+    with opened() as first, opened() as second:
+        assert first is not second
+        for con in (first, second):
+            assert events_of(con) == ["e0", "e2"]
+            assert con.execute("FROM tenants").fetchall() == []
+            assert con.execute("SELECT version, tail_events FROM snapshot").fetchall() == [
+                (None, 2)
+            ]
+            assert con.execute("FROM pinned_at").fetchall() == []
+        assert asked(copied)[1] == ["e0", "e2"]
+    assert [asked(copied, only_events=True)[0] in (first, second) for _ in range(3)] == [True] * 3
+
+
+def test_a_reader_sees_the_rows_of_its_tenant_only(copied: LiveView) -> None:
+    """Whichever tenants have copies."""
+    for tenant, expected in ((2, ["e1"]), (1, ["e0", "e2"]), (3, [])) * 3:
+        assert asked(copied, tenant, only_events=True)[1] == expected
+    assert copies(copied) == 3
+
+
+def test_a_question_goes_on_after_its_copy_was_deleted(shop: Shop, copied: LiveView) -> None:
+    """It began before the new segment; the next question sees that. Then nothing is left over."""
+    names = copied.names()
+    with copied.opened(tenant=1, names=names, period=MINE, only_events=True) as con:
+        shop.seal(event(3))
+        assert asked(copied, only_events=True)[1] == ["e0", "e2", "e3"]
+        assert copies(copied) == 0
+        assert events_of(con) == ["e0", "e2"]
+    with pytest.raises(duckdb.ConnectionException):
+        con.execute("SELECT 1")
+
+
+def test_a_reader_in_which_a_question_failed_is_closed(copied: LiveView) -> None:
+    """The copy stays, and the next question reads it."""
+    names = copied.names()
+    with (
+        pytest.raises(duckdb.CatalogException),
+        copied.opened(tenant=1, names=names, period=MINE, only_events=True) as con,
+    ):
+        con.execute("FROM nothing")
+    with pytest.raises(duckdb.ConnectionException):
+        con.execute("SELECT 1")
+    assert asked(copied, only_events=True)[1] == ["e0", "e2"]
+    assert copies(copied) == 1
+
+
+def test_a_question_beyond_the_copied_rows_reads_the_view(shop: Shop, copied: LiveView) -> None:
+    """As one about an earlier time does."""
+    early = Period(MINE.since and MINE.since - timedelta(days=40), MINE.until)
+    main = asked(copied)[0]
+    assert asked(copied, 1, early, only_events=True) == (main, ["e0", "e2"])
+    assert asked(copied, 1, MINE, only_events=True)[0] is not main
+
+
+def test_no_copy_outlives_its_view(copied: LiveView) -> None:
+    """Neither a view that nobody uses nor one in which a question failed leaves rows behind."""
+    copied._kept.clock = lambda: 2 * KEPT_S
+    copied._kept.expire()
+    assert copies(copied) == 0
+    copied._kept.clock = lambda: 0.0
+    for _ in range(2):
+        asked(copied)
+    assert copies(copied) == 1
+    names = copied.names()
+    with (
+        pytest.raises(duckdb.CatalogException),
+        copied.opened(tenant=1, names=names, period=MINE) as con,
+    ):
+        con.execute("FROM nothing")
+    assert copies(copied) == 0
 
 
 def test_nobody_waits_for_a_question_that_takes_long(view: LiveView) -> None:

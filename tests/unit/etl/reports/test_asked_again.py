@@ -32,4 +32,7 @@ def test_a_report_is_the_same_on_a_view_that_answered_others(
             assert (name, answered.rows) == (name, expected.rows)
             assert answered.parameters == expected.parameters
     (used,) = shop.view._kept._idle
-    assert used.con.execute("SELECT count(*) FROM copied_events").fetchone() == (18,)
+    assert used._copy is not None
+    rows = used.con.execute(f"SELECT count(*) FROM {used._copy.table}").fetchone()
+    assert rows == (18,)
+    assert len(used._copy._idle) == 1  # the reader that answered one after the other
