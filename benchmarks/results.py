@@ -8,13 +8,14 @@ of the same calculation in every run.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.figures import Figure
 from benchmarks.rounds import CALIBRATION
 
 MACHINE = "Machine: "
+MOVED = "## Moved against the committed report"
 NOISE_MIN = 0.03
 
 
@@ -68,6 +69,28 @@ def parse(text: str) -> Report:
     return Report(machine[1] if machine else "", sections)
 
 
+def spliced(text: str, measured: Sequence[str], remark: str) -> str:
+    """Return the text of a report with newly measured tables in place of those of their titles.
+
+    `remark` is written below each of them. A table that it lacks comes last; the list of what
+    moved is left out.
+    """
+    head, *old = _divided(text)
+    tables = {_title(table): table for table in old}
+    for table in (table for part in measured for table in _divided(part)[1:]):
+        tables[_title(table)] = f"{table.rstrip()}\n\n{remark}"
+    tables.pop(MOVED, None)
+    return "\n".join(part.strip("\n") + "\n" for part in (head, *tables.values()))
+
+
+def _divided(text: str) -> list[str]:
+    return re.split(r"^(?=## )", text, flags=re.MULTILINE)
+
+
+def _title(table: str) -> str:
+    return table.partition("\n")[0]
+
+
 def moved(before: Report, after: Report) -> list[Move]:
     """Return the figures of both reports that moved beyond the noise, in the order of `after`.
 
@@ -84,7 +107,7 @@ def moved(before: Report, after: Report) -> list[Move]:
 
 def compare(before: Report, after: Report) -> str:
     """Return the section of a report that lists its moves, unless the machines differ."""
-    title = "## Moved against the committed report\n\n"
+    title = f"{MOVED}\n\n"
     if not before.machine or before.machine != after.machine:
         other = before.machine or "a machine that it does not name"
         return f"{title}Not compared: that report is of {other}.\n"

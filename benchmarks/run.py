@@ -2,16 +2,20 @@
 
 The report says on which machine and how busy it was, and which figures moved against the report
 that is committed. At full size the run takes less than 30 minutes. A smaller run (see
-`benchmarks.size`) prints its report and writes nothing.
+`benchmarks.size`) prints its report and writes nothing. `--only reports dashboard` measures these
+alone, and writes them in place of the same tables of the committed report.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 
 from benchmarks import (
     batches,
@@ -33,29 +37,36 @@ from benchmarks import (
 from benchmarks.rounds import BenchmarkFailed, tell
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-_PARTS = (
-    ingest,
-    batches,
-    growth,
-    reports,
-    compaction,
-    dashboard,
-    freshness,
-    memory,
-    throttle,
-    throttle_server,
-    throttle_hangs,
-)
+_PARTS = {
+    part.__name__.rpartition(".")[2]: part
+    for part in (
+        ingest,
+        batches,
+        growth,
+        reports,
+        compaction,
+        dashboard,
+        freshness,
+        memory,
+        throttle,
+        throttle_server,
+        throttle_hangs,
+    )
+}
 
 
 def main() -> None:
     """Measure and print; write the report and the README's figures too, if the run is whole."""
     size.clean_up_on_sigterm()
-    chosen = size.parse(__doc__)
-    head, began_s = _head(), time.monotonic()
-    parts, failed = _measure(chosen)
+    asked = _arguments()
+    chosen = size.chosen(asked)
+    head, apart, began_s = _head(), _apart(), time.monotonic()
+    parts, failed = _measure({name: _PARTS[name] for name in asked.only or _PARTS}, chosen)
     minutes = (time.monotonic() - began_s) / 60
-    text = "\n".join([head, f"The run took {minutes:.0f} minutes.\n", *parts])
+    if asked.only:
+        text = results.spliced(_committed(), parts, apart)
+    else:
+        text = "\n".join([head, f"The run took {minutes:.0f} minutes.\n", *parts])
     text += "\n" + results.compare(results.parse(_committed()), results.parse(text))
     print(text)
     if failed:
@@ -67,17 +78,27 @@ def main() -> None:
         tell("A smaller run: RESULTS.md and README.md are left as they were.")
 
 
-def _measure(chosen: size.Size) -> tuple[list[str], list[str]]:
-    """Return the texts of all benchmarks, and the names of those that failed."""
+def _arguments() -> argparse.Namespace:
+    parser = size.parser(__doc__)
+    parser.add_argument("--only", nargs="+", choices=list(_PARTS), metavar="NAME")
+    return parser.parse_args()
+
+
+def _measure(parts: Mapping[str, ModuleType], chosen: size.Size) -> tuple[list[str], list[str]]:
+    """Return the texts of benchmarks, and the names of those that failed."""
     texts, failed = [], []
-    for part in _PARTS:
-        name = part.__name__.rpartition(".")[2]
+    for name, part in parts.items():
         try:
             texts.append(part.run(chosen))
         except (BenchmarkFailed, subprocess.CalledProcessError) as error:
             failed.append(name)
             texts.append(f"## Failed: {name}\n\n{error}\n")
     return texts, failed
+
+
+def _apart() -> str:
+    """Return the line below a table that was measured without the others."""
+    return f"Measured apart from the others, {datetime.now(UTC):%Y-%m-%d}. {card.load()}\n"
 
 
 def _head() -> str:

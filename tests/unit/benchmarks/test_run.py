@@ -46,7 +46,7 @@ def test_a_whole_run_writes_its_report_and_the_readme(
     arguments: list[str], report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the machine, its load, and every section."""
-    monkeypatch.setattr(run, "_PARTS", (part("memory", SECTION),))
+    monkeypatch.setattr(run, "_PARTS", {"memory": part("memory", SECTION)})
     monkeypatch.setattr(sys, "argv", ["run", *arguments])
     run.main()
     text = report.read_text()
@@ -65,7 +65,7 @@ def test_a_smaller_run_writes_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """It prints."""
-    monkeypatch.setattr(run, "_PARTS", (part("memory", SECTION),))
+    monkeypatch.setattr(run, "_PARTS", {"memory": part("memory", SECTION)})
     monkeypatch.setattr(sys, "argv", ["run", *arguments])
     run.main()
     assert SECTION in capsys.readouterr().out
@@ -76,7 +76,9 @@ def test_a_failed_benchmark_fails_the_run_and_loses_no_other(
     report: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Everything is printed, and nothing written."""
-    monkeypatch.setattr(run, "_PARTS", (part("ingest", None), part("memory", SECTION)))
+    monkeypatch.setattr(
+        run, "_PARTS", {"ingest": part("ingest", None), "memory": part("memory", SECTION)}
+    )
     monkeypatch.setattr(sys, "argv", ["run"])
     with pytest.raises(SystemExit, match="ingest failed"):
         run.main()
@@ -84,3 +86,24 @@ def test_a_failed_benchmark_fails_the_run_and_loses_no_other(
     assert "## Failed: ingest\n\nthe server did not start" in printed
     assert SECTION in printed
     assert not report.exists()
+
+
+def test_a_part_takes_the_place_of_its_table(
+    report: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others stay as they were committed; a remark tells them apart."""
+    committed = f"# Measured\n\n## Growth\n\nAs it was.\n\n{SECTION.replace('63', '70')}"
+    monkeypatch.setattr(run, "_committed", lambda: committed)
+    monkeypatch.setattr(
+        run, "_PARTS", {"growth": part("growth", None), "memory": part("memory", SECTION)}
+    )
+    monkeypatch.setattr(sys, "argv", ["run", "--only", "memory"])
+    run.main()
+    text = report.read_text()
+    assert text.startswith(f"# Measured\n\n## Growth\n\nAs it was.\n\n{SECTION}\nMeasured apart")
+    assert "70" not in text.partition("## Moved")[0]
+    assert "63 MiB with 1,000 products" in report.with_name("README.md").read_text()
+    monkeypatch.setattr(sys, "argv", ["run", "--only", "growht"])
+    with pytest.raises(SystemExit):
+        run.main()
+    assert "invalid choice" in capsys.readouterr().err
