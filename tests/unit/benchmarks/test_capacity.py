@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import capacity, capacity_plan
+from benchmarks.capacity_check import Compared, Run
 from benchmarks.capacity_plan import Costs, Operator, StorageRequests
 
 COSTS = Costs(
@@ -145,6 +146,15 @@ def test_the_tables_name_every_cost_and_rate() -> None:
     assert "| 1,000 events/s | 50,000 events/s | 1,000,000 events/s |" in table
     assert "Example prices: 0.1 per core and hour" in table
     assert "| a compactor | 200,000 events/s |" in capacity.limits_table(COSTS, OPERATOR)
+
+
+def test_each_run_of_the_whole_has_a_table_beside_the_plan() -> None:
+    """With its ratio."""
+    runs = [Run(title, 1_000, 50.0, [Compared("CPU µs", 20.0, 25.0)]) for title in ("a", "b")]
+    text = capacity.check_tables(runs)
+    for title in ("a", "b"):
+        assert f"1,000 events {title}, at 50 events/s.\n\n| " in text
+    assert text.count("| CPU µs | 20.0 | 25.0 | 1.25 |") == 2
 
 
 def vars_of(costs: Costs) -> tuple[str, ...]:
