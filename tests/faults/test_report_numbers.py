@@ -4,18 +4,22 @@ Attacked: events, repeats and refused payloads around midnights that come twice 
 ends of days, weeks and months, in zones east and west of UTC; asked about every zone, period,
 interval and filter; before a compaction, when part of the log is compacted, and after. Must hold:
 each answer is, row by row and digit by digit, that of `report_reference`, which knows no SQL.
+Some reports are also compared with short SQL over the lines of the log (raw_lines.py).
 
 About 700 questions in the short form, 20 000 in the long one; a failure names its scene and its
 question, and comes again with them.
 """
 
+from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import itemgetter
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+import raw_lines
 import report_reference as reference
 import scale
 from log_tools import Shop
@@ -30,6 +34,7 @@ from etl.reports import Question as ReportQuestion
 
 RECORDS = 240
 ROUNDS = scale.rounds(1, 30)
+received_at = itemgetter("received_at")
 KNOWN = reference.Shops(SLUGS, {(1, 7): "Lamp", (2, 7): "Wheel"}, prices={(1, 7): Decimal("12.5")})
 
 
@@ -120,3 +125,49 @@ def check_span(parameters: dict[str, object], asked: Question) -> None:
     named = [parameters["compared_from"], parameters["compared_to"]]
     expected = [end.isoformat().replace("+00:00", "Z") for end in span] if span else [None, None]
     assert named == expected, asked
+
+
+@pytest.mark.parametrize(("zone", "day"), SCENES[::11])
+def test_reports_say_what_duckdb_says_of_the_lines(zone, day, tmp_path):
+    """Of a log without repeats, of which a part is compacted."""
+    traffic = Traffic(Random(f"lines {zone} {day}"), zone, day)
+    unique = {
+        record.get("event_id", record["received_at"]): of_week(record)
+        for record in traffic.records(2 * RECORDS)
+        if not (record.get("dedupe_key") or "").startswith("stx:")
+    }
+    records = sorted(unique.values(), key=received_at)
+    half = len(records) // 2
+    shop = shop_of(tmp_path)
+    shop.seal(*map(line, records[:half]))
+    shop.compact()
+    shop.seal(*map(line, records[half:]))
+    with raw_lines.read([sealed.path for sealed in shop.sealed()], zone) as lines:
+        assert_same_reports(shop, lines, zone, received_at(records[-1]))
+
+
+def assert_same_reports(shop: Shop, lines: Any, zone: str, now: datetime) -> None:
+    directory = DirectoryDatabase(shop.layout.directory_url)
+    with LiveView(shop.data, directory).connect() as con:
+        for name, parameters, sql in raw_lines.REPORTS:
+            expected = lines.sql(sql).to_arrow_table().to_pylist()
+            assert expected, name
+            known = {"tz": zone, "limit": "1000", **parameters}.items()
+            asked = {key: text for key, text in known if key in reports.load(name).parameters}
+            rows = reports.execute(con, ReportQuestion(name, asked, timeout_s=60.0), now).rows
+            if name == "attribution":
+                rows = [row for row in rows if row["last_transactions"]]
+            shown = [{column: row[column] for column in expected[0]} for row in rows]
+            assert Counter(map(cells_of, shown)) == Counter(map(cells_of, expected)), name
+    directory.dispose()
+
+
+def of_week(record: Record) -> Record:
+    """With a visitor id of the week: six visitors in six weeks would all buy something."""
+    if visitor := record.get("visitor_id"):
+        record = record | {"visitor_id": f"{visitor}-{record['occurred_at']:%W}"}
+    return record
+
+
+def cells_of(row: Row) -> tuple[Any, ...]:
+    return tuple(row.items())
