@@ -97,6 +97,7 @@ def test_every_listed_currency_is_taken_in_either_case(code: str) -> None:
         (" T ", " T "),
         ("", None),
         ("null", None),
+        ("NULL", None),
         ("undefined", None),
         (" None ", None),
         ("none-1", "none-1"),
