@@ -21,6 +21,7 @@ from benchmarks import (
     batches,
     card,
     compaction,
+    contexts,
     dashboard,
     freshness,
     growth,
@@ -42,6 +43,7 @@ _PARTS = {
     for part in (
         ingest,
         batches,
+        contexts,
         growth,
         reports,
         compaction,
