@@ -3,8 +3,11 @@
 import asyncio
 import re
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
 
 import nbformat
 import pytest
@@ -84,6 +87,17 @@ def test_the_funnel_of_a_day(execute: Execute, data: Path) -> None:
     assert shown_steps(output(executed, "funnel", "text/plain")) == funnel
     for chart in ("funnel-chart", "cohort-chart"):
         assert output(executed, chart, "image/svg+xml").startswith("<svg")
+    assert re.search(r"\b\d\d:00 CST\b", output(executed, "cohort-chart", "image/svg+xml"))
+
+
+def test_the_hours_of_a_day_are_those_of_its_clocks() -> None:
+    """On a day with an hour that comes twice, too."""
+    zone = ZoneInfo("America/New_York")
+    day = {"bucket": datetime(2025, 11, 2, tzinfo=zone)}
+    names: dict[str, Any] = {"most": day, "days": SimpleNamespace(zone=zone)}
+    exec(cell(committed("funnel"), "clock").source, names)
+    shown = [names["clock"](hours) for hours in range(4)]
+    assert shown == ["00:00 EDT", "01:00 EDT", "01:00 EST", "02:00 EST"]
 
 
 def test_the_quality_of_the_data(execute: Execute, data: Path) -> None:

@@ -55,13 +55,22 @@ def test_filters_that_nothing_matches_can_be_removed(browser: Browser, shop: Sho
     page.close()
 
 
-def test_a_shop_that_does_not_exist_is_reported(browser: Browser, shop: Shop) -> None:
-    """With the way to those that do."""
+@pytest.mark.parametrize(
+    ("query", "message", "remedy"),
+    [
+        ("shop=nothing", "This shop does not exist.", "All shops"),
+        ("from=9999-12-31&to=9999-12-31", "does not take the dates", "Last 7 days"),
+    ],
+)
+def test_a_choice_that_the_service_refuses_is_reported(
+    browser: Browser, shop: Shop, query: str, message: str, remedy: str
+) -> None:
+    """With the way out of it."""
     page = browser.new_page()
     page.set_default_timeout(PATIENCE_MS)
-    opened(page, f"{shop.url}/?shop=nothing")
-    expect(page.get_by_role("alert")).to_contain_text("This shop does not exist.")
-    page.get_by_role("button", name="All shops").click()
+    opened(page, f"{shop.url}/?{query}")
+    expect(page.get_by_role("alert")).to_contain_text(message)
+    page.get_by_role("button", name=remedy).click()
     expect(page.get_by_role("link", name="La Colmena")).to_be_visible()
     page.close()
 

@@ -63,6 +63,42 @@ def test_the_list_has_what_the_reports_say(wide: Page, shop: Shop) -> None:
     )
 
 
+def _named(number: int, name: str, currency: str | None) -> dict[str, object]:
+    """A row of the report `shops`."""
+    known = {"tenant_id": number, "tenant": name.lower(), "name": name, "status": "active"}
+    return known | {"currency": currency}
+
+
+def _sold(shop: int, currency: str, value: str, transactions: int = 1) -> dict[str, object]:
+    """A row of the report `shop-revenue`."""
+    sold = {"currency": currency, "value": value, "transactions": transactions}
+    return {"tenant_id": shop, **sold}
+
+
+def test_revenue_sorts_within_a_currency(wide: Page, shop: Shop) -> None:
+    """That of most sales first; a shop of several by its own. Nothing sold is the least."""
+    page = wide
+    currencies = {"Ana": "HNL", "Bo": None, "Cy": None, "Di": "HNL", "Ed": "HNL", "Flo": None}
+    known = [_named(91 + place, *shop) for place, shop in enumerate(currencies.items())]
+    route_rows(page, "shops", known)
+    sold = [_sold(91, "USD", "9000.5000", 5), _sold(91, "HNL", "99.0000"), _sold(92, "USD", "700")]
+    sold += [_sold(93, "USD", "1000", 2), _sold(93, "HNL", "9"), _sold(94, "HNL", "400", 9)]
+    route_rows(page, "shop-revenue", [*sold, _sold(95, "HNL", "1000.0000")])
+    opened(page, f"{shop.url}/?from=2020-01-01&to=2020-01-02")
+    names = page.locator("tbody th")
+    rule = page.get_by_text("Revenue is sorted within each currency, in the order HNL, USD;")
+    expect(rule).to_have_count(0)
+    page.get_by_role("link", name="Revenue", exact=True).click()
+    page.wait_for_url("**sort=-revenue")
+    expect(names).to_have_text(["Ed", "Di", "Ana", "Cy", "Bo", "Flo"])
+    expect(rule).to_be_visible()
+    first = page.get_by_role("row", name="Ana").locator(".several span").first
+    assert first.inner_text().split() == ["L", "99.00"]
+    page.get_by_role("link", name="Revenue", exact=True).click()
+    page.wait_for_url("**sort=revenue")
+    expect(names).to_have_text(["Flo", "Ana", "Di", "Ed", "Bo", "Cy"])
+
+
 def test_new_events_change_the_list_and_nothing_else(wide: Page, shop: Shop) -> None:
     """Within seconds, without a reload; a shop's row moves to its new place with the focus."""
     page = wide

@@ -9,6 +9,18 @@ from dashboard_pages import PATIENCE_MS, PLACE, Shop, opened
 from http_tools import INTERACTIONS, request
 from playwright.sync_api import Browser, Page, Route, expect
 
+OPEN_QUESTIONS = """
+  let open = 0;
+  globalThis.mostOpen = 0;
+  const ask = fetch;
+  globalThis.fetch = async (url, options) => {
+    if (!url.includes("&goal=")) return ask(url, options);
+    mostOpen = Math.max(mostOpen, ++open);
+    return ask(url, options).finally(() => --open);
+  };
+"""
+"""Counts how many questions about goals are open at once."""
+
 
 def test_the_page_is_there_at_once(browser: Browser, shop: Shop) -> None:
     """The page is small, and a browser keeps its files until they change."""
@@ -105,3 +117,18 @@ def test_a_shop_that_answers_late_changes_no_newer_page(wide: Page, shop: Shop) 
     page.evaluate("new Promise(requestAnimationFrame)")
     expect(page.locator("#zone")).to_have_text(f"Days and hours are those of {PLACE}.")
     expect(page.get_by_role("combobox", name="Period")).to_have_value("7d")
+
+
+def test_a_long_list_asks_a_few_questions_at_once(wide: Page, shop: Shop) -> None:
+    """About the goals of a shop; and it shows no more rows than a report returns."""
+    page = wide
+    goals = [{"tenant_id": 2, "name": f"goal {number}"} for number in range(20)]
+    page.route("**/api/v1/goals", lambda route: route.fulfill(json={"goals": goals}))
+    page.route("**/api/v1/reports/*&goal=*", lambda route: route.fulfill(json={"rows": []}))
+    page.add_init_script(OPEN_QUESTIONS)
+    opened(page, f"{shop.url}/?shop=taller&open=goals")
+    names = page.get_by_role("dialog", name="Goals").locator("tbody td.name")
+    expect(names).to_have_text([str(goal["name"]) for goal in goals])
+    assert page.evaluate("mostOpen") <= 8  # four for the list, and four for its window
+    more = "import('/assets/address.js').then(({ withMore }) => withMore({ shown: 9999 }))"
+    assert page.evaluate(more) is None

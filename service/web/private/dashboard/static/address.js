@@ -84,6 +84,10 @@ export const addressOf = (state) => {
   return text ? `/?${text}` : "/";
 };
 
+/** Return the state with more rows of its long list; null if it shows as many as it can. */
+export const withMore = (state) =>
+  state.shown < ROWS_MAX ? { ...state, shown: state.shown + ROWS_PER_PAGE } : null;
+
 /** The part of a state that is about a long list, as it is at first. */
 export const NO_LIST = { find: "", open: null, shown: ROWS_PER_PAGE };
 

@@ -1,5 +1,7 @@
 // Requests to the report API, with the rights of the reader's session.
 
+const QUESTIONS_AT_ONCE = 4;
+
 /**
  * The service did not answer with numbers. `status` is 0 if it did not answer at all; `fields` are
  * the names of the parameters that it refused.
@@ -42,6 +44,17 @@ const fetchJson = async (url, signal) => {
 /** Return a report as parsed JSON. Throw the errors of fetchJson. */
 export const fetchReport = (name, parameters, signal) =>
   fetchJson(reportUrl(name, parameters), signal);
+
+/** Return the results of an async function for the items, in order; it runs for a few at a time. */
+export const answersOf = async (items, ask) => {
+  const answers = [];
+  const waiting = items.entries();
+  const work = async () => {
+    for (const [index, item] of waiting) answers[index] = await ask(item);
+  };
+  await Promise.all(Array.from({ length: QUESTIONS_AT_ONCE }, work));
+  return answers;
+};
 
 /** Return the goals that the reader may see, each with its shop's `tenant_id` and its `name`. */
 export const fetchGoals = async (signal) => (await fetchJson("/api/v1/goals", signal)).goals;

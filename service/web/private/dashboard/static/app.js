@@ -59,12 +59,16 @@ const shellOf = (say) => {
   return shell;
 };
 
+/** Return whether the service refused the dates: those far away, or a day that a zone skips. */
+const isOfDates = ({ fields = [] }) => fields.includes("from") || fields.includes("to");
+
 const problemText = (say, error) => {
   if (error instanceof BadAddress) return say.text(error.key);
   if (!(error instanceof Failure)) return error.message;
   const { status, fields } = error;
   if (status === 0) return say.text("problem.network");
   if (fields.includes("tenant")) return say.text("problem.shop");
+  if (isOfDates(error)) return say.text("problem.dates");
   return say.has(`problem.${status}`)
     ? say.text(`problem.${status}`)
     : say.text("problem.status", { status: String(status) });
@@ -73,7 +77,8 @@ const problemText = (say, error) => {
 /** Return the button that leads out of a problem. */
 const remedyOf = (say, error) => {
   const leading = (key, change) => button(say.text(key), () => navigate(change));
-  if (error instanceof BadAddress) return leading("period.7d", { period: "7d" });
+  if (error instanceof BadAddress || isOfDates(error))
+    return leading("period.7d", { period: "7d" });
   if (error.status === 403) return leading("problem.own", { shop: null, filters: {} });
   if (error.fields?.includes("tenant")) return leading("all-shops", { shop: null, filters: {} });
   if (error.status === 422) return leading("filter.clear", { filters: {} });

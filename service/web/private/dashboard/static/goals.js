@@ -1,6 +1,6 @@
 // The goals of a shop: how many visitors reached each in the period.
 
-import { fetchGoals, fetchReport } from "./api.js";
+import { answersOf, fetchGoals, fetchReport } from "./api.js";
 
 /** Return a row per goal of the shop in the parameters, at most `limit`: its visitors, its events. */
 export const goalRows = async (parametersOf, signal, limit) => {
@@ -10,5 +10,5 @@ export const goalRows = async (parametersOf, signal, limit) => {
     const { rows } = await fetchReport("summary", parametersOf("summary", { goal: name }), signal);
     return { goal: name, visitors: rows[0]?.visitors ?? 0, events: rows[0]?.events ?? 0 };
   };
-  return Promise.all(ofShop.slice(0, limit).map(rowOf));
+  return answersOf(ofShop.slice(0, limit), rowOf);
 };

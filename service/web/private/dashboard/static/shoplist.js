@@ -1,7 +1,7 @@
 // The list of shops, which can be sorted, searched and extended.
 
-import { NO_LIST, ROWS_PER_PAGE, addressOf, pushState, readState } from "./address.js";
-import { fetchReport } from "./api.js";
+import { NO_LIST, ROWS_PER_PAGE, addressOf, pushState, readState, withMore } from "./address.js";
+import { answersOf, fetchReport } from "./api.js";
 import { spark } from "./chart.js";
 import { button, element, update } from "./dom.js";
 import { amounts, changeNote, shopName } from "./names.js";
@@ -10,18 +10,20 @@ import { table } from "./table.js";
 export const SHOPS_MAX = 10000;
 export const FIND_CHARS_MAX = 255;
 const NO_EVENTS = { visitors: 0, events: 0, transactions: 0, visitors_change: null };
-const NAME = ["tenant", "shops.shop"];
-const HEARD = ["heardMs", "shops.heard"];
 const SORTABLE = [
+  ["tenant", "shops.shop"],
   ["visitors", "column.visitors"],
   ["visitors_change", "shops.change.column"],
   ["transactions", "column.sales"],
+  ["revenue", "column.revenue"],
+  ["heardMs", "shops.heard"],
 ];
 
-const sorted = (rows, sort) => {
+const sorted = (rows, sort, revenue) => {
   const [field, sign] = sort.startsWith("-") ? [sort.slice(1), -1] : [sort, 1];
   if (field === "tenant")
     return rows.toSorted((a, b) => sign * shopName(a).localeCompare(shopName(b)));
+  if (field === "revenue") return rows.toSorted(revenue.order(sign));
   const valueOf = (row) => row[field] ?? -Infinity;
   return rows.toSorted((a, b) => {
     const [left, right] = [valueOf(a), valueOf(b)];
@@ -91,7 +93,7 @@ export class ShopList {
 
   /** Draw the shops that the address chooses; a later call aborts this one. */
   draw = async (onListed = () => {}) => {
-    const { rows: summarized, heard, parameters, signal: pageSignal } = this.options;
+    const { rows: summarized, heard, revenue, parameters, signal: pageSignal } = this.options;
     this.#latest.abort();
     this.#latest = new AbortController();
     const signal = AbortSignal.any([pageSignal, this.#latest.signal]);
@@ -101,8 +103,11 @@ export class ShopList {
       const shops = await this.fetchShops(find, signal);
       signal.throwIfAborted(); // a later search does not abort the fetch of the whole directory
       const matching = matchingShops(summarized, shops, find);
-      for (const row of matching) row.heardMs = Date.parse(heard.get(row.tenant_id)) || null;
-      const rows = sorted(matching, state.sort).slice(0, state.shown);
+      for (const row of matching) {
+        row.heardMs = Date.parse(heard.get(row.tenant_id)) || null;
+        row.sold = revenue.of(row);
+      }
+      const rows = sorted(matching, state.sort, revenue).slice(0, state.shown);
       const asked = JSON.stringify(parameters);
       if (asked !== this.#asked) this.#counts.clear();
       this.#asked = asked;
@@ -140,6 +145,7 @@ export class ShopList {
     this.#shown.textContent = say.text("shops.shown", { shown, total });
     this.#button.textContent = say.text("more", { count: ROWS_PER_PAGE });
     this.#more.hidden = shown === total;
+    this.#button.hidden = !withMore(state);
     update(
       this.node,
       element("p", { class: "note" }, this.#caption(total)),
@@ -150,24 +156,29 @@ export class ShopList {
   }
 
   #caption(count) {
-    const { say, compared } = this.options;
-    if (!count) return say.text(readState().find ? "find.nothing" : "shops.none");
-    const change = compared ? say.text("shops.change", { span: compared }) : "";
-    return `${say.text("shops.choose")} ${change}`;
+    const { say, compared, revenue } = this.options;
+    const { find, sort } = readState();
+    if (!count) return say.text(find ? "find.nothing" : "shops.none");
+    const { currencies } = revenue;
+    const isMixed = currencies.length > 1 && /^-?revenue$/.test(sort);
+    return [
+      say.text("shops.choose"),
+      compared && say.text("shops.change", { span: compared }),
+      isMixed && say.text("shops.by-revenue", { currencies: currencies.join(", ") }),
+    ]
+      .filter(Boolean)
+      .join(" ");
   }
 
   #tableOf(state, rows) {
-    const { say, revenue, compared } = this.options;
+    const { say, compared } = this.options;
     const lastEvent = ({ heardMs }) => (heardMs ? say.moment(heardMs) : say.text("shops.never"));
     const change = (row) =>
       row.visitors_change === null || !compared ? "–" : changeNote(say, row.visitors_change);
     return table(
       say.text("shops"),
       [
-        sortHeading(say, state, NAME),
         ...SORTABLE.map((column) => sortHeading(say, state, column)),
-        say.text("column.revenue"),
-        sortHeading(say, state, HEARD),
         say.text("shops.over-time"),
       ],
       rows.map((row) => [
@@ -175,7 +186,7 @@ export class ShopList {
         say.number(row.visitors),
         change(row),
         say.number(row.transactions),
-        revenue.has(row.tenant_id) ? amounts(say, revenue.get(row.tenant_id)) : "–",
+        row.sold.length ? amounts(say, row.sold) : "–",
         lastEvent(row),
         element("td", { class: "spark" }, this.#sparkOf(row.tenant_id)),
       ]),
@@ -197,7 +208,7 @@ export class ShopList {
     for (let start = 0; start < ids.length; start += ROWS_PER_PAGE)
       pages.push(ids.slice(start, start + ROWS_PER_PAGE).join());
     const ask = (shops) => fetchReport("activity", { ...parameters, shops }, signal);
-    const activity = (await Promise.all(pages.map(ask))).flatMap((page) => page.rows);
+    const activity = (await answersOf(pages, ask)).flatMap((page) => page.rows);
     const counts = new Map(ids.map((id) => [id, Array(Math.max(0, buckets.begun)).fill(0)]));
     for (const row of activity)
       counts.get(row.tenant_id)[buckets.place(Date.parse(row.bucket))] = row.events;
@@ -207,7 +218,7 @@ export class ShopList {
   #showMore() {
     const { shown } = readState();
     const focusNext = () => this.node.querySelectorAll("tbody a")[shown]?.focus();
-    pushState({ shown: shown + ROWS_PER_PAGE });
+    pushState(withMore(readState()));
     this.draw(focusNext).catch(this.#showProblem);
   }
 }

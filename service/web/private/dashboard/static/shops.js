@@ -7,6 +7,7 @@ import { drawLive, shopsLine } from "./live.js";
 import { amounts, changeNote, shopName } from "./names.js";
 import { growth, sum } from "./numbers.js";
 import { DAY_MS, bucketsOf, comparedText, intervalOf, periodText } from "./period.js";
+import { Revenue, sumsOf } from "./revenue.js";
 import { FIND_CHARS_MAX, SHOPS_MAX, ShopList } from "./shoplist.js";
 import { head } from "./table.js";
 
@@ -15,18 +16,6 @@ const HEARD_DAYS = 90;
 const QUIET_DAYS_MIN = 3;
 const QUIET_SHOWN = 100;
 const IDS_MAX = 200;
-
-/** Return the sums of the rows of the report `shop-revenue`, by currency, the most sales first. */
-const sumsOf = (rows) => {
-  const sums = new Map();
-  for (const { currency, value, transactions } of rows) {
-    const sold = sums.get(currency) ?? { currency, value: 0, transactions: 0 };
-    sold.value += Number(value);
-    sold.transactions += transactions;
-    sums.set(currency, sold);
-  }
-  return [...sums.values()].toSorted((a, b) => b.transactions - a.transactions);
-};
 
 const card = (say, key, number, note) =>
   element(
@@ -163,7 +152,7 @@ export class ShopsPage {
       say,
       rows,
       heard: new Map(heard.rows.map((row) => [row.tenant_id, row.heard_at])),
-      revenue: Map.groupBy(revenue.rows, (row) => row.tenant_id),
+      revenue: new Revenue(revenue.rows),
       parameters: { ...parameters, interval },
       buckets: bucketsOf(period, interval, Date.parse(from), Date.parse(to)),
       compared,

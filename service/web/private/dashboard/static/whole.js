@@ -1,6 +1,6 @@
 // The whole of a list, in a window over the shop's page: `open` in the address names the list.
 
-import { NO_LIST, ROWS_PER_PAGE, addressOf } from "./address.js";
+import { NO_LIST, ROWS_PER_PAGE, addressOf, withMore } from "./address.js";
 import { element, update } from "./dom.js";
 import { listTable } from "./lists.js";
 import { keepNames } from "./names.js";
@@ -8,9 +8,12 @@ import { failedPanel, fetchRows, openPanelOf, panelHead } from "./panels.js";
 
 const withDetails = (list) => ({ ...list, columns: [...list.columns, ...list.details] });
 
+/** Return the link to more rows; null if there are no more that can be shown. */
 const moreLink = (say, state) => {
-  const href = addressOf({ ...state, shown: state.shown + ROWS_PER_PAGE });
-  return element("a", { class: "all", href }, say.text("more", { count: ROWS_PER_PAGE }));
+  const more = withMore(state);
+  if (!more) return null;
+  const text = say.text("more", { count: ROWS_PER_PAGE });
+  return element("a", { class: "all", href: addressOf(more) }, text);
 };
 
 export class WholeList {
