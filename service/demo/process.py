@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_START_TIMEOUT_S = 30.0
-_STOP_TIMEOUT_S = 15.0
+_START_TIMEOUT_S = 120.0
+_STOP_TIMEOUT_S = 60.0
 
 
 class DemoError(Exception):
