@@ -36,7 +36,7 @@ from wire import signature
 NUMBER = "(metadata->>'number')::BIGINT"
 SHOP_CSV = f"id,uuid,slug,name,status\n1,{UUID(int=1)},shop,Shop,active\n"
 NO_PRODUCTS_CSV = "id,tenant_id,name,price\n"
-_WAIT_FOR_ACKS_S = 90.0
+_WAIT_FOR_ACKS_S = 120.0
 _SEND_AGAIN_EVERY = 16
 _ANSWERED_SENT_AGAIN_EVERY = 64
 _PAIR_EVERY = 16

@@ -33,7 +33,7 @@ from etl.upkeep import check
 CLUSTER = "local-cluster[2,1,1024]"
 """A master and two workers in the driver's Java process; their executors are processes."""
 DRIVER = Path(__file__).with_name("engine_driver.py")
-END_S = 120.0
+END_S = 300.0
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -46,7 +46,7 @@ SETTINGS = {
 ATTACKED = tuple(
     f"kills_of_{victim}" for victim in ("workers", "warehouse", "supervisor", "everything")
 )
-END_S = 60.0
+END_S = 120.0
 
 
 def test_what_was_acked_survives_every_kill(tmp_path: Path) -> None:
