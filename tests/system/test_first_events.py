@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -9,8 +10,11 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import gettempdir
+from typing import IO
 
 import pytest
 from dependencies import linked
@@ -20,6 +24,7 @@ from ports import free_ports, is_free
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 560
 PORTS = {"BEACONLOG_PORT": "8080", "BEACONLOG_REPORTS_PORT": "8081"}
+LOCK = Path(gettempdir()) / "beaconlog-first-events.lock"
 SOON = {"BEACONLOG_SEGMENT_AGE_S": "0.1"}  # a busy machine may be late for the README's sleep
 NOT_COPIED = shutil.ignore_patterns(
     ".*", "__pycache__", "*.egg-info", "build", "dist", "tests", "benchmarks", "data"
@@ -33,13 +38,27 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ports() -> dict[str, str]:
-    """The README's ports by their setting; another where somebody else has one of them."""
+def ports() -> Iterator[dict[str, str]]:
+    """The README's ports by their setting; another where somebody else has one of them.
+
+    A run of another Python beside this one would find them free, too: who has the lock uses them.
+    """
     others = free_ports(len(PORTS))
-    return {
-        setting: port if is_free(int(port)) else str(other)
-        for (setting, port), other in zip(PORTS.items(), others, strict=True)
-    }
+    with LOCK.open("w") as lock:
+        is_first = try_to_lock(lock)
+        yield {
+            setting: port if is_first and is_free(int(port)) else str(other)
+            for (setting, port), other in zip(PORTS.items(), others, strict=True)
+        }
+
+
+def try_to_lock(file: IO[str]) -> bool:
+    """Whether nobody else has the lock of a file; it is given back when the file is closed."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def test_it_prints_what_the_readme_says(
@@ -64,7 +83,8 @@ def first_events() -> tuple[str, str]:
 
 
 def with_ports(commands: str, ports: dict[str, str]) -> str:
-    """The commands asking these ports."""
+    """The commands asking these ports, and waiting for longer: a busy machine starts slowly."""
+    commands = commands.replace("--retry 30 ", "--retry 300 ")
     for setting, port in PORTS.items():
         commands = commands.replace(f"localhost:{port}", f"localhost:{ports[setting]}")
     return commands
