@@ -2,7 +2,8 @@
 
 A signed sale outranks the unsigned ones of its tenant and transaction that were received within 30
 days of it. It keeps its money, type and times, but the page often knows more of the visit than
-the server. So it takes over from the first unsigned sale by receipt that it outranks:
+the server. So it takes over from the first unsigned one by receipt that it outranks, if its type is
+one of `SALES`, which a shop can require to be signed:
 
 - each column of `EACH` that it lacks; the visitor only if less than a day is between the times at
   which the two occurred, because a sale that is paid later adds no visitor to the day of payment;
@@ -19,6 +20,8 @@ from datetime import timedelta
 from etl.lake.period import SALE_WINDOW
 from etl.lake.tables import EVENTS
 
+SALES = ("purchase", "conversion")
+"""The types of events that are sales."""
 IS_SIGNED = "(signed AND starts_with(dedupe_key, 'stx:'))"
 """SQL for whether an event is a signed sale."""
 EACH = ("product_id", "visitor_id", "path", "device", "browser", "os", "country", "ref")
@@ -49,21 +52,25 @@ PAIR = (*OUTRANKED, *EVENTS.columns)
 _COLUMNS = ", ".join(EVENTS.columns)
 _DAY = timedelta(days=1)
 _WINDOW_US = SALE_WINDOW // timedelta(microseconds=1)
+_IS_SALE = f"sale.type IN ({', '.join(map(repr, SALES))})"
 _TAKES_ORIGIN = (
-    "sale.channel IS NOT NULL AND coalesce(signed_sale.channel, 'direct') IN "
-    f"({', '.join(map(repr, NO_ORIGIN))})"
+    f"{_IS_SALE} AND sale.channel IS NOT NULL "
+    f"AND coalesce(signed_sale.channel, 'direct') IN ({', '.join(map(repr, NO_ORIGIN))})"
 )
-_IS_NEAR = (
-    "abs(epoch_us(signed_sale.occurred_at) - epoch_us(sale.occurred_at)) "
+_TAKES_VISITOR = (
+    f"{_IS_SALE} AND abs(epoch_us(signed_sale.occurred_at) - epoch_us(sale.occurred_at)) "
     f"< {_DAY // timedelta(microseconds=1)}"
 )
-_TAKEN = {name: f"coalesce(signed_sale.{name}, sale.{name})" for name in EACH}
+_TAKEN = {
+    name: f"coalesce(signed_sale.{name}, CASE WHEN {_IS_SALE} THEN sale.{name} END)"
+    for name in EACH
+}
 _TAKEN |= {
     name: f"CASE WHEN {_TAKES_ORIGIN} THEN sale.{name} ELSE signed_sale.{name} END"
     for name in ORIGIN
 }
 _TAKEN["visitor_id"] = (
-    f"coalesce(signed_sale.visitor_id, CASE WHEN {_IS_NEAR} THEN sale.visitor_id END)"
+    f"coalesce(signed_sale.visitor_id, CASE WHEN {_TAKES_VISITOR} THEN sale.visitor_id END)"
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from report_reference.question import Record
+from report_reference.values import STEPS
 
 EACH = ("product_id", "visitor_id", "path", "device", "browser", "os", "country", "ref")
 ORIGIN = (
@@ -49,11 +50,13 @@ def _is_outranked(one: Record, kept: Mapping[tuple[int, str], list[datetime]]) -
 
 
 def _with_context(one: Record, below: Iterable[Record]) -> Record:
-    """A signed sale with the context of the first claim that it outranks."""
+    """A signed sale with the context of the first claim that it outranks, if that is of a sale."""
     key = one.get("dedupe_key") or ""
     for claim in below if key.startswith("stx:") else ():
         is_same = (claim["tenant_id"], f"s{claim['dedupe_key']}") == (one["tenant_id"], key)
         if is_same and abs(claim["received_at"] - one["received_at"]) <= timedelta(days=30):
+            if claim["type"] not in STEPS["purchase"]:
+                return one
             taken = {name: claim.get(name) for name in EACH if one.get(name) is None}
             if abs(claim["occurred_at"] - one["occurred_at"]) >= timedelta(days=1):
                 taken.pop("visitor_id", None)

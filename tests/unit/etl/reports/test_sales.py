@@ -85,6 +85,21 @@ def test_a_signed_sale_has_the_visit_of_the_page(shop, compacts, page_first):
     assert rows(shop, "revenue", channel="paid-social") == [("HNL", 1, 100)]
 
 
+@pytest.mark.parametrize("compacts", [False, True])
+def test_a_signed_sale_takes_nothing_over_from_another_event(shop, compacts):
+    """Anyone may send a call with its transaction, also where only signed sales count."""
+    sold = {"endpoint": "conversion", "type": "purchase", "currency": "HNL", "transaction_id": "A"}
+    shop.seal(
+        event(0, **sold | {"type": "call"}, value=5, dedupe_key="tx:A", **PAGE),
+        event(1, **sold, value=100, dedupe_key="stx:A", signed=True),
+    )
+    if compacts:
+        shop.compact()
+    with shop.view.connect() as con:
+        shown = con.execute(f"SELECT type, value, {', '.join(PAGE)} FROM events").fetchall()
+    assert shown == [("purchase", 100, *(None for _ in PAGE))]
+
+
 def test_sales_mean_one_thing(shop):
     """A purchase that a page reports is a step of the funnel, and no sale in any report."""
     sale = SALE | {"product_id": 7, "currency": "HNL", "visitor_id": "ann"}
