@@ -9,7 +9,9 @@ several questions read the copy at a time (`etl.lake.live.copied`).
 
 Without a copy a view serves one question at a time. So questions about one tenant take turns, and
 share a view instead of opening and copying one each: a turn ends when its question has begun to
-read a copy. Once it has lasted for TURN_S, the others open a view for themselves.
+read a copy. Questions about all tenants take turns as well: DuckDB runs each of them on all of its
+threads, so two at a time would not end earlier. Once a turn has lasted for TURN_S, the others open
+a view for themselves.
 """
 
 from __future__ import annotations
@@ -108,7 +110,7 @@ class Opened:
 
 @dataclass(slots=True)
 class _Turn:
-    """The turn of a question about one tenant, or about another of the same number."""
+    """The turn of a question about one tenant, about another of the same number, or about all."""
 
     lock: Lock = field(default_factory=Lock)
     began_s: float = 0.0
@@ -122,8 +124,8 @@ class KeptViews:
     turn_s: float = TURN_S
     _idle: list[Opened] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
-    _turns: Sequence[_Turn] = field(default_factory=lambda: [_Turn() for _ in range(_TURNS)])
-    """One turn per group of tenants."""
+    _turns: Sequence[_Turn] = field(default_factory=lambda: [_Turn() for _ in range(_TURNS + 1)])
+    """One turn per group of tenants, and the last for questions about all."""
 
     @contextmanager
     def opened(
@@ -156,14 +158,11 @@ class KeptViews:
 
     @contextmanager
     def _turn(self, tenant: int | None) -> Iterator[None]:
-        """Wait until no other question about a tenant runs, or one has run for `turn_s`.
+        """Wait until no other question about a tenant, or all, runs, or one has for `turn_s`.
 
         Some other tenants share the turn.
         """
-        if tenant is None:
-            yield
-            return
-        turn = self._turns[tenant % _TURNS]
+        turn = self._turns[_TURNS if tenant is None else tenant % _TURNS]
         wait_s = turn.began_s + self.turn_s - self.clock()
         if not turn.lock.acquire(timeout=max(0.0, wait_s)):
             yield

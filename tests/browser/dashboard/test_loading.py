@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
+import pytest
 import traffic_tools as tools
 from dashboard_pages import PATIENCE_MS, PLACE, Shop, opened
 from http_tools import INTERACTIONS, request
@@ -45,6 +47,17 @@ def test_the_page_is_there_at_once(browser: Browser, shop: Shop) -> None:
         shop.url, "GET", "/assets/page.js", headers={"If-None-Match": asset.headers["etag"]}
     )
     assert (again.status, again.body) == (304, b"")
+
+
+@pytest.mark.parametrize("address", ["/?shop=la-colmena", "/"])
+def test_the_first_questions_are_asked_once(wide: Page, shop: Shop, address: str) -> None:
+    """By the page itself, before its script is there; the script uses the answers."""
+    asked: list[str] = []
+    wide.on("request", lambda sent: asked.append(urlsplit(sent.url).path))
+    opened(wide, f"{shop.url}{address}")
+    expect(wide.locator(".card").first).to_be_visible()
+    first = ["/api/v1/me", "/api/v1/reports", "/api/v1/reports/shops"]
+    assert [asked.count(path) for path in first] == [1, 1, 1]
 
 
 def test_a_failure_is_shown_and_can_be_tried_again(browser: Browser, shop: Shop) -> None:

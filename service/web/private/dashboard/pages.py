@@ -24,6 +24,8 @@ from service.web.responses import JsonHandler
 log = logging.getLogger(__name__)
 
 _FORM_BYTES_MAX = 4096
+_SHOPS_MAX = 10_000
+"""That of `shoplist.js`."""
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' {style}; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -51,11 +53,11 @@ class DashboardHandler(PrivateHandler):
     def _first_questions(self) -> list[str]:
         """Return the addresses that `app.js` asks first; the browser asks before it has the script.
 
-        Meanwhile the service opens the live view of the shop.
+        Meanwhile the service opens the live view of the shop, or of all.
         """
         shop = parse_qs(self.request.query).get("shop", [self.reader.tenant_id])[0]
-        of_shop = f"/api/v1/reports/shops?{urlencode({'tenant': shop, 'limit': 1})}"
-        return ["/api/v1/me", "/api/v1/reports", *([of_shop] if shop else [])]
+        shops = urlencode({"tenant": shop, "limit": 1} if shop else {"limit": _SHOPS_MAX})
+        return ["/api/v1/me", "/api/v1/reports", f"/api/v1/reports/shops?{shops}"]
 
     def deny(self, denied: Denied) -> None:
         if denied.status == 401:
