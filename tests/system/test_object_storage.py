@@ -365,7 +365,7 @@ main()
 """
 FORGET_LEASE = (
     "from etl.object_store import ObjectStore; "
-    "ObjectStore.open('s3://zombie/lake', timeout_s=5).delete(['compactor'])"
+    "ObjectStore.open('s3://zombie/lake', timeout_s=60).delete(['compactor'])"
 )
 
 

@@ -54,7 +54,7 @@ def tmp_path_factory(
     if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MEMORY_FREE_BYTES_MIN:
         yield tmp_path_factory
         return
-    with TemporaryDirectory(prefix="beaconlog-", dir=MEMORY) as root:
+    with TemporaryDirectory(prefix="beaconlog-", dir=MEMORY, ignore_cleanup_errors=True) as root:
         yield MemoryFolders(Path(root))
 
 

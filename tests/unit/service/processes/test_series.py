@@ -57,7 +57,7 @@ def test_events_go_on_where_no_new_series_can_be_claimed(tmp_path: Path) -> None
         series = NewerFormat(layout, 0, FallenClock(), 1 << 20, 0)
         series.claim()
         task = asyncio.create_task(series.follow_clock(journal))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while journal.released < 2:
                 await asyncio.sleep(0.01)
         assert not task.done()
