@@ -2,7 +2,7 @@
 
 {filters}   the conditions of the filters that have a value, or `true`
 {steps}     the steps of a funnel that an event takes, as bits
-{next_steps}, {reached}   the tables of its steps after the first, and the visitors of each step
+{next_steps}, {reached}   the tables of its steps after the first, and the row of each step
 {key}, {key_2}                               the dimensions of a breakdown
 {joined}, {measured}, {currency}, {amount}   its measure
 {touch}, {touched}   the dimension by which sales are attributed, and whether an event has it
@@ -84,22 +84,31 @@ def _goal(values: dict[str, object], goal: Mapping[str, object], prefix: str) ->
 
 
 def _steps(values: dict[str, object], goals: GoalFilters) -> dict[str, str]:
-    taken = steps.parse(str(values["steps"]))
-    values["step_names"] = [step.text for step in taken]
-    bits = [
-        f"CASE WHEN {_condition(values, goals, step, number)} THEN {1 << number} ELSE 0 END"
-        for number, step in enumerate(taken)
-    ]
-    numbers = range(1, len(taken) + 1)
+    taken = dict(enumerate(steps.parse(str(values["steps"])), start=1))
+    values |= {f"step_{number}_text": step.text for number, step in taken.items()}
     next_step = _variant("funnel-next-step")
     return {
-        "steps": " | ".join(f"({bit})" for bit in bits),
-        "next_steps": "".join(next_step.format(number=n, before=n - 1) for n in numbers[1:]),
-        "reached": " UNION ALL ".join(
-            f"SELECT {n} AS number, count(DISTINCT visitor) AS visitors FROM step_{n}"
-            for n in numbers
+        "steps": " | ".join(
+            f"(CASE WHEN {_condition(values, goals, step, number)} THEN {_bit(number)} ELSE 0 END)"
+            for number, step in taken.items()
         ),
+        "next_steps": "".join(
+            next_step.format(number=number, before=number - 1, bit=_bit(number))
+            for number in list(taken)[1:]
+        ),
+        "reached": " UNION ALL ".join(map(_reached, taken)),
     }
+
+
+def _bit(number: int) -> int:
+    return 1 << (number - 1)
+
+
+def _reached(number: int) -> str:
+    takes = f"steps & {_bit(number)} > 0"
+    return f"""SELECT {number} AS number, $step_{number}_text AS step,
+           (SELECT count(DISTINCT visitor) FROM step_{number} WHERE {takes}) AS visitors,
+           (SELECT coalesce(sum(events), 0)::BIGINT FROM counted WHERE {takes}) AS events"""
 
 
 def _condition(values: dict[str, object], goals: GoalFilters, step: Step, number: int) -> str:

@@ -24,13 +24,14 @@ import scale
 from log_tools import DAY_S, event
 from object_tools import FolderObjects
 from older_files import FIRST, SECOND, written_as
-from report_reference import DAY
+from report_reference import DAY, Record
 from report_traffic import SCENES, Traffic, asked_of, line
 from shared_lake_tools import bucket_of, pair
 from test_report_numbers import shop_of
 
 from etl import reports, spark_session
 from etl.directory.database import DirectoryDatabase
+from etl.goals import Goal, GoalStore
 from etl.lake.errors import LakeError
 from etl.lake.live.view import LiveView
 from etl.lake.tables import EVENTS
@@ -45,8 +46,12 @@ ALIKE = {"browsers", "countries", "devices"}
 ANSWERED = sorted(
     set(reports.names()) - {"quality", "shops"} - (set() if scale.is_soak() else ALIKE)
 )
-REFUSED = {"funnel": {"steps", "within"}}
-"""Parameters with which Spark cannot answer, by report."""
+FUNNELS: list[dict[str, str]] = [
+    {"steps": "view,view,view:product=7"},
+    {"steps": "view,contact,purchase", "within": "30m", "bots": "true"},
+    {"steps": "contact,view:path=/zapatos,goal:called,view", "within": "1d", "tenant": "1"},
+    {"steps": "view,cart_add,view,cart_add,view,cart_add,view,contact"},
+]
 SCENE = "America/Havana", "2026-03-08"
 RECORDS = 240
 VERSIONS = (None, 2) if scale.is_soak() else (None,)
@@ -101,8 +106,7 @@ def test_spark_answers_as_duckdb_does(
             traffic = FewDays(Random(f"spark {zone} {day} {number} {part}"), zone, day)
             view = lake_of(data / str(number), traffic)
             for name, version in product(ANSWERED[part::PARTS], VERSIONS):
-                taken = set(reports.load(name).parameters) - REFUSED.get(name, set())
-                asked = asked_of(traffic.question(), taken)
+                asked = asked_of(traffic.question(), set(reports.load(name).parameters))
                 compare(view, Question(name, asked), session, version)
                 counts["questions"] += 1
 
@@ -127,6 +131,29 @@ def compare(view: LiveView, question: Question, session: SparkSession, version: 
     assert found.table.to_pylist() == expected.table.to_pylist(), question
     assert found.table.schema == expected.table.schema
     assert (found.version, found.tail_events) == (expected.version, 0)
+
+
+def test_funnels_with_steps(session: SparkSession, data: Path) -> None:
+    """Of visitors with many events, many of them at the same time, and of a goal."""
+    shop = shop_of(data)
+    GoalStore(shop.layout.goals).add(Goal(1, "called", {"type": "call"}))
+    records = FewDays(Random("funnels"), *SCENE).records(2 * RECORDS)
+    shop.seal(*map(line, map(on_the_hour, records)))
+    shop.compact()
+    view = LiveView(shop.data, DirectoryDatabase(shop.layout.directory_url))
+    for asked in FUNNELS:
+        question = Question("funnel", asked)
+        compare(view, question, session, None)
+        assert all(row["visitors"] for row in reports.answer(view, question).rows)
+
+
+def on_the_hour(record: Record) -> Record:
+    """An event of the endpoint `track`, moved to the start of its hour; others as they are."""
+    if record["kind"] != "event" or record["endpoint"] != "track":
+        return record
+    return record | {
+        "occurred_at": record["occurred_at"].replace(minute=0, second=0, microsecond=0)
+    }
 
 
 def test_a_lake_in_a_bucket(session: SparkSession, tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from log_tools import event
+from log_tools import at, event
 from report_tools import Asked, walk
 
 from etl import reports
-from etl.reports import spark
+from etl.reports import composition
 from etl.reports.spark import transpile
 
 
@@ -38,6 +38,17 @@ def test_a_window_begins_with_the_latest_start(shop):
     for within, reached in (("30m", [1, 1, 1]), ("29m", [1, 1, 0]), ("9m", [1, 0, 0])):
         found = shop.rows("funnel", steps=steps, within=within)
         assert [row[1] for row in found] == reached
+
+
+def test_the_receipt_orders_what_happened_at_once(shop):
+    """Both visitors viewed and called at the same time; ann's view was received first."""
+    shop.seal(
+        event(1, occurred_at=at(0), type="view", visitor_id="ann"),
+        event(2, occurred_at=at(0), type="call", visitor_id="ann"),
+        event(3, occurred_at=at(0), type="call", visitor_id="bob"),
+        event(4, occurred_at=at(0), type="view", visitor_id="bob"),
+    )
+    assert shop.rows("funnel", steps="view,call", within="1s")[1] == ("call", 1, 2)
 
 
 def test_steps_may_be_narrowed(shop):
@@ -118,11 +129,20 @@ def test_steps_that_cannot_be_used(shop, name, text):
     assert list(shop.refused("funnel", within="30m")) == ["within"]
 
 
-def test_spark_refuses_steps():
-    """In one line that says why."""
-    asked = {"steps": "view,purchase", "bots": False}
+def test_spark_runs_the_same_sql():
+    """Each step's type, path and name are bound."""
+    composed = composed_of(steps="view:product=7:path=/a,contact", within=60)
+    statement = transpile.statement_of(reports.load("funnel"), composed)
+    assert statement.parameters == {
+        "asked_step_1_path": "/a",
+        "asked_step_1_text": "view:product=7:path=/a",
+        "asked_step_1_type": "view",
+        "asked_step_2_text": "contact",
+    }
+    assert "us - began_us <= CAST(60 AS BIGINT) * 1000000" in statement.sql
+
+
+def composed_of(**values: object) -> composition.Composed:
     report = reports.load("funnel")
     nothing = dict.fromkeys(report.parameters)
-    composed = transpile.composition.compose(report.sql, nothing | asked, {})
-    with pytest.raises(spark.NotOnSpark, match="the report funnel cannot run on Spark"):
-        transpile.statement_of(report, composed)
+    return composition.compose(report.sql, {**nothing, "bots": False, **values}, {})

@@ -103,10 +103,6 @@ def test_a_report_that_is_asked_wrongly_is_a_one_line_error(
         (["summary", "--version", "99"], "version"),
         (["summary", "--from", "yesterday"], "from"),
         (["quality"], "run it without --engine spark"),
-        (
-            ["funnel", "--steps", "view,purchase"],
-            "it uses ASOF JOIN; run it without --engine spark",
-        ),
     ],
 )
 def test_spark_is_not_started_for_a_report_that_it_cannot_answer(
