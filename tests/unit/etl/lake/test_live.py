@@ -145,7 +145,7 @@ def test_views_during_compactions_count_exactly(shop):
     worker = threading.Thread(target=compact_for_long)
     worker.start()
     counts, tails = set(), set()
-    while not finished.is_set():
+    while not finished.is_set() or not counts:
         with view.connect() as con:
             counts.add(con.execute(COUNTS).fetchone())
             tails.add(con.execute("SELECT tail_events FROM snapshot").fetchone())

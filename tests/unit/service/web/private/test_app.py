@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -476,16 +477,19 @@ async def test_a_shop_that_floods_waits_for_itself(data: Path, pool: ReportPool)
 
 async def test_readers_take_turns() -> None:
     """However much one of them asked before."""
-    queue, gate, order = FairQueue(), threading.Event(), list[int]()
+    queue, begun, ending = FairQueue(), SimpleQueue[int](), threading.Semaphore(0)
 
     async def run_one(shop: int) -> None:
         reader = Reader(tenant_id=shop)
         with queue.admit(reader):
-            await queue.run(reader, lambda: (gate.wait(60), order.append(shop)))
+            await queue.run(reader, lambda: (begun.put(shop), ending.acquire(timeout=60)))
 
     waiting = [asyncio.ensure_future(run_one(shop)) for shop in [1] * 8 + [2, 2, 3]]
-    await asyncio.sleep(0)
-    gate.set()
+    order = [await asyncio.to_thread(begun.get, timeout=60)]
+    for _ in waiting[1:]:
+        order.append(await asyncio.to_thread(begun.get, timeout=60))
+        ending.release()  # one of the two that run, so that the next one begins
+    ending.release()
     await asyncio.gather(*waiting)
     assert set(order[2:6]) >= {2, 3}
     assert order[-3:] == [1, 1, 1]
