@@ -139,10 +139,13 @@ def _watch(
     while time.monotonic() < ends_s:
         began_s = time.monotonic()
         connection.request("GET", path)
-        rows = json.loads(connection.getresponse().read())["rows"]
+        response = connection.getresponse()
+        answer = json.loads(response.read())
         now_s = time.monotonic()
+        if response.status != 200:
+            raise BenchmarkFailed(f"a report was refused: {answer}")
         asked_ms.append(1000 * (now_s - began_s))
-        for name in {row["event_id"] for row in rows} - seen:
+        for name in {row["event_id"] for row in answer["rows"]} - seen:
             if name in acked:
                 ages_s.append(now_s - acked[name])
                 seen.add(name)

@@ -2,8 +2,7 @@
 
 Attacked: a service whose data folder is a small tmpfs. Once its own log fills it down to the
 reserve that is kept for the compaction; once something else takes every byte, and its processes
-are killed meanwhile; once object storage is away for an hour, so that nothing can be shipped (in
-`make soak` only). Must hold: 503 and not ready as long as it lasts and no longer, with nobody's
+are killed meanwhile. Must hold: 503 and not ready as long as it lasts and no longer, with nobody's
 help; every acked event once in the lake, the refused ones never.
 """
 
@@ -12,18 +11,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import power
 import pytest
-import seaweed
 import traffic_tools as tools
 from http_tools import request
 from ledger import Load, disagreements, open_shop
-from scale import figures, is_soak, rounds
+from scale import figures
 from test_kills import in_the_lake
 from traffic_tools import Service
 
@@ -32,9 +29,6 @@ from etl.layout import Layout
 
 DISK_BYTES = 32 << 20
 RESERVE_BYTES = 31 << 20
-OUTAGE_RESERVE_BYTES = 30 << 20
-OUTAGE_S_MIN = 30
-POLL_S = 0.1
 REFUSALS = 2
 CLIENT_PAUSE_S = 0.005
 """Without it, the refused requests of a full disk keep a core busy."""
@@ -45,15 +39,21 @@ SETTINGS = {"workers": 2, "segment_age_s": 0.2, "segment_grace_s": 0}
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """The data folder of a shop: a small disk of its own."""
-    shop = tmp_path / "shop"
+    with shop_on_disk(tmp_path / "shop", DISK_BYTES) as data:
+        yield data
+
+
+@contextmanager
+def shop_on_disk(shop: Path, size_bytes: int) -> Iterator[Path]:
+    """The data folder of a shop, which is a disk of its own."""
     (shop / "data").mkdir(parents=True)
-    with mounted(shop / "data"):
+    with mounted(shop / "data", size_bytes):
         yield open_shop(shop)
 
 
 @contextmanager
-def mounted(folder: Path) -> Iterator[None]:
-    line = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", folder]
+def mounted(folder: Path, size_bytes: int) -> Iterator[None]:
+    line = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", folder]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     if done.returncode:
         power.unavailable(done.stderr)
@@ -103,59 +103,6 @@ def test_a_service_comes_back_when_a_full_disk_has_space_again(disk: Path) -> No
             load.wait_for_acks(200)
         service.drain()
     judge(disk, load)
-
-
-@pytest.mark.skipif(not is_soak(), reason="the outage lasts an hour, in `make soak` only")
-def test_an_outage_of_the_storage_ends_at_the_reserve(disk: Path, tmp_path: Path) -> None:
-    """The disk never fills up. Once the storage is back, all that was acked is shipped."""
-    (tmp_path / "store").mkdir()
-    warehouse, load = open_shop(tmp_path / "warehouse"), Load(pause_s=0.02)
-    log = {"log_url": "s3://outage/log"}
-    with (
-        figures("an outage of the storage") as counts,
-        contextmanager(seaweed.running)(tmp_path / "store") as store,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for name, value in store.environment.items():
-            patch.setenv(name, value)
-        settings = {"disk_free_bytes_min": OUTAGE_RESERVE_BYTES, **SETTINGS, **log}
-        with (
-            tools.running("collect", disk, **settings) as collector,
-            tools.running("warehouse", warehouse, **{**SETTINGS, **log, "compact_interval_s": 1}),
-        ):
-            with load.on(collector.url, clients=4):
-                load.wait_for_acks(100)
-                store.kill()
-                began_s, acked = time.monotonic(), len(load.acked)
-                wait_until(collector, status=503)
-                least_bytes = least_free(disk, began_s + rounds(OUTAGE_S_MIN, 3600))
-                assert request(collector.url, "GET", "/readyz").status == 503
-                counts["acked_until_the_reserve"] = len(load.acked) - acked
-                store.start()
-                wait_until(collector, status=200)
-                load.wait_for_acks(1000)
-            counts |= {"acked": len(load.acked), "least_mib_free": least_bytes >> 20}
-            collector.drain()
-        assert "process ended" not in collector.log.read_text()
-        assert least_bytes > OUTAGE_RESERVE_BYTES // 2
-        assert tools.run("ship", data=disk, **log).returncode == 0
-        tools.run_json("compact", "--json", data=warehouse, **log)
-        assert disagreements(in_the_lake(warehouse), load) == []
-        assert tools.run_json("check", "--json", data=warehouse, **log)["ok"]
-
-
-def least_free(folder: Path, until_s: float) -> int:
-    """The least number of bytes that were free, up to a moment of the monotonic clock."""
-    least = free_bytes(folder)
-    while time.monotonic() < until_s:
-        time.sleep(POLL_S)
-        least = min(least, free_bytes(folder))
-    return least
-
-
-def free_bytes(folder: Path) -> int:
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
 
 
 def test_a_start_on_a_full_disk_says_so(disk: Path) -> None:
