@@ -117,13 +117,13 @@ class Service:
             eventually(lambda: self.log().count(" collecting ") >= self._workers, START_TIMEOUT_S)
         return self
 
-    def wait_for_first_compaction(self) -> None:
-        """Wait until it has compacted once, as a warehouse does as it starts.
+    def wait_for_first_jobs(self) -> None:
+        """Wait until a warehouse has compacted and maintained, as it does once it starts.
 
-        It leaves files behind, without events too; what is sealed later waits for the next time.
+        They take memory and leave files, without events too; later events wait for the next time.
         """
         first = self.data / "lake" / "duplicates" / "_delta_log" / f"{0:020d}.json"
-        eventually(first.exists, START_TIMEOUT_S)
+        eventually(lambda: first.exists() and " maintained " in self.log(), START_TIMEOUT_S)
 
     def launch(self) -> None:
         """Run it and wait for nothing."""

@@ -53,6 +53,7 @@ def shared(start_shared_service: StartService) -> Shared:
     }
     urls = {name: service.url for name, service in services.items()}
     urls["private"] = services["fast"].reports_url
+    services["fast"].wait_for_first_jobs()
     for line in TABLE:  # every path of the code has been loaded once before memory is measured
         for url in urls.values():
             statuses_of(url, (line.sent,))

@@ -56,7 +56,7 @@ def port(request: pytest.FixtureRequest, start_shared_service: StartService) -> 
     }
     if request.param == "private":
         service = start_shared_service(role="warehouse", reports_token="t" * 32, **settings)
-        service.wait_for_first_compaction()  # it takes memory once
+        service.wait_for_first_jobs()  # it takes memory once
         port = Port(service, service.reports_url, DOCUMENT, b"HTTP/1.1 401 Unauthorized")
     else:
         service = start_shared_service(

@@ -39,7 +39,7 @@ ELSEWHERE = [
 def service(start_shared_service: StartService) -> Service:
     """One that has an administrator's token in its settings, and a shop's."""
     service = start_shared_service(reports_token=TOKEN, compact_interval_s=3600)
-    service.wait_for_first_compaction()  # its files then stay as they are
+    service.wait_for_first_jobs()  # its files then stay as they are
     return service
 
 
@@ -95,7 +95,7 @@ def test_a_token_is_in_no_log_no_metric_and_no_argument(service: Service, shop_t
 def test_a_failure_tells_a_shop_nothing_of_this_machine(start_service: StartService) -> None:
     """No path; an administrator and the log are told."""
     service = start_service(reports_token=TOKEN, compact_interval_s=3600)
-    service.wait_for_first_compaction()
+    service.wait_for_first_jobs()
     made = service.command("token", "create", "--tenant", "la-colmena", "--json")
     shop, admin = json.loads(made.stdout)["token"], TOKEN
     events = service.data / "lake/events/_delta_log"

@@ -88,7 +88,7 @@ def warehouse(start: StartService, name: str, timeout_s: int) -> Guarded:
         report_timeout_s=timeout_s,
         report_memory_bytes_max=MEMORY_BYTES_MAX,
     )
-    service.wait_for_first_compaction()  # the attacks then find files that stay as they are
+    service.wait_for_first_jobs()  # the attacks then find files that stay as they are
     return Guarded(service)
 
 
