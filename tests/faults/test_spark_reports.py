@@ -49,7 +49,12 @@ ANSWERED = sorted(
 FUNNELS: list[dict[str, str]] = [
     {"steps": "view,view,view:product=7"},
     {"steps": "view,contact,purchase", "within": "30m", "bots": "true"},
-    {"steps": "contact,view:path=/zapatos,goal:called,view", "within": "1d", "tenant": "1"},
+    {
+        "steps": "contact,view:path=/zapatos,goal:called,view",
+        "within": "1d",
+        "tenant": "1",
+        "bots": "true",
+    },
     {"steps": "view,cart_add,view,cart_add,view,cart_add,view,contact"},
 ]
 SCENE = "America/Havana", "2026-03-08"
@@ -137,7 +142,7 @@ def test_funnels_with_steps(session: SparkSession, data: Path) -> None:
     """Of visitors with many events, many of them at the same time, and of a goal."""
     shop = shop_of(data)
     GoalStore(shop.layout.goals).add(Goal(1, "called", {"type": "call"}))
-    records = FewDays(Random("funnels"), *SCENE).records(2 * RECORDS)
+    records = FewDays(Random("funnels"), *SCENE).records(5 * RECORDS)
     shop.seal(*map(line, map(on_the_hour, records)))
     shop.compact()
     view = LiveView(shop.data, DirectoryDatabase(shop.layout.directory_url))
