@@ -122,7 +122,8 @@ def _registered(page: int) -> int | None:
         reply = request("GET", f"http://{_HOST}:{page}/json/")
     except (OSError, HTTPException):
         return None
-    return int(reply.body["aliveworkers"]) if reply.status == 200 else None
+    is_json = isinstance(reply.body, dict)  # the HTML page is added first, and answers for others
+    return int(reply.body["aliveworkers"]) if is_json and reply.status == 200 else None
 
 
 def stop_python(worker: int) -> bool:
