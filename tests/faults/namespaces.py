@@ -45,7 +45,11 @@ class Machine:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Be on this machine, with all threads and processes that are started meanwhile."""
+        """Be on this machine, with all threads and processes that are started meanwhile.
+
+        The threads that run already stay where they are, such as those of a library that keeps a
+        pool for as long as the process lives.
+        """
         before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         try:
             _enter(_FOLDER / self.namespace)
