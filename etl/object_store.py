@@ -225,7 +225,7 @@ class ObjectStore:
         except exceptions.AlreadyExistsError as error:
             raise ObjectExists(self.name) from error
         except FileNotFoundError as error:
-            if "NoSuchBucket" not in str(error):
+            if _is_missing(str(error)):
                 raise ObjectMissing(self.name) from error
             raise self._failure(str(error)) from error
         except exceptions.BaseError as error:
@@ -253,6 +253,17 @@ def _key(item: Listed) -> str:
     return item.key
 
 
+def _is_missing(message: str) -> bool:
+    """Return whether an object is missing, by the error that the storage sent.
+
+    Without one, whatever is in front of the storage has answered. A HEAD has no body.
+    """
+    code = _CODE.search(message)
+    if code:
+        return code[1] != "NoSuchBucket"
+    return _STATUS.search(message) is None or "performing HEAD" in message
+
+
 def _cause(message: str) -> str:
     """Return why a request failed and what to do, in one line without the response's details."""
     if "169.254." in message or "credential" in message.lower():
@@ -261,6 +272,11 @@ def _cause(message: str) -> str:
     if code:
         return _CAUSES.get(code[1], f"the server refuses the request ({code[1]})")
     status = _STATUS.search(message)
+    if status and status[1].startswith("404"):
+        return (
+            "the server answers 404 without an error of S3; check AWS_ENDPOINT_URL and what is in "
+            "front of the storage"
+        )
     if status:
         return f"the server fails ({status[1].strip()})"
     return "the server does not answer; check AWS_ENDPOINT_URL and the network"
