@@ -88,7 +88,7 @@ test-%: .venv/.dev .venv-%/.test  ## run the unit and system tests on another Py
 
 unit-%: .venv/.dev .venv-%/.test
 	.venv-$*/bin/python $(COMPILE)
-	$(FEWER_EXAMPLES) .venv-$*/bin/python -m pytest tests/unit $(PARALLEL)
+	$(FEWER_EXAMPLES) .venv-$*/bin/python -m pytest tests/unit $(PARALLEL) -m "not default_python"
 
 unit: .venv/.dev  ## run the unit tests
 	$(FEWER_EXAMPLES) $(BIN)/python -m pytest tests/unit $(PARALLEL)

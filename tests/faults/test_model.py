@@ -11,9 +11,9 @@ and folder entries that were not synced (see `simulated_disk`). Must hold, whene
   because its ack was lost; of a sale that was told signed and unsigned the signed one counts, and
   the other is a duplicate; the books of every commit balance, and `check` finds nothing.
 
-Two machines. `Log` is writers and recovery: 500 runs of 50 steps in the short form, 5 000 of 100 in
+Two machines. `Log` is writers and recovery: 250 runs of 50 steps in the short form, 5 000 of 100 in
 the long one. `Lake` is the same with compaction and maintenance, which take a hundred times longer:
-20 runs of 50 steps, and 500 of 100. The short runs are the same every time; the long ones are
+12 runs of 50 steps, and 500 of 100. The short runs are the same every time; the long ones are
 random, and there a failure is shrunk, which takes minutes.
 """
 
@@ -482,5 +482,5 @@ def test_the_log_keeps_what_it_acked(base: Path) -> None:
 
 def test_log_and_lake_keep_what_was_acked(base: Path) -> None:
     """Also while it is compacted and maintained."""
-    counts = run(Lake, base, rounds(20, 500), "model of log and lake")
+    counts = run(Lake, base, rounds(12, 500), "model of log and lake")
     assert counts["outranked"], "no sale was told twice"

@@ -41,7 +41,7 @@ from test_kills import kill_a_child
 
 SEED = 20261123
 HISTORIES = rounds(2, 4)
-READS_A_LIFE = rounds(200, 500)
+READS_A_LIFE = rounds(120, 500)
 READ_PAUSE_S, SEND_PAUSE_S = (0.0, 0.0) if is_soak() else (0.2, 0.02)
 """Between the reads of a reader, and the requests of a client; without them they keep every core
 busy while the lake moves on."""

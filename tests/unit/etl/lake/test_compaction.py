@@ -534,6 +534,7 @@ def killed_runs(shop: Shop, template: Path, plan: CompactionPlan, after_s: float
             return
 
 
+@pytest.mark.default_python
 def test_a_run_killed_at_any_step_is_finished_by_the_next(shop, tmp_path):
     """Nothing is lost, nothing counted twice, nothing left over; the books balance."""
     shop.seal(event(0, dedupe_key="id:a"), rejection(1))

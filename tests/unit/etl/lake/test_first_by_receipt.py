@@ -340,8 +340,9 @@ steps = st.one_of(
 )
 
 
+@pytest.mark.default_python
 @given(st.lists(steps, min_size=15, max_size=40))
-@settings(UNTIMED, max_examples=examples(12))
+@settings(UNTIMED, max_examples=examples(6))
 def test_a_view_is_the_same_before_between_and_after_passes(tmp_path_factory, taken) -> None:
     """Row by row, and as a rule in plain Python says; of any history, with any budget."""
     with pytest.MonkeyPatch.context() as patch, history(tmp_path_factory.mktemp("h") / "d") as made:

@@ -139,6 +139,7 @@ def test_copies_that_were_not_used_lately_make_room(shop, warehouses, monkeypatc
     assert len(two.event_ids()) == 3
 
 
+@pytest.mark.default_python
 def test_maintenance_and_erasure_reach_every_machine(shop, warehouses):
     """Merged files replace the others; what is erased is in no object."""
     one, two = warehouses
@@ -238,6 +239,7 @@ def test_a_query_of_an_administrator_finds_its_files(shop, warehouses):
     assert versions["events"] == apart.load(EVENTS).version == 1
 
 
+@pytest.mark.default_python
 def test_machines_and_engines_in_turn_make_the_tables_of_one(shop, warehouses, tmp_path):
     """From a history with repeats across series, passes, machines and weeks."""
     one, two = warehouses

@@ -111,6 +111,7 @@ def rows_of(view: LiveView, tenant: int | None = None) -> list[tuple[object, ...
         return con.execute(COUNTED).fetchall()
 
 
+@pytest.mark.default_python
 @pytest.mark.parametrize("seed", range(3))
 def test_every_process_and_every_shop_counts_the_same(tmp_path: Path, seed: int) -> None:
     """One that has read the files before, and one that opens now; while files come and merge."""

@@ -139,6 +139,7 @@ def test_a_series_without_any_valid_line_can_be_mended(tmp_path, lost):
     assert check.run(shop.data).ok
 
 
+@pytest.mark.default_python
 @pytest.mark.parametrize("names_reversed", [False, True])
 @pytest.mark.parametrize("is_whole_lost", [False, True])
 def test_a_mending_that_is_killed_can_be_run_again(

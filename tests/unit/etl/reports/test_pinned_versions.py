@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime
 
+import pytest
 from log_tools import DAY_S, Shop, event, rejection
 from report_tools import result, rows, street
 
@@ -13,6 +14,7 @@ from etl.reports import Question
 from etl.upkeep import maintenance
 
 
+@pytest.mark.default_python
 def test_a_pinned_version_is_the_same_answer_whatever_comes_after(shop):
     """Of every report; whenever it is asked, and after merging."""
     street(shop)

@@ -53,6 +53,7 @@ def write_tasks(workers: InlineWorkers) -> list[WriteTask]:
 # -- the same tables --------------------------------------------------------------------------
 
 
+@pytest.mark.default_python
 @pytest.mark.parametrize(
     ("parallel", "runs", "plan"),
     share([(2, 2, SMALL), (3, 1, CompactionPlan())]),

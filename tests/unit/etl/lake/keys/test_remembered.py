@@ -113,6 +113,7 @@ def test_a_damaged_key_file_is_opened_again(shop: Shop) -> None:
     assert data_file in view._keys._files
 
 
+@pytest.mark.default_python
 @pytest.mark.parametrize("seed", range(2))
 def test_a_kept_view_counts_as_a_new_one(shop: Shop, seed: int) -> None:
     """Whatever was asked before, of whom, and in which window of time."""

@@ -368,6 +368,7 @@ def test_it_outranks_no_other_sale(tmp_path: Path, *, compacts: bool) -> None:
     assert shop.query("SELECT count(*) FROM duplicates") == [(0,)]
 
 
+@pytest.mark.default_python
 def test_a_view_that_is_kept_says_what_a_new_one_says(tmp_path: Path) -> None:
     """It keeps what the lake's files say: with a tail, after a compaction, of a pinned version."""
     shop = Shop(tmp_path / "data")
