@@ -14,6 +14,7 @@ from itertools import count as numbers
 
 import duckdb
 
+from etl.lake.errors import LakeError
 from etl.lake.live import pinned
 from etl.lake.live.names import Names
 from etl.lake.period import Period
@@ -42,10 +43,16 @@ class CopiedRows:
         self.con.execute(f"CREATE TABLE {self.table} AS {rows}")
 
     def begin(self) -> duckdb.DuckDBPyConnection:
-        """Return a reader for one question; the rows stay until `ending` has ended."""
-        con = self._idle.pop() if self._idle else self._open()
-        con.begin()
-        con.execute(f"SELECT 1 FROM {self.table} LIMIT 0")  # the transaction keeps it readable
+        """Return a reader for one question; the rows stay until `ending` has ended.
+
+        Raises LakeError.
+        """
+        try:
+            con = self._idle.pop() if self._idle else self._open()
+            con.begin()
+            con.execute(f"SELECT 1 FROM {self.table} LIMIT 0")  # the transaction keeps it readable
+        except duckdb.Error as error:
+            raise LakeError(f"the copied rows cannot be read; ask again: {error}") from error
         return con
 
     @contextmanager

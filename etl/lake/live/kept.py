@@ -158,9 +158,9 @@ class KeptViews:
 
     @contextmanager
     def _turn(self, tenant: int | None) -> Iterator[None]:
-        """Wait until no other question about a tenant, or all, runs, or one has for `turn_s`.
+        """Wait until no other question about the tenant runs, or about all if it is None.
 
-        Some other tenants share the turn.
+        It waits no longer once that one has run for `turn_s`. Some tenants share a turn.
         """
         turn = self._turns[_TURNS if tenant is None else tenant % _TURNS]
         wait_s = turn.began_s + self.turn_s - self.clock()

@@ -234,6 +234,21 @@ def test_a_reader_in_which_a_question_failed_is_closed(copied: LiveView) -> None
     assert copies(copied) == 1
 
 
+def test_a_reader_that_cannot_begin_is_an_error_of_the_lake(copied: LiveView) -> None:
+    """Which a client is told to ask again; the next question opens a view."""
+    (kept_view,) = copied._kept._idle
+    assert kept_view._copy is not None
+
+    def fail() -> duckdb.DuckDBPyConnection:
+        raise duckdb.OutOfMemoryException("no memory")
+
+    kept_view._copy.cursor = fail
+    with pytest.raises(LakeError, match="ask again: no memory"):
+        asked(copied, only_events=True)
+    assert copies(copied) == 0
+    assert asked(copied)[1] == ["e0", "e2"]
+
+
 def test_a_question_beyond_the_copied_rows_reads_the_view(shop: Shop, copied: LiveView) -> None:
     """As one about an earlier time does."""
     early = Period(MINE.since and MINE.since - timedelta(days=40), MINE.until)
