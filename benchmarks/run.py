@@ -62,14 +62,14 @@ def main() -> None:
     size.clean_up_on_sigterm()
     asked = _arguments()
     chosen = size.chosen(asked)
-    head, apart, began_s = _head(), _apart(), time.monotonic()
+    head, apart, committed, began_s = _head(), _apart(), _committed(), time.monotonic()
     parts, failed = _measure({name: _PARTS[name] for name in asked.only or _PARTS}, chosen)
     minutes = (time.monotonic() - began_s) / 60
     if asked.only:
-        text = results.spliced(_committed(), parts, apart)
+        text = results.spliced(committed, parts, apart)
     else:
         text = "\n".join([head, f"The run took {minutes:.0f} minutes.\n", *parts])
-    text += "\n" + results.compare(results.parse(_committed()), results.parse(text))
+    text += "\n" + results.compare(results.parse(committed), results.parse(text))
     print(text)
     if failed:
         sys.exit(f"RESULTS.md is left as it was: {', '.join(failed)} failed")

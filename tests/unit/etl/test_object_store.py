@@ -1,4 +1,4 @@
-"""What a server of object storage answers, as errors of ours."""
+"""The answers of a server of object storage, as errors of ours."""
 
 from __future__ import annotations
 
